@@ -1,1 +1,29 @@
-//! carillon-model
+//! Plain types and pure rules of Carillon: what a notification, a device and a delivery are, which
+//! states a delivery may go through, when to try again, how the compact records are encoded.
+//!
+//! No tokio, no IO, no clock and no randomness live here: time is an argument (Unix milliseconds,
+//! `i64`), and so is every random number.
+
+pub mod app;
+pub mod backoff;
+pub mod batch;
+pub mod codec;
+pub mod content;
+pub mod credential;
+pub mod delivery;
+pub mod device;
+pub mod duration;
+pub mod environment;
+pub mod id;
+pub mod lane;
+pub mod notification;
+pub mod outcome;
+pub mod positions;
+pub mod problem;
+pub mod push_token;
+pub mod push_type;
+pub mod target;
+pub mod verdicts;
+
+/// Unix time in milliseconds, UTC.
+pub type UnixMs = i64;

@@ -1,0 +1,69 @@
+//! Durations as people write them: `"90s"`, `"15m"`, `"2h"`, `"3d"`, `"500ms"`, also in sequence
+//! (`"1h30m"`).
+
+/// Milliseconds of a written duration, or the sentence that says what is wrong.
+///
+/// ```
+/// assert_eq!(carillon_model::duration::parse_ms("1h30m"), Ok(5_400_000));
+/// assert!(carillon_model::duration::parse_ms("15").is_err());
+/// ```
+pub fn parse_ms(text: &str) -> Result<i64, String> {
+    let wrong = || {
+        format!("expected a duration such as \"90s\", \"15m\", \"2h\" or \"1h30m\", found {text:?}")
+    };
+    let mut total = 0i64;
+    let mut rest = text;
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, tail) = tail.split_at(letters);
+        let unit_ms = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(wrong()),
+        };
+        let number: i64 = number.parse().map_err(|_| wrong())?;
+        total = number
+            .checked_mul(unit_ms)
+            .and_then(|ms| total.checked_add(ms))
+            .ok_or_else(|| format!("{text:?} is too long a duration"))?;
+        rest = tail;
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_ms;
+
+    #[test]
+    fn reads_what_people_write() {
+        for (text, ms) in [
+            ("0s", 0),
+            ("500ms", 500),
+            ("15m", 900_000),
+            ("3d", 259_200_000),
+        ] {
+            assert_eq!(parse_ms(text), Ok(ms), "{text}");
+        }
+        for text in [
+            "",
+            "s",
+            "5",
+            "-5s",
+            "5 s",
+            "5x",
+            "1.5h",
+            "99999999999999999d",
+        ] {
+            assert!(parse_ms(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What is wrong with a field of what somebody sent us, in words for that person.
+
+use serde::Serialize;
+use std::fmt;
+
+/// One bad field. `pointer` is a JSON pointer (RFC 6901) into the request's body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldProblem {
+    /// Where, e.g. `/content/badge`. Empty for the whole body.
+    pub pointer: String,
+    /// Stable dotted code of the rule, e.g. `apns.priority_for_background`.
+    pub code: &'static str,
+    /// What was expected, what was found, what to do.
+    pub message: String,
+}
+
+impl FieldProblem {
+    /// A problem at `pointer`.
+    pub fn new(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The same problem one level further out: `prefix` is put before the pointer.
+    #[must_use]
+    pub fn under(mut self, prefix: &str) -> Self {
+        self.pointer.insert_str(0, prefix);
+        self
+    }
+}
+
+impl fmt::Display for FieldProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.pointer.is_empty() {
+            "body"
+        } else {
+            &self.pointer
+        };
+        write!(f, "{place}: {}", self.message)
+    }
+}

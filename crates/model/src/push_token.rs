@@ -1,0 +1,161 @@
+//! A device's address at a gateway. A secret of sorts: it is never shown whole in logs.
+
+use crate::UnixMs;
+use crate::environment::TokenEnvironment;
+use crate::id::DeviceNo;
+use crate::push_type::TokenKind;
+use std::fmt;
+
+/// The bytes of a push token. `Debug` and [`Self::fingerprint`] show only a few of them.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PushTokenBytes(pub bytes::Bytes);
+
+/// Longest push token accepted, in bytes. Apple's have 32 today, and are said to grow.
+pub const MAX_PUSH_TOKEN_BYTES: usize = 200;
+
+impl PushTokenBytes {
+    /// Reads an APNs token: hex of any length up to [`MAX_PUSH_TOKEN_BYTES`], in either case; `<`,
+    /// `>` and spaces (an old iOS description) are skipped. The error is a sentence.
+    pub fn from_hex(text: &str) -> Result<Self, String> {
+        let mut bytes = Vec::with_capacity(text.len() / 2);
+        let mut high = None;
+        for (at, c) in text.char_indices() {
+            if matches!(c, '<' | '>' | ' ') {
+                continue;
+            }
+            let digit = c.to_digit(16).ok_or_else(|| {
+                format!("expected hexadecimal digits, found {c:?} at character {at}: send the token as Apple gave it to the app, hex-encoded")
+            })? as u8;
+            match high.take() {
+                None => high = Some(digit),
+                Some(high) => bytes.push(high << 4 | digit),
+            }
+        }
+        if high.is_some() {
+            return Err(
+                "expected an even number of hexadecimal digits: the token was cut short".into(),
+            );
+        }
+        if bytes.is_empty() || bytes.len() > MAX_PUSH_TOKEN_BYTES {
+            return Err(format!(
+                "expected 1 to {MAX_PUSH_TOKEN_BYTES} bytes as hex, found {}",
+                bytes.len()
+            ));
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// Lower-case hex, as sent to Apple.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut out = String::with_capacity(self.0.len() * 2);
+        for byte in &self.0 {
+            out.push(DIGITS[usize::from(byte >> 4)] as char);
+            out.push(DIGITS[usize::from(byte & 15)] as char);
+        }
+        out
+    }
+
+    /// A few digits that tell tokens apart in a log without giving them away.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let hex = self.to_hex();
+        if hex.len() <= 16 {
+            "…".to_owned()
+        } else {
+            format!("{}…{}", &hex[..4], &hex[hex.len() - 4..])
+        }
+    }
+}
+
+impl fmt::Debug for PushTokenBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PushToken({})", self.fingerprint())
+    }
+}
+
+/// A registered push token, as read when a batch is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushToken {
+    /// Whose.
+    pub device: DeviceNo,
+    /// Of what kind.
+    pub kind: TokenKind,
+    /// The address.
+    pub bytes: PushTokenBytes,
+    /// What is known of its environment.
+    pub environment: TokenEnvironment,
+    /// Rises by one with every registration; a late answer about an older one changes nothing.
+    pub generation: u32,
+    /// When the app last sent it to us. Moves on every check-in: the rule for 410 compares it.
+    pub registered_at: UnixMs,
+    /// When it was retired, if it was.
+    pub retired_at: Option<UnixMs>,
+}
+
+impl PushToken {
+    /// Whether an answer that says "dead since `since`", about registration `generation`, retires
+    /// this token: never a newer registration, never one that the app renewed after `since`.
+    ///
+    /// Rule: Apple, "Handling notification responses from APNs", `410` and `timestamp`.
+    #[must_use]
+    pub fn dies_by(&self, generation: u32, since: Option<UnixMs>) -> bool {
+        self.retired_at.is_none()
+            && self.generation == generation
+            && since.is_none_or(|since| self.registered_at <= since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(generation: u32, registered_at: UnixMs) -> PushToken {
+        PushToken {
+            device: DeviceNo(1),
+            kind: TokenKind::Alert,
+            bytes: PushTokenBytes::from_hex("00aa").unwrap(),
+            environment: TokenEnvironment::Auto,
+            generation,
+            registered_at,
+            retired_at: None,
+        }
+    }
+
+    #[test]
+    fn dead_tokens_by_the_timestamp_rule() {
+        let since = Some(1_700_000_000_000);
+        for (registered_at, dies) in [
+            (1_699_999_999_999, true),
+            (1_700_000_000_000, true),
+            (1_700_000_000_001, false),
+        ] {
+            assert_eq!(
+                token(3, registered_at).dies_by(3, since),
+                dies,
+                "{registered_at}"
+            );
+        }
+        assert!(
+            !token(4, 0).dies_by(3, since),
+            "replaced by a newer registration"
+        );
+        assert!(
+            token(3, i64::MAX).dies_by(3, None),
+            "no timestamp, same generation"
+        );
+        assert!(!token(4, 0).dies_by(3, None));
+    }
+
+    #[test]
+    fn hex_is_read_leniently_and_shown_shortly() {
+        let hex = "0badc0de".repeat(8);
+        let token = PushTokenBytes::from_hex(&format!("<{}>", hex.to_uppercase())).unwrap();
+        assert_eq!(token.to_hex(), hex);
+        assert_eq!(format!("{token:?}"), "PushToken(0bad…c0de)");
+        for bad in ["", "zz", "abc", "../../x", &"aa".repeat(201)] {
+            assert!(PushTokenBytes::from_hex(bad).is_err(), "{bad}");
+        }
+    }
+}

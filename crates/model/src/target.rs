@@ -1,0 +1,106 @@
+//! Whom a notification is for.
+
+use crate::problem::FieldProblem;
+use serde::{Deserialize, Serialize};
+
+/// Most entries of a list in one target.
+pub const MAX_TARGET_ENTRIES: usize = 1_000;
+
+/// Whom a notification is for: exactly one of the keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Target {
+    /// Devices by the caller's ids.
+    Devices(Vec<String>),
+    /// All devices of these users.
+    Users(Vec<String>),
+    /// Raw push tokens; each becomes an anonymous device.
+    PushTokens(Vec<String>),
+    /// All devices of the App; the value must be `true`.
+    All(bool),
+    /// A broadcast channel (Live Activities, iOS 18+).
+    Channel(String),
+}
+
+impl Target {
+    /// What is wrong with its shape.
+    #[must_use]
+    pub fn problems(&self) -> Vec<FieldProblem> {
+        let mut problems = Vec::new();
+        let (key, entries) = match self {
+            Self::Devices(list) => ("devices", list),
+            Self::Users(list) => ("users", list),
+            Self::PushTokens(list) => ("push_tokens", list),
+            Self::All(true) => return problems,
+            Self::All(false) => {
+                problems.push(FieldProblem::new(
+                    "/target/all",
+                    "target.all_is_true",
+                    "expected true: to send to nobody, do not send",
+                ));
+                return problems;
+            }
+            Self::Channel(id) => {
+                if id.is_empty() || id.len() > 256 {
+                    problems.push(FieldProblem::new(
+                        "/target/channel",
+                        "target.channel",
+                        "expected a channel id of 1 to 256 bytes as Apple issued it",
+                    ));
+                }
+                return problems;
+            }
+        };
+        if entries.is_empty() || entries.len() > MAX_TARGET_ENTRIES {
+            problems.push(FieldProblem::new(
+                format!("/target/{key}"),
+                "target.entries",
+                format!("expected 1 to {MAX_TARGET_ENTRIES} entries, found {}: send several notifications, or one to a larger audience", entries.len()),
+            ));
+        }
+        for (at, entry) in entries.iter().enumerate() {
+            if entry.is_empty() || entry.len() > 512 {
+                problems.push(FieldProblem::new(
+                    format!("/target/{key}/{at}"),
+                    "target.entry",
+                    format!("expected 1 to 512 bytes, found {}", entry.len()),
+                ));
+            }
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_one_known_key() {
+        let ok: Target = serde_json::from_str(r#"{"devices":["a"]}"#).unwrap();
+        assert_eq!(ok, Target::Devices(vec!["a".into()]));
+        assert!(ok.problems().is_empty());
+        for bad in [
+            r#"{}"#,
+            r#"{"devices":["a"],"users":["b"]}"#,
+            r#"{"everyone":true}"#,
+            r#"{"devices":"a"}"#,
+        ] {
+            assert!(serde_json::from_str::<Target>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bounds() {
+        assert_eq!(Target::Devices(vec![]).problems()[0].code, "target.entries");
+        assert_eq!(
+            Target::Users(vec!["u".into(); 1001]).problems()[0].code,
+            "target.entries"
+        );
+        assert_eq!(
+            Target::PushTokens(vec![String::new()]).problems()[0].pointer,
+            "/target/push_tokens/0"
+        );
+        assert_eq!(Target::All(false).problems()[0].pointer, "/target/all");
+    }
+}
