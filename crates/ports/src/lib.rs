@@ -1,1 +1,13 @@
-//! carillon-ports
+//! What the engine asks of the world, as traits: the stores, the gateways, the clock. In-memory
+//! fakes for the hot ones and the conformance suites that every adapter must pass live here too.
+//!
+//! Knows no SQL, no HTTP and no TLS. House rules of the traits: a look-up returns
+//! `Result<Option<T>>`; time comes in as a parameter; a method that changes something is one
+//! transaction, and when it returns `Ok` the change is on disk.
+
+pub mod clock;
+pub mod fault;
+pub mod gateway;
+pub mod registry;
+pub mod secret;
+pub mod store;

@@ -1,0 +1,111 @@
+//! Named stages of the hot path, where the accountant may stop the process, and the bugs it plants
+//! in its self-test. Without the feature `faults` both compile to nothing.
+
+/// The process reached a stage: with the feature `faults` the installed hook decides whether it dies
+/// here. Stages are named `<part>.<moment>`, see [`STAGES`].
+#[inline]
+pub fn stage(name: &'static str) {
+    #[cfg(feature = "faults")]
+    if let Some(hook) = hook::STAGE.get() {
+        hook(name);
+    }
+    #[cfg(not(feature = "faults"))]
+    let _ = name;
+}
+
+/// Whether this bug is planted in the running process. Always `false` without the feature `faults`.
+#[inline]
+#[must_use]
+pub fn planted(bug: Bug) -> bool {
+    #[cfg(feature = "faults")]
+    return hook::BUGS.get().is_some_and(|bugs| bugs.contains(&bug));
+    #[cfg(not(feature = "faults"))]
+    {
+        let _ = bug;
+        false
+    }
+}
+
+/// Every stage that the code announces.
+pub const STAGES: [&str; 8] = [
+    "intake.committed",
+    "fanout.page_committed",
+    "dispatch.watermark_committed",
+    "dispatch.submitted",
+    "settle.answered",
+    "settle.in_transaction",
+    "settle.committed",
+    "prune.slice_committed",
+];
+
+/// Bugs that the accountant must catch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// A stale holder's work is sent again without a recorded doubt after a restart.
+    NoFence,
+    /// A delivery is settled as accepted before the gateway answered.
+    SettleBeforeAnswer,
+    /// A VoIP push in doubt is sent again.
+    ResendVoip,
+    /// A work row is lost at hand-over.
+    LoseWork,
+    /// A batch is handed over twice.
+    DoubleBatch,
+    /// A cancel is acknowledged and ignored.
+    IgnoreCancel,
+    /// A later, weaker outcome overwrites a stronger one.
+    OverwriteOutcome,
+    /// A push token is retired against the timestamp rule.
+    RetireAgainstRule,
+    /// A push is written after its expiry.
+    IgnoreExpiry,
+}
+
+impl Bug {
+    /// All of them, each once.
+    pub const ALL: [Self; 9] = [
+        Self::NoFence,
+        Self::SettleBeforeAnswer,
+        Self::ResendVoip,
+        Self::LoseWork,
+        Self::DoubleBatch,
+        Self::IgnoreCancel,
+        Self::OverwriteOutcome,
+        Self::RetireAgainstRule,
+        Self::IgnoreExpiry,
+    ];
+
+    /// The word that names it on the accountant's command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoFence => "no-fence",
+            Self::SettleBeforeAnswer => "settle-before-answer",
+            Self::ResendVoip => "resend-voip",
+            Self::LoseWork => "lose-work",
+            Self::DoubleBatch => "double-batch",
+            Self::IgnoreCancel => "ignore-cancel",
+            Self::OverwriteOutcome => "overwrite-outcome",
+            Self::RetireAgainstRule => "retire-against-rule",
+            Self::IgnoreExpiry => "ignore-expiry",
+        }
+    }
+}
+
+#[cfg(feature = "faults")]
+pub use hook::install;
+
+#[cfg(feature = "faults")]
+mod hook {
+    use super::Bug;
+    use std::sync::OnceLock;
+
+    pub(super) static STAGE: OnceLock<fn(&'static str)> = OnceLock::new();
+    pub(super) static BUGS: OnceLock<Vec<Bug>> = OnceLock::new();
+
+    /// Installs what is to happen at stages, and the planted bugs. The first call wins.
+    pub fn install(stage: fn(&'static str), bugs: Vec<Bug>) {
+        let _ = STAGE.set(stage);
+        let _ = BUGS.set(bugs);
+    }
+}

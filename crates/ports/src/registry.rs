@@ -1,0 +1,224 @@
+//! The registry: Apps, credentials, API keys, devices, the audit log. Cold beside the hot store, but
+//! in the same database, so that a change and its audit entry are one transaction.
+
+use crate::store::Result;
+use async_trait::async_trait;
+use carillon_model::UnixMs;
+use carillon_model::app::{App, AppSettings};
+use carillon_model::credential::{Credential, CredentialFacts};
+use carillon_model::device::DeviceRegistration;
+use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DeviceNo};
+use carillon_model::lane::Gateway;
+use carillon_model::push_token::PushToken;
+
+/// Who did it, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// API key that was used; `None`: the server itself (first start, CLI on a stopped server).
+    pub api_key: Option<ApiKeyNo>,
+    /// Request id, if it came by HTTP.
+    pub request_id: Option<String>,
+}
+
+/// What an API key may do.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything, also Apps and API keys.
+    Admin,
+    /// Send, cancel and read notifications of its App.
+    Send,
+    /// Register, read and delete devices and users of its App.
+    Devices,
+    /// Read everything of its App but secrets.
+    Read,
+}
+
+/// An API key as stored: never the key itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its number.
+    pub no: ApiKeyNo,
+    /// Public id (`key_…`).
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Its App; `None`: all Apps.
+    pub app: Option<AppNo>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// First characters, to recognise it by.
+    pub hint: String,
+    /// SHA-256 of the whole key (a key has 192 random bits, so a plain hash is enough).
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created_at: UnixMs,
+    /// When it was revoked.
+    pub revoked_at: Option<UnixMs>,
+}
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Rising number.
+    pub no: i64,
+    /// When.
+    pub at: UnixMs,
+    /// Who.
+    pub actor: Actor,
+    /// What, e.g. `app.put`, `credential.put`, `api_key.revoke`, `user.erase`.
+    pub action: String,
+    /// About what, e.g. an App's id.
+    pub subject: String,
+}
+
+/// A sealed secret: only `server` knows how to open it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed(pub Vec<u8>);
+
+/// A device as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Device {
+    /// Its number.
+    pub no: DeviceNo,
+    /// Public id; raw push tokens make devices without one, shown as `dev_…` of their number.
+    pub id: String,
+    /// What was registered (its push tokens are in `push_tokens`).
+    pub registration: DeviceRegistration,
+    /// Its push tokens, retired ones included.
+    pub push_tokens: Vec<PushToken>,
+    /// When it was first registered.
+    pub created_at: UnixMs,
+    /// When it was last registered.
+    pub last_seen_at: UnixMs,
+}
+
+/// Which devices to list.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceFilter {
+    /// Only this user's.
+    pub user_id: Option<String>,
+    /// After this device.
+    pub after: Option<DeviceNo>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// What a registration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The device's number.
+    pub no: DeviceNo,
+    /// Its public id.
+    pub id: String,
+    /// Whether it is new.
+    pub created: bool,
+}
+
+/// Everything small that the API and the engine keep in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    /// All Apps.
+    pub apps: Vec<App>,
+    /// All credentials with their sealed secrets.
+    pub credentials: Vec<(Credential, Sealed)>,
+    /// All API keys that are not revoked.
+    pub api_keys: Vec<ApiKey>,
+}
+
+/// The registry.
+#[async_trait]
+pub trait Registry: Send + Sync + 'static {
+    /// Reads everything small, at start and after a change.
+    async fn directory(&self) -> Result<Directory>;
+
+    /// Makes or changes an App. `true`: it is new.
+    async fn put_app(
+        &self,
+        id: String,
+        name: String,
+        settings: AppSettings,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<(App, bool)>;
+    /// Deletes an App: it, its credentials and its App-bound API keys are gone at once; its devices and
+    /// records go in slices by [`crate::store::HotStore::prune`]. `false`: there is none.
+    async fn delete_app(&self, app: AppNo, now: UnixMs, by: Actor) -> Result<bool>;
+
+    /// Reserves the number of a new credential, so that it can be sealed for its row.
+    async fn credential_no(&self, app: AppNo, name: String) -> Result<CredentialNo>;
+    /// Makes or changes a credential. The version rises.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a row's columns; a struct would only repeat Credential"
+    )]
+    async fn put_credential(
+        &self,
+        no: CredentialNo,
+        app: AppNo,
+        name: String,
+        gateway: Gateway,
+        facts: CredentialFacts,
+        secret: Sealed,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Credential>;
+    /// Deletes one. `false`: there is none.
+    async fn delete_credential(
+        &self,
+        app: AppNo,
+        name: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<bool>;
+
+    /// The sealed provider token of a signing key (named by team and key id).
+    async fn provider_token(&self, name: String) -> Result<Option<Sealed>>;
+    /// Stores it.
+    async fn put_provider_token(&self, name: String, sealed: Sealed, now: UnixMs) -> Result<()>;
+    /// Replaces every sealed secret (rotation of the master key) in one transaction: the function gets
+    /// (table, column, row, sealed) and returns the newly sealed one, or an error sentence that stops it.
+    async fn reseal(&self, with: Resealer, now: UnixMs, by: Actor) -> Result<u64>;
+
+    /// Stores an API key.
+    async fn put_api_key(&self, key: ApiKey, by: Actor) -> Result<ApiKey>;
+    /// Revokes one by its public id. `false`: there is none.
+    async fn revoke_api_key(&self, id: String, now: UnixMs, by: Actor) -> Result<bool>;
+    /// All of them, revoked ones included.
+    async fn api_keys(&self) -> Result<Vec<ApiKey>>;
+
+    /// Registers devices: one transaction for all. A push token that another device of the App has
+    /// moves to the new one. Registering the same address again raises its generation and revives it.
+    async fn register_devices(
+        &self,
+        app: AppNo,
+        devices: Vec<DeviceRegistration>,
+        now: UnixMs,
+    ) -> Result<Vec<Registered>>;
+    /// One device by its public id.
+    async fn device(&self, app: AppNo, id: String) -> Result<Option<Device>>;
+    /// Devices, ascending by number.
+    async fn devices(&self, app: AppNo, filter: DeviceFilter) -> Result<Vec<Device>>;
+    /// How many devices an App has.
+    async fn device_count(&self, app: AppNo) -> Result<u64>;
+    /// Deletes a device and its push tokens. `false`: there is none.
+    async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool>;
+    /// Erases a user: devices, push tokens, and the content of notifications that went to nobody else.
+    /// Returns how many devices and notifications were touched.
+    async fn erase_user(
+        &self,
+        app: AppNo,
+        user_id: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<(u64, u64)>;
+
+    /// The audit log, newest first, before `before`.
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>>;
+}
+
+/// See [`Registry::reseal`]: (table, column, row, sealed) to the newly sealed secret.
+pub type Resealer =
+    Box<dyn Fn(&str, &str, &str, &Sealed) -> std::result::Result<Sealed, String> + Send>;

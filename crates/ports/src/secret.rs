@@ -1,0 +1,23 @@
+//! Sealing of secrets at rest.
+
+use crate::registry::Sealed;
+
+/// Where a secret stands: part of what is authenticated, so that a sealed value cannot be moved to
+/// another row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Table, e.g. `credentials`.
+    pub table: &'a str,
+    /// Column, e.g. `secret`.
+    pub column: &'a str,
+    /// Key of the row, e.g. the credential's number.
+    pub row: &'a str,
+}
+
+/// Seals and opens secrets under the master key.
+pub trait SecretBox: Send + Sync + 'static {
+    /// Seals.
+    fn seal(&self, place: Place<'_>, plain: &[u8]) -> Sealed;
+    /// Opens. The error is a sentence: wrong master key, moved or damaged value.
+    fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Vec<u8>, String>;
+}
