@@ -1,0 +1,138 @@
+//! `cargo xtask faults`: the accountant, run by hand for as long as one likes.
+//!
+//! The accountant itself is a test target of the binary (`crates/server/tests/accountant`): it starts the real program
+//! against the simulator, hurts it by a seeded plan, and holds three books against each other. Here it is only built
+//! and started; a short run of it is part of `cargo xtask test`.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{args::Args, process, workspace};
+
+const DEFAULT_MINUTES: f64 = 1.0;
+const DEFAULT_SEED: u64 = 1;
+
+/// What the accountant is asked for.
+#[derive(Debug, PartialEq)]
+struct Plan {
+    minutes: f64,
+    seed: u64,
+    /// Plant bugs one by one and see each caught.
+    is_self_test: bool,
+    /// Optimised: more deliveries for each fault, after a longer build.
+    is_release: bool,
+    /// Handed on as they are.
+    more: Vec<String>,
+}
+
+/// `cargo xtask faults`.
+pub(crate) fn run(args: Args) -> Result<()> {
+    let plan = Plan::read(args)?;
+    let mut cargo = workspace::cargo();
+    cargo.args(plan.arguments()).stdin(Stdio::null());
+    let what = process::line(&cargo);
+    println!("{what}");
+    // No deadline here: the accountant has its own for every step, and was asked for a length of time.
+    let status = cargo
+        .status()
+        .with_context(|| format!("cannot start `{what}`"))?;
+    ensure!(
+        status.success(),
+        "the accountant found a law broken, or could not run: {status} (its table is above)"
+    );
+    Ok(())
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn read(mut args: Args) -> Result<Self> {
+        let minutes = args.value::<f64>("--minutes")?.unwrap_or(DEFAULT_MINUTES);
+        ensure!(
+            minutes.is_finite() && minutes > 0.0,
+            "--minutes: expected a number above 0, found {minutes}"
+        );
+        Ok(Self {
+            minutes,
+            seed: args.value("--seed")?.unwrap_or(DEFAULT_SEED),
+            is_self_test: args.flag("--self-test"),
+            is_release: args.flag("--release"),
+            more: args.finish()?,
+        })
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut words: Vec<String> = ["test", "--package", "carillon", "--test", "accountant"]
+            .map(str::to_owned)
+            .into();
+        if self.is_release {
+            words.push("--release".to_owned());
+        }
+        if self.is_self_test {
+            words.extend(["--features", "planted-bugs"].map(str::to_owned));
+        }
+        words.extend(
+            [
+                "--",
+                "--minutes",
+                &self.minutes.to_string(),
+                "--seed",
+                &self.seed.to_string(),
+            ]
+            .map(str::to_owned),
+        );
+        if self.is_self_test {
+            words.push("--self-test".to_owned());
+        }
+        words.extend(self.more.iter().cloned());
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(line: &str) -> Result<Plan> {
+        Plan::read(Args::new(line.split_whitespace().map(str::to_owned)))
+    }
+
+    #[test]
+    fn a_plain_run_has_a_length_and_a_seed() {
+        let words = plan("").unwrap().arguments().join(" ");
+        assert_eq!(
+            words,
+            "test --package carillon --test accountant -- --minutes 1 --seed 1"
+        );
+    }
+
+    #[test]
+    fn the_self_test_is_built_with_the_bugs_to_plant() {
+        let words = plan("--minutes 0.5 --seed 3 --self-test --release -- --only fence")
+            .unwrap()
+            .arguments()
+            .join(" ");
+        assert_eq!(
+            words,
+            "test --package carillon --test accountant --release --features planted-bugs \
+             -- --minutes 0.5 --seed 3 --self-test --only fence"
+        );
+    }
+
+    #[test]
+    fn a_length_that_is_none_is_refused() {
+        assert!(
+            plan("--minutes 0")
+                .unwrap_err()
+                .to_string()
+                .contains("above 0")
+        );
+        assert!(
+            plan("--minutes nan")
+                .unwrap_err()
+                .to_string()
+                .contains("above 0")
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! Nothing that is committed depends on one person's machine: no home folders, no path of this checkout, no addresses
+//! to download from.
+//!
+//! Packages are named and their ordinary clients know where they are; a lock file that remembers addresses would tie
+//! everyone to the mirror of whoever ran the client last.
+
+use super::{Finding, tree::Tree};
+
+pub(super) const NAME: &str = "places";
+
+/// First folders that exist on every machine, so that a path under them says nothing about this one.
+const EVERYWHERE: &[&str] = &[
+    "bin", "dev", "etc", "home", "lib", "mnt", "opt", "private", "proc", "root", "run",
+];
+const EVERYWHERE_TOO: &[&str] = &["srv", "sys", "tmp", "usr", "Users", "var", "data"];
+
+/// Words by which a client is told where to download from, and the ending of the files they would stand in.
+const SOURCES: &[(&str, &str)] = &[
+    ("package-lock.json", "\"resolved\": \"http"),
+    (".npmrc", "registry"),
+    ("requirements.txt", "--index-url"),
+    ("requirements.txt", "--extra-index-url"),
+    ("requirements.txt", "--find-links"),
+    ("requirements.txt", "://"),
+    (".cargo/config.toml", "[source"),
+    (".cargo/config.toml", "[registries"),
+    ("", "PIP_INDEX_URL="),
+    ("", "--registry=http"),
+    ("", "--registry http"),
+    ("", "config set registry"),
+];
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    let ours = own_prefix(&tree.root);
+    let mut found = Vec::new();
+    for (path, file) in &tree.files {
+        for (number, line) in (1..).zip(file.text.lines()) {
+            let mut homes = ["/home/", "/Users/"]
+                .into_iter()
+                .filter(|home| has_path(line, home, true));
+            let is_home = homes.next().is_some() || has_path(line, "/root/", false);
+            if is_home
+                || ours
+                    .as_deref()
+                    .is_some_and(|ours| has_path(line, ours, false))
+            {
+                let message =
+                    "names a folder of one machine: use a relative path, or say it in words";
+                found.push(Finding::new(NAME, path, number, message));
+            }
+            if SOURCES
+                .iter()
+                .any(|(ending, word)| path.ends_with(ending) && line.contains(word))
+            {
+                let message = "names an address to download from: name the package only, its client knows the rest";
+                found.push(Finding::new(NAME, path, number, message));
+            }
+        }
+    }
+    found
+}
+
+/// What betrays this checkout: its first folder, or the whole path where the first folder is one that everybody has.
+fn own_prefix(root: &str) -> Option<String> {
+    let first = root
+        .strip_prefix('/')?
+        .split('/')
+        .next()
+        .filter(|first| !first.is_empty())?;
+    let is_everywhere = EVERYWHERE.contains(&first) || EVERYWHERE_TOO.contains(&first);
+    Some(if is_everywhere {
+        root.to_owned()
+    } else {
+        format!("/{first}/")
+    })
+}
+
+/// Whether an absolute path that begins with `prefix` stands in the line; with `named`, a name must follow.
+fn has_path(line: &str, prefix: &str, named: bool) -> bool {
+    line.match_indices(prefix).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + prefix.len()..].chars().next();
+        let begins = before.is_none_or(|c| {
+            !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-' | '}' | '/' | '*' | '~' | '>')
+        });
+        begins && (!named || after.is_some_and(char::is_alphanumeric))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(path: &str, text: &str) -> Vec<usize> {
+        let tree = Tree {
+            root: "/builds/carillon".to_owned(),
+            ..Tree::of(&[(path, text)])
+        };
+        check(&tree)
+            .into_iter()
+            .map(|finding| finding.line)
+            .collect()
+    }
+
+    #[test]
+    fn folders_of_one_machine_are_found() {
+        let text = "cd /home/alice/x\n\"/root/.cache\"\n/builds/other/y\n/Users/bob\nsee /home/ or /v1/users/\n";
+        assert_eq!(lines("docs/a.md", text), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn relative_paths_and_urls_pass() {
+        assert_eq!(
+            lines(
+                "docs/a.md",
+                "../builds/x target/builds/y https://a.example/home/x {dir}/root/ /tmp/x\n"
+            ),
+            [0; 0]
+        );
+    }
+
+    #[test]
+    fn a_checkout_under_a_folder_that_everybody_has_is_known_by_its_whole_path() {
+        assert_eq!(
+            own_prefix("/tmp/clone/carillon").as_deref(),
+            Some("/tmp/clone/carillon")
+        );
+        assert_eq!(own_prefix("/builds/carillon").as_deref(), Some("/builds/"));
+        assert_eq!(own_prefix(""), None);
+    }
+
+    #[test]
+    fn addresses_to_download_from_are_found() {
+        assert_eq!(
+            lines(
+                "a/package-lock.json",
+                "{\n  \"resolved\": \"https://a.example/x.tgz\"\n}\n"
+            ),
+            [2]
+        );
+        assert_eq!(
+            lines(
+                "a/requirements.txt",
+                "aioapns==4.0\n--index-url https://a.example\n"
+            ),
+            [2]
+        );
+        assert_eq!(
+            lines("a/setup.sh", "npm config set registry https://a.example\n"),
+            [1]
+        );
+        assert_eq!(
+            lines(
+                "a/package.json",
+                "{ \"repository\": \"https://a.example\" }\n"
+            ),
+            [0; 0]
+        );
+    }
+}
