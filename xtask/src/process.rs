@@ -14,9 +14,11 @@ use anyhow::{Context, Result, bail, ensure};
 /// How often a running program is asked whether it has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A command line as a person would type it, for messages.
+/// A command line as a person would type it, for messages: the program without its folder.
 pub(crate) fn line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = command.get_program();
+    let program = Path::new(program).file_name().unwrap_or(program);
+    let words = std::iter::once(program).chain(command.get_args());
     words
         .map(OsStr::to_string_lossy)
         .collect::<Vec<_>>()
