@@ -1,0 +1,422 @@
+//! The HTTP client of the command line: speaks to a running server and turns its problems into
+//! sentences and exit codes.
+
+use crate::exit::{Exit, Failure};
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How to reach the server: the same for every command that does.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ServerOptions {
+    /// Where the server is
+    #[arg(
+        long,
+        global = true,
+        env = "CARILLON_URL",
+        default_value = "http://127.0.0.1:8600"
+    )]
+    pub(crate) url: String,
+    /// API key (better in CARILLON_API_KEY, or in a file, than in the shell's history)
+    #[arg(long, global = true, env = "CARILLON_API_KEY", hide_env_values = true)]
+    pub(crate) api_key: Option<SecretString>,
+    /// File that holds the API key
+    #[arg(
+        long,
+        global = true,
+        env = "CARILLON_API_KEY_FILE",
+        value_name = "FILE"
+    )]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// PEM file with a further certificate authority to trust
+    #[arg(long, global = true, env = "CARILLON_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Seconds to wait for each answer
+    #[arg(long, global = true, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) timeout: u64,
+}
+
+/// A client for one server.
+#[derive(Clone)]
+pub(crate) struct ApiClient {
+    http: reqwest::Client,
+    base: String,
+}
+
+/// An answer with a 2xx status.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// Its status.
+    pub(crate) status: u16,
+    /// Its body; `null` when empty.
+    pub(crate) body: Value,
+}
+
+impl ApiClient {
+    /// Builds it; connects to nothing yet.
+    pub(crate) fn new(options: &ServerOptions) -> Result<Self, Failure> {
+        let api_key = match (&options.api_key, &options.api_key_file) {
+            (Some(key), _) => Some(key.clone()),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Failure::io("read the API key file", path, &error))?;
+                Some(SecretString::from(text.trim().to_owned()))
+            }
+            (None, None) => None,
+        };
+        Self::build(
+            &options.url,
+            api_key.as_ref(),
+            options.ca_file.as_deref(),
+            Duration::from_secs(options.timeout),
+        )
+    }
+
+    /// For a server of which address and key are at hand.
+    pub(crate) fn with_key(url: &str, api_key: &SecretString) -> Result<Self, Failure> {
+        Self::build(url, Some(api_key), None, Duration::from_secs(60))
+    }
+
+    /// For a server that asks for no key: the simulator's admin API.
+    pub(crate) fn open(url: &str) -> Result<Self, Failure> {
+        Self::build(url, None, None, Duration::from_secs(60))
+    }
+
+    fn build(
+        url: &str,
+        api_key: Option<&SecretString>,
+        ca_file: Option<&Path>,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let wrong_url = || {
+            Failure::new(
+                Exit::Usage,
+                format!("--url: expected an address such as http://127.0.0.1:8600, found {url:?}"),
+            )
+        };
+        let parsed = reqwest::Url::parse(url).map_err(|_| wrong_url())?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(wrong_url());
+        }
+        let mut headers = HeaderMap::new();
+        if let Some(key) = api_key {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret()))
+                .map_err(|_| {
+                    Failure::new(Exit::Usage, "the API key has characters that no key has")
+                        .mend("give the key exactly as it was printed")
+                })?;
+            value.set_sensitive(true);
+            headers.insert(reqwest::header::AUTHORIZATION, value);
+        }
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(ca_file)?)
+            .default_headers(headers)
+            .timeout(timeout)
+            .connect_timeout(timeout.min(Duration::from_secs(10)))
+            .user_agent(concat!("carillon/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none());
+        if matches!(parsed.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|error| Failure::new(Exit::Software, format!("the HTTP client: {error}")))?;
+        Ok(Self {
+            http,
+            base: url.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Where it goes.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// GET.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        Ok(self.call(Method::GET, path, None).await?.body)
+    }
+
+    /// DELETE.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer, Failure> {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    /// PUT with a JSON body.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
+    /// POST with a JSON body.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// Any call with a JSON body or none.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let (status, text) = self.send(request).await?;
+        read_answer(status, &text)
+    }
+
+    /// POST of text with a content type of its own; the answer's text as it is.
+    pub(crate) async fn post_text(
+        &self,
+        path: &str,
+        content_type: &'static str,
+        headers: &[(&'static str, String)],
+        body: impl Into<reqwest::Body>,
+    ) -> Result<String, Failure> {
+        let mut request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .header(reqwest::header::CONTENT_TYPE, content_type)
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let (status, text) = self.send(request).await?;
+        if status.is_success() {
+            Ok(text)
+        } else {
+            Err(refusal(status, &text))
+        }
+    }
+
+    /// GET of something that is not JSON.
+    pub(crate) async fn get_text(&self, path: &str) -> Result<String, Failure> {
+        let (status, text) = self
+            .send(self.http.get(format!("{}{path}", self.base)))
+            .await?;
+        if status.is_success() {
+            Ok(text)
+        } else {
+            Err(refusal(status, &text))
+        }
+    }
+
+    /// All entries of a paged list, at most `limit`.
+    pub(crate) async fn list(&self, path: &str, limit: usize) -> Result<Vec<Value>, Failure> {
+        let mut found: Vec<Value> = Vec::new();
+        let mut cursor: Option<String> = None;
+        while found.len() < limit {
+            let glue = if path.contains('?') { '&' } else { '?' };
+            let mut page_path = format!("{path}{glue}limit={}", (limit - found.len()).min(100));
+            if let Some(cursor) = &cursor {
+                page_path.push_str("&cursor=");
+                page_path.push_str(&escape(cursor));
+            }
+            let mut page = self.get(&page_path).await?;
+            if let Some(Value::Array(data)) = page.get_mut("data").map(Value::take) {
+                found.extend(data);
+            }
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => break,
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<(StatusCode, String), Failure> {
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let text = response
+            .text()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        Ok((status, text))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        if error.is_timeout() {
+            return Failure::new(
+                Exit::Unavailable,
+                format!("no answer from {} in time", self.base),
+            )
+            .mend("look at the server's log, or wait longer with --timeout");
+        }
+        Failure::new(
+            Exit::Unavailable,
+            format!("cannot reach the server at {}: {cause}", self.base),
+        )
+        .mend("start it with `carillon serve`, or say where it is with --url or CARILLON_URL")
+    }
+}
+
+fn read_answer(status: StatusCode, text: &str) -> Result<Answer, Failure> {
+    if !status.is_success() {
+        return Err(refusal(status, text));
+    }
+    let body = if text.trim().is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(text).map_err(|error| {
+            Failure::new(
+                Exit::Software,
+                format!("the server's answer is not JSON: {error}"),
+            )
+            .mend("check that --url is a Carillon server")
+        })?
+    };
+    Ok(Answer {
+        status: status.as_u16(),
+        body,
+    })
+}
+
+/// A refused request as a sentence: the problem's own words (RFC 9457), each bad field on a line.
+fn refusal(status: StatusCode, text: &str) -> Failure {
+    let problem: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+    let word = |name: &str| problem.get(name).and_then(Value::as_str);
+    let mut message = match (word("detail").or_else(|| word("title")), word("code")) {
+        (Some(said), Some(code)) => format!("{said} ({code})"),
+        (Some(said), None) => said.to_owned(),
+        _ => format!("the server answered {status}"),
+    };
+    for name in ["errors", "problems", "fields"] {
+        for field in problem
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let part = |name: &str| field.get(name).and_then(Value::as_str).unwrap_or_default();
+            let said = [part("message"), part("detail")].concat();
+            message.push_str(&format!(
+                "\n  {}: {said} ({})",
+                part("pointer"),
+                part("code")
+            ));
+        }
+    }
+    let failure = Failure::new(exit_for(status), message);
+    match word("mend") {
+        Some(mend) => failure.mend(mend),
+        None => match status.as_u16() {
+            401 => failure.mend("give an API key with --api-key-file, or in CARILLON_API_KEY"),
+            _ => failure,
+        },
+    }
+}
+
+fn exit_for(status: StatusCode) -> Exit {
+    match status.as_u16() {
+        401 | 403 => Exit::NoPermission,
+        404 => Exit::NoInput,
+        409 | 429 | 503 | 507 => Exit::TempFail,
+        400..=499 => Exit::Data,
+        502 | 504 => Exit::Unavailable,
+        _ => Exit::Software,
+    }
+}
+
+fn tls(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, Failure> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    if let Some(path) = ca_file {
+        let wrong = |why: &dyn std::fmt::Display| {
+            Failure::new(Exit::Usage, format!("--ca-file {}: {why}", path.display()))
+                .mend("give a PEM file with the authority's certificate")
+        };
+        let text =
+            std::fs::read(path).map_err(|error| Failure::io("read --ca-file", path, &error))?;
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(&text) {
+            let certificate = certificate.map_err(|error| wrong(&error))?;
+            roots.add(certificate).map_err(|error| wrong(&error))?;
+        }
+        if roots.len() == before {
+            return Err(wrong(&"no certificate in it"));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Failure::new(Exit::Software, format!("TLS: {error}")))?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// Percent-encodes a path segment or query value (RFC 3986 section 2.3: all but the unreserved).
+pub(crate) fn escape(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_become_sentences_and_codes() {
+        let text = r#"{"title":"Bad request","detail":"the body is wrong","code":"request.invalid",
+            "errors":[{"pointer":"/target","code":"target.entries","message":"expected 1 to 1000"}]}"#;
+        let failure = refusal(StatusCode::BAD_REQUEST, text);
+        assert_eq!(failure.exit, Exit::Data);
+        assert_eq!(
+            failure.message,
+            "the body is wrong (request.invalid)\n  /target: expected 1 to 1000 (target.entries)"
+        );
+        let bare = refusal(StatusCode::BAD_GATEWAY, "<html>");
+        assert!(bare.message.contains("502"));
+        assert_eq!(
+            refusal(StatusCode::UNAUTHORIZED, "").exit,
+            Exit::NoPermission
+        );
+        assert_eq!(refusal(StatusCode::NOT_FOUND, "").exit, Exit::NoInput);
+        assert_eq!(
+            refusal(StatusCode::TOO_MANY_REQUESTS, "").exit,
+            Exit::TempFail
+        );
+    }
+
+    #[test]
+    fn escapes_what_paths_do_not_allow() {
+        assert_eq!(escape("a b/ü:1"), "a%20b%2F%C3%BC%3A1");
+        assert_eq!(escape("plain-name_1.x~"), "plain-name_1.x~");
+    }
+
+    #[test]
+    fn a_wrong_url_is_a_usage_error() {
+        for url in ["", "localhost:8600", "ftp://x"] {
+            assert_eq!(
+                ApiClient::open(url).err().unwrap().exit,
+                Exit::Usage,
+                "{url}"
+            );
+        }
+    }
+}

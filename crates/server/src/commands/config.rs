@@ -1,0 +1,41 @@
+//! `carillon config` prints the commented default; `carillon config check FILE` checks one.
+
+use crate::config::{self, Sources};
+use crate::exit::Failure;
+use crate::output::Output;
+use std::path::PathBuf;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Check a file, with the environment over it, without starting anything
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// Prints or checks.
+pub(crate) fn run(args: &Args, output: Output) -> Result<(), Failure> {
+    match &args.command {
+        None => output.text(&config::example()),
+        Some(Command::Check { file }) => {
+            let config = config::load(&Sources::of_process(Some(file)))?;
+            output.line(format!("{} is fine", file.display()));
+            if output.is_json() {
+                output.json(&serde_json::json!({
+                    "ok": true,
+                    "listen": config.server.listen.to_string(),
+                    "store": config.store.path,
+                }));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! Lays the file over the defaults and the environment over both; refuses what it does not know.
+
+use super::Config;
+use super::nearest::nearest;
+use super::settings::{SETTINGS, Setting, env_name};
+use crate::exit::{Exit, Failure};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use toml::Value;
+
+/// Where settings come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources {
+    /// A file, which must exist.
+    pub(crate) file: Option<PathBuf>,
+    /// The environment: all variables; those that do not begin with `CARILLON_` are not looked at.
+    pub(crate) env: Vec<(String, String)>,
+    /// Set by the program itself: key and TOML value. These win.
+    pub(crate) fixed: Vec<(&'static str, Value)>,
+}
+
+impl Sources {
+    /// The given file, or `carillon.toml` if it is there, and the process' environment.
+    pub(crate) fn of_process(file: Option<&Path>) -> Self {
+        let usual = Path::new("carillon.toml");
+        Self {
+            file: file
+                .map(Path::to_owned)
+                .or_else(|| usual.exists().then(|| usual.to_owned())),
+            env: std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            fixed: Vec::new(),
+        }
+    }
+}
+
+/// Variables that belong to the command line or have a short name, with the key they stand for.
+const OTHER_NAMES: &[(&str, Option<&str>)] = &[
+    ("CARILLON_MASTER_KEY", Some("secrets.master_key")),
+    ("CARILLON_MASTER_KEY_FILE", Some("secrets.master_key_file")),
+    ("CARILLON_CONFIG", None),
+    ("CARILLON_URL", None),
+    ("CARILLON_API_KEY", None),
+    ("CARILLON_API_KEY_FILE", None),
+    ("CARILLON_CA_FILE", None),
+    ("CARILLON_KILL_AT", None),
+    ("CARILLON_PLANT", None),
+];
+
+/// Reads, checks, and says which key in which source is wrong.
+pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
+    let mut layers = Layers::defaults()?;
+    if let Some(file) = &sources.file {
+        layers.lay_file(file)?;
+    }
+    layers.lay_env(&sources.env)?;
+    for (key, value) in &sources.fixed {
+        layers.set(key, value.clone(), "the program");
+    }
+    let config = layers.read()?;
+    config.check()?;
+    Ok(config)
+}
+
+struct Layers {
+    values: BTreeMap<&'static str, (Value, String)>,
+}
+
+impl Layers {
+    fn defaults() -> Result<Self, Failure> {
+        let mut values = BTreeMap::new();
+        for setting in SETTINGS {
+            let table: toml::Table =
+                format!("x = {}", setting.default)
+                    .parse()
+                    .map_err(|error| {
+                        Failure::new(
+                            Exit::Software,
+                            format!("default of {}: {error}", setting.key),
+                        )
+                    })?;
+            values.insert(setting.key, (table["x"].clone(), "the default".to_owned()));
+        }
+        Ok(Self { values })
+    }
+
+    fn set(&mut self, key: &str, value: Value, source: &str) {
+        if let Some(slot) = self.values.get_mut(key) {
+            *slot = (value, source.to_owned());
+        }
+    }
+
+    fn lay_file(&mut self, path: &Path) -> Result<(), Failure> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::io("read the configuration", path, &error))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error
+                .span()
+                .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            Failure::new(
+                Exit::Usage,
+                format!("{shown}, line {line}: not TOML: {}", error.message()),
+            )
+            .mend("`carillon config` prints a configuration to start from")
+        })?;
+        for (section, value) in table {
+            let Value::Table(entries) = value else {
+                return Err(unknown(
+                    &section,
+                    &format!("{shown}"),
+                    "a key outside any section",
+                ));
+            };
+            let is_section = SETTINGS
+                .iter()
+                .any(|setting| section_of(setting.key) == section);
+            if !is_section && entries.is_empty() {
+                return Err(unknown(&section, &format!("{shown}"), "an unknown section"));
+            }
+            for (name, value) in entries {
+                let key = format!("{section}.{name}");
+                let setting = find(&key)
+                    .ok_or_else(|| unknown(&key, &format!("{shown}"), "an unknown key"))?;
+                self.lay(setting, value, &format!("{shown}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lay_env(&mut self, env: &[(String, String)]) -> Result<(), Failure> {
+        let mut set_by: BTreeMap<&'static str, &str> = BTreeMap::new();
+        for (name, text) in env {
+            if !name.starts_with("CARILLON_") {
+                continue;
+            }
+            if let Some((_, key)) = OTHER_NAMES.iter().find(|(other, _)| other == name) {
+                if let Some(setting) = key.and_then(find) {
+                    self.lay(setting, Value::String(text.clone()), name)?;
+                }
+                continue;
+            }
+            let direct = SETTINGS.iter().find(|s| env_name(s.key) == *name);
+            let (setting, text) = if let Some(setting) = direct {
+                (setting, text.clone())
+            } else if let Some(setting) = name.strip_suffix("_FILE").and_then(|twin| {
+                SETTINGS
+                    .iter()
+                    .find(|s| s.secret && env_name(s.key) == twin)
+            }) {
+                let path = Path::new(text);
+                let content = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::io(&format!("read the file that {name} names,"), path, &error)
+                })?;
+                (setting, content.trim_end_matches(['\r', '\n']).to_owned())
+            } else {
+                let names: Vec<String> = SETTINGS.iter().map(|s| env_name(s.key)).collect();
+                return Err(no_such(
+                    name,
+                    "the environment",
+                    "an unknown setting",
+                    nearest(name, names.iter().map(String::as_str)),
+                ));
+            };
+            if let Some(other) = set_by.insert(setting.key, name) {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("both {other} and {name} set {}", setting.key),
+                )
+                .mend("keep one of them"));
+            }
+            let value = self.read_env_value(setting, name, &text)?;
+            self.lay(setting, value, name)?;
+        }
+        Ok(())
+    }
+
+    /// A variable's text as the type that the key's default has.
+    fn read_env_value(&self, setting: &Setting, name: &str, text: &str) -> Result<Value, Failure> {
+        let expected = |what: &str| {
+            Failure::new(
+                Exit::Usage,
+                format!("{name} ({}): expected {what}, found {text:?}", setting.key),
+            )
+            .mend(format!("the default is {}", setting.default))
+        };
+        Ok(match &self.values[setting.key].0 {
+            Value::Integer(_) => {
+                Value::Integer(text.parse().map_err(|_| expected("a whole number"))?)
+            }
+            Value::Float(_) => Value::Float(text.parse().map_err(|_| expected("a number"))?),
+            Value::Boolean(_) => {
+                Value::Boolean(text.parse().map_err(|_| expected("true or false"))?)
+            }
+            _ => Value::String(text.to_owned()),
+        })
+    }
+
+    fn lay(
+        &mut self,
+        setting: &'static Setting,
+        value: Value,
+        source: &str,
+    ) -> Result<(), Failure> {
+        let default = &self.values[setting.key].0;
+        let value = match (default, value) {
+            (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
+            (_, value) => value,
+        };
+        if !default.same_type(&value) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "{source}: {}: expected {}, found {}",
+                    setting.key,
+                    type_name(default),
+                    type_name(&value)
+                ),
+            )
+            .mend(format!("the default is {}", setting.default)));
+        }
+        self.set(setting.key, value, source);
+        Ok(())
+    }
+
+    fn read(self) -> Result<Config, Failure> {
+        let mut root = toml::Table::new();
+        root.insert("engine".to_owned(), Value::Table(toml::Table::new()));
+        for (key, (value, _)) in &self.values {
+            let (section, name) = key.split_once('.').unwrap_or((key, ""));
+            let entry = root
+                .entry(section)
+                .or_insert_with(|| Value::Table(toml::Table::new()));
+            // An empty text means "not set", also for keys whose type has no empty value.
+            let unset = value.as_str() == Some("");
+            if let (Value::Table(section), false) = (entry, unset) {
+                section.insert(name.to_owned(), value.clone());
+            }
+        }
+        serde_path_to_error::deserialize(Value::Table(root)).map_err(|error| {
+            let key = error.path().to_string();
+            let default = find(&key).map_or("", |setting| setting.default);
+            let source = self
+                .values
+                .get(key.as_str())
+                .map_or("the configuration", |(_, source)| source);
+            let cause = error.into_inner().to_string();
+            Failure::new(
+                Exit::Usage,
+                format!("{source}: {key}: {}", cause.trim_end()),
+            )
+            .mend(format!("the default is {default}"))
+        })
+    }
+}
+
+fn section_of(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(section, _)| section)
+}
+
+fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+fn unknown(key: &str, source: &str, what: &str) -> Failure {
+    no_such(
+        key,
+        source,
+        what,
+        nearest(key, SETTINGS.iter().map(|setting| setting.key)),
+    )
+}
+
+fn no_such(name: &str, source: &str, what: &str, meant: Option<&str>) -> Failure {
+    let failure = Failure::new(Exit::Usage, format!("{source}: {name} is {what}"));
+    match meant {
+        Some(meant) => failure.mend(format!("did you mean {meant}?")),
+        None => failure.mend("`carillon config` prints every key"),
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a text in quotes",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a section",
+    }
+}

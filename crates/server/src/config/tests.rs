@@ -1,0 +1,193 @@
+//! Tests of the configuration: the table, the layers, the messages.
+
+use super::settings::{SETTINGS, env_name};
+use super::*;
+use crate::scratch::Scratch;
+
+fn with_file(text: &str) -> Result<Config, Failure> {
+    let scratch = Scratch::new("config").unwrap();
+    let file = scratch.path().join("carillon.toml");
+    std::fs::write(&file, text).unwrap();
+    load(&Sources {
+        file: Some(file),
+        ..Sources::default()
+    })
+}
+
+fn with_env(pairs: &[(&str, &str)]) -> Result<Config, Failure> {
+    load(&Sources {
+        env: pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        ..Sources::default()
+    })
+}
+
+fn refused(result: Result<Config, Failure>) -> String {
+    let failure = result.expect_err("it must be refused");
+    assert_eq!(failure.exit, Exit::Usage, "{failure:?}");
+    format!("{failure} -> {}", failure.mend.as_deref().unwrap_or_default())
+}
+
+#[test]
+fn the_committed_example_is_what_is_printed_and_covers_every_key() {
+    let committed = include_str!("../../../../config.example.toml");
+    assert_eq!(
+        committed,
+        example(),
+        "write it again with: carillon config > config.example.toml"
+    );
+    let table: toml::Table = committed.parse().unwrap();
+    for setting in SETTINGS {
+        let (section, name) = setting.key.split_once('.').unwrap();
+        assert!(
+            table[section].get(name).is_some(),
+            "{} is not printed",
+            setting.key
+        );
+        assert!(
+            setting.about.lines().all(|line| line.len() <= 95),
+            "{}: a line is too long",
+            setting.key
+        );
+    }
+    let config = with_file(committed).unwrap();
+    assert_eq!(config.server.listen, "127.0.0.1:8600".parse().unwrap());
+    assert_eq!(config.server.mode, Mode::Production);
+    assert!(
+        config.secrets.master_key.is_none(),
+        "an empty text is not set"
+    );
+}
+
+/// Each key is really read, from the file and from the environment: nonsense in it is refused by name.
+#[test]
+fn every_key_is_read_from_file_and_environment() {
+    for setting in SETTINGS {
+        let (section, name) = setting.key.split_once('.').unwrap();
+        let said = refused(with_file(&format!("[{section}]\n{name} = [1979-05-27]\n")));
+        assert!(said.contains(setting.key), "{said}");
+        let plain = setting.default.trim_matches('"');
+        let set = with_env(&[(&env_name(setting.key), plain)]);
+        assert!(set.is_ok(), "{}: {set:?}", setting.key);
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let scratch = Scratch::new("config").unwrap();
+    let file = scratch.path().join("c.toml");
+    std::fs::write(&file, "[server]\nlisten = \"127.0.0.1:1\"\nthreads = 3\n").unwrap();
+    let config = load(&Sources {
+        file: Some(file),
+        env: vec![("CARILLON_SERVER__LISTEN".into(), "127.0.0.1:2".into())],
+        fixed: vec![("log.level", toml::Value::String("warn".into()))],
+    })
+    .unwrap();
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.server.threads, 3);
+    assert_eq!(config.log.level, "warn");
+}
+
+#[test]
+fn unknown_keys_are_named_with_what_was_meant() {
+    for (text, named, meant) in [
+        ("[server]\nlisen = \"x\"", "server.lisen", "server.listen"),
+        ("[sever]\nlisten = \"x\"", "sever.listen", "server.listen"),
+        ("listen = \"x\"", "listen", ""),
+        ("[colours]", "colours", ""),
+    ] {
+        let said = refused(with_file(text));
+        assert!(said.contains(named) && said.contains(meant), "{said}");
+    }
+    let said = refused(with_env(&[("CARILLON_SERVER__LISTN", "x")]));
+    assert!(
+        said.contains("CARILLON_SERVER__LISTN") && said.contains("CARILLON_SERVER__LISTEN"),
+        "{said}"
+    );
+}
+
+#[test]
+fn wrong_values_name_key_source_and_default() {
+    for (text, parts) in [
+        ("[server]\nlisten = 5", ["server.listen", "whole number"]),
+        (
+            "[server]\nlisten = \"nowhere\"",
+            ["server.listen", "127.0.0.1:8600"],
+        ),
+        (
+            "[server]\nstop_deadline = \"soon\"",
+            ["server.stop_deadline", "duration"],
+        ),
+        (
+            "[server]\nstop_deadline = \"0s\"",
+            ["server.stop_deadline", "above zero"],
+        ),
+        ("[server]\nmode = \"test\"", ["server.mode", "development"]),
+        (
+            "[server]\ntls_certificate_file = \"a\"",
+            ["server.tls_certificate_file", "both"],
+        ),
+        ("[clock]\nspeed = 2", ["clock.offset", "production"]),
+        ("[log]\nlevel = \"a=b=c\"", ["log.level", "filter"]),
+        (
+            "[retention]\nrecords = \"1h\"",
+            ["retention.records", "retention.content"],
+        ),
+        ("[apns]\nsandbox = \"x\"", ["apns.sandbox", "host:port"]),
+        ("[server\n", ["line 1", "TOML"]),
+    ] {
+        let said = refused(with_file(text));
+        for part in parts {
+            assert!(said.contains(part), "{text}: {said}");
+        }
+    }
+    let said = refused(with_env(&[("CARILLON_SERVER__THREADS", "many")]));
+    assert!(
+        said.contains("CARILLON_SERVER__THREADS") && said.contains("many"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_development_configuration_may_move_the_clock() {
+    let config =
+        with_file("[server]\nmode = \"development\"\n[clock]\noffset = \"-30d\"\nspeed = 60\n")
+            .unwrap();
+    assert!(config.is_clock_moved());
+    assert_eq!(config.clock.offset.ms(), -30 * 86_400_000);
+}
+
+#[test]
+fn secrets_come_from_files_and_are_never_shown() {
+    let scratch = Scratch::new("config").unwrap();
+    let file = scratch.path().join("password");
+    std::fs::write(&file, "open sesame\n").unwrap();
+    let path = file.to_str().unwrap();
+    let config = with_env(&[
+        ("CARILLON_APNS__PROXY", "proxy:3128"),
+        ("CARILLON_APNS__PROXY_PASSWORD_FILE", path),
+        ("CARILLON_MASTER_KEY", "not shown"),
+    ])
+    .unwrap();
+    let password = config.apns.proxy_password.as_ref().unwrap();
+    assert_eq!(
+        secrecy::ExposeSecret::expose_secret(password),
+        "open sesame"
+    );
+    let shown = format!("{config:?}");
+    assert!(
+        !shown.contains("sesame") && !shown.contains("not shown"),
+        "{shown}"
+    );
+
+    let both = with_env(&[
+        ("CARILLON_APNS__PROXY", "proxy:3128"),
+        ("CARILLON_APNS__PROXY_PASSWORD_FILE", path),
+        ("CARILLON_APNS__PROXY_PASSWORD", "x"),
+    ]);
+    assert!(refused(both).contains("keep one"));
+    let missing = with_env(&[("CARILLON_APNS__PROXY_PASSWORD_FILE", "/nowhere/at/all")]);
+    assert_eq!(missing.unwrap_err().exit, Exit::NoInput);
+}
