@@ -2,6 +2,7 @@
 //! and never part of these types' `Debug`.
 
 use crate::UnixMs;
+use crate::codec::{Reader, Unreadable, put_bytes};
 use crate::environment::Environment;
 use crate::id::{AppNo, CredentialNo};
 use crate::lane::Gateway;
@@ -84,5 +85,67 @@ impl std::fmt::Debug for CredentialSecret {
             Self::SigningKey { .. } => "SigningKey(secret)",
             Self::Certificate { .. } => "Certificate(secret)",
         })
+    }
+}
+
+const VERSION: u8 = 1;
+
+impl CredentialSecret {
+    /// The form that is sealed. Wipe it after use.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        match self {
+            Self::SigningKey { pem } => {
+                out.push(1);
+                put_bytes(&mut out, pem.as_bytes());
+            }
+            Self::Certificate {
+                chain_pem,
+                private_key_pem,
+            } => {
+                out.push(2);
+                put_bytes(&mut out, chain_pem.as_bytes());
+                put_bytes(&mut out, private_key_pem.as_bytes());
+            }
+        }
+        out
+    }
+
+    /// Reads the sealed form back.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut reader = Reader::new("credential secret", VERSION, bytes)?;
+        match reader.byte()? {
+            1 => Ok(Self::SigningKey {
+                pem: reader.text()?.to_owned(),
+            }),
+            2 => Ok(Self::Certificate {
+                chain_pem: reader.text()?.to_owned(),
+                private_key_pem: reader.text()?.to_owned(),
+            }),
+            _ => Err(reader.error("unknown kind of credential")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_read_back_and_stay_out_of_debug() {
+        let key = CredentialSecret::SigningKey { pem: "key".into() };
+        assert_eq!(key.encode(), [1, 1, 3, b'k', b'e', b'y']);
+        let certificate = CredentialSecret::Certificate {
+            chain_pem: "chain".into(),
+            private_key_pem: "key".into(),
+        };
+        for secret in [key, certificate] {
+            let read = CredentialSecret::decode(&secret.encode()).unwrap();
+            assert_eq!(read.encode(), secret.encode());
+            assert!(!format!("{read:?}").contains("key\""));
+        }
+        assert!(CredentialSecret::decode(&[1, 3]).is_err(), "unknown kind");
+        assert!(CredentialSecret::decode(&[1, 1, 9]).is_err(), "cut short");
     }
 }

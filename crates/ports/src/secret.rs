@@ -14,6 +14,29 @@ pub struct Place<'a> {
     pub row: &'a str,
 }
 
+impl<'a> Place<'a> {
+    /// The secret of a credential; `row` is its number in decimal. What is sealed there is
+    /// [`carillon_model::credential::CredentialSecret::encode`].
+    #[must_use]
+    pub fn credential(row: &'a str) -> Self {
+        Self {
+            table: "credentials",
+            column: "secret",
+            row,
+        }
+    }
+
+    /// A provider token; `row` is the name that [`crate::registry::Registry::provider_token`] takes.
+    #[must_use]
+    pub fn provider_token(row: &'a str) -> Self {
+        Self {
+            table: "provider_tokens",
+            column: "secret",
+            row,
+        }
+    }
+}
+
 /// Seals and opens secrets under the master key.
 pub trait SecretBox: Send + Sync + 'static {
     /// Seals.

@@ -1,0 +1,250 @@
+//! Every deadline and bound of the engine, named, with its default. The server reads them from its
+//! file; nothing here is read again while running.
+
+use serde::Deserialize;
+
+/// Settings of the engine. Times are in milliseconds, memory in bytes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineConfig {
+    // --- intake ---
+    /// How long an idempotency key is kept.
+    pub idempotency_keep_ms: i64,
+    /// Most devices of one user that a notification goes to.
+    pub max_devices_per_user: usize,
+    /// What a caller is told to wait when the store's queue is full.
+    pub overload_retry_after_ms: u32,
+
+    // --- lanes ---
+    /// A lane keeps about so much time's worth of sending in memory; the rest waits in the store.
+    pub lane_horizon_ms: u32,
+    /// Deliveries that a lane may always keep in memory, however slow it is.
+    pub lane_min_deliveries: u32,
+    /// Most deliveries that a lane keeps in memory.
+    pub lane_max_deliveries: u32,
+    /// Deliveries that a lane keeps in memory while its breaker is open: enough to probe with.
+    pub lane_blocked_deliveries: u32,
+    /// Most deliveries in memory over all lanes. A lane with less than `lane_floor_deliveries` is let
+    /// in all the same, so that a busy App does not shut out a quiet one.
+    pub total_deliveries: u32,
+    /// See `total_deliveries`.
+    pub lane_floor_deliveries: u32,
+    /// Most bytes of payloads and device lists in memory over all lanes.
+    pub total_bytes: usize,
+
+    // --- dispatch ---
+    /// Deliveries that one App of weight 1 gets in its turn.
+    pub quantum: u32,
+    /// Most deliveries whose push tokens are read in one call.
+    pub load_deliveries: u32,
+    /// Most such calls at once.
+    pub max_loads: u32,
+    /// How often the store is asked for due work besides wake-ups.
+    pub poll_interval_ms: u32,
+    /// Most batches of one claim.
+    pub claim_batches: u32,
+    /// Most claims at once.
+    pub max_claims: u32,
+    /// After so many `NotSent` in a row a delivery backs off like after a refusal, and the attempt is
+    /// counted.
+    pub max_not_sent: u8,
+    /// Longest pause after the store refused a read, a claim or a settle; the first is a 50th of it.
+    pub store_retry_max_ms: u32,
+
+    // --- breaker ---
+    /// While a pool's breaker is open, a waiting delivery tries it this often.
+    pub probe_interval_ms: u32,
+    /// Most probes of one pool that may be unanswered at once.
+    pub max_probes: u32,
+    /// A gateway's `Retry-After` delays a probe at most so long.
+    pub max_retry_after_ms: u32,
+
+    // --- environment repair ---
+    /// Push tokens of unknown environment that are tried in a second, for each credential and
+    /// environment.
+    pub probing_per_second: u32,
+    /// So many `BadDeviceToken` for declared environments within `flood_window_ms` are a flood: an
+    /// event is raised, and no push token is retired for it.
+    pub flood_count: u32,
+    /// See `flood_count`. A push token refused as `BadDeviceToken` is retired only after this time,
+    /// when no flood came up meanwhile.
+    pub flood_window_ms: u32,
+
+    // --- settle ---
+    /// How often the progress of a large batch is written in its life.
+    pub flushes_per_batch: u16,
+    /// Longest time that an outcome stays only in memory while its batch goes on.
+    pub max_flush_delay_ms: u32,
+    /// Most deliveries settled in one transaction.
+    pub settle_deliveries: u32,
+    /// So many unsettled outcomes stop dispatch until the store catches up.
+    pub max_unsettled: u32,
+    /// How long, after a delivery became in doubt, a late answer to it is still expected.
+    pub late_answer_ms: u32,
+    /// Most deliveries in doubt of which a late answer is expected.
+    pub max_doubts: u32,
+
+    // --- cancel ---
+    /// How long a cancel waits for the answers of what is being sent before it says `cancelling`.
+    pub cancel_wait_ms: u32,
+    /// How long a cancelled notification's work that surfaces late is still recognised without asking
+    /// the store.
+    pub cancel_memory_ms: u32,
+
+    // --- fan-out, rescue, pruning ---
+    /// Devices of one page of a fan-out; at most 1,000.
+    pub fanout_page: u32,
+    /// How often unfinished fan-outs are looked for besides wake-ups.
+    pub fanout_interval_ms: u32,
+    /// Work rows of a dead process that are freed in one slice.
+    pub rescue_slice: u32,
+    /// Content of a notification is kept so long after its last delivery is final.
+    pub content_retention_ms: i64,
+    /// Records are kept so long after the last delivery is final.
+    pub record_retention_ms: i64,
+    /// How often the pruner looks for something to delete.
+    pub prune_interval_ms: u32,
+    /// Notifications that the pruner looks at in one slice.
+    pub prune_slice: u32,
+    /// How often a slice of the device → batch index is filled.
+    pub index_interval_ms: u32,
+    /// Rows of such a slice.
+    pub index_slice: u32,
+
+    // --- supervision ---
+    /// A part that panicked is started again after this time.
+    pub restart_delay_ms: u32,
+    /// How long a credential's former pool may finish what it has when the credential changes.
+    pub drain_ms: u32,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            idempotency_keep_ms: 86_400_000,
+            max_devices_per_user: 1_000,
+            overload_retry_after_ms: 1_000,
+            lane_horizon_ms: 200,
+            lane_min_deliveries: 2_000,
+            lane_max_deliveries: 20_000,
+            lane_blocked_deliveries: 64,
+            total_deliveries: 60_000,
+            lane_floor_deliveries: 256,
+            total_bytes: 48 << 20,
+            quantum: 64,
+            load_deliveries: 1_024,
+            max_loads: 4,
+            poll_interval_ms: 250,
+            claim_batches: 256,
+            max_claims: 2,
+            max_not_sent: 16,
+            store_retry_max_ms: 5_000,
+            probe_interval_ms: 1_000,
+            max_probes: 4,
+            max_retry_after_ms: 60_000,
+            probing_per_second: 200,
+            flood_count: 100,
+            flood_window_ms: 10_000,
+            flushes_per_batch: 6,
+            max_flush_delay_ms: 1_000,
+            settle_deliveries: 8_000,
+            max_unsettled: 40_000,
+            late_answer_ms: 60_000,
+            max_doubts: 50_000,
+            cancel_wait_ms: 2_000,
+            cancel_memory_ms: 60_000,
+            fanout_page: 1_000,
+            fanout_interval_ms: 1_000,
+            rescue_slice: 500,
+            content_retention_ms: 7 * 86_400_000,
+            record_retention_ms: 30 * 86_400_000,
+            prune_interval_ms: 60_000,
+            prune_slice: 500,
+            index_interval_ms: 1_000,
+            index_slice: 5_000,
+            restart_delay_ms: 100,
+            drain_ms: 10_000,
+        }
+    }
+}
+
+impl EngineConfig {
+    /// The first setting that cannot work: its name, and a sentence with what was expected.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let positive = [
+            ("lane_min_deliveries", self.lane_min_deliveries),
+            ("lane_blocked_deliveries", self.lane_blocked_deliveries),
+            ("total_deliveries", self.total_deliveries),
+            ("quantum", self.quantum),
+            ("load_deliveries", self.load_deliveries),
+            ("max_loads", self.max_loads),
+            ("poll_interval_ms", self.poll_interval_ms),
+            ("claim_batches", self.claim_batches),
+            ("max_claims", self.max_claims),
+            ("store_retry_max_ms", self.store_retry_max_ms),
+            ("probe_interval_ms", self.probe_interval_ms),
+            ("max_probes", self.max_probes),
+            ("probing_per_second", self.probing_per_second),
+            ("flood_count", self.flood_count),
+            ("settle_deliveries", self.settle_deliveries),
+            ("max_unsettled", self.max_unsettled),
+            ("fanout_page", self.fanout_page),
+            ("fanout_interval_ms", self.fanout_interval_ms),
+            ("rescue_slice", self.rescue_slice),
+            ("prune_interval_ms", self.prune_interval_ms),
+            ("prune_slice", self.prune_slice),
+            ("index_interval_ms", self.index_interval_ms),
+            ("index_slice", self.index_slice),
+            ("flushes_per_batch", self.flushes_per_batch.into()),
+            ("max_not_sent", self.max_not_sent.into()),
+        ];
+        if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err((name, "expected at least 1, found 0".into()));
+        }
+        if self.lane_max_deliveries < self.lane_min_deliveries {
+            return Err((
+                "lane_max_deliveries",
+                format!(
+                    "expected at least lane_min_deliveries ({}), found {}",
+                    self.lane_min_deliveries, self.lane_max_deliveries
+                ),
+            ));
+        }
+        if self.fanout_page as usize > carillon_model::batch::MAX_BATCH {
+            return Err((
+                "fanout_page",
+                format!("expected at most 1000, found {}", self.fanout_page),
+            ));
+        }
+        if self.content_retention_ms < 0 || self.record_retention_ms < self.content_retention_ms {
+            return Err((
+                "record_retention_ms",
+                "expected records to be kept at least as long as content".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_work_and_nonsense_is_named() {
+        assert_eq!(EngineConfig::default().check(), Ok(()));
+        let zero = EngineConfig {
+            quantum: 0,
+            ..EngineConfig::default()
+        };
+        assert_eq!(zero.check().unwrap_err().0, "quantum");
+        let upside_down = EngineConfig {
+            lane_max_deliveries: 1,
+            ..EngineConfig::default()
+        };
+        assert_eq!(upside_down.check().unwrap_err().0, "lane_max_deliveries");
+        assert!(serde_json::from_str::<EngineConfig>(r#"{"colour":1}"#).is_err());
+        let one: EngineConfig = serde_json::from_str(r#"{"quantum":7}"#).unwrap();
+        assert_eq!(one.quantum, 7);
+    }
+}

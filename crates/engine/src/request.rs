@@ -1,0 +1,67 @@
+//! What goes in at the engine's door, and what comes back.
+
+use carillon_model::UnixMs;
+use carillon_model::id::NotificationNo;
+use carillon_model::notification::NotificationRequest;
+use carillon_model::problem::FieldProblem;
+
+/// A notification to send.
+#[derive(Clone, Debug)]
+pub struct SendItem {
+    /// What the caller wrote.
+    pub request: NotificationRequest,
+    /// The caller's idempotency key.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// An idempotency key with what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Scope (App and API key) and key, at most 300 bytes; for NDJSON with the line's number.
+    pub scoped_key: String,
+    /// Hash of the body.
+    pub body_hash: [u8; 32],
+}
+
+/// A notification that is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its number.
+    pub no: NotificationNo,
+    /// Its public id (`ntf_…`).
+    pub id: String,
+    /// When it was accepted.
+    pub accepted_at: UnixMs,
+    /// How many deliveries it has; `None` while its audience is still counted, and for a repeated one.
+    pub deliveries: Option<u64>,
+    /// Whether it was accepted before, with the same idempotency key and body.
+    pub repeated: bool,
+}
+
+/// Why a notification was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is wrong: which fields, and how.
+    Invalid(Vec<FieldProblem>),
+    /// Its idempotency key came before with another body.
+    KeyReused,
+    /// There is no such App (any more).
+    AppGone,
+    /// The store's queue is full.
+    Overloaded {
+        /// When to come back.
+        retry_after_ms: u32,
+    },
+}
+
+/// What a cancel did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CancelAnswer {
+    /// Deliveries that will never be sent.
+    pub not_sent: u64,
+    /// Deliveries that had been sent already, or are without an answer.
+    pub sent: u64,
+    /// Whether everybody who held work of it has confirmed: nothing more of it is written. `false`:
+    /// still cancelling.
+    pub confirmed: bool,
+}
