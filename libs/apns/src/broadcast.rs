@@ -408,3 +408,160 @@ impl BroadcastRequestBuilder {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UPDATE: &str = r#"{"aps":{"timestamp":1700000160,"event":"update","content-state":{"state":"degraded","since":1700000010},"stale-date":1700000760,"relevance-score":50}}"#;
+
+    fn pager() -> BundleId {
+        BundleId::new("net.example.pager").unwrap()
+    }
+
+    fn channel() -> ChannelId {
+        ChannelId::new("c2ltLWNoYW5uZWwtMDAx").unwrap()
+    }
+
+    fn publish(body: &str) -> BroadcastRequestBuilder {
+        BroadcastRequest::builder(pager(), channel(), body.to_owned())
+    }
+
+    #[test]
+    fn v6_the_calls_of_a_channels_life() {
+        let create = ChannelRequest::Create(StoragePolicy::NoStorage);
+        assert_eq!(create.method(), http::Method::POST);
+        assert_eq!(create.path(&pager()), "/1/apps/net.example.pager/channels");
+        assert_eq!(create.channel_id(), None);
+        assert_eq!(
+            create.body(),
+            r#"{"message-storage-policy":0,"push-type":"LiveActivity"}"#
+        );
+        let kept = ChannelRequest::Create(StoragePolicy::MostRecent).body();
+        assert_eq!(
+            kept,
+            r#"{"message-storage-policy":1,"push-type":"LiveActivity"}"#
+        );
+
+        let read = ChannelRequest::Read(channel());
+        assert_eq!(
+            (read.method(), read.channel_id()),
+            (http::Method::GET, Some(&channel()))
+        );
+        assert_eq!(
+            Channel::read(channel(), &kept).unwrap().storage_policy,
+            StoragePolicy::MostRecent
+        );
+        assert_eq!(Channel::read(channel(), b"{}"), None);
+        assert_eq!(
+            Channel::read(channel(), br#"{"message-storage-policy":7}"#),
+            None
+        );
+
+        let list = ChannelRequest::List;
+        assert_eq!(
+            list.path(&pager()),
+            "/1/apps/net.example.pager/all-channels"
+        );
+        assert_eq!(
+            Channel::read_list(br#"{"channels":["c2ltLWNoYW5uZWwtMDAx"]}"#),
+            Some(vec![channel()])
+        );
+        assert_eq!(Channel::read_list(b"<html>"), None);
+
+        let delete = ChannelRequest::Delete(channel());
+        assert_eq!(
+            (delete.method(), delete.body()),
+            (http::Method::DELETE, Bytes::new())
+        );
+        assert_eq!(delete.path(&pager()), "/1/apps/net.example.pager/channels");
+    }
+
+    #[test]
+    fn v6_publishing() {
+        let request = publish(UPDATE)
+            .priority(Priority::PowerAware)
+            .expiration(Expiration::once())
+            .storage_policy(StoragePolicy::NoStorage)
+            .build()
+            .unwrap();
+        assert_eq!(request.path(), "/4/broadcasts/apps/net.example.pager");
+        assert_eq!(request.channel_id().header_value(), "c2ltLWNoYW5uZWwtMDAx");
+        assert_eq!(request.push_type().header_value(), "liveactivity");
+        assert_eq!(request.priority().header_value(), "5");
+        assert_eq!(request.expiration().header_value(), "0");
+        assert_eq!(request.body(), UPDATE);
+    }
+
+    #[test]
+    fn v6_a_channel_without_storage_takes_only_expiration_0() {
+        let later = Expiration::at(1_700_003_600);
+        let RequestError::Header(error) = publish(UPDATE)
+            .storage_policy(StoragePolicy::NoStorage)
+            .expiration(later)
+            .build()
+            .unwrap_err()
+        else {
+            panic!()
+        };
+        assert_eq!(error.field(), "apns-expiration");
+        publish(UPDATE)
+            .storage_policy(StoragePolicy::MostRecent)
+            .expiration(later)
+            .build()
+            .unwrap();
+        publish(UPDATE).expiration(later).build().unwrap();
+    }
+
+    #[test]
+    fn v6_a_suffix_in_the_path_is_refused() {
+        let bundle_id = BundleId::new("net.example.pager.push-type.liveactivity").unwrap();
+        let error = BroadcastRequest::builder(bundle_id, channel(), UPDATE)
+            .build()
+            .unwrap_err();
+        assert!(error.to_string().contains("bare bundle id"), "{error}");
+    }
+
+    #[test]
+    fn v6_a_start_cannot_be_broadcast() {
+        let start = UPDATE.replace("update", "start");
+        let RequestError::Payload(error) = publish(&start).build().unwrap_err() else {
+            panic!()
+        };
+        assert!(
+            error
+                .problems()
+                .iter()
+                .any(|problem| &*problem.pointer == "/aps/event"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_broadcast_may_be_larger_than_a_push_to_a_device() {
+        let body = |bytes: usize| {
+            let frame = r#"{"aps":{"timestamp":1,"event":"update","content-state":{"s":""}}}"#;
+            frame.replace(
+                r#""s":"""#,
+                &format!(r#""s":"{}""#, "A".repeat(bytes - frame.len())),
+            )
+        };
+        assert_eq!(body(5120).len(), 5120);
+        publish(&body(5120)).build().unwrap();
+        assert!(
+            publish(&body(5121))
+                .build()
+                .unwrap_err()
+                .to_string()
+                .contains("5120")
+        );
+    }
+
+    #[test]
+    fn a_channel_id_is_base64_text() {
+        for bad in ["", "a b", "a\n", "ä", &"A".repeat(513)] {
+            assert_eq!(ChannelId::new(bad).unwrap_err().field(), "apns-channel-id");
+        }
+        assert!(ChannelId::new("dHN+/_-w==").is_ok());
+    }
+}

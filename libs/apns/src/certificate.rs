@@ -370,3 +370,177 @@ fn strings(der: &[u8], out: &mut Vec<Box<str>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPair};
+
+    use super::*;
+
+    const NOW_SECS: u64 = 1_700_000_000;
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(NOW_SECS)
+    }
+
+    /// DER of a string or of a sequence, short form.
+    fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+        let mut out = vec![tag, u8::try_from(content.len()).unwrap()];
+        out.extend_from_slice(content);
+        out
+    }
+
+    fn apple(last: u64, content: Vec<u8>) -> CustomExtension {
+        CustomExtension::from_oid_content(&[1, 2, 840, 113_635, 100, 6, 3, last], content)
+    }
+
+    fn certificate(extensions: Vec<CustomExtension>) -> (String, KeyPair) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Apple Push Services: net.example.pager");
+        params.distinguished_name.push(
+            DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 1]),
+            "net.example.pager",
+        );
+        params.not_before = rcgen::date_time_ymd(2023, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2024, 1, 1);
+        params.custom_extensions = extensions;
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key)
+    }
+
+    fn null() -> Vec<u8> {
+        vec![5, 0]
+    }
+
+    #[test]
+    fn everything_a_certificate_says_is_read() {
+        let list = der(
+            0x30,
+            &[
+                der(0x0c, b"net.example.pager"),
+                der(0x30, &der(0x0c, b"app")),
+                der(0x0c, b"net.example.pager.voip"),
+                der(0x30, &der(0x0c, b"voip")),
+            ]
+            .concat(),
+        );
+        let (pem, key) = certificate(vec![apple(1, null()), apple(2, null()), apple(6, list)]);
+        let both = format!("{}{pem}", key.serialize_pem());
+        let certificate = ClientCertificate::from_pem(both.as_bytes()).unwrap();
+        assert_eq!(
+            certificate.subject(),
+            "Apple Push Services: net.example.pager"
+        );
+        assert_eq!(certificate.uid(), Some("net.example.pager"));
+        assert_eq!(certificate.environments(), Environment::ALL);
+        assert_eq!(
+            certificate.topics(),
+            ["net.example.pager".into(), "net.example.pager.voip".into()]
+        );
+        assert_eq!(
+            certificate.not_after(),
+            UNIX_EPOCH + Duration::from_secs(1_704_067_200)
+        );
+        assert_eq!(certificate.chain().len(), 1);
+        for environment in Environment::ALL {
+            certificate.check(environment, now()).unwrap();
+        }
+        assert!(certificate.covers(&ApnsTopic::new("net.example.pager.voip").unwrap()));
+        assert!(!certificate.covers(&ApnsTopic::new("net.example.pager.complication").unwrap()));
+        let shown = format!("{certificate:?}");
+        assert!(
+            shown.contains("pager") && !shown.contains("chain") && !shown.contains("key"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn without_a_list_the_uid_is_the_topic_and_a_voip_list_counts() {
+        let (pem, key) = certificate(vec![]);
+        let plain =
+            ClientCertificate::from_pem_pair(pem.as_bytes(), key.serialize_pem().as_bytes())
+                .unwrap();
+        assert_eq!(plain.topics(), ["net.example.pager".into()]);
+        plain.check(Environment::Sandbox, now()).unwrap();
+        let (pem, key) = certificate(vec![apple(4, der(0x0c, b"net.example.pager.voip"))]);
+        let voip = ClientCertificate::from_pem_pair(pem.as_bytes(), key.serialize_pem().as_bytes())
+            .unwrap();
+        assert_eq!(voip.topics(), ["net.example.pager.voip".into()]);
+    }
+
+    #[test]
+    fn wrong_environment_and_wrong_time_are_named() {
+        let (pem, key) = certificate(vec![apple(1, null())]);
+        let sandbox =
+            ClientCertificate::from_pem_pair(pem.as_bytes(), key.serialize_pem().as_bytes())
+                .unwrap();
+        sandbox.check(Environment::Sandbox, now()).unwrap();
+        let error = sandbox
+            .check(Environment::Production, now())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("is for sandbox, not for production"),
+            "{error}"
+        );
+        let later = UNIX_EPOCH + Duration::from_secs(1_704_067_200 + 3 * 86_400);
+        let error = sandbox
+            .check(Environment::Sandbox, later)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("expired 3 days ago"), "{error}");
+        let error = sandbox
+            .check(Environment::Sandbox, UNIX_EPOCH)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("clock"), "{error}");
+    }
+
+    #[test]
+    fn every_wrong_file_is_called_by_its_name() {
+        let (pem, key) = certificate(vec![]);
+        let key_pem = key.serialize_pem();
+        let other_key = KeyPair::generate().unwrap().serialize_pem();
+        let load = |certificates: &str, key: &str| {
+            ClientCertificate::from_pem_pair(certificates.as_bytes(), key.as_bytes())
+                .unwrap_err()
+                .to_string()
+        };
+        let encrypted =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let table = [
+            (load("", &key_pem), "no certificate found"),
+            (load(&key_pem, &key_pem), "no certificate found"),
+            (load(&pem, ""), "no private key found"),
+            (load(&pem, &pem), "no private key found"),
+            (load(&pem, encrypted), "decrypt it first"),
+            (
+                load(&pem, &other_key),
+                "does not belong to the certificate Apple Push Services",
+            ),
+            (
+                load(
+                    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                    &key_pem,
+                ),
+                "cannot be read",
+            ),
+            (
+                load(
+                    "-----BEGIN CERTIFICATE-----\n%%\n-----END CERTIFICATE-----\n",
+                    &key_pem,
+                ),
+                "cannot be read",
+            ),
+        ];
+        for (message, expected) in table {
+            assert!(
+                message.contains(expected),
+                "expected {expected:?} in {message:?}"
+            );
+        }
+    }
+}

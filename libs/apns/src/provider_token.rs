@@ -327,3 +327,212 @@ fn read_seed(key: &SigningKey, jwt: &str) -> Result<ProviderToken, ProviderToken
     ProviderToken::new(jwt, read.claims.iat, 1)
         .ok_or(ProviderTokenError::Foreign("it does not fit a header"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::signing_key::tests::v1_key;
+    use crate::{KeyId, SigningKey, TeamId};
+
+    const START: u64 = 1_700_000_000;
+
+    fn at(secs_after_start: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(START + secs_after_start)
+    }
+
+    fn counted() -> (ProviderTokens, Arc<AtomicUsize>) {
+        let signed = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&signed);
+        let tokens = ProviderTokens::new(v1_key()).on_issue(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        (tokens, signed)
+    }
+
+    #[test]
+    fn v1_header_claims_and_signature() {
+        let jwt = v1_key().sign(START).unwrap();
+        let parts: Vec<&str> = jwt.split('.').collect();
+        assert_eq!(parts[0], "eyJhbGciOiJFUzI1NiIsImtpZCI6IkFCQzEyM0RFRkcifQ");
+        assert_eq!(
+            parts[1],
+            "eyJpc3MiOiJERUYxMjNHSElKIiwiaWF0IjoxNzAwMDAwMDAwfQ"
+        );
+        assert_eq!(parts[2].len(), 86);
+        verify(&jwt).unwrap();
+        // The deterministic signature of the vector is taken too, by the same verifier.
+        let given = "9eqgVsaVpJcjng-z9xvwbFH5RQ4bIRjaUdI0UT5WUNjDlcVbRVsgHTYZ2TWGP-HMFIbg6jaaLZG9RVlfBpOdlg";
+        verify(&format!("{}.{}.{given}", parts[0], parts[1])).unwrap();
+        let flipped = given.replacen('9', "8", 1);
+        verify(&format!("{}.{}.{flipped}", parts[0], parts[1])).unwrap_err();
+    }
+
+    fn verify(jwt: &str) -> Result<(), jsonwebtoken::errors::Error> {
+        let public = DecodingKey::from_ec_components(
+            "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        )?;
+        let mut rules = Validation::new(Algorithm::ES256);
+        rules.required_spec_claims.clear();
+        rules.validate_exp = false;
+        jsonwebtoken::decode::<serde_json::Value>(jwt, &public, &rules).map(drop)
+    }
+
+    #[test]
+    fn the_header_is_lower_case_bearer_and_hidden() {
+        let token = ProviderTokens::new(v1_key()).current(at(0)).unwrap();
+        let value = token.header_value();
+        assert!(value.is_sensitive());
+        assert_eq!(value.to_str().unwrap(), format!("bearer {}", token.jwt()));
+        assert!(!format!("{token:?}").contains("eyJ"));
+        verify(token.jwt()).unwrap();
+    }
+
+    #[test]
+    fn one_token_serves_for_45_minutes() {
+        let (tokens, signed) = counted();
+        let first = tokens.current(at(0)).unwrap();
+        assert_eq!(first.issued_at_secs() % 60, 0);
+        assert!(first.issued_at_secs() <= START && START - first.issued_at_secs() < 60);
+        let due = first.issued_at_secs() + 45 * 60 - START;
+        assert_eq!(tokens.current(at(due - 1)).unwrap(), first);
+        assert_eq!(signed.load(Ordering::SeqCst), 1);
+        let second = tokens.current(at(due)).unwrap();
+        assert_eq!(signed.load(Ordering::SeqCst), 2);
+        assert_eq!(second.generation(), first.generation() + 1);
+        assert!(
+            first.is_usable(at(due)),
+            "the old one is good for another quarter of an hour"
+        );
+        assert!(!first.is_usable(at(3600)));
+    }
+
+    #[test]
+    fn a_late_first_use_does_not_count_from_construction() {
+        let (tokens, signed) = counted();
+        assert_eq!(tokens.peek(), None);
+        tokens.current(at(100_000)).unwrap();
+        tokens.current(at(100_000 + 1000)).unwrap();
+        assert_eq!(signed.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn an_expired_token_is_replaced_once_for_many_callers() {
+        let (tokens, signed) = counted();
+        let old = tokens.current(at(0)).unwrap();
+        let barrier = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let fresh = tokens
+                        .replace_expired(old.generation(), at(22 * 60))
+                        .unwrap();
+                    assert_eq!(fresh.generation(), old.generation() + 1);
+                });
+            }
+        });
+        assert_eq!(signed.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn nothing_is_signed_within_20_minutes_whatever_apns_says() {
+        let (tokens, signed) = counted();
+        let old = tokens.current(at(0)).unwrap();
+        let error = tokens
+            .replace_expired(old.generation(), at(60))
+            .unwrap_err();
+        let ProviderTokenError::TooSoon { age, wait } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(*age + *wait, ProviderTokens::MIN_INTERVAL);
+        assert!(error.to_string().contains("clock"), "{error}");
+        assert_eq!(signed.load(Ordering::SeqCst), 1);
+        // A report about a token long replaced is no reason either.
+        assert_eq!(
+            tokens
+                .replace_expired(old.generation() - 1, at(60))
+                .unwrap(),
+            old
+        );
+        assert_eq!(signed.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_clock_set_back_far_ends_a_token_from_the_future() {
+        let (tokens, signed) = counted();
+        tokens.current(at(86_400)).unwrap();
+        let set_right = tokens.current(at(0)).unwrap();
+        assert!(set_right.issued_at_secs() <= START);
+        assert_eq!(signed.load(Ordering::SeqCst), 2);
+        // A clock that is set back a little changes nothing.
+        tokens.current(at(0) - Duration::from_secs(600)).unwrap();
+        assert_eq!(signed.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_restart_goes_on_with_the_stored_token() {
+        let before = ProviderTokens::new(v1_key()).current(at(0)).unwrap();
+        let signed = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&signed);
+        let tokens = ProviderTokens::seeded(v1_key(), before.jwt())
+            .unwrap()
+            .on_issue(move |_| {
+                counter.fetch_add(1, Ordering::SeqCst);
+            });
+        let after = tokens.current(at(600)).unwrap();
+        assert_eq!(after.header_value(), before.header_value());
+        assert_eq!(after.issued_at_secs(), before.issued_at_secs());
+        assert_eq!(signed.load(Ordering::SeqCst), 0);
+        tokens.current(at(46 * 60)).unwrap();
+        assert_eq!(signed.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_stored_token_of_another_key_is_refused() {
+        let jwt = ProviderTokens::new(v1_key())
+            .current(at(0))
+            .unwrap()
+            .jwt()
+            .to_owned();
+        let p8 = crate::signing_key::tests::v1_p8();
+        let other = |key_id: &str, team_id: &str| {
+            let (key_id, team_id) = (KeyId::new(key_id).unwrap(), TeamId::new(team_id).unwrap());
+            SigningKey::from_p8(p8.as_bytes(), key_id, team_id).unwrap()
+        };
+        let error = ProviderTokens::seeded(other("XXXXXXXXXX", "DEF123GHIJ"), &jwt).unwrap_err();
+        assert!(error.to_string().contains("kid"), "{error}");
+        let error = ProviderTokens::seeded(other("ABC123DEFG", "XXXXXXXXXX"), &jwt).unwrap_err();
+        assert!(error.to_string().contains("iss"), "{error}");
+        ProviderTokens::seeded(v1_key(), "nonsense").unwrap_err();
+    }
+
+    proptest! {
+        /// Whoever asks whatever in whatever order: two tokens are never signed within 20 minutes, and the one handed out by
+        /// `current` is never near its end.
+        #[test]
+        fn apples_limits_hold_for_any_history(steps in proptest::collection::vec((0u64..2000, any::<bool>()), 1..60)) {
+            let issued = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let log = Arc::clone(&issued);
+            let tokens = ProviderTokens::new(v1_key())
+                .on_issue(move |token| log.lock().unwrap().push(token.issued_at_secs()));
+            let mut now = 0;
+            for (step, expired) in steps {
+                now += step;
+                let token = tokens.current(at(now)).unwrap();
+                prop_assert!(token.age(at(now)) < ProviderTokens::REFRESH_AFTER);
+                if expired {
+                    drop(tokens.replace_expired(token.generation(), at(now)));
+                }
+            }
+            let issued = issued.lock().unwrap();
+            prop_assert!(issued.windows(2).all(|pair| pair[1] - pair[0] >= 20 * 60));
+        }
+    }
+}

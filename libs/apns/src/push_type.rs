@@ -223,10 +223,21 @@ impl FromStr for PushType {
 mod tests {
     use super::*;
 
+    /// Push type, header, suffix, priorities, bytes, authentication, expiration.
+    type Row = (
+        PushType,
+        &'static str,
+        &'static str,
+        &'static [u8],
+        usize,
+        AuthRule,
+        Option<u64>,
+    );
+
     #[test]
     fn every_row_of_apples_table() {
         use AuthRule::{CertificateOnly, Either, TokenOnly};
-        let table: [(PushType, &str, &str, &[u8], usize, AuthRule, Option<u64>); 11] = [
+        let table: [Row; 11] = [
             (
                 PushType::Alert,
                 "alert",

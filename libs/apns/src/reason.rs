@@ -379,3 +379,234 @@ impl fmt::Display for Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::Class::{
+        Channel, Connection, Credential, Gateway, Payload, Push, PushToken, Throttle,
+    };
+    use super::RetryRule::{
+        AfterFifteenMinutes, AfterMend, BackOff, FreshProviderToken, HeldProviderToken, Never,
+        NewConnection,
+    };
+    use super::TokenFate::{Keep, Quarantine, RetireByTimestamp, SuspectEnvironment};
+    use super::*;
+
+    /// Written down a second time, from Apple's pages, so that a slip in the table above shows.
+    const APPLE: &[(&str, u16, Class, RetryRule, TokenFate)] = &[
+        ("BadCollapseId", 400, Push, AfterMend, Keep),
+        ("BadDeviceToken", 400, PushToken, Never, SuspectEnvironment),
+        ("BadExpirationDate", 400, Push, AfterMend, Keep),
+        ("BadMessageId", 400, Push, AfterMend, Keep),
+        ("BadPriority", 400, Push, AfterMend, Keep),
+        ("BadTopic", 400, Push, AfterMend, Keep),
+        ("DeviceTokenNotForTopic", 400, PushToken, Never, Quarantine),
+        ("DuplicateHeaders", 400, Push, AfterMend, Keep),
+        ("IdleTimeout", 400, Connection, NewConnection, Keep),
+        ("InvalidPushType", 400, Push, AfterMend, Keep),
+        ("MissingDeviceToken", 400, Push, AfterMend, Keep),
+        ("MissingTopic", 400, Push, AfterMend, Keep),
+        ("PayloadEmpty", 400, Payload, AfterMend, Keep),
+        ("TopicDisallowed", 400, Credential, AfterMend, Keep),
+        ("BadCertificate", 403, Credential, AfterMend, Keep),
+        (
+            "BadCertificateEnvironment",
+            403,
+            Credential,
+            AfterMend,
+            Keep,
+        ),
+        (
+            "ExpiredProviderToken",
+            403,
+            Credential,
+            FreshProviderToken,
+            Keep,
+        ),
+        ("Forbidden", 403, Credential, Never, Keep),
+        ("InvalidProviderToken", 403, Credential, AfterMend, Keep),
+        ("MissingProviderToken", 403, Credential, AfterMend, Keep),
+        (
+            "UnrelatedKeyIdInToken",
+            403,
+            Connection,
+            NewConnection,
+            Keep,
+        ),
+        (
+            "BadEnvironmentKeyIdInToken",
+            403,
+            Credential,
+            AfterMend,
+            Keep,
+        ),
+        ("BadPath", 404, Push, AfterMend, Keep),
+        ("MethodNotAllowed", 405, Push, AfterMend, Keep),
+        ("ExpiredToken", 410, PushToken, Never, RetireByTimestamp),
+        ("Unregistered", 410, PushToken, Never, RetireByTimestamp),
+        ("PayloadTooLarge", 413, Payload, Never, Keep),
+        (
+            "TooManyProviderTokenUpdates",
+            429,
+            Throttle,
+            HeldProviderToken,
+            Keep,
+        ),
+        ("TooManyRequests", 429, Throttle, BackOff, Keep),
+        (
+            "InternalServerError",
+            500,
+            Gateway,
+            AfterFifteenMinutes,
+            Keep,
+        ),
+        (
+            "ServiceUnavailable",
+            503,
+            Gateway,
+            AfterFifteenMinutes,
+            Keep,
+        ),
+        ("Shutdown", 503, Connection, NewConnection, Keep),
+        // Broadcast and channel management.
+        ("FeatureNotEnabled", 400, Credential, AfterMend, Keep),
+        ("MissingChannelId", 400, Channel, AfterMend, Keep),
+        ("BadChannelId", 400, Channel, AfterMend, Keep),
+        ("ChannelNotRegistered", 400, Channel, AfterMend, Keep),
+        ("BadRequestParams", 400, Channel, AfterMend, Keep),
+        ("BadRequestPayload", 400, Payload, AfterMend, Keep),
+        ("MissingPushType", 400, Push, AfterMend, Keep),
+        ("CannotCreateChannelConfig", 400, Channel, AfterMend, Keep),
+        ("MissingChannelQueueSize", 400, Channel, AfterMend, Keep),
+        ("TopicMismatch", 403, Credential, AfterMend, Keep),
+    ];
+
+    #[test]
+    fn every_row_of_apples_tables() {
+        for (text, status, class, retry, token_fate) in APPLE {
+            let reason = Reason::from(*text);
+            assert!(reason.is_known(), "{text}");
+            assert_eq!(reason.as_str(), *text);
+            assert_eq!(reason.to_string(), *text);
+            let rule = reason.rule(*status);
+            assert_eq!(rule.status, *status, "{text}");
+            assert_eq!(
+                (rule.class, rule.retry, rule.token_fate),
+                (*class, *retry, *token_fate),
+                "{text}"
+            );
+            assert_eq!(
+                rule,
+                reason.rule(999),
+                "a known reason does not look at the status"
+            );
+        }
+        let ours: HashSet<&str> = Reason::KNOWN.iter().map(Reason::as_str).collect();
+        let apples: HashSet<&str> = APPLE.iter().map(|row| row.0).collect();
+        assert_eq!(ours, apples);
+        assert_eq!(Reason::KNOWN.len(), ours.len());
+    }
+
+    #[test]
+    fn every_text_is_a_sentence() {
+        for reason in Reason::KNOWN {
+            let rule = reason.rule(0);
+            for text in [rule.meaning, rule.mend] {
+                assert!(text.ends_with('.') && text.len() > 10, "{reason}: {text:?}");
+                assert!(!text.contains("  "), "{reason}: {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn apples_never_list_is_never_automatic() {
+        for text in [
+            "BadDeviceToken",
+            "DeviceTokenNotForTopic",
+            "Forbidden",
+            "ExpiredToken",
+            "Unregistered",
+            "PayloadTooLarge",
+        ] {
+            assert_eq!(Reason::from(text).rule(0).retry, Never, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_can_heal_by_itself_is_automatic() {
+        for reason in Reason::KNOWN {
+            let rule = reason.rule(0);
+            let heals = matches!(
+                rule.class,
+                Class::Connection | Class::Gateway | Class::Throttle
+            ) || *reason == Reason::ExpiredProviderToken;
+            assert_eq!(rule.retry.is_automatic(), heals, "{reason}");
+        }
+    }
+
+    #[test]
+    fn only_answers_about_a_push_token_touch_it() {
+        for reason in Reason::KNOWN {
+            let rule = reason.rule(0);
+            assert_eq!(
+                rule.token_fate != Keep,
+                rule.class == Class::PushToken,
+                "{reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_understood() {
+        assert_eq!(
+            Reason::from("Service Unavailable"),
+            Reason::ServiceUnavailable
+        );
+        assert_eq!(
+            Reason::from("BadEnvironmentKeyInToken"),
+            Reason::BadEnvironmentKeyIdInToken
+        );
+    }
+
+    #[test]
+    fn an_unknown_reason_is_judged_by_its_status() {
+        let table = [
+            (400, Class::Push, AfterMend, Keep),
+            (403, Class::Credential, AfterMend, Keep),
+            (404, Class::Push, AfterMend, Keep),
+            (405, Class::Push, AfterMend, Keep),
+            (410, Class::PushToken, Never, RetireByTimestamp),
+            (413, Class::Payload, Never, Keep),
+            (418, Class::Push, AfterMend, Keep),
+            (301, Class::Push, AfterMend, Keep),
+            (429, Class::Throttle, BackOff, Keep),
+            (500, Class::Gateway, AfterFifteenMinutes, Keep),
+            (502, Class::Gateway, AfterFifteenMinutes, Keep),
+            (503, Class::Gateway, AfterFifteenMinutes, Keep),
+        ];
+        for (status, class, retry, token_fate) in table {
+            for text in ["", "SomethingNew"] {
+                let reason = Reason::from(text);
+                assert!(!reason.is_known());
+                let rule = reason.rule(status);
+                assert_eq!(
+                    (rule.class, rule.retry, rule.token_fate),
+                    (class, retry, token_fate),
+                    "{status}"
+                );
+            }
+        }
+        assert_eq!(Reason::from("").to_string(), "(no reason given)");
+    }
+
+    #[test]
+    fn v4_a_push_token_dies_only_if_it_was_not_registered_since() {
+        const DEAD_SINCE: Option<u64> = Some(1_700_000_000_000);
+        assert!(retire_by_timestamp(1_699_999_999_999, DEAD_SINCE));
+        assert!(retire_by_timestamp(1_700_000_000_000, DEAD_SINCE));
+        assert!(!retire_by_timestamp(1_700_000_000_001, DEAD_SINCE));
+        assert!(retire_by_timestamp(u64::MAX, None));
+    }
+}

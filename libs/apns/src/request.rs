@@ -255,3 +255,160 @@ pub(crate) fn check_size(
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topic::BundleId;
+
+    fn topic(push_type: PushType) -> ApnsTopic {
+        match push_type {
+            PushType::Mdm => ApnsTopic::new("com.apple.mgmt.External.0d9c").unwrap(),
+            other => {
+                ApnsTopic::for_bundle(&BundleId::new("net.example.pager").unwrap(), other).unwrap()
+            }
+        }
+    }
+
+    fn builder(push_type: PushType, body: impl Into<Bytes>) -> RequestBuilder {
+        let push_token = "0badc0de".repeat(8).parse().unwrap();
+        Request::builder(
+            push_token,
+            topic(push_type),
+            Payload::prechecked(push_type, body),
+        )
+    }
+
+    #[test]
+    fn v2_every_part_of_an_accepted_alert() {
+        let body = r#"{"aps":{"alert":{"title":"db-3 down","body":"no heartbeat for 90 s"},"sound":"default","thread-id":"db","interruption-level":"time-sensitive","relevance-score":0.9},"incident":4711}"#;
+        let payload = Payload::raw(PushType::Alert, body).unwrap();
+        let apns_id: Uuid = "5f6d9c1e-0b1a-4c55-9f6a-2f9f3f1d7a10".parse().unwrap();
+        let request = Request::builder(
+            "0badc0de".repeat(8).parse().unwrap(),
+            topic(PushType::Alert),
+            payload,
+        )
+        .priority(Priority::Immediate)
+        .expiration(Expiration::at(1_700_003_600))
+        .collapse_id(CollapseId::new("inc-4711").unwrap())
+        .apns_id(apns_id)
+        .build()
+        .unwrap();
+        assert_eq!(
+            request.path(),
+            format!("/3/device/{}", "0badc0de".repeat(8))
+        );
+        assert_eq!(request.topic().header_value(), "net.example.pager");
+        assert_eq!(request.push_type().header_value(), "alert");
+        assert_eq!(request.priority().header_value(), "10");
+        assert_eq!(request.expiration().unwrap().header_value(), "1700003600");
+        assert_eq!(request.collapse_id().unwrap().header_value(), "inc-4711");
+        assert_eq!(request.apns_id(), apns_id);
+        assert_eq!(request.body(), body);
+        assert_eq!(request.clone().with_expiration(None).expiration(), None);
+    }
+
+    #[test]
+    fn v3k_v3l_a_body_may_have_exactly_the_limit() {
+        for (push_type, limit) in
+            PushType::ALL.map(|push_type| (push_type, push_type.max_body_bytes()))
+        {
+            builder(push_type, vec![b'x'; limit]).build().unwrap();
+            let error = builder(push_type, vec![b'x'; limit + 1])
+                .build()
+                .unwrap_err();
+            assert!(error.to_string().contains(&limit.to_string()), "{error}");
+            let error = builder(push_type, "").build().unwrap_err();
+            assert!(error.to_string().contains("empty"), "{error}");
+        }
+    }
+
+    #[test]
+    fn v3t_background_with_priority_10_is_refused_here() {
+        let build = |priority| {
+            builder(PushType::Background, "{}")
+                .priority(priority)
+                .build()
+        };
+        assert!(build(Priority::PowerAware).is_ok());
+        for priority in [Priority::Immediate, Priority::NeverWake] {
+            let RequestError::Header(error) = build(priority).unwrap_err() else {
+                panic!()
+            };
+            assert_eq!(error.field(), "apns-priority");
+            assert!(error.to_string().contains("background"), "{error}");
+        }
+        assert_eq!(
+            builder(PushType::Background, "{}")
+                .build()
+                .unwrap()
+                .priority(),
+            Priority::PowerAware
+        );
+    }
+
+    #[test]
+    fn every_priority_is_judged_by_the_push_type() {
+        for push_type in PushType::ALL {
+            for priority in Priority::ALL {
+                let built = builder(push_type, "{}").priority(priority).build();
+                assert_eq!(
+                    built.is_ok(),
+                    push_type.allows(priority),
+                    "{push_type} {priority}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_topic_of_another_push_type_is_refused() {
+        let payload = Payload::prechecked(PushType::Voip, "{}");
+        let RequestError::Header(error) =
+            Request::builder("00".parse().unwrap(), topic(PushType::Alert), payload)
+                .build()
+                .unwrap_err()
+        else {
+            panic!()
+        };
+        assert_eq!(error.field(), "apns-topic");
+        assert!(error.rule().contains(".voip"), "{error}");
+        // The rule's text names each type's own suffix.
+        for push_type in PushType::ALL {
+            let wrong = if push_type == PushType::Mdm {
+                PushType::Alert
+            } else {
+                PushType::Mdm
+            };
+            let rule = topic_does_not_fit(push_type, &topic(wrong)).rule();
+            assert!(rule.contains(push_type.topic_suffix()), "{rule}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_push_type() {
+        let call = builder(PushType::Voip, "{}").build().unwrap();
+        assert_eq!(call.expiration(), Some(Expiration::once()));
+        let stored = builder(PushType::Voip, "{}")
+            .expiration(None)
+            .build()
+            .unwrap();
+        assert_eq!(stored.expiration(), None);
+        let alert = builder(PushType::Alert, "{}").build().unwrap();
+        assert_eq!(
+            (alert.priority(), alert.expiration()),
+            (Priority::Immediate, None)
+        );
+        assert_ne!(
+            alert.apns_id(),
+            builder(PushType::Alert, "{}").build().unwrap().apns_id()
+        );
+    }
+
+    #[test]
+    fn debug_hides_the_push_token() {
+        let text = format!("{:?}", builder(PushType::Alert, "{}").build().unwrap());
+        assert!(!text.contains("0badc0de"), "{text}");
+    }
+}

@@ -175,6 +175,10 @@ impl ErrorBody {
             reason: Reason::Unknown(Box::default()),
             timestamp_ms: None,
         };
+        // serde would read an array of two as well.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return none();
+        }
         let Ok(wire) = serde_json::from_slice::<Wire<'_>>(body) else {
             return none();
         };
@@ -191,6 +195,175 @@ impl ErrorBody {
         Self {
             reason,
             timestamp_ms,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Response {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, HeaderValue::from_static(value));
+        }
+        Response::read(
+            StatusCode::from_u16(status).unwrap(),
+            &map,
+            Bytes::copy_from_slice(body.as_bytes()),
+        )
+    }
+
+    #[test]
+    fn v2_an_accepted_push_with_the_sandboxs_extra_id_in_any_case() {
+        let expected: Uuid = "5f6d9c1e-0b1a-4c55-9f6a-2f9f3f1d7a10".parse().unwrap();
+        for echoed in [
+            "5f6d9c1e-0b1a-4c55-9f6a-2f9f3f1d7a10",
+            "5F6D9C1E-0B1A-4C55-9F6A-2F9F3F1D7A10",
+        ] {
+            let unique = ("apns-unique-id", "11111111-2222-3333-4444-555555555555");
+            let response = read(200, &[("apns-id", echoed), unique], "");
+            assert_eq!(
+                response,
+                Response::Accepted(Accepted {
+                    apns_id: Some(expected),
+                    unique_id: Some(unique.1.into())
+                })
+            );
+            assert!(response.is_accepted());
+        }
+        assert_eq!(read(200, &[], ""), Response::Accepted(Accepted::default()));
+        assert_eq!(read(200, &[("apns-id", "nonsense")], "").apns_id(), None);
+        assert_eq!(
+            read(
+                200,
+                &[("apns-request-id", "5f6d9c1e-0b1a-4c55-9f6a-2f9f3f1d7a10")],
+                ""
+            )
+            .apns_id(),
+            Some(expected)
+        );
+    }
+
+    #[test]
+    fn bodies_that_are_broken_are_refusals_still() {
+        let table: [(&str, &str, Option<u64>); 12] = [
+            (
+                r#"{"reason":"Unregistered","timestamp":1700000000000}"#,
+                "Unregistered",
+                Some(1_700_000_000_000),
+            ),
+            (
+                r#"{"timestamp":1700000000000}"#,
+                "",
+                Some(1_700_000_000_000),
+            ),
+            (
+                r#"{"reason":"Unregistered","timestamp":"soon"}"#,
+                "Unregistered",
+                None,
+            ),
+            (
+                r#"{"reason":"Unregistered","timestamp":null}"#,
+                "Unregistered",
+                None,
+            ),
+            (
+                r#"{"reason":"Unregistered","timestamp":-1}"#,
+                "Unregistered",
+                None,
+            ),
+            (r#"{"reason":7,"timestamp":5}"#, "", Some(5)),
+            (
+                r#"{"reason":"New\u0052eason","more":[{}]}"#,
+                "NewReason",
+                None,
+            ),
+            (r#"{"reason":null}"#, "", None),
+            ("", "", None),
+            ("<html>Bad Gateway</html>", "", None),
+            (r#"["Unregistered"]"#, "", None),
+            (r#"{"reason":"Unregis"#, "", None),
+        ];
+        for (body, reason, timestamp_ms) in table {
+            let Response::Rejected(rejected) = read(410, &[], body) else {
+                panic!("{body}")
+            };
+            assert_eq!(rejected.reason.as_str(), reason, "{body}");
+            assert_eq!(rejected.timestamp_ms, timestamp_ms, "{body}");
+            assert_eq!(rejected.status, 410);
+            assert_eq!(rejected.raw, body);
+            assert_eq!(
+                rejected.token_fate(),
+                TokenFate::RetireByTimestamp,
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn v4_the_whole_rule_through_an_answer() {
+        let body = r#"{"reason":"Unregistered","timestamp":1700000000000}"#;
+        let rejected = read(410, &[], body).rejected().cloned().unwrap();
+        assert!(rejected.retires_token(1_699_999_999_999));
+        assert!(rejected.retires_token(1_700_000_000_000));
+        assert!(!rejected.retires_token(1_700_000_000_001));
+        let rejected = read(410, &[], r#"{"reason":"ExpiredToken"}"#)
+            .rejected()
+            .cloned()
+            .unwrap();
+        assert!(rejected.retires_token(1_700_000_000_001));
+        let rejected = read(400, &[], r#"{"reason":"BadDeviceToken"}"#)
+            .rejected()
+            .cloned()
+            .unwrap();
+        assert!(
+            !rejected.retires_token(0),
+            "BadDeviceToken is not retired by time"
+        );
+    }
+
+    #[test]
+    fn a_refusal_tells_a_person_everything() {
+        let response = read(
+            413,
+            &[("retry-after", "7")],
+            r#"{"reason":"PayloadTooLarge"}"#,
+        );
+        let rejected = response.rejected().unwrap();
+        assert_eq!(rejected.retry_after_secs, Some(7));
+        assert_eq!(rejected.class(), Class::Payload);
+        assert_eq!(rejected.retry(), RetryRule::Never);
+        let text = rejected.to_string();
+        assert!(
+            text.starts_with("413 PayloadTooLarge: ") && text.contains("4096"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_huge_body_is_cut() {
+        let Response::Rejected(rejected) = read(503, &[], &"x".repeat(5000)) else {
+            panic!()
+        };
+        assert_eq!(rejected.raw.len(), Rejected::MAX_RAW_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..80), status in 300u16..600) {
+            let response = Response::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.into());
+            prop_assert!(!response.is_accepted());
+        }
+
+        #[test]
+        fn any_reason_survives(reason in "\\PC{0,30}") {
+            let body = serde_json::json!({"reason": reason}).to_string();
+            prop_assert_eq!(ErrorBody::read(body.as_bytes()).reason, Reason::from(&*reason));
         }
     }
 }

@@ -315,3 +315,138 @@ fn check_is_p256(der: &[u8]) -> Result<(), SigningKeyError> {
     };
     Err(SigningKeyError::WrongAlgorithm { found })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use rcgen::KeyPair;
+
+    use super::*;
+
+    /// The public example key of RFC 7515 A.3 as a .p8 file (V1). Never for production.
+    pub(crate) fn v1_p8() -> String {
+        use base64::Engine;
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+        let part = |text| URL_SAFE_NO_PAD.decode(text).unwrap();
+        let mut der =
+            hex("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420");
+        der.extend(part("jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"));
+        der.extend(hex("a14403420004"));
+        der.extend(part("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"));
+        der.extend(part("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"));
+        assert_eq!(der.len(), 138);
+        pem("PRIVATE KEY", &STANDARD.encode(der))
+    }
+
+    pub(crate) fn v1_key() -> SigningKey {
+        SigningKey::from_p8(v1_p8().as_bytes(), key_id(), team_id()).unwrap()
+    }
+
+    fn key_id() -> KeyId {
+        KeyId::new("ABC123DEFG").unwrap()
+    }
+
+    fn team_id() -> TeamId {
+        TeamId::new("DEF123GHIJ").unwrap()
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        (0..text.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+            .collect()
+    }
+
+    fn pem(label: &str, base64: &str) -> String {
+        let lines: Vec<&str> = base64
+            .as_bytes()
+            .chunks(64)
+            .map(|line| std::str::from_utf8(line).unwrap())
+            .collect();
+        format!(
+            "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+            lines.join("\n")
+        )
+    }
+
+    fn load(pem: &str) -> SigningKeyError {
+        SigningKey::from_p8(pem.as_bytes(), key_id(), team_id()).unwrap_err()
+    }
+
+    #[test]
+    fn every_wrong_file_is_called_by_its_name() {
+        let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384)
+            .unwrap()
+            .serialize_pem();
+        let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519)
+            .unwrap()
+            .serialize_pem();
+        let good = v1_p8();
+        let cut = good.replace("-----END PRIVATE KEY-----", "");
+        // One bit of the public half flipped: well-formed, and not a key.
+        let mut damaged = good.clone();
+        let at = damaged.rfind("\n-----END").unwrap() - 6;
+        damaged.replace_range(at..=at, if &damaged[at..=at] == "A" { "B" } else { "A" });
+        let rsa = pem("PRIVATE KEY", "MBwCAQAwDQYJKoZIhvcNAQEBBQAECDAGAgEAAgEA");
+        let some = |label| pem(label, "AAAA");
+        let table = [
+            ("", "an empty file"),
+            ("  \n", "an empty file"),
+            ("hello", "found text without it"),
+            (&cut, "cut short or not base64"),
+            (&damaged, "not a P-256 key"),
+            (&p384, "P-384"),
+            (&ed25519, "Ed25519"),
+            (&rsa, "an RSA key; APNs signs with ECDSA"),
+            (&some("EC PRIVATE KEY"), "SEC1"),
+            (&some("ENCRYPTED PRIVATE KEY"), "decrypt it first"),
+            (&some("RSA PRIVATE KEY"), "an RSA key"),
+            (&some("CERTIFICATE"), "a certificate"),
+            (&some("PUBLIC KEY"), "a public key"),
+            (&some("X509 CRL"), "of another kind"),
+            (&some("PRIVATE KEY"), "not PKCS#8"),
+        ];
+        for (file, expected) in table {
+            let message = load(file).to_string();
+            assert!(
+                message.contains(expected),
+                "expected {expected:?} in {message:?}"
+            );
+        }
+        let binary = SigningKey::from_p8(&[0x30, 0x82, 0xff], key_id(), team_id()).unwrap_err();
+        assert!(binary.to_string().contains(".p12"), "{binary}");
+    }
+
+    #[test]
+    fn windows_line_ends_and_a_comment_before_the_key_are_fine() {
+        let file = format!("Bag Attributes: none\r\n{}", v1_p8().replace('\n', "\r\n"));
+        SigningKey::from_p8(file.as_bytes(), key_id(), team_id()).unwrap();
+    }
+
+    #[test]
+    fn ids_have_ten_capital_letters_and_digits() {
+        for bad in [
+            "",
+            "ABC123DEF",
+            "ABC123DEFGH",
+            "abc123defg",
+            "ABC-123-DE",
+            "ÄBC123DEF",
+        ] {
+            let error = KeyId::new(bad).unwrap_err();
+            assert_eq!(
+                (error.field(), error.rule()),
+                ("key id", "must be 10 capital letters and digits")
+            );
+            assert_eq!(TeamId::new(bad).unwrap_err().field(), "team id");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let text = format!("{:?}", v1_key());
+        assert_eq!(
+            text,
+            r#"SigningKey { key_id: "ABC123DEFG", team_id: "DEF123GHIJ", .. }"#
+        );
+    }
+}

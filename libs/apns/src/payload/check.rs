@@ -545,13 +545,15 @@ impl Lint {
             match &**key {
                 "name" => self.string(&pointer, raw),
                 "critical" => self.flag(&pointer, raw),
-                "volume" => {
-                    if !parse::<f64>(raw).is_some_and(|volume| (0.0..=1.0).contains(&volume)) {
-                        self.wrong(pointer, raw, "a number between 0 (silent) and 1 (full)");
-                    }
-                }
+                "volume" => self.volume(&pointer, raw),
                 _ => {}
             }
+        }
+    }
+
+    fn volume(&mut self, pointer: &str, raw: &RawValue) {
+        if !parse::<f64>(raw).is_some_and(|volume| (0.0..=1.0).contains(&volume)) {
+            self.wrong(pointer, raw, "a number between 0 (silent) and 1 (full)");
         }
     }
 
@@ -713,7 +715,15 @@ impl Lint {
             .deserialize_seq(Texts)
             .is_err()
         {
-            self.wrong(pointer, raw, "an array of strings");
+            let found = match kind_of(raw.get().as_bytes()) {
+                "an array" => "other things in it",
+                other => other,
+            };
+            self.add(
+                pointer,
+                "wrong_type",
+                format!("must be an array of strings, found {found}"),
+            );
         }
     }
 

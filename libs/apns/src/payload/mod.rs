@@ -9,14 +9,36 @@
 //! Apple's keys stand under `aps`; your own stand **beside** it, at the top level.
 //! Source: Apple, *Generating a remote notification*.
 
+mod alert;
 mod check;
+mod flag;
+mod live_activity;
+mod notification;
 mod problem;
+mod silent;
+mod sound;
+#[cfg(test)]
+mod tests;
+mod truncate;
 
 use bytes::Bytes;
+use serde::Serialize;
+
+pub use self::alert::Alert;
 
 pub(crate) use self::check::size_problem;
 pub use self::check::{check, check_broadcast};
+pub use self::live_activity::{
+    LiveActivityAlert, LiveActivityEnd, LiveActivityEvent, LiveActivityPayload, LiveActivityStart,
+    LiveActivityUpdate, Text,
+};
+pub use self::notification::{AlertPayload, Aps, InterruptionLevel};
 pub use self::problem::{PayloadError, Problem};
+pub use self::silent::{
+    BackgroundPayload, ComplicationPayload, ControlsPayload, FileProviderPayload, LocationPayload,
+    MdmPayload, PushToTalkPayload, VoipPayload, WidgetsPayload,
+};
+pub use self::sound::Sound;
 use crate::push_type::PushType;
 
 /// A push type, and a body that is fit for it. Clones share the bytes.
@@ -57,6 +79,11 @@ impl Payload {
         }
     }
 
+    /// Writes a typed body and checks it.
+    fn of(push_type: PushType, body: &impl Serialize) -> Result<Self, PayloadError> {
+        Self::raw(push_type, json(body))
+    }
+
     /// The push type.
     pub fn push_type(&self) -> PushType {
         self.push_type
@@ -71,4 +98,11 @@ impl Payload {
     pub fn into_body(self) -> Bytes {
         self.body
     }
+}
+
+/// A typed body as JSON.
+fn json(body: &impl Serialize) -> Vec<u8> {
+    // Our own types have string keys and no fallible `Serialize`, so writing to memory cannot fail; an empty body, which the
+    // check refuses, would be the answer if it did.
+    serde_json::to_vec(body).unwrap_or_default()
 }
