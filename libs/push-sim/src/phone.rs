@@ -1,0 +1,880 @@
+//! The simulated phones: which apps and push tokens they have, and what they make of a push.
+//!
+//! The rules of Apple's service are in [`crate::apns`]; here is what happens after a 200. Sources:
+//! "Sending notification requests to APNs" (storing), "Responding to VoIP notifications from
+//! PushKit" (calls that must be reported).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::apns::push_type::{PushTokenKind, PushType};
+use crate::apns::request::{decode_hex, encode_hex};
+use crate::host::Environment;
+use crate::live_activity::{self, Activity, ActivityState, Happened};
+
+/// Longest time Apple keeps a notification for an offline phone.
+const MAX_STORED_SECS: i64 = 30 * 24 * 3600;
+/// Longest time a channel keeps its newest message.
+pub(crate) const MAX_CHANNEL_STORED_SECS: i64 = 8 * 3600;
+/// VoIP pushes without a reported call after which the system stops starting the app.
+const MAX_UNREPORTED_CALLS: u32 = 3;
+
+/// Whether a push token still leads to an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenState {
+    Live,
+    /// The app was removed, or got another token.
+    Unregistered {
+        since_ms: i64,
+    },
+    Expired,
+}
+
+/// Where a push token leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TokenTarget {
+    pub(crate) phone: u32,
+    pub(crate) app: u16,
+    pub(crate) kind: PushTokenKind,
+    /// Position of the activity, for an update token.
+    activity: u32,
+    pub(crate) state: TokenState,
+}
+
+/// A notification on its way to a phone.
+#[derive(Debug, Clone)]
+pub(crate) struct Push {
+    pub(crate) record: u64,
+    pub(crate) apns_id: Uuid,
+    pub(crate) push_type: PushType,
+    pub(crate) expiration: Option<i64>,
+    pub(crate) collapse_id: Option<Box<str>>,
+    pub(crate) payload: Box<[u8]>,
+}
+
+/// What became of an accepted notification at the phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// On the screen, as a new entry.
+    Shown,
+    /// On the screen, in place of the entry with the same collapse id.
+    Replaced,
+    /// The app was woken without anything on the screen (background, location, widgets …).
+    Woken,
+    /// An incoming call was reported.
+    Call,
+    /// The app reported no call and was killed.
+    Killed,
+    /// The app was not started: it failed to report calls too often.
+    Muted,
+    /// Kept for an offline phone; the slot was free.
+    Stored,
+    /// Kept for an offline phone in place of an older one.
+    StoredOver,
+    /// The phone was offline and the notification asked not to be kept.
+    Missed,
+    /// The user has switched notifications off.
+    Suppressed,
+    /// A Live Activity started.
+    ActivityStarted,
+    /// A Live Activity changed.
+    ActivityUpdated,
+    /// A Live Activity ended.
+    ActivityEnded,
+    /// The phone did nothing (old timestamp, ended activity, incomplete start …).
+    Ignored,
+    /// The payload was not a JSON object the phone understands.
+    Unreadable,
+}
+
+/// One entry of what an app has shown.
+#[derive(Debug, Clone)]
+struct Shown {
+    record: u64,
+    apns_id: Uuid,
+    collapse_id: Option<Box<str>>,
+    at_ms: i64,
+    effect: Effect,
+    times: u32,
+    payload: Box<[u8]>,
+}
+
+/// The newest broadcast of a channel that keeps one.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredBroadcast {
+    pub(crate) aps: Value,
+    pub(crate) until_secs: i64,
+}
+
+#[derive(Debug)]
+struct Installation {
+    bundle: Arc<str>,
+    environment: Environment,
+    installed: bool,
+    notifications: bool,
+    reports_calls: bool,
+    tokens: Vec<(PushTokenKind, Box<[u8]>)>,
+    stored: Option<Box<(Push, PushTokenKind, u32)>>,
+    shown: VecDeque<Shown>,
+    effects: Vec<(Effect, u32)>,
+    unreported_calls: u32,
+    activities: Vec<Activity>,
+}
+
+#[derive(Debug)]
+struct Phone {
+    online: bool,
+    apps: Vec<Installation>,
+}
+
+/// Which phones to make: `count` alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewPhones {
+    /// How many.
+    pub count: u32,
+    /// Bundle ID of the app on them.
+    pub app: String,
+    /// The environment the app was built for.
+    pub environment: Environment,
+    /// Push tokens the app has.
+    pub kinds: Vec<PushTokenKind>,
+    /// Reachable now.
+    pub online: bool,
+    /// False: the app was removed; its tokens answer 410.
+    pub installed: bool,
+    /// With `installed: false`: since when, Unix milliseconds; default now.
+    pub gone_at_ms: Option<i64>,
+    /// The user lets the app show notifications.
+    pub notifications: bool,
+    /// The app reports an incoming call for each VoIP push.
+    pub reports_calls: bool,
+    /// Given push tokens in hexadecimal instead of made ones; with `count` 1 only.
+    pub push_tokens: BTreeMap<PushTokenKind, String>,
+    /// Put the app on this phone instead of making a new one; with `count` 1 only.
+    pub on_phone: Option<u32>,
+}
+
+impl Default for NewPhones {
+    fn default() -> NewPhones {
+        NewPhones {
+            count: 1,
+            app: String::new(),
+            environment: Environment::Production,
+            kinds: vec![PushTokenKind::Alert],
+            online: true,
+            installed: true,
+            gone_at_ms: None,
+            notifications: true,
+            reports_calls: true,
+            push_tokens: BTreeMap::new(),
+            on_phone: None,
+        }
+    }
+}
+
+/// A phone that was made, with the push tokens its app would report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadePhone {
+    /// Number of the phone, from 1.
+    pub id: u32,
+    /// Push tokens in hexadecimal.
+    pub push_tokens: BTreeMap<PushTokenKind, String>,
+}
+
+/// A change to phones. Absent fields stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PhonePatch {
+    /// Goes online (and shows what was stored) or offline.
+    pub online: Option<bool>,
+    /// Only this app on the phone is meant by the fields below; default all.
+    pub app: Option<String>,
+    /// Removes the app (its push tokens answer 410), or installs it again with new ones.
+    pub installed: Option<bool>,
+    /// With `installed: false`: since when, Unix milliseconds; default now.
+    pub gone_at_ms: Option<i64>,
+    /// The user lets the app show notifications.
+    pub notifications: Option<bool>,
+    /// The app reports an incoming call for each VoIP push.
+    pub reports_calls: Option<bool>,
+    /// Push tokens answer `ExpiredToken` from now on.
+    pub expire_tokens: bool,
+    /// The app gets new push tokens; the old ones answer `Unregistered`.
+    pub rotate_tokens: bool,
+}
+
+/// A phone as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhoneView {
+    /// Number of the phone.
+    pub id: u32,
+    /// Reachable.
+    pub online: bool,
+    /// Apps on it.
+    pub apps: Vec<AppView>,
+}
+
+/// One app on a phone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AppView {
+    /// Bundle ID.
+    pub app: String,
+    /// Environment of the build.
+    pub environment: Environment,
+    /// False after removal.
+    pub installed: bool,
+    /// The user lets it show notifications.
+    pub notifications: bool,
+    /// It reports calls.
+    pub reports_calls: bool,
+    /// Current push tokens in hexadecimal.
+    pub push_tokens: BTreeMap<PushTokenKind, String>,
+    /// `apns-id` of the notification kept for it while offline.
+    pub stored_apns_id: Option<Uuid>,
+    /// Newest entries of what it showed, oldest first.
+    pub shown: Vec<ShownView>,
+    /// How often each effect happened, since the phone was made.
+    pub effects: BTreeMap<Effect, u32>,
+    /// Its Live Activities, oldest first.
+    pub activities: Vec<ActivityView>,
+}
+
+/// One entry on a phone's screen (or a call, or a wake-up).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShownView {
+    /// Sequence number of the received request.
+    pub record: u64,
+    /// `apns-id`.
+    pub apns_id: Uuid,
+    /// `apns-collapse-id`.
+    pub collapse_id: Option<String>,
+    /// When, by the simulator's clock.
+    pub at_ms: i64,
+    /// What kind of thing it was.
+    pub effect: Effect,
+    /// How often the same entry was shown (1, more with a collapse id).
+    pub times: u32,
+    /// The payload, if it is JSON.
+    pub payload: Value,
+}
+
+/// A Live Activity on a phone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ActivityView {
+    /// Swift type of the attributes.
+    pub attributes_type: String,
+    /// Static data.
+    pub attributes: Value,
+    /// What it shows.
+    pub content_state: Value,
+    /// How it looks now.
+    pub state: ActivityState,
+    /// Push token for updates, hexadecimal.
+    pub update_token: Option<String>,
+    /// Channel it follows.
+    pub channel: Option<String>,
+    /// Timestamp of the newest push applied.
+    pub timestamp: i64,
+    /// Pushes applied after the start.
+    pub updates: u32,
+    /// Pushes ignored.
+    pub ignored: u32,
+}
+
+/// All phones and where every push token leads.
+#[derive(Debug)]
+pub(crate) struct PhoneBook {
+    phones: Vec<Phone>,
+    tokens: HashMap<Box<[u8]>, TokenTarget>,
+    bundles: HashMap<String, Arc<str>>,
+    seed: u64,
+    made_tokens: u64,
+    max_shown: usize,
+}
+
+/// What the phones need to know about the moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now_ms: i64,
+}
+
+impl Moment {
+    fn secs(self) -> i64 {
+        self.now_ms.div_euclid(1000)
+    }
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    #[serde(default)]
+    aps: Option<Aps>,
+}
+
+#[derive(Deserialize)]
+struct Aps {
+    alert: Option<IgnoredAny>,
+    badge: Option<IgnoredAny>,
+    sound: Option<IgnoredAny>,
+}
+
+impl PhoneBook {
+    pub(crate) fn new(seed: u64, max_shown: usize) -> PhoneBook {
+        PhoneBook {
+            phones: Vec::new(),
+            tokens: HashMap::new(),
+            bundles: HashMap::new(),
+            seed,
+            made_tokens: 0,
+            max_shown,
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.phones.clear();
+        self.tokens.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.phones.len()
+    }
+
+    /// 32 bytes that look like a push token: the same for the same seed and order.
+    fn make_token(&mut self) -> Box<[u8]> {
+        self.made_tokens += 1;
+        let mut input = [0; 16];
+        input[..8].copy_from_slice(&self.seed.to_be_bytes());
+        input[8..].copy_from_slice(&self.made_tokens.to_be_bytes());
+        Box::from(digest(&SHA256, &input).as_ref())
+    }
+
+    /// Where a push token leads in `environment`; a token of the other one is unknown here.
+    pub(crate) fn find(&self, token: &[u8], environment: Environment) -> Option<TokenTarget> {
+        let target = *self.tokens.get(token)?;
+        (self.installation(target).environment == environment).then_some(target)
+    }
+
+    pub(crate) fn bundle(&self, target: TokenTarget) -> &str {
+        &self.installation(target).bundle
+    }
+
+    fn installation(&self, target: TokenTarget) -> &Installation {
+        &self.phones[target.phone as usize - 1].apps[usize::from(target.app)]
+    }
+
+    /// Makes phones.
+    pub(crate) fn make(&mut self, new: &NewPhones, now_ms: i64) -> Result<Vec<MadePhone>, String> {
+        if new.app.is_empty() {
+            return Err("app: the bundle ID of the app on the phones is missing".into());
+        }
+        let single = !new.push_tokens.is_empty() || new.on_phone.is_some();
+        if single && new.count != 1 {
+            return Err("count: must be 1 together with push_tokens or on_phone".into());
+        }
+        if self.phones.len() + new.count as usize > u32::MAX as usize {
+            return Err("count: too many phones".into());
+        }
+        let mut given = Vec::new();
+        for (kind, text) in &new.push_tokens {
+            let token = decode_hex(text)
+                .filter(|token| !token.is_empty())
+                .ok_or_else(|| format!("push_tokens: {text:?} is not hexadecimal"))?;
+            if self.tokens.contains_key(token.as_slice()) {
+                return Err("push_tokens: a phone has this push token already".into());
+            }
+            given.push((*kind, token.into_boxed_slice()));
+        }
+        if let Some(id) = new.on_phone
+            && (id == 0 || id as usize > self.phones.len())
+        {
+            return Err(format!("on_phone: there is no phone {id}"));
+        }
+        let bundle = match self.bundles.get(&new.app) {
+            Some(bundle) => Arc::clone(bundle),
+            None => {
+                let bundle: Arc<str> = Arc::from(new.app.as_str());
+                self.bundles.insert(new.app.clone(), Arc::clone(&bundle));
+                bundle
+            }
+        };
+        let mut made = Vec::with_capacity(new.count as usize);
+        for _ in 0..new.count {
+            let id = match new.on_phone {
+                Some(id) => id,
+                None => {
+                    self.phones.push(Phone {
+                        online: new.online,
+                        apps: Vec::new(),
+                    });
+                    self.phones.len() as u32
+                }
+            };
+            let mut tokens = given.clone();
+            for &kind in &new.kinds {
+                if !tokens.iter().any(|(known, _)| *known == kind) {
+                    tokens.push((kind, self.make_token()));
+                }
+            }
+            let app = self.phones[id as usize - 1].apps.len() as u16;
+            let state = match new.installed {
+                true => TokenState::Live,
+                false => TokenState::Unregistered {
+                    since_ms: new.gone_at_ms.unwrap_or(now_ms),
+                },
+            };
+            for (kind, token) in &tokens {
+                let target = TokenTarget {
+                    phone: id,
+                    app,
+                    kind: *kind,
+                    activity: 0,
+                    state,
+                };
+                self.tokens.insert(token.clone(), target);
+            }
+            made.push(MadePhone {
+                id,
+                push_tokens: hex_tokens(&tokens),
+            });
+            self.phones[id as usize - 1].apps.push(Installation {
+                bundle: Arc::clone(&bundle),
+                environment: new.environment,
+                installed: new.installed,
+                notifications: new.notifications,
+                reports_calls: new.reports_calls,
+                tokens,
+                stored: None,
+                shown: VecDeque::new(),
+                effects: Vec::new(),
+                unreported_calls: 0,
+                activities: Vec::new(),
+            });
+        }
+        Ok(made)
+    }
+
+    /// Changes one phone; answers with what became visible because it came online.
+    pub(crate) fn patch(
+        &mut self,
+        id: u32,
+        patch: &PhonePatch,
+        moment: Moment,
+    ) -> Result<Vec<Effect>, String> {
+        let Some(phone) = (id as usize)
+            .checked_sub(1)
+            .and_then(|at| self.phones.get(at))
+        else {
+            return Err(format!("there is no phone {id}"));
+        };
+        let apps: Vec<usize> = (0..phone.apps.len())
+            .filter(|&at| {
+                patch
+                    .app
+                    .as_deref()
+                    .is_none_or(|only| *phone.apps[at].bundle == *only)
+            })
+            .collect();
+        if apps.is_empty() {
+            return Err(format!("phone {id} does not have this app"));
+        }
+        for &at in &apps {
+            self.patch_app(id, at, patch, moment);
+        }
+        let mut effects = Vec::new();
+        if let Some(online) = patch.online {
+            let was_online = std::mem::replace(&mut self.phones[id as usize - 1].online, online);
+            if online && !was_online {
+                effects = self.come_online(id, moment);
+            }
+        }
+        Ok(effects)
+    }
+
+    fn patch_app(&mut self, id: u32, at: usize, patch: &PhonePatch, moment: Moment) {
+        let app = &mut self.phones[id as usize - 1].apps[at];
+        app.notifications = patch.notifications.unwrap_or(app.notifications);
+        app.reports_calls = patch.reports_calls.unwrap_or(app.reports_calls);
+        let installed = patch.installed.unwrap_or(app.installed);
+        let removed = app.installed && !installed;
+        let renewed = (!app.installed && installed) || patch.rotate_tokens;
+        app.installed = installed;
+        if removed {
+            app.stored = None;
+        }
+        let ending = if patch.expire_tokens {
+            Some(TokenState::Expired)
+        } else if removed || (renewed && patch.rotate_tokens) {
+            let since_ms = patch.gone_at_ms.unwrap_or(moment.now_ms);
+            Some(TokenState::Unregistered { since_ms })
+        } else {
+            None
+        };
+        if let Some(state) = ending {
+            let updates = app
+                .activities
+                .iter_mut()
+                .filter(|_| removed)
+                .filter_map(|a| a.update_token.take());
+            let dead: Vec<_> = app
+                .tokens
+                .iter()
+                .map(|(_, token)| token.clone())
+                .chain(updates)
+                .collect();
+            for token in dead {
+                if let Some(target) = self.tokens.get_mut(&token) {
+                    target.state = state;
+                }
+            }
+        }
+        if renewed && installed {
+            let kinds: Vec<_> = self.phones[id as usize - 1].apps[at]
+                .tokens
+                .iter()
+                .map(|(kind, _)| *kind)
+                .collect();
+            let mut fresh = Vec::with_capacity(kinds.len());
+            for kind in kinds {
+                let token = self.make_token();
+                let target = TokenTarget {
+                    phone: id,
+                    app: at as u16,
+                    kind,
+                    activity: 0,
+                    state: TokenState::Live,
+                };
+                self.tokens.insert(token.clone(), target);
+                fresh.push((kind, token));
+            }
+            self.phones[id as usize - 1].apps[at].tokens = fresh;
+        }
+    }
+
+    fn come_online(&mut self, id: u32, moment: Moment) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for at in 0..self.phones[id as usize - 1].apps.len() {
+            let app = &mut self.phones[id as usize - 1].apps[at];
+            let Some(stored) = app.stored.take() else {
+                continue;
+            };
+            let (push, kind, activity) = *stored;
+            let kept_until = push.expiration.unwrap_or(i64::MAX);
+            if kept_until <= moment.secs() {
+                app.count(Effect::Missed);
+                effects.push(Effect::Missed);
+                continue;
+            }
+            let target = TokenTarget {
+                phone: id,
+                app: at as u16,
+                kind,
+                activity,
+                state: TokenState::Live,
+            };
+            effects.push(self.show(target, push, moment).0);
+        }
+        effects
+    }
+
+    /// Takes an accepted notification to its phone. The second part is the channel a started
+    /// activity wants to follow.
+    pub(crate) fn deliver(
+        &mut self,
+        target: TokenTarget,
+        mut push: Push,
+        moment: Moment,
+    ) -> (Effect, Option<String>) {
+        if self.phones[target.phone as usize - 1].online {
+            return self.show(target, push, moment);
+        }
+        let app = &mut self.phones[target.phone as usize - 1].apps[usize::from(target.app)];
+        let now = moment.secs();
+        let longest = now + MAX_STORED_SECS;
+        let until = push.expiration.map_or(longest, |at| at.min(longest));
+        let effect = if until <= now {
+            Effect::Missed
+        } else if app.stored.is_some() {
+            Effect::StoredOver
+        } else {
+            Effect::Stored
+        };
+        if effect != Effect::Missed {
+            push.expiration = Some(until);
+            app.stored = Some(Box::new((push, target.kind, target.activity)));
+        }
+        app.count(effect);
+        (effect, None)
+    }
+
+    fn show(
+        &mut self,
+        target: TokenTarget,
+        push: Push,
+        moment: Moment,
+    ) -> (Effect, Option<String>) {
+        let max_shown = self.max_shown;
+        let app = &mut self.phones[target.phone as usize - 1].apps[usize::from(target.app)];
+        if push.push_type != PushType::LiveActivity {
+            let effect = app.take(push, moment, max_shown);
+            return (effect, None);
+        }
+        let Some(aps) = live_activity::aps_of(&push.payload) else {
+            app.count(Effect::Unreadable);
+            return (Effect::Unreadable, None);
+        };
+        let happened = match target.kind {
+            PushTokenKind::LiveActivityStart => live_activity::start(&aps, moment.secs()),
+            _ => match app.activities.get_mut(target.activity as usize) {
+                Some(activity) => activity.receive(&aps, moment.secs()),
+                None => Happened::Nothing,
+            },
+        };
+        let effect = match &happened {
+            Happened::Started(_) => Effect::ActivityStarted,
+            Happened::Updated => Effect::ActivityUpdated,
+            Happened::Ended => Effect::ActivityEnded,
+            Happened::Nothing => Effect::Ignored,
+        };
+        app.count(effect);
+        if effect != Effect::Ignored {
+            app.remember(&push, effect, moment, max_shown);
+        }
+        let mut channel = None;
+        if let Happened::Started(activity) = happened {
+            channel = self.start_activity(target, *activity);
+        }
+        (effect, channel)
+    }
+
+    /// Gives a new activity its update token; with a channel it needs none.
+    fn start_activity(&mut self, target: TokenTarget, mut activity: Activity) -> Option<String> {
+        let channel = activity.channel.clone();
+        let token = self.make_token();
+        let app = &mut self.phones[target.phone as usize - 1].apps[usize::from(target.app)];
+        let at = app.activities.len() as u32;
+        if channel.is_none() {
+            activity.update_token = Some(token.clone());
+        }
+        app.activities.push(activity);
+        if channel.is_none() {
+            let update = TokenTarget {
+                kind: PushTokenKind::LiveActivityUpdate,
+                activity: at,
+                state: TokenState::Live,
+                ..target
+            };
+            self.tokens.insert(token, update);
+        }
+        channel
+    }
+
+    /// A broadcast reaches one subscriber's activities that follow the channel, if it is online.
+    pub(crate) fn broadcast(
+        &mut self,
+        (phone, app): (u32, u16),
+        channel: &str,
+        aps: &Value,
+        moment: Moment,
+    ) -> Effect {
+        let phone = &mut self.phones[phone as usize - 1];
+        let app = &mut phone.apps[usize::from(app)];
+        if !phone.online || !app.installed {
+            return Effect::Missed;
+        }
+        let mut effect = Effect::Ignored;
+        let following = app
+            .activities
+            .iter_mut()
+            .filter(|one| one.channel.as_deref() == Some(channel));
+        for activity in following {
+            match activity.receive(aps, moment.secs()) {
+                Happened::Updated => effect = Effect::ActivityUpdated,
+                Happened::Ended => effect = Effect::ActivityEnded,
+                Happened::Started(_) | Happened::Nothing => {}
+            }
+        }
+        app.count(effect);
+        effect
+    }
+
+    /// Bundle, environment and channels of the activities on a phone.
+    pub(crate) fn followed_channels(&self, id: u32) -> Vec<(u16, String, Environment, String)> {
+        let Some(phone) = (id as usize)
+            .checked_sub(1)
+            .and_then(|at| self.phones.get(at))
+        else {
+            return Vec::new();
+        };
+        let mut followed = Vec::new();
+        for (at, app) in phone.apps.iter().enumerate() {
+            for channel in app
+                .activities
+                .iter()
+                .filter_map(|activity| activity.channel.clone())
+            {
+                followed.push((at as u16, app.bundle.to_string(), app.environment, channel));
+            }
+        }
+        followed
+    }
+
+    pub(crate) fn view(&self, id: u32, moment: Moment) -> Option<PhoneView> {
+        let phone = self.phones.get((id as usize).checked_sub(1)?)?;
+        let apps = phone.apps.iter().map(|app| app.view(moment)).collect();
+        Some(PhoneView {
+            id,
+            online: phone.online,
+            apps,
+        })
+    }
+
+    /// Number of the phone a push token belongs (or belonged) to.
+    pub(crate) fn owner(&self, token: &[u8]) -> Option<u32> {
+        self.tokens.get(token).map(|target| target.phone)
+    }
+}
+
+fn hex_tokens(tokens: &[(PushTokenKind, Box<[u8]>)]) -> BTreeMap<PushTokenKind, String> {
+    tokens
+        .iter()
+        .map(|(kind, token)| (*kind, encode_hex(token)))
+        .collect()
+}
+
+impl Installation {
+    fn count(&mut self, effect: Effect) {
+        match self.effects.iter_mut().find(|(known, _)| *known == effect) {
+            Some((_, count)) => *count += 1,
+            None => self.effects.push((effect, 1)),
+        }
+    }
+
+    /// Everything but Live Activities.
+    fn take(&mut self, push: Push, moment: Moment, max_shown: usize) -> Effect {
+        let effect = self.judge(&push);
+        self.count(effect);
+        match effect {
+            Effect::Shown | Effect::Replaced | Effect::Woken | Effect::Call | Effect::Killed => {
+                self.remember(&push, effect, moment, max_shown);
+            }
+            _ => {}
+        }
+        effect
+    }
+
+    fn judge(&mut self, push: &Push) -> Effect {
+        if push.push_type == PushType::Voip {
+            if self.unreported_calls >= MAX_UNREPORTED_CALLS {
+                return Effect::Muted;
+            }
+            if self.reports_calls {
+                return Effect::Call;
+            }
+            self.unreported_calls += 1;
+            return Effect::Killed;
+        }
+        let Ok(payload) = serde_json::from_slice::<Payload>(&push.payload) else {
+            return Effect::Unreadable;
+        };
+        let visible = payload
+            .aps
+            .is_some_and(|aps| aps.alert.is_some() || aps.badge.is_some() || aps.sound.is_some());
+        if push.push_type != PushType::Alert || !visible {
+            return Effect::Woken;
+        }
+        if !self.notifications {
+            return Effect::Suppressed;
+        }
+        let replaces = push.collapse_id.is_some()
+            && self
+                .shown
+                .iter()
+                .any(|entry| entry.collapse_id == push.collapse_id);
+        if replaces {
+            Effect::Replaced
+        } else {
+            Effect::Shown
+        }
+    }
+
+    fn remember(&mut self, push: &Push, effect: Effect, moment: Moment, max_shown: usize) {
+        let mut entry = Shown {
+            record: push.record,
+            apns_id: push.apns_id,
+            collapse_id: push.collapse_id.clone(),
+            at_ms: moment.now_ms,
+            effect,
+            times: 1,
+            payload: push.payload.clone(),
+        };
+        if effect == Effect::Replaced
+            && let Some(at) = self
+                .shown
+                .iter()
+                .position(|old| old.collapse_id == entry.collapse_id)
+            && let Some(old) = self.shown.remove(at)
+        {
+            entry.times = old.times + 1;
+        }
+        if self.shown.len() >= max_shown {
+            self.shown.pop_front();
+        }
+        if max_shown > 0 {
+            self.shown.push_back(entry);
+        }
+    }
+
+    fn view(&self, moment: Moment) -> AppView {
+        AppView {
+            app: self.bundle.to_string(),
+            environment: self.environment,
+            installed: self.installed,
+            notifications: self.notifications,
+            reports_calls: self.reports_calls,
+            push_tokens: hex_tokens(&self.tokens),
+            stored_apns_id: self.stored.as_ref().map(|stored| stored.0.apns_id),
+            shown: self.shown.iter().map(Shown::view).collect(),
+            effects: self.effects.iter().copied().collect(),
+            activities: self
+                .activities
+                .iter()
+                .map(|one| view_activity(one, moment))
+                .collect(),
+        }
+    }
+}
+
+impl Shown {
+    fn view(&self) -> ShownView {
+        ShownView {
+            record: self.record,
+            apns_id: self.apns_id,
+            collapse_id: self.collapse_id.as_deref().map(str::to_owned),
+            at_ms: self.at_ms,
+            effect: self.effect,
+            times: self.times,
+            payload: serde_json::from_slice(&self.payload).unwrap_or(Value::Null),
+        }
+    }
+}
+
+fn view_activity(activity: &Activity, moment: Moment) -> ActivityView {
+    ActivityView {
+        attributes_type: activity.attributes_type.clone(),
+        attributes: activity.attributes.clone(),
+        content_state: activity.content_state.clone(),
+        state: activity.state(moment.secs()),
+        update_token: activity.update_token.as_deref().map(encode_hex),
+        channel: activity.channel.clone(),
+        timestamp: activity.timestamp,
+        updates: activity.updates,
+        ignored: activity.ignored,
+    }
+}

@@ -1,0 +1,4 @@
+//! The simulator held against a plain `h2` client that knows nothing of Apple.
+
+mod device;
+mod support;
