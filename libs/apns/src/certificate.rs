@@ -35,6 +35,7 @@ struct Inner {
     private_key: PrivateKeyDer<'static>,
     subject: Box<str>,
     uid: Option<Box<str>>,
+    fingerprint: Box<str>,
     not_before_secs: u64,
     not_after_secs: u64,
     environments: Vec<Environment>,
@@ -202,6 +203,7 @@ impl ClientCertificate {
         }
         let secs =
             |time: &x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap_or(0);
+        let fingerprint = fingerprint(parsed.public_key().raw).into();
         let not_before_secs = secs(&parsed.validity().not_before);
         let not_after_secs = secs(&parsed.validity().not_after);
         Ok(Self {
@@ -210,6 +212,7 @@ impl ClientCertificate {
                 private_key,
                 subject,
                 uid,
+                fingerprint,
                 not_before_secs,
                 not_after_secs,
                 environments,
@@ -270,6 +273,11 @@ impl ClientCertificate {
         self.inner.uid.as_deref()
     }
 
+    /// The first 16 hexadecimal digits of the SHA-256 of its public key (SubjectPublicKeyInfo): to tell two apart.
+    pub fn fingerprint(&self) -> &str {
+        &self.inner.fingerprint
+    }
+
     /// The first moment of its validity.
     pub fn not_before(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.inner.not_before_secs)
@@ -310,6 +318,15 @@ impl fmt::Debug for ClientCertificate {
             .field("not_after_secs", &self.inner.not_after_secs)
             .finish_non_exhaustive()
     }
+}
+
+/// A short hash of a SubjectPublicKeyInfo.
+pub(crate) fn fingerprint(spki: &[u8]) -> String {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, spki);
+    hash.as_ref()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn damaged(what: &'static str, error: impl fmt::Display) -> CertificateError {

@@ -170,6 +170,11 @@ impl ProviderTokens {
         }
     }
 
+    /// How many handles there are, this one included: 1 means that nothing else uses the key any more.
+    pub fn handles(&self) -> usize {
+        Arc::strong_count(&self.shared)
+    }
+
     /// The signing key.
     pub fn key(&self) -> &SigningKey {
         &self.shared.key
@@ -418,6 +423,8 @@ mod tests {
         let (tokens, signed) = counted();
         assert_eq!(tokens.peek(), None);
         tokens.current(at(100_000)).unwrap();
+        assert_eq!(tokens.handles(), 1);
+        assert_eq!(tokens.clone().handles(), 2);
         tokens.current(at(100_000 + 1000)).unwrap();
         assert_eq!(signed.load(Ordering::SeqCst), 1);
     }

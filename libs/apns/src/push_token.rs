@@ -4,8 +4,8 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::invalid::Invalid;
@@ -27,19 +27,20 @@ use crate::invalid::Invalid;
 /// # Ok::<(), apns::Invalid>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PushToken(Arc<[u8]>);
+pub struct PushToken(Bytes);
 
 impl PushToken {
     /// The longest address taken, in bytes. Today's are 32 to 160; this only keeps a path within header limits.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Takes the raw bytes.
+    /// Takes the raw bytes; `Bytes` are not copied.
     ///
     /// # Errors
     /// If there are none, or more than [`MAX_BYTES`](Self::MAX_BYTES).
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, Invalid> {
+        let bytes = bytes.into();
         check_length(bytes.len())?;
-        Ok(Self(bytes.into()))
+        Ok(Self(bytes))
     }
 
     /// The raw bytes.
@@ -137,7 +138,7 @@ impl FromStr for PushToken {
                 "must be an even number of hexadecimal digits",
             ));
         }
-        Self::from_bytes(&bytes)
+        Self::from_bytes(bytes)
     }
 }
 
@@ -206,7 +207,7 @@ mod tests {
     proptest! {
         #[test]
         fn bytes_to_hex_and_back(bytes in proptest::collection::vec(any::<u8>(), 1..200)) {
-            let token = PushToken::from_bytes(&bytes).unwrap();
+            let token = PushToken::from_bytes(bytes.clone()).unwrap();
             let hex = token.to_hex();
             prop_assert_eq!(hex.len(), bytes.len() * 2);
             prop_assert_eq!(&hex.parse::<PushToken>().unwrap(), &token);

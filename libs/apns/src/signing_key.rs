@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 use x509_parser::asn1_rs::{FromDer, Integer, Sequence};
 use x509_parser::x509::AlgorithmIdentifier;
@@ -33,6 +33,7 @@ pub struct SigningKey {
     key_id: KeyId,
     team_id: TeamId,
     encoding: Arc<EncodingKey>,
+    fingerprint: Arc<str>,
 }
 
 /// Why a `.p8` file cannot be used. Every variant says what was found and what to do; none shows key material.
@@ -170,10 +171,12 @@ impl SigningKey {
         let der = pkcs8_der(pem)?;
         check_is_p256(der.secret_pkcs8_der())?;
         let encoding = Arc::new(EncodingKey::from_ec_der(der.secret_pkcs8_der()));
+        let fingerprint = fingerprint_of(PrivateKeyDer::Pkcs8(der))?.into();
         let key = Self {
             key_id,
             team_id,
             encoding,
+            fingerprint,
         };
         key.sign(0).map_err(|_| SigningKeyError::Damaged {
             found: "its numbers are not a P-256 key",
@@ -189,6 +192,11 @@ impl SigningKey {
     /// The team the key belongs to.
     pub fn team_id(&self) -> &TeamId {
         &self.team_id
+    }
+
+    /// The first 16 hexadecimal digits of the SHA-256 of its public half (SubjectPublicKeyInfo): to tell two keys apart.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// Signs a JWT issued at this Unix second: ES256, header `alg` and `kid`, claims `iss` and `iat`, nothing else.
@@ -216,6 +224,18 @@ impl fmt::Debug for SigningKey {
             .field("team_id", &self.team_id.as_str())
             .finish_non_exhaustive()
     }
+}
+
+fn fingerprint_of(key: PrivateKeyDer<'static>) -> Result<String, SigningKeyError> {
+    let damaged = || SigningKeyError::Damaged {
+        found: "its numbers are not a P-256 key",
+    };
+    let key = rustls::crypto::aws_lc_rs::default_provider()
+        .key_provider
+        .load_private_key(key)
+        .map_err(|_| damaged())?;
+    let public_key = key.public_key().ok_or_else(damaged)?;
+    Ok(crate::certificate::fingerprint(&public_key))
 }
 
 /// The DER of the one `PRIVATE KEY` section, or what is there instead.
@@ -318,7 +338,7 @@ fn check_is_p256(der: &[u8]) -> Result<(), SigningKeyError> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use rcgen::KeyPair;
+    use rcgen::{KeyPair, PublicKeyData};
 
     use super::*;
 
@@ -439,6 +459,19 @@ pub(crate) mod tests {
             );
             assert_eq!(TeamId::new(bad).unwrap_err().field(), "team id");
         }
+    }
+
+    #[test]
+    fn the_fingerprint_is_that_of_the_public_half() {
+        let key = KeyPair::generate().unwrap();
+        let load = |key_id| {
+            let pem = key.serialize_pem();
+            SigningKey::from_p8(pem.as_bytes(), KeyId::new(key_id).unwrap(), team_id()).unwrap()
+        };
+        let expected = crate::certificate::fingerprint(&key.subject_public_key_info());
+        assert_eq!(load("ABC123DEFG").fingerprint(), expected);
+        assert_eq!(load("XXXXXXXXXX").fingerprint(), expected);
+        assert_ne!(v1_key().fingerprint(), expected);
     }
 
     #[test]
