@@ -12,6 +12,7 @@
 mod admin;
 mod apns;
 mod apps;
+mod blind;
 mod clock;
 mod config;
 mod connection;
@@ -32,6 +33,7 @@ mod world;
 pub use apns::auth::TeamKey;
 pub use apns::push_type::PushTokenKind;
 pub use apps::AppSettings;
+pub use blind::{BlindConfig, BlindServer};
 pub use clock::Clock;
 pub use config::{Config, Mode, Ports, Settings};
 pub use counters::Counters;

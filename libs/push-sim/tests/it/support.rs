@@ -247,9 +247,18 @@ impl Peer {
         address: SocketAddr,
         identity: Option<Identity>,
     ) -> Result<Peer, Box<dyn std::error::Error>> {
+        Peer::dial(simulator.ca_pem(), address, identity).await
+    }
+
+    pub(crate) async fn dial(
+        ca_pem: &str,
+        address: SocketAddr,
+        identity: Option<Identity>,
+    ) -> Result<Peer, Box<dyn std::error::Error>> {
         let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
         let name = ServerName::try_from("localhost")?;
-        let tls = soon(connector(simulator.ca_pem(), identity).connect(name, tcp)).await?;
+        let tls = soon(connector(ca_pem, identity).connect(name, tcp)).await?;
         let (send, mut connection) =
             soon(h2::client::Builder::new().handshake::<_, Bytes>(tls)).await?;
         let pings = connection.ping_pong();

@@ -1,0 +1,89 @@
+//! The blind gateway: answers everything, looks at nothing, counts.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use push_sim::{BlindConfig, BlindServer};
+
+use crate::support::{Peer, Push, finish, soon};
+
+async fn connect(blind: &BlindServer) -> Peer {
+    Peer::dial(blind.ca_pem(), blind.address(), None)
+        .await
+        .expect("connect")
+}
+
+#[tokio::test]
+async fn answers_everything_with_an_id_of_its_own() {
+    let blind = BlindServer::start(BlindConfig::default()).unwrap();
+    let mut peer = connect(&blind).await;
+    let nonsense = Push::v2().token("nonsense").path("/nowhere");
+    let mut waiting = Vec::new();
+    for n in 0..900 {
+        let body = vec![b'x'; n * 4];
+        waiting.push(peer.open(&nonsense.clone().body(body)).unwrap());
+    }
+    let mut ids = HashSet::new();
+    for response in waiting {
+        let reply = soon(finish(response)).await.unwrap();
+        assert_eq!(reply.status, 200);
+        assert!(reply.ended_with_headers);
+        ids.insert(uuid::Uuid::parse_str(reply.header("apns-id").unwrap()).unwrap());
+    }
+    assert_eq!(ids.len(), 900);
+    assert_eq!((blind.requests(), blind.connections()), (900, 1));
+    blind.shutdown();
+    assert!(
+        soon(peer.driver).await.is_ok(),
+        "the connection ends with the server"
+    );
+}
+
+#[tokio::test]
+async fn more_bodies_than_any_window() {
+    let blind = BlindServer::start(BlindConfig::default()).unwrap();
+    let mut peer = connect(&blind).await;
+    let push = Push::v2().body(vec![b'x'; 64 * 1024]);
+    for _ in 0..400 {
+        assert_eq!(peer.push(&push).await.status, 200);
+    }
+    assert_eq!(blind.requests(), 400);
+}
+
+#[tokio::test]
+async fn answers_come_after_the_delay_and_in_order() {
+    for separate_records in [false, true] {
+        let delay = Duration::from_millis(50);
+        let config = BlindConfig {
+            delay,
+            separate_records,
+            ..BlindConfig::default()
+        };
+        let blind = BlindServer::start(config).unwrap();
+        let mut peer = connect(&blind).await;
+        let begun = Instant::now();
+        let waiting: Vec<_> = (0..20).map(|_| peer.open(&Push::v2()).unwrap()).collect();
+        let mut last = None;
+        for response in waiting {
+            let reply = soon(finish(response)).await.unwrap();
+            assert!(begun.elapsed() >= delay);
+            let id = reply.header("apns-id").unwrap().to_owned();
+            assert!(last.as_ref() < Some(&id), "{last:?} {id}");
+            last = Some(id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_pings_and_states_its_limit() {
+    let config = BlindConfig {
+        max_streams: 7,
+        ..BlindConfig::default()
+    };
+    let blind = BlindServer::start(config).unwrap();
+    let mut peer = connect(&blind).await;
+    soon(peer.pings.as_mut().unwrap().ping(h2::Ping::opaque()))
+        .await
+        .unwrap();
+    assert_eq!(peer.send.current_max_send_streams(), 7);
+}
