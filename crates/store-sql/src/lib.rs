@@ -1,1 +1,26 @@
-//! carillon-store-sql
+//! Carillon's stores on SQL databases. Only this crate writes SQL.
+//!
+//! [`SqliteStore`] is both ports, [`carillon_ports::store::HotStore`] and
+//! [`carillon_ports::registry::Registry`], on one SQLite file. One thread writes, in group commits;
+//! a few others read. It knows no clock: time comes in with each call. It decides nothing about
+//! sending: what a row means is in `carillon-model`, what is done about it in `carillon-engine`.
+
+mod backup;
+mod config;
+mod error;
+mod hot;
+mod lock;
+mod marks;
+mod migrate;
+mod open;
+mod open_error;
+mod queue;
+mod reader;
+mod registry;
+mod sqlite;
+mod writer;
+
+pub use backup::restore;
+pub use config::SqliteConfig;
+pub use open_error::{OpenError, OpenErrorKind};
+pub use sqlite::SqliteStore;

@@ -1,0 +1,121 @@
+//! Intake: notification, batches, work and idempotency key in one transaction.
+
+use super::{batches, ledger};
+use crate::error::{At, Done};
+use crate::writer::Tx;
+use carillon_model::id::NotificationNo;
+use carillon_ports::store::{Acceptance, Idempotency, NewNotification, StoreError};
+use rusqlite::{OptionalExtension, params};
+
+/// About how many rows they are.
+pub(super) fn weight(items: &[NewNotification]) -> usize {
+    items
+        .iter()
+        .map(|item| {
+            1 + item
+                .batches
+                .iter()
+                .map(|b| usize::from(b.devices.count()) / 50)
+                .sum::<usize>()
+        })
+        .sum()
+}
+
+pub(super) fn accept(tx: &mut Tx<'_>, items: &[NewNotification]) -> Done<Vec<Acceptance>> {
+    items.iter().map(|item| accept_one(tx, item)).collect()
+}
+
+fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
+    if let Some(idempotency) = &item.idempotency
+        && let Some(earlier) = remember(tx, item, idempotency)?
+    {
+        return Ok(earlier);
+    }
+    tx.marks.notification.used(tx.conn, item.no.0)?;
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO notifications (notification_no, app_no, accepted_at, expires_at, options, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            item.no.0,
+            item.app.0,
+            item.accepted_at,
+            item.expires_at,
+            item.options.encode(),
+            &item.payload[..]
+        ])?;
+    let sole = item.batches.len() == 1 && item.fanout.is_none();
+    for batch in &item.batches {
+        batches::insert(tx, item.app, batch, sole, item.accepted_at)?;
+    }
+    if !sole {
+        let deliveries = item
+            .batches
+            .iter()
+            .map(|b| u64::from(b.devices.count()))
+            .sum();
+        let completed_at = (deliveries == 0 && item.fanout.is_none()).then_some(item.accepted_at);
+        ledger::open_tally(tx, item.no, deliveries, completed_at)?;
+    }
+    if let Some(target) = &item.fanout {
+        let target = serde_json::to_string(target)
+            .map_err(|error| StoreError::Failed(format!("cannot write a target: {error}")))?;
+        tx.conn
+            .prepare_cached(
+                "INSERT INTO fanouts (notification_no, after_device, next_place, target) VALUES (?1, 0, ?2, ?3)",
+            )?
+            .execute(params![item.no.0, item.batches.len() as i64, target])?;
+    }
+    Ok(Acceptance::New)
+}
+
+/// Remembers the key, or tells what it was used for before. A key whose time is over is as good as new.
+fn remember(
+    tx: &mut Tx<'_>,
+    item: &NewNotification,
+    idempotency: &Idempotency,
+) -> Done<Option<Acceptance>> {
+    let inserted = tx
+        .conn
+        .prepare_cached(
+            "INSERT INTO idempotency (scoped_key, body_hash, keep_until, notification_no, accepted_at)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (scoped_key) DO NOTHING",
+        )?
+        .execute(params![
+            idempotency.scoped_key,
+            idempotency.body_hash,
+            idempotency.keep_until,
+            item.no.0,
+            item.accepted_at
+        ])?;
+    if inserted == 1 {
+        return Ok(None);
+    }
+    let (body_hash, keep_until, no, accepted_at) = tx
+        .conn
+        .prepare_cached(
+            "SELECT body_hash, keep_until, notification_no, accepted_at FROM idempotency WHERE scoped_key = ?1",
+        )?
+        .query_row([&idempotency.scoped_key], |row| {
+            Ok((
+                row.get::<_, Vec<u8>>(0)?,
+                row.get::<_, i64>(1)?,
+                NotificationNo(row.get(2)?),
+                row.get(3)?,
+            ))
+        })
+        .optional()?
+        .at("idempotency", "scoped_key", item.no)?;
+    if keep_until <= item.accepted_at {
+        tx.conn
+            .prepare_cached("DELETE FROM idempotency WHERE scoped_key = ?1")?
+            .execute([&idempotency.scoped_key])?;
+        return remember(tx, item, idempotency);
+    }
+    Ok(Some(if body_hash == idempotency.body_hash {
+        Acceptance::Repeated { no, accepted_at }
+    } else {
+        Acceptance::KeyReused
+    }))
+}

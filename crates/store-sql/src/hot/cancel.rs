@@ -1,0 +1,130 @@
+//! Cancelling: the mark, then all that waits is settled, in slices.
+
+use super::ledger::{self, Ledger};
+use super::rows;
+use super::{claim, records};
+use crate::error::Done;
+use crate::writer::Tx;
+use carillon_model::UnixMs;
+use carillon_model::delivery::FinalState;
+use carillon_model::id::{AppNo, NotificationNo};
+use carillon_ports::store::{CountDelta, Work};
+use rusqlite::{OptionalExtension, params};
+
+/// Work rows in one slice: a few milliseconds when they are full batches.
+pub(super) const SLICE: usize = 100;
+
+/// What one slice did.
+pub(super) struct Slice {
+    pub(super) not_sent: u64,
+    pub(super) held: bool,
+    pub(super) more: bool,
+}
+
+pub(super) fn slice(
+    tx: &mut Tx<'_>,
+    app: AppNo,
+    no: NotificationNo,
+    now: UnixMs,
+) -> Done<Option<Slice>> {
+    let known = tx
+        .conn
+        .prepare_cached("SELECT 1 FROM notifications WHERE notification_no = ?1 AND app_no = ?2")?
+        .exists(params![no.0, app.0])?;
+    if !known {
+        return Ok(None);
+    }
+    tx.conn
+        .prepare_cached(
+            "UPDATE notifications SET cancelled_at = ?2 WHERE notification_no = ?1 AND cancelled_at IS NULL",
+        )?
+        .execute(params![no.0, now])?;
+    let mut ledger = Ledger::default();
+    if super::fanout::finish(tx, no)? {
+        ledger.touch(no);
+    }
+    let due = due(tx, no)?;
+    let more = due.len() == SLICE;
+    let mut not_sent = 0;
+    for work in due {
+        not_sent += withdraw(tx, &mut ledger, &work, now)?;
+    }
+    ledger.close(tx.conn, now)?;
+    let (first, last) = no.batches();
+    let held = tx
+        .conn
+        .prepare_cached(
+            "SELECT 1 FROM work WHERE batch_no BETWEEN ?1 AND ?2 AND due_at IS NULL LIMIT 1",
+        )?
+        .query_row(params![first.0, last.0], |_| Ok(()))
+        .optional()?
+        .is_some();
+    Ok(Some(Slice {
+        not_sent,
+        held,
+        more,
+    }))
+}
+
+fn due(tx: &Tx<'_>, no: NotificationNo) -> Done<Vec<Work>> {
+    let (first, last) = no.batches();
+    let mut statement = tx.conn.prepare_cached(&format!(
+        "SELECT {} FROM work WHERE batch_no BETWEEN ?1 AND ?2 AND due_at IS NOT NULL LIMIT ?3",
+        rows::WORK
+    ))?;
+    let mut found = statement.query(params![first.0, last.0, SLICE as i64])?;
+    let mut works = Vec::new();
+    while let Some(row) = found.next()? {
+        works.push(rows::work(row)?);
+    }
+    Ok(works)
+}
+
+/// Takes a work row of a cancelled notification back: its open deliveries are cancelled, or, where an
+/// earlier try is in doubt, unknown. Returns how many were cancelled.
+pub(super) fn withdraw(
+    tx: &mut Tx<'_>,
+    ledger: &mut Ledger,
+    work: &Work,
+    now: UnixMs,
+) -> Done<u64> {
+    claim::delete(tx.conn, work.id)?;
+    let Some(mut batch) = ledger::batch(tx.conn, work.id.batch)? else {
+        return Ok(0);
+    };
+    let state = if work.in_doubt {
+        FinalState::Unknown
+    } else {
+        FinalState::Cancelled
+    };
+    let learnt: Vec<_> = open_positions(&batch, work)
+        .into_iter()
+        .map(|position| (position, state))
+        .collect();
+    ledger.learn(tx.conn, &mut batch, &learnt, now)?;
+    let count = learnt.len() as u64;
+    if count > 0 {
+        let delta = CountDelta {
+            app: work.lane.app,
+            gateway: work.lane.gateway,
+            state,
+            reason: String::new(),
+            count,
+        };
+        records::add_count(tx.conn, &delta, now)?;
+    }
+    Ok(if work.in_doubt { 0 } else { count })
+}
+
+/// Positions that a work row is about and that have no final state.
+pub(super) fn open_positions(batch: &rows::Batch, work: &Work) -> Vec<u16> {
+    match &work.positions {
+        None => batch.verdicts.open_positions().collect(),
+        Some(positions) => positions
+            .as_slice()
+            .iter()
+            .copied()
+            .filter(|position| *position < batch.count && batch.verdicts.get(*position).is_none())
+            .collect(),
+    }
+}

@@ -1,0 +1,219 @@
+//! Work that waits: which lanes have some, taking it, giving it back.
+
+use super::cancel::withdraw;
+use super::ledger::Ledger;
+use super::rows;
+use crate::error::{At, Done, Fault};
+use crate::writer::Tx;
+use carillon_model::UnixMs;
+use carillon_model::lane::{Class, Lane};
+use carillon_ports::fault::{Bug, planted};
+use carillon_ports::store::{ClaimedWork, StoreError, Work, WorkId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// How long a work row that cannot be read is set aside, so that it does not stop its lane.
+const SET_ASIDE_MS: i64 = 3_600_000;
+
+/// Jumps from one (lane, class) to the next in the index, so that the length of a lane costs nothing.
+pub(super) fn waiting_lanes(conn: &Connection) -> Done<Vec<(Lane, Class, UnixMs)>> {
+    let mut next = conn.prepare_cached(
+        "SELECT lane, class, due_at FROM work INDEXED BY work_due
+         WHERE due_at IS NOT NULL AND (lane, class) > (?1, ?2) ORDER BY lane, class, due_at LIMIT 1",
+    )?;
+    let mut lanes = Vec::new();
+    let mut last = (i64::MIN, 0u8);
+    while let Some((lane, class, due)) = next
+        .query_row(params![last.0, last.1], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?
+    {
+        last = (lane, class);
+        lanes.push((
+            Lane::from_code(lane).at("work", "lane", lane)?,
+            Class::from_code(class).at("work", "class", class)?,
+            due,
+        ));
+    }
+    Ok(lanes)
+}
+
+pub(super) fn backlog(conn: &Connection, limit: u32) -> Done<Vec<(Lane, u32, UnixMs)>> {
+    let mut next = conn.prepare_cached(
+        "SELECT lane FROM work INDEXED BY work_due WHERE due_at IS NOT NULL AND lane > ?1 ORDER BY lane LIMIT 1",
+    )?;
+    let mut count = conn.prepare_cached(
+        "SELECT count(*), min(batch_no) >> 20 FROM
+            (SELECT batch_no FROM work INDEXED BY work_due WHERE due_at IS NOT NULL AND lane = ?1 LIMIT ?2)",
+    )?;
+    let mut accepted =
+        conn.prepare_cached("SELECT accepted_at FROM notifications WHERE notification_no = ?1")?;
+    let mut backlog = Vec::new();
+    let mut last = i64::MIN;
+    while let Some(lane) = next.query_row([last], |row| row.get(0)).optional()? {
+        last = lane;
+        let (count, oldest): (u32, Option<i64>) = count
+            .query_row(params![lane, limit.max(1)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let oldest = accepted.query_row([oldest], |row| row.get(0)).optional()?;
+        backlog.push((
+            Lane::from_code(lane).at("work", "lane", lane)?,
+            count,
+            oldest.unwrap_or(0),
+        ));
+    }
+    Ok(backlog)
+}
+
+pub(super) fn claim(
+    tx: &mut Tx<'_>,
+    lane: Lane,
+    class: Class,
+    now: UnixMs,
+    batches: u32,
+    deliveries: u32,
+) -> Done<Vec<ClaimedWork>> {
+    let due = due(tx.conn, lane, class, now, batches)?;
+    let mut ledger = Ledger::default();
+    let mut claimed = Vec::new();
+    let mut taken = 0u32;
+    for id in due {
+        if taken >= deliveries && !claimed.is_empty() {
+            break;
+        }
+        let claim = match read(tx.conn, id) {
+            Ok(claim) => claim,
+            Err(Fault::Store(StoreError::Corrupt(text))) => {
+                tracing::error!(
+                    batch = id.batch.0,
+                    seq = id.seq,
+                    error = text,
+                    "work set aside"
+                );
+                set_due(tx.conn, id, now + SET_ASIDE_MS)?;
+                continue;
+            }
+            Err(fault) => return Err(fault),
+        };
+        if claim.notification.cancelled {
+            withdraw(tx, &mut ledger, &claim.work, now)?;
+            continue;
+        }
+        if planted(Bug::LoseWork) && id.batch.notification().0 % 16 == 0 {
+            delete(tx.conn, id)?;
+            continue;
+        }
+        hold(tx, id)?;
+        taken = taken.saturating_add(match &claim.work.positions {
+            Some(positions) => positions.as_slice().len() as u32,
+            None => claim.devices.count().into(),
+        });
+        if planted(Bug::DoubleBatch) {
+            claimed.push(claim.clone());
+        }
+        claimed.push(claim);
+    }
+    ledger.close(tx.conn, now)?;
+    Ok(claimed)
+}
+
+fn due(
+    conn: &Connection,
+    lane: Lane,
+    class: Class,
+    now: UnixMs,
+    batches: u32,
+) -> Done<Vec<WorkId>> {
+    let mut due = conn.prepare_cached(
+        "SELECT batch_no, seq FROM work INDEXED BY work_due
+         WHERE due_at IS NOT NULL AND lane = ?1 AND class = ?2 AND due_at <= ?3
+         ORDER BY due_at, batch_no, seq LIMIT ?4",
+    )?;
+    let ids = due.query_map(params![lane.code(), class.code(), now, batches], |row| {
+        Ok(WorkId {
+            batch: carillon_model::id::BatchNo(row.get(0)?),
+            seq: row.get(1)?,
+        })
+    })?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Reads a work row with all that sending it needs.
+fn read(conn: &Connection, id: WorkId) -> Done<ClaimedWork> {
+    let missing = |table: &str| {
+        Fault::from(crate::error::corrupt(
+            table,
+            "*",
+            id.batch,
+            "the row is missing",
+        ))
+    };
+    let mut work = work(conn, id)?.ok_or_else(|| missing("work"))?;
+    work.due_at = None;
+    let batch = rows::batch(conn, id.batch)?.ok_or_else(|| missing("batches"))?;
+    let devices = rows::devices(conn, id.batch)?;
+    if devices.count() != batch.count {
+        return Err(
+            crate::error::corrupt("batches", "count", id.batch, "not as many devices").into(),
+        );
+    }
+    let notification = rows::notification(conn, id.batch.notification())?
+        .ok_or_else(|| missing("notifications"))?;
+    Ok(ClaimedWork {
+        work,
+        devices,
+        verdicts: batch.verdicts,
+        notification,
+    })
+}
+
+/// Reads a work row.
+pub(super) fn work(conn: &Connection, id: WorkId) -> Done<Option<Work>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {} FROM work WHERE batch_no = ?1 AND seq = ?2",
+        rows::WORK
+    ))?;
+    let mut rows = statement.query(params![id.batch.0, id.seq])?;
+    rows.next()?.map(rows::work).transpose()
+}
+
+fn hold(tx: &Tx<'_>, id: WorkId) -> Done<()> {
+    tx.conn
+        .prepare_cached(
+            "UPDATE work SET due_at = NULL, holder = ?3 WHERE batch_no = ?1 AND seq = ?2",
+        )?
+        .execute(params![id.batch.0, id.seq, tx.epoch])?;
+    Ok(())
+}
+
+fn set_due(conn: &Connection, id: WorkId, due_at: UnixMs) -> Done<()> {
+    conn.prepare_cached(
+        "UPDATE work SET due_at = ?3, holder = NULL, watermark = 0 WHERE batch_no = ?1 AND seq = ?2",
+    )?
+    .execute(params![id.batch.0, id.seq, due_at])?;
+    Ok(())
+}
+
+pub(super) fn delete(conn: &Connection, id: WorkId) -> Done<()> {
+    conn.prepare_cached("DELETE FROM work WHERE batch_no = ?1 AND seq = ?2")?
+        .execute(params![id.batch.0, id.seq])?;
+    Ok(())
+}
+
+/// Unsent, so nothing of it is in doubt: its watermark goes as well.
+pub(super) fn release(tx: &mut Tx<'_>, works: &[(WorkId, UnixMs)]) -> Done<()> {
+    works
+        .iter()
+        .try_for_each(|(id, due_at)| set_due(tx.conn, *id, *due_at))
+}
+
+pub(super) fn watermark(tx: &mut Tx<'_>, marks: &[(WorkId, u16)]) -> Done<()> {
+    let mut raise = tx.conn.prepare_cached(
+        "UPDATE work SET watermark = max(watermark, ?3) WHERE batch_no = ?1 AND seq = ?2",
+    )?;
+    for (id, watermark) in marks {
+        raise.execute(params![id.batch.0, id.seq, watermark])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Fan-out: devices page by page, each page with its checkpoint.
+
+use super::ledger::Ledger;
+use super::{batches, rows};
+use crate::error::{At, Done, corrupt};
+use crate::writer::Tx;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
+use carillon_model::push_type::TokenKind;
+use carillon_ports::store::{Fanout, FanoutPage, Recipient};
+use rusqlite::{Connection, OptionalExtension, params};
+
+pub(super) fn fanouts(conn: &Connection, limit: u32) -> Done<Vec<Fanout>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {}, f.target, f.after_device, f.next_place FROM fanouts f
+         JOIN notifications n ON n.notification_no = f.notification_no ORDER BY f.notification_no LIMIT ?1",
+        rows::HEAD
+    ))?;
+    let mut found = statement.query([limit])?;
+    let mut fanouts = Vec::new();
+    while let Some(row) = found.next()? {
+        let notification = rows::head(row)?;
+        let target: String = row.get(7)?;
+        fanouts.push(Fanout {
+            target: serde_json::from_str(&target)
+                .map_err(|error| corrupt("fanouts", "target", notification.no, error))?,
+            notification,
+            after: DeviceNo(row.get(8)?),
+            next_place: row.get(9)?,
+        });
+    }
+    Ok(fanouts)
+}
+
+pub(super) fn devices(
+    conn: &Connection,
+    app: AppNo,
+    kind: TokenKind,
+    after: DeviceNo,
+    limit: u32,
+) -> Done<Vec<Recipient>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT device_no, environment FROM push_tokens INDEXED BY push_tokens_live
+         WHERE retired_at IS NULL AND app_no = ?1 AND kind = ?2 AND device_no > ?3
+         ORDER BY device_no LIMIT ?4",
+    )?;
+    let mut found = statement.query(params![app.0, kind.code(), after.0, limit])?;
+    let mut recipients = Vec::new();
+    while let Some(row) = found.next()? {
+        let device = DeviceNo(row.get(0)?);
+        recipients.push(Recipient {
+            device,
+            environment: TokenEnvironment::from_code(row.get(1)?).at(
+                "push_tokens",
+                "environment",
+                device,
+            )?,
+        });
+    }
+    Ok(recipients)
+}
+
+pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
+    let head = tx
+        .conn
+        .prepare_cached(
+            "SELECT n.app_no, n.accepted_at, f.next_place FROM notifications n
+             JOIN fanouts f ON f.notification_no = n.notification_no
+             WHERE n.notification_no = ?1 AND n.cancelled_at IS NULL",
+        )?
+        .query_row([page.notification.0], |row| {
+            Ok((AppNo(row.get(0)?), row.get(1)?, row.get::<_, u32>(2)?))
+        })
+        .optional()?;
+    let Some((app, accepted_at, mut next_place)) = head else {
+        return Ok(false);
+    };
+    let mut ledger = Ledger::default();
+    for batch in &page.batches {
+        batches::insert(tx, app, batch, false, accepted_at)?;
+        ledger.more(page.notification, batch.devices.count().into());
+        next_place = next_place.max(batch.no.place() + 1);
+    }
+    if page.finished {
+        finish(tx, page.notification)?;
+        ledger.touch(page.notification);
+    } else {
+        tx.conn
+            .prepare_cached(
+                "UPDATE fanouts SET after_device = ?2, next_place = ?3 WHERE notification_no = ?1",
+            )?
+            .execute(params![page.notification.0, page.after.0, next_place])?;
+    }
+    ledger.close(tx.conn, accepted_at)?;
+    Ok(true)
+}
+
+/// Ends a fan-out. `false`: there was none.
+pub(super) fn finish(tx: &Tx<'_>, no: NotificationNo) -> Done<bool> {
+    Ok(tx
+        .conn
+        .prepare_cached("DELETE FROM fanouts WHERE notification_no = ?1")?
+        .execute([no.0])?
+        == 1)
+}

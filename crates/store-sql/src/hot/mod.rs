@@ -1,0 +1,305 @@
+//! The hot store on SQL: one file for each thing that is done.
+
+mod accept;
+mod batches;
+mod cancel;
+mod claim;
+mod fanout;
+mod history;
+mod ledger;
+mod prune;
+mod records;
+mod rescue;
+mod resolve;
+mod rows;
+mod settle;
+mod views;
+
+pub(crate) use history::notifications_of_device;
+pub(crate) use prune::empty_payload;
+pub(crate) use rows::{device_id, devices, parse_device_id};
+
+use crate::queue::Class as Turn;
+use crate::sqlite::SqliteStore;
+use async_trait::async_trait;
+use carillon_model::UnixMs;
+use carillon_model::delivery::FinalState;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{AppNo, DeliveryId, DeviceNo, NotificationNo};
+use carillon_model::lane::{Class, Lane};
+use carillon_model::push_token::{PushToken, PushTokenBytes};
+use carillon_model::push_type::TokenKind;
+use carillon_ports::store::{
+    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryView, Event, Fanout, FanoutPage,
+    HotStore, NewNotification, NotificationView, Recipient, Result, Retention, Settlement, WorkId,
+};
+
+#[async_trait]
+impl HotStore for SqliteStore {
+    fn next_notification(&self) -> NotificationNo {
+        NotificationNo(self.next_notification_no())
+    }
+
+    fn next_seq(&self) -> i64 {
+        self.next_seq_no()
+    }
+
+    fn epoch(&self) -> i64 {
+        self.epoch_no()
+    }
+
+    fn installation_seed(&self) -> u128 {
+        self.seed()
+    }
+
+    async fn accept(&self, items: Vec<NewNotification>) -> Result<Vec<Acceptance>> {
+        self.intake(accept::weight(&items), move |tx| accept::accept(tx, &items))
+            .await
+    }
+
+    async fn resolve_devices(
+        &self,
+        app: AppNo,
+        ids: Vec<String>,
+        kind: TokenKind,
+    ) -> Result<Vec<Option<Recipient>>> {
+        self.read_hot(move |conn| resolve::devices(conn, app, &ids, kind))
+            .await
+    }
+
+    async fn resolve_user(
+        &self,
+        app: AppNo,
+        user: String,
+        kind: TokenKind,
+        limit: usize,
+    ) -> Result<Vec<Recipient>> {
+        self.read_hot(move |conn| resolve::user(conn, app, &user, kind, limit))
+            .await
+    }
+
+    async fn resolve_push_tokens(
+        &self,
+        app: AppNo,
+        tokens: Vec<PushTokenBytes>,
+        kind: TokenKind,
+        declared: TokenEnvironment,
+        now: UnixMs,
+    ) -> Result<Vec<Recipient>> {
+        let (tokens, known) = self
+            .read_hot(move |conn| {
+                let known = resolve::known_push_tokens(conn, app, &tokens, kind, declared)?;
+                Ok((tokens, known))
+            })
+            .await?;
+        if let Some(known) = known.into_iter().collect() {
+            return Ok(known);
+        }
+        self.write(Turn::Fanout, tokens.len(), move |tx| {
+            resolve::make_push_tokens(tx, app, &tokens, kind, declared, now)
+        })
+        .await
+    }
+
+    async fn read_push_tokens(
+        &self,
+        kind: TokenKind,
+        devices: Vec<DeviceNo>,
+    ) -> Result<(Vec<PushToken>, Vec<DeviceNo>)> {
+        self.read_hot(move |conn| resolve::read_push_tokens(conn, kind, &devices))
+            .await
+    }
+
+    async fn waiting_lanes(&self) -> Result<Vec<(Lane, Class, UnixMs)>> {
+        self.read_hot(claim::waiting_lanes).await
+    }
+
+    async fn backlog(&self, limit: u32) -> Result<Vec<(Lane, u32, UnixMs)>> {
+        self.read(move |conn| claim::backlog(conn, limit)).await
+    }
+
+    async fn claim(
+        &self,
+        lane: Lane,
+        class: Class,
+        now: UnixMs,
+        batches: u32,
+        deliveries: u32,
+    ) -> Result<Vec<ClaimedWork>> {
+        self.write(Turn::Settle, batches as usize, move |tx| {
+            claim::claim(tx, lane, class, now, batches, deliveries)
+        })
+        .await
+    }
+
+    async fn release(&self, works: Vec<(WorkId, UnixMs)>) -> Result<()> {
+        self.write(Turn::Settle, works.len(), move |tx| {
+            claim::release(tx, &works)
+        })
+        .await
+    }
+
+    async fn watermark(&self, marks: Vec<(WorkId, u16)>) -> Result<()> {
+        self.write(Turn::Settle, marks.len(), move |tx| {
+            claim::watermark(tx, &marks)
+        })
+        .await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Vec<NotificationNo>> {
+        self.write(Turn::Settle, settle::weight(&settlement), move |tx| {
+            settle::settle(tx, &settlement)
+        })
+        .await
+    }
+
+    async fn cancel(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+        now: UnixMs,
+    ) -> Result<Option<CancelMark>> {
+        // The mark is in the first slice: from then on claims do the same to what is left, so a crash
+        // between slices loses nothing.
+        let mut not_sent = 0;
+        loop {
+            let slice = self
+                .write(Turn::Settle, cancel::SLICE, move |tx| {
+                    cancel::slice(tx, app, no, now)
+                })
+                .await?;
+            let Some(slice) = slice else { return Ok(None) };
+            not_sent += slice.not_sent;
+            if !slice.more {
+                return Ok(Some(CancelMark {
+                    not_sent,
+                    held: slice.held,
+                }));
+            }
+        }
+    }
+
+    async fn rescue(
+        &self,
+        after: Option<WorkId>,
+        limit: u32,
+        now: UnixMs,
+    ) -> Result<Option<WorkId>> {
+        self.write(Turn::Fanout, limit as usize, move |tx| {
+            rescue::rescue(tx, after, limit, now)
+        })
+        .await
+    }
+
+    async fn fanouts(&self, limit: u32) -> Result<Vec<Fanout>> {
+        self.read_hot(move |conn| fanout::fanouts(conn, limit))
+            .await
+    }
+
+    async fn fanout_devices(
+        &self,
+        app: AppNo,
+        kind: TokenKind,
+        after: DeviceNo,
+        limit: u32,
+    ) -> Result<Vec<Recipient>> {
+        self.read_hot(move |conn| fanout::devices(conn, app, kind, after, limit))
+            .await
+    }
+
+    async fn store_fanout_page(&self, page: FanoutPage) -> Result<bool> {
+        self.write(Turn::Fanout, page.batches.len() * 20, move |tx| {
+            fanout::store_page(tx, &page)
+        })
+        .await
+    }
+
+    async fn notification(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+    ) -> Result<Option<NotificationView>> {
+        self.read(move |conn| views::notification(conn, app, no))
+            .await
+    }
+
+    async fn notifications(
+        &self,
+        app: AppNo,
+        before: Option<NotificationNo>,
+        limit: u32,
+    ) -> Result<Vec<NotificationView>> {
+        self.read(move |conn| views::notifications(conn, app, before, limit))
+            .await
+    }
+
+    async fn deliveries(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+        after: Option<DeliveryId>,
+        state: Option<FinalState>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryView>> {
+        self.read(move |conn| views::deliveries(conn, app, no, after, state, limit))
+            .await
+    }
+
+    async fn delivery(
+        &self,
+        app: AppNo,
+        id: DeliveryId,
+    ) -> Result<Option<(DeliveryView, Vec<Attempt>)>> {
+        self.read(move |conn| views::delivery(conn, app, id)).await
+    }
+
+    async fn device_deliveries(
+        &self,
+        app: AppNo,
+        device: DeviceNo,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryView>> {
+        self.read(move |conn| history::device_deliveries(conn, app, device, before, limit))
+            .await
+    }
+
+    async fn counts(&self, app: AppNo, from: UnixMs) -> Result<Vec<Count>> {
+        self.read(move |conn| records::counts(conn, app, from))
+            .await
+    }
+
+    async fn events(&self, app: AppNo, after: i64, limit: u32) -> Result<Vec<Event>> {
+        self.read(move |conn| records::events(conn, app, after, limit))
+            .await
+    }
+
+    async fn prune(&self, retention: Retention) -> Result<u64> {
+        let rows = self
+            .write(Turn::Prune, 1, move |tx| prune::prune(tx, retention))
+            .await?;
+        if rows > 0 {
+            carillon_ports::fault::stage("prune.slice_committed");
+        }
+        Ok(rows)
+    }
+
+    async fn index_devices(&self, limit: u32) -> Result<u64> {
+        self.write(Turn::Prune, 1, move |tx| history::index_devices(tx, limit))
+            .await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.write(Turn::Settle, 1, crate::writer::ping).await
+    }
+
+    async fn disk(&self) -> Result<(u64, u64)> {
+        let path = self.config().path.clone();
+        self.read(move |_| crate::backup::disk(&path)).await
+    }
+
+    async fn backup(&self, to: std::path::PathBuf) -> Result<()> {
+        let config = self.config().clone();
+        crate::backup::backup(config, to).await
+    }
+}

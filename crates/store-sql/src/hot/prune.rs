@@ -1,0 +1,346 @@
+//! Retention, in slices.
+//!
+//! Two passes walk the notifications by number behind a cursor in `meta`: one empties payloads, one
+//! deletes records. What is not done yet when a cursor passes is noted as a straggler and looked at
+//! again later, round robin; so no row is read over and over, and none is forgotten.
+
+use super::records::HOUR;
+use super::rows::blob;
+use crate::error::Done;
+use crate::marks::{read_meta, write_meta};
+use crate::writer::Tx;
+use carillon_model::UnixMs;
+use carillon_model::batch::BatchDevices;
+use carillon_model::id::{AppNo, BatchNo, NotificationNo};
+use carillon_ports::store::Retention;
+use rusqlite::{OptionalExtension, params};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Content = 1,
+    Records = 2,
+}
+
+impl Pass {
+    fn cursor(self) -> &'static str {
+        match self {
+            Self::Content => "prune_content",
+            Self::Records => "prune_records",
+        }
+    }
+
+    fn round(self) -> &'static str {
+        match self {
+            Self::Content => "stragglers_content",
+            Self::Records => "stragglers_records",
+        }
+    }
+}
+
+/// A notification and since when it is done.
+struct Candidate {
+    no: NotificationNo,
+    accepted_at: UnixMs,
+    done_at: Option<UnixMs>,
+}
+
+pub(super) fn prune(tx: &mut Tx<'_>, retention: Retention) -> Done<u64> {
+    let slice = retention.slice.max(1);
+    let mut rows = walk(tx, Pass::Records, retention.records_before, slice)?;
+    if rows == 0 {
+        rows = deleted_app(tx, slice)?;
+    }
+    if rows == 0 {
+        rows = walk(tx, Pass::Content, retention.content_before, slice)?;
+    }
+    if rows == 0 {
+        rows = short_lived(tx, retention, slice)?;
+    }
+    Ok(rows)
+}
+
+fn walk(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, slice: u32) -> Done<u64> {
+    let mut budget = i64::from(slice);
+    let mut rows = stragglers(tx, pass, before, &mut budget)?;
+    let start = read_meta(tx.conn, pass.cursor())?.unwrap_or(0);
+    let mut cursor = start;
+    for candidate in candidates(tx, cursor, slice)? {
+        if candidate.accepted_at >= before || budget <= 0 {
+            break;
+        }
+        if candidate.done_at.is_some_and(|at| at < before) {
+            let (went, whole) = apply(tx, pass, candidate.no, &mut budget)?;
+            rows += went;
+            if !whole {
+                break;
+            }
+        } else {
+            tx.conn
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO stragglers (pass, notification_no) VALUES (?1, ?2)",
+                )?
+                .execute(params![pass as i64, candidate.no.0])?;
+            budget -= 1;
+        }
+        cursor = candidate.no.0;
+    }
+    if cursor != start {
+        write_meta(tx.conn, pass.cursor(), cursor)?;
+        rows = rows.max(1);
+    }
+    Ok(rows)
+}
+
+const CANDIDATE: &str = "SELECT n.notification_no, n.accepted_at,
+        CASE WHEN t.notification_no IS NULL THEN b.settled_at ELSE t.completed_at END
+     FROM notifications n
+     LEFT JOIN tallies t ON t.notification_no = n.notification_no
+     LEFT JOIN batches b ON b.batch_no = n.notification_no << 20 AND b.sole = 1";
+
+fn candidate(row: &rusqlite::Row<'_>) -> rusqlite::Result<Candidate> {
+    Ok(Candidate {
+        no: NotificationNo(row.get(0)?),
+        accepted_at: row.get(1)?,
+        done_at: row.get(2)?,
+    })
+}
+
+fn candidates(tx: &Tx<'_>, after: i64, limit: u32) -> Done<Vec<Candidate>> {
+    let mut statement = tx.conn.prepare_cached(&format!(
+        "{CANDIDATE} WHERE n.notification_no > ?1 ORDER BY n.notification_no LIMIT ?2"
+    ))?;
+    let found = statement.query_map(params![after, limit], candidate)?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Looks at some of those that a cursor went past; the round goes on where the last one stopped.
+fn stragglers(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, budget: &mut i64) -> Done<u64> {
+    let start = read_meta(tx.conn, pass.round())?.unwrap_or(0);
+    let noted: Vec<i64> = tx
+        .conn
+        .prepare_cached(
+            "SELECT notification_no FROM stragglers WHERE pass = ?1 AND notification_no > ?2
+             ORDER BY notification_no LIMIT ?3",
+        )?
+        .query_map(params![pass as i64, start, *budget], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let round_ends = (noted.len() as i64) < *budget;
+    let (mut rows, mut last) = (0, start);
+    for no in noted {
+        if *budget <= 0 {
+            break;
+        }
+        let found = tx
+            .conn
+            .prepare_cached(&format!("{CANDIDATE} WHERE n.notification_no = ?1"))?
+            .query_row([no], candidate)
+            .optional()?;
+        let gone = match found {
+            None => true,
+            Some(found) if found.done_at.is_some_and(|at| at < before) => {
+                let (went, whole) = apply(tx, pass, found.no, budget)?;
+                rows += went;
+                whole
+            }
+            Some(_) => false,
+        };
+        if gone {
+            tx.conn
+                .prepare_cached("DELETE FROM stragglers WHERE pass = ?1 AND notification_no = ?2")?
+                .execute(params![pass as i64, no])?;
+        }
+        last = no;
+    }
+    let next = if round_ends { 0 } else { last };
+    if next != start {
+        write_meta(tx.conn, pass.round(), next)?;
+    }
+    Ok(rows)
+}
+
+/// Does what the pass does to a notification that is done; whether all of it.
+fn apply(tx: &mut Tx<'_>, pass: Pass, no: NotificationNo, budget: &mut i64) -> Done<(u64, bool)> {
+    match pass {
+        Pass::Content => {
+            *budget -= 1;
+            Ok((empty_payload(tx, no)?, true))
+        }
+        Pass::Records => delete_notification(tx, no, budget),
+    }
+}
+
+/// Deletes the content of a notification. Returns how many rows changed.
+pub(crate) fn empty_payload(tx: &Tx<'_>, no: NotificationNo) -> Done<u64> {
+    let changed = tx
+        .conn
+        .prepare_cached(
+            "UPDATE notifications SET payload = x'' WHERE notification_no = ?1 AND length(payload) > 0",
+        )?
+        .execute([no.0])?;
+    Ok(changed as u64)
+}
+
+/// Deletes a notification with all that hangs on it: its batches as far as the budget goes, the rest
+/// only after the last of them.
+fn delete_notification(tx: &mut Tx<'_>, no: NotificationNo, budget: &mut i64) -> Done<(u64, bool)> {
+    let (first, last) = no.batches();
+    let batches: Vec<(i64, u16)> = tx
+        .conn
+        .prepare_cached(
+            "SELECT batch_no, count FROM batches WHERE batch_no BETWEEN ?1 AND ?2 ORDER BY batch_no LIMIT ?3",
+        )?
+        .query_map(params![first.0, last.0, *budget + 1], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut rows = 0;
+    for (batch, count) in batches {
+        if *budget <= 0 {
+            return Ok((rows, false));
+        }
+        *budget -= 1 + i64::from(count) / 100;
+        rows += delete_batch(tx, BatchNo(batch))?;
+    }
+    *budget -= 1;
+    for sql in [
+        "DELETE FROM tallies WHERE notification_no = ?1",
+        "DELETE FROM fanouts WHERE notification_no = ?1",
+        "DELETE FROM crowds WHERE app_no = (SELECT app_no FROM notifications WHERE notification_no = ?1)
+            AND notification_no = ?1",
+        "DELETE FROM stragglers WHERE pass = 1 AND notification_no = ?1",
+        "DELETE FROM notifications WHERE notification_no = ?1",
+    ] {
+        rows += tx.conn.prepare_cached(sql)?.execute([no.0])? as u64;
+    }
+    Ok((rows, true))
+}
+
+fn delete_batch(tx: &mut Tx<'_>, no: BatchNo) -> Done<u64> {
+    let mut rows = 0;
+    {
+        let mut statement = tx
+            .conn
+            .prepare_cached("SELECT devices FROM batches WHERE batch_no = ?1")?;
+        let mut found = statement.query([no.0])?;
+        // An unreadable list leaves its index entries behind, which lead nowhere and are passed over.
+        if let Some(row) = found.next()?
+            && let Ok(devices) = BatchDevices::decode(blob(row.get_ref(0)?))
+        {
+            let mut delete = tx.conn.prepare_cached(
+                "DELETE FROM device_batches WHERE device_no = ?1 AND batch_no = ?2",
+            )?;
+            for device in devices.as_slice() {
+                rows += delete.execute(params![device.0, no.0])? as u64;
+            }
+        }
+    }
+    for sql in [
+        "DELETE FROM work WHERE batch_no = ?1",
+        "DELETE FROM attempts WHERE batch_no = ?1",
+        "DELETE FROM batch_devices WHERE batch_no = ?1",
+        "DELETE FROM batch_verdicts WHERE batch_no = ?1",
+        "DELETE FROM batches WHERE batch_no = ?1",
+    ] {
+        rows += tx.conn.prepare_cached(sql)?.execute([no.0])? as u64;
+    }
+    Ok(rows)
+}
+
+/// What a deleted App left: devices, then notifications that are done, then the rest.
+fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
+    let app: Option<i64> = tx
+        .conn
+        .prepare_cached("SELECT app_no FROM deleted_apps ORDER BY app_no LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let Some(app) = app.map(AppNo) else {
+        return Ok(0);
+    };
+    let devices: Vec<i64> = tx
+        .conn
+        .prepare_cached("SELECT device_no FROM devices WHERE app_no = ?1 LIMIT ?2")?
+        .query_map(params![app.0, slice], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut rows = 0;
+    for device in devices {
+        rows += crate::registry::delete_device_row(tx.conn, device)?;
+    }
+    if rows > 0 {
+        return Ok(rows);
+    }
+    let left: Vec<Candidate> = tx
+        .conn
+        .prepare_cached(&format!("{CANDIDATE} WHERE n.app_no = ?1 LIMIT ?2"))?
+        .query_map(params![app.0, slice], candidate)?
+        .collect::<rusqlite::Result<_>>()?;
+    let any_left = !left.is_empty();
+    let mut budget = i64::from(slice);
+    for candidate in left {
+        if candidate.done_at.is_some() && budget > 0 {
+            rows += delete_notification(tx, candidate.no, &mut budget)?.0;
+        }
+    }
+    if rows > 0 || any_left {
+        return Ok(rows);
+    }
+    rows += tx
+        .conn
+        .prepare_cached(
+            "DELETE FROM events WHERE app_no = ?1 AND event_no IN
+                (SELECT event_no FROM events WHERE app_no = ?1 ORDER BY event_no LIMIT ?2)",
+        )?
+        .execute(params![app.0, slice])? as u64;
+    if rows == 0 {
+        for sql in [
+            "DELETE FROM counts WHERE app_no = ?1",
+            "DELETE FROM deleted_apps WHERE app_no = ?1",
+        ] {
+            rows += tx.conn.prepare_cached(sql)?.execute([app.0])? as u64;
+        }
+    }
+    Ok(rows)
+}
+
+/// Events, counters and idempotency keys: the oldest are the first in their tables.
+fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
+    let mut rows = tx
+        .conn
+        .prepare_cached(
+            "DELETE FROM idempotency WHERE keep_until <= ?1 AND idempotency_no IN
+                (SELECT idempotency_no FROM idempotency ORDER BY idempotency_no LIMIT ?2)",
+        )?
+        .execute(params![retention.now, slice])? as u64;
+    let mut app = i64::MIN;
+    while rows < u64::from(slice)
+        && let Some(next) = next_app(tx, "events", app)?
+    {
+        app = next;
+        rows += tx
+            .conn
+            .prepare_cached(
+                "DELETE FROM events WHERE app_no = ?1 AND at < ?2 AND event_no IN
+                    (SELECT event_no FROM events WHERE app_no = ?1 ORDER BY event_no LIMIT ?3)",
+            )?
+            .execute(params![app, retention.records_before, slice])? as u64;
+    }
+    app = i64::MIN;
+    while let Some(next) = next_app(tx, "counts", app)? {
+        app = next;
+        rows += tx
+            .conn
+            .prepare_cached("DELETE FROM counts WHERE app_no = ?1 AND hour < ?2")?
+            .execute(params![app, retention.records_before.div_euclid(HOUR)])?
+            as u64;
+    }
+    Ok(rows)
+}
+
+fn next_app(tx: &Tx<'_>, table: &str, after: i64) -> Done<Option<i64>> {
+    Ok(tx
+        .conn
+        .prepare_cached(&format!(
+            "SELECT app_no FROM {table} WHERE app_no > ?1 ORDER BY app_no LIMIT 1"
+        ))?
+        .query_row([after], |row| row.get(0))
+        .optional()?)
+}

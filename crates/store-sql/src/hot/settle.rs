@@ -1,0 +1,163 @@
+//! Settling: outcomes, tries, done work, new work, the fate of push tokens, counters and events, in
+//! one transaction.
+
+use super::ledger::{self, Ledger};
+use super::{claim, records, rows};
+use crate::error::{At, Done};
+use crate::writer::Tx;
+use carillon_model::UnixMs;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{DeviceNo, NotificationNo};
+use carillon_model::push_token::{PushToken, PushTokenBytes};
+use carillon_model::push_type::TokenKind;
+use carillon_ports::fault::{Bug, planted, stage};
+use carillon_ports::store::{BatchSettlement, EnvironmentRepair, Retirement, Settlement, Work};
+use rusqlite::{Connection, params};
+
+/// About how many rows it writes.
+pub(super) fn weight(settlement: &Settlement) -> usize {
+    settlement
+        .batches
+        .iter()
+        .map(|b| 1 + b.verdicts.len() / 50 + b.attempts.len())
+        .sum::<usize>()
+        + settlement.retirements.len()
+        + settlement.repairs.len()
+        + settlement.counts.len()
+        + settlement.events.len()
+}
+
+pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Done<Vec<NotificationNo>> {
+    let mut ledger = Ledger::default();
+    for batch in &settlement.batches {
+        settle_batch(tx, &mut ledger, batch, settlement.now)?;
+    }
+    stage("settle.in_transaction");
+    for retirement in &settlement.retirements {
+        retire(tx.conn, retirement, settlement.now)?;
+    }
+    for repair in &settlement.repairs {
+        mend(tx.conn, repair)?;
+    }
+    for count in &settlement.counts {
+        records::add_count(tx.conn, count, settlement.now)?;
+    }
+    for event in &settlement.events {
+        records::add_event(tx, event, settlement.now)?;
+    }
+    ledger.close(tx.conn, settlement.now)
+}
+
+fn settle_batch(
+    tx: &mut Tx<'_>,
+    ledger: &mut Ledger,
+    settlement: &BatchSettlement,
+    now: UnixMs,
+) -> Done<()> {
+    let no = settlement.batch;
+    let done = match settlement.verdicts[..] {
+        [] => true,
+        [(0, state)] => ledger.learn_single(tx.conn, no, state, now)?,
+        _ => false,
+    };
+    if !done && let Some(mut batch) = ledger::batch(tx.conn, no)? {
+        ledger.learn(tx.conn, &mut batch, &settlement.verdicts, now)?;
+    }
+    for attempt in &settlement.attempts {
+        records::add_attempt(tx, no, attempt)?;
+    }
+    for id in &settlement.done {
+        claim::delete(tx.conn, *id)?;
+    }
+    for work in &settlement.follow_ups {
+        insert_work(tx, work)?;
+    }
+    Ok(())
+}
+
+/// Stores a retry or a repair: due, or held by this epoch. Saying it again replaces it.
+fn insert_work(tx: &Tx<'_>, work: &Work) -> Done<()> {
+    let holder = work.due_at.is_none().then_some(tx.epoch);
+    tx.conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO work (batch_no, seq, lane, class, attempt, due_at, holder, watermark, in_doubt, positions)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            work.id.batch.0,
+            work.id.seq,
+            work.lane.code(),
+            work.class.code(),
+            work.attempt,
+            work.due_at,
+            holder,
+            work.watermark,
+            work.in_doubt,
+            work.positions.as_ref().map(|positions| positions.encode())
+        ])?;
+    Ok(())
+}
+
+fn retire(conn: &Connection, retirement: &Retirement, now: UnixMs) -> Done<()> {
+    let Some(push_token) = push_token(conn, retirement.device, retirement.kind)? else {
+        return Ok(());
+    };
+    let dies = push_token.dies_by(retirement.generation, retirement.since)
+        || (planted(Bug::RetireAgainstRule) && push_token.retired_at.is_none());
+    if dies {
+        conn.prepare_cached(
+            "UPDATE push_tokens SET retired_at = ?3, retired_reason = ?4 WHERE device_no = ?1 AND kind = ?2",
+        )?
+        .execute(params![
+            retirement.device.0,
+            retirement.kind.code(),
+            now,
+            retirement.reason
+        ])?;
+    }
+    Ok(())
+}
+
+fn mend(conn: &Connection, repair: &EnvironmentRepair) -> Done<()> {
+    conn.prepare_cached(
+        "UPDATE push_tokens SET environment = ?4
+         WHERE device_no = ?1 AND kind = ?2 AND generation = ?3 AND environment = ?5",
+    )?
+    .execute(params![
+        repair.device.0,
+        repair.kind.code(),
+        repair.generation,
+        TokenEnvironment::from(repair.environment).code(),
+        TokenEnvironment::Auto.code()
+    ])?;
+    Ok(())
+}
+
+/// Reads a push token.
+pub(super) fn push_token(
+    conn: &Connection,
+    device: DeviceNo,
+    kind: TokenKind,
+) -> Done<Option<PushToken>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT environment, generation, registered_at, retired_at, address FROM push_tokens
+         WHERE device_no = ?1 AND kind = ?2",
+    )?;
+    let mut found = statement.query(params![device.0, kind.code()])?;
+    let Some(row) = found.next()? else {
+        return Ok(None);
+    };
+    Ok(Some(PushToken {
+        device,
+        kind,
+        bytes: PushTokenBytes(bytes::Bytes::copy_from_slice(rows::blob(row.get_ref(4)?))),
+        environment: TokenEnvironment::from_code(row.get(0)?).at(
+            "push_tokens",
+            "environment",
+            device,
+        )?,
+        generation: row.get(1)?,
+        registered_at: row.get(2)?,
+        retired_at: row.get(3)?,
+    }))
+}

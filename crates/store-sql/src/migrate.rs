@@ -1,0 +1,25 @@
+//! Numbered migrations, forward only, each in a transaction of its own. The number of the last one
+//! stands in the file's `user_version`.
+
+use rusqlite::Connection;
+
+/// What marks a file as ours (`application_id`): "Caril" in five bits a letter.
+pub(crate) const APPLICATION_ID: i64 = 0x0439_2d2c;
+
+/// All of them, in order.
+const MIGRATIONS: [(i64, &str); 1] = [(1, include_str!("../migrations/sqlite/0001_spine.sql"))];
+
+/// The newest schema.
+pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+
+/// Brings a database of schema `found` (0: empty) to [`KNOWN`].
+pub(crate) fn migrate(conn: &Connection, found: i64) -> rusqlite::Result<()> {
+    for (number, sql) in MIGRATIONS {
+        if number > found {
+            conn.execute_batch(&format!(
+                "BEGIN IMMEDIATE; {sql}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT"
+            ))?;
+        }
+    }
+    Ok(())
+}

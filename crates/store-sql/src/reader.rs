@@ -1,0 +1,82 @@
+//! Reader threads: each has a connection that cannot write. One of them takes only what the hot
+//! path asks, so that no page of somebody's list delays a push.
+
+use parking_lot::{Condvar, Mutex};
+use rusqlite::Connection;
+use std::collections::VecDeque;
+
+/// A read: gets the connection, answers by itself.
+pub(crate) type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Most reads under one snapshot.
+const GROUP: usize = 64;
+
+/// Reads that wait, bounded by the callers' permits.
+#[derive(Default)]
+pub(crate) struct Reads {
+    waiting: Mutex<Waiting>,
+    came: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    hot: VecDeque<Read>,
+    other: VecDeque<Read>,
+    closed: bool,
+}
+
+impl Reads {
+    /// Appends. `false`: closed.
+    pub(crate) fn push(&self, hot: bool, read: Read) -> bool {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return false;
+        }
+        if hot {
+            waiting.hot.push_back(read);
+        } else {
+            waiting.other.push_back(read);
+        }
+        drop(waiting);
+        // All: the one that is woken alone might be the one that takes only hot reads.
+        self.came.notify_all();
+        true
+    }
+
+    /// Nothing comes in any more; what waits is still done.
+    pub(crate) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.came.notify_all();
+    }
+
+    /// Serves until closed and empty.
+    pub(crate) fn serve(&self, conn: &Connection, hot_only: bool) {
+        while let Some(group) = self.next_group(hot_only) {
+            // One snapshot for the group saves the locks of one each. Without it each is on its own.
+            let snapshot = group.len() > 1 && conn.execute_batch("BEGIN").is_ok();
+            for read in group {
+                read(conn);
+            }
+            if snapshot && let Err(error) = conn.execute_batch("COMMIT") {
+                tracing::warn!(%error, "could not end a read transaction");
+            }
+        }
+    }
+
+    fn next_group(&self, hot_only: bool) -> Option<Vec<Read>> {
+        let mut waiting = self.waiting.lock();
+        loop {
+            if !waiting.hot.is_empty() {
+                let n = waiting.hot.len().min(GROUP);
+                return Some(waiting.hot.drain(..n).collect());
+            }
+            if !hot_only && let Some(read) = waiting.other.pop_front() {
+                return Some(vec![read]);
+            }
+            if waiting.closed {
+                return None;
+            }
+            self.came.wait(&mut waiting);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The registry on SQL: Apps, credentials, API keys, devices, audit log.
+
+mod api_keys;
+mod apps;
+mod audit;
+mod credentials;
+mod devices;
+mod users;
+
+pub(crate) use devices::delete_device_row;
+
+use crate::queue::Class as Turn;
+use crate::sqlite::SqliteStore;
+use async_trait::async_trait;
+use carillon_model::UnixMs;
+use carillon_model::app::{App, AppSettings};
+use carillon_model::credential::{Credential, CredentialFacts};
+use carillon_model::device::DeviceRegistration;
+use carillon_model::id::{AppNo, CredentialNo};
+use carillon_model::lane::Gateway;
+use carillon_ports::registry::{
+    Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
+    Sealed,
+};
+use carillon_ports::store::Result;
+
+#[async_trait]
+impl Registry for SqliteStore {
+    async fn directory(&self) -> Result<Directory> {
+        self.read(|conn| {
+            Ok(Directory {
+                apps: apps::all(conn)?,
+                credentials: credentials::all(conn)?,
+                api_keys: api_keys::all(conn, true)?,
+            })
+        })
+        .await
+    }
+
+    async fn put_app(
+        &self,
+        id: String,
+        name: String,
+        settings: AppSettings,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<(App, bool)> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            apps::put(tx, &id, &name, &settings, now, &by)
+        })
+        .await
+    }
+
+    async fn delete_app(&self, app: AppNo, now: UnixMs, by: Actor) -> Result<bool> {
+        self.write(Turn::Fanout, 1, move |tx| apps::delete(tx, app, now, &by))
+            .await
+    }
+
+    async fn credential_no(&self, app: AppNo, name: String) -> Result<CredentialNo> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            credentials::number(tx, app, &name)
+        })
+        .await
+    }
+
+    async fn put_credential(
+        &self,
+        no: CredentialNo,
+        app: AppNo,
+        name: String,
+        gateway: Gateway,
+        facts: CredentialFacts,
+        secret: Sealed,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Credential> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            let credential = Credential {
+                no,
+                app,
+                name: name.clone(),
+                gateway,
+                facts: facts.clone(),
+                version: 1,
+                created_at: now,
+                updated_at: now,
+            };
+            credentials::put(tx, credential, &secret, &by)
+        })
+        .await
+    }
+
+    async fn delete_credential(
+        &self,
+        app: AppNo,
+        name: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<bool> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            credentials::delete(tx, app, &name, now, &by)
+        })
+        .await
+    }
+
+    async fn provider_token(&self, name: String) -> Result<Option<Sealed>> {
+        self.read(move |conn| credentials::provider_token(conn, &name))
+            .await
+    }
+
+    async fn put_provider_token(&self, name: String, sealed: Sealed, now: UnixMs) -> Result<()> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            credentials::put_provider_token(tx, &name, &sealed, now)
+        })
+        .await
+    }
+
+    async fn reseal(&self, with: Resealer, now: UnixMs, by: Actor) -> Result<u64> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            credentials::reseal(tx, &with, now, &by)
+        })
+        .await
+    }
+
+    async fn put_api_key(&self, key: ApiKey, by: Actor) -> Result<ApiKey> {
+        self.write(Turn::Fanout, 1, move |tx| api_keys::put(tx, &key, &by))
+            .await
+    }
+
+    async fn revoke_api_key(&self, id: String, now: UnixMs, by: Actor) -> Result<bool> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            api_keys::revoke(tx, &id, now, &by)
+        })
+        .await
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>> {
+        self.read(|conn| api_keys::all(conn, false)).await
+    }
+
+    async fn register_devices(
+        &self,
+        app: AppNo,
+        devices: Vec<DeviceRegistration>,
+        now: UnixMs,
+    ) -> Result<Vec<Registered>> {
+        self.write(Turn::Fanout, devices.len(), move |tx| {
+            devices::register(tx, app, &devices, now)
+        })
+        .await
+    }
+
+    async fn device(&self, app: AppNo, id: String) -> Result<Option<Device>> {
+        self.read(move |conn| devices::one(conn, app, &id)).await
+    }
+
+    async fn devices(&self, app: AppNo, filter: DeviceFilter) -> Result<Vec<Device>> {
+        self.read(move |conn| devices::list(conn, app, &filter))
+            .await
+    }
+
+    async fn device_count(&self, app: AppNo) -> Result<u64> {
+        self.read(move |conn| devices::count(conn, app)).await
+    }
+
+    async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            devices::delete(tx, app, &id, now, &by)
+        })
+        .await
+    }
+
+    async fn erase_user(
+        &self,
+        app: AppNo,
+        user_id: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<(u64, u64)> {
+        // The search may be long, so a reader does it. What was accepted while it searched is found by
+        // the second one, after the devices are gone and nothing more can come for them.
+        let user = user_id.clone();
+        let found = self
+            .read(move |conn| users::found(conn, app, &user))
+            .await?;
+        let (devices, mut notifications) = self
+            .write(Turn::Fanout, found.weight(), move |tx| {
+                users::erase(tx, app, &user_id, &found, now, &by)
+            })
+            .await?;
+        let numbers = devices.clone();
+        let late = self
+            .read(move |conn| users::notifications(conn, app, &numbers))
+            .await?;
+        if !late.is_empty() {
+            notifications += self
+                .write(Turn::Fanout, late.len(), move |tx| {
+                    users::erase_content(tx, &late)
+                })
+                .await?;
+        }
+        Ok((devices.len() as u64, notifications))
+    }
+
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
+        self.read(move |conn| audit::list(conn, before, limit))
+            .await
+    }
+}
