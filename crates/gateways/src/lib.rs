@@ -1,1 +1,7 @@
-//! carillon-gateways
+//! The adapters between Carillon's model and the gateways: what a notification looks like on the
+//! wire, and what a gateway's answer means. The only crate that knows both sides.
+//!
+//! No policy lives here: which pool to use, when to try again and what becomes of a push token are
+//! the engine's to decide, by the outcomes it is given.
+
+pub mod apns;
