@@ -1,1 +1,124 @@
-//! carillon-api
+//! Carillon's REST API: `/v1`, its problems, and its OpenAPI document.
+//!
+//! It reads requests, asks whether the caller may, hands the work to the engine, and says in words
+//! what came of it. It knows no SQL and no gateway: those are behind the engine's ports. Listening,
+//! TLS and header time-outs are the server's.
+//!
+//! One folder for each noun under `v1`, one file for each thing that can be done with it: what it
+//! takes, what it answers, every problem it can have, and the handler.
+
+mod answer;
+pub mod api_key;
+mod auth;
+mod body;
+mod explain;
+mod guard;
+mod idempotency;
+mod instant;
+mod json;
+mod openapi;
+mod ops;
+mod page;
+mod params;
+pub mod problem;
+mod state;
+mod stream;
+mod v1;
+mod words;
+
+pub use state::{ApiState, Limits, Metrics, Random, Readiness};
+
+use axum::extract::Request;
+use problem::{Problem, codes};
+use state::{Api, Shared};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The whole API, ready to be served.
+pub fn router(state: ApiState) -> axum::Router {
+    let api = Shared::new(state);
+    let (router, _) = all_routes().split_for_parts();
+    router
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(unknown_route)
+        .layer(axum::middleware::from_fn_with_state(
+            Api::clone(&api),
+            guard::guard,
+        ))
+        .with_state(api)
+}
+
+/// The OpenAPI 3.1 document of [`router`].
+#[must_use]
+pub fn openapi() -> OpenApi {
+    all_routes().split_for_parts().1
+}
+
+/// The OpenAPI document as it is served at `/v1/openapi.json` and committed in `docs/`.
+#[must_use]
+pub fn openapi_text() -> String {
+    openapi::text()
+}
+
+fn all_routes() -> OpenApiRouter<Api> {
+    use v1::*;
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(
+            notifications::send::send,
+            notifications::list::list
+        ))
+        .routes(routes!(notifications::get::get))
+        .routes(routes!(notifications::deliveries::deliveries))
+        .routes(routes!(notifications::cancel::cancel))
+        .routes(routes!(deliveries::get::get))
+        .routes(routes!(devices::create::create, devices::list::list))
+        .routes(routes!(devices::import::import))
+        .routes(routes!(
+            devices::put::put,
+            devices::get::get,
+            devices::delete::delete
+        ))
+        .routes(routes!(devices::deliveries::deliveries))
+        .routes(routes!(users::erase::erase))
+        .routes(routes!(channels::create::create, channels::list::list))
+        .routes(routes!(channels::get::get, channels::delete::delete))
+        .routes(routes!(apps::list::list))
+        .routes(routes!(
+            apps::put::put,
+            apps::get::get,
+            apps::delete::delete
+        ))
+        .routes(routes!(credentials::list::list))
+        .routes(routes!(
+            credentials::put::put,
+            credentials::get::get,
+            credentials::delete::delete
+        ))
+        .routes(routes!(credentials::probe::probe))
+        .routes(routes!(stats::get::get))
+        .routes(routes!(events::list::list))
+        .routes(routes!(api_keys::create::create, api_keys::list::list))
+        .routes(routes!(api_keys::delete::delete))
+        .routes(routes!(audit::list::list))
+        .routes(routes!(status::get::get))
+        .routes(routes!(ops::documents::openapi))
+        .routes(routes!(ops::documents::errors))
+        .routes(routes!(ops::health::healthz))
+        .routes(routes!(ops::health::readyz))
+        .routes(routes!(ops::metrics::metrics))
+}
+
+async fn unknown_route(request: Request) -> Problem {
+    let detail = format!("there is nothing at {}", request.uri().path());
+    Problem::new(&codes::ROUTE_UNKNOWN, detail)
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    let detail = format!(
+        "{} does not take {}",
+        request.uri().path(),
+        request.method()
+    );
+    Problem::new(&codes::METHOD_NOT_ALLOWED, detail)
+}

@@ -1,0 +1,95 @@
+//! What happens around every handler, in one layer because each layer costs every request: a
+//! request id, the bound on requests at once, the deadline, panics, and the writing of problems.
+//!
+//! It does not know who may do what (see `auth`) and reads no body (see `body`).
+
+use crate::problem::{Problem, codes};
+use crate::state::Api;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+static HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names a request in answers, log and audit log.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) Arc<str>);
+
+impl RequestId {
+    /// The caller's own, if it can stand in a log: 1 to 128 of `A-Z a-z 0-9 . _ : @ -`.
+    fn of_caller(headers: &HeaderMap) -> Option<Self> {
+        let text = headers.get(&HEADER)?.to_str().ok()?;
+        carillon_model::device::is_plain_name(text, 128).then(|| Self(text.into()))
+    }
+}
+
+/// The layer.
+pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::of_caller(request.headers())
+        .unwrap_or_else(|| RequestId(format!("req_{:016x}", api.engine.clock().random()).into()));
+    request.extensions_mut().insert(id.clone());
+    let line = tracing::enabled!(tracing::Level::DEBUG)
+        .then(|| format!("{} {}", request.method(), request.uri().path()));
+
+    let mut response = if request.uri().path().starts_with("/v1/") {
+        match api.requests.try_acquire() {
+            Ok(_permit) => within_deadline(&api, request, next).await,
+            Err(_) => {
+                let detail = format!("{} requests are being carried out", api.limits.requests);
+                problem_response(Problem::new(&codes::SERVER_BUSY, detail).retry_after(1))
+            }
+        }
+    } else {
+        within_deadline(&api, request, next).await
+    };
+
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        if let Some(cause) = problem.cause() {
+            tracing::error!(request.id = %id.0, cause, "request {} failed", id.0);
+        }
+        let allow = response.headers_mut().remove(header::ALLOW);
+        response = problem.into_answer(&id.0);
+        if let Some(methods) = allow {
+            response.headers_mut().insert(header::ALLOW, methods);
+        }
+    }
+    if let Some(line) = line {
+        tracing::debug!(request.id = %id.0, http.status = response.status().as_u16(), "{line}");
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(HEADER.clone(), value);
+    }
+    response
+}
+
+async fn within_deadline(api: &Api, request: Request, next: Next) -> Response {
+    let handler = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(api.limits.deadline, handler).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => problem_response(Problem::internal(panic_text(&*panic))),
+        Err(_) => problem_response(
+            Problem::new(
+                &codes::SERVER_LATE,
+                format!("no answer within {} s", api.limits.deadline.as_secs_f32()),
+            )
+            .retry_after(1),
+        ),
+    }
+}
+
+fn problem_response(problem: Problem) -> Response {
+    axum::response::IntoResponse::into_response(problem)
+}
+
+/// What a panic says, for the log.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("of unknown type"))
+}

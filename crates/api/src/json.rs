@@ -1,0 +1,208 @@
+//! Reading JSON into types, and saying where it is wrong.
+//!
+//! The good way is straight from bytes to type. Only when that fails is the body read once more,
+//! slowly, to find the JSON pointer of what is wrong.
+
+use crate::problem::{Problem, codes};
+use carillon_model::problem::FieldProblem;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+use std::fmt::Write as _;
+
+/// Reads one JSON document.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| match field_problem::<T>(bytes, &error) {
+        Some(field) => Problem::invalid(vec![field]),
+        None => Problem::new(&codes::REQUEST_SYNTAX, sentence(&error)),
+    })
+}
+
+/// Reads one line of NDJSON.
+pub(crate) fn read_line<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let field = field_problem::<T>(bytes, &error);
+        Problem::invalid(vec![field.unwrap_or_else(|| {
+            FieldProblem::new(
+                "",
+                "line.syntax",
+                format!("expected a JSON document in one line: {}", column(&error)),
+            )
+        })])
+    })
+}
+
+/// The field that is wrong; `None` when it is not JSON at all.
+fn field_problem<T: DeserializeOwned>(
+    bytes: &[u8],
+    error: &serde_json::Error,
+) -> Option<FieldProblem> {
+    if error.classify() != Category::Data {
+        return None;
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
+    let message = without_place(&error.inner().to_string()).to_owned();
+    let mut pointer = pointer(error.path());
+    // serde has no types for its own errors; the tests below hold these words still.
+    let code = if message.starts_with("unknown field") {
+        "field.unknown"
+    } else if let Some(rest) = message.strip_prefix("missing field `") {
+        let name = rest.split('`').next().unwrap_or_default();
+        let _ = write!(pointer, "/{}", escape(name));
+        "field.missing"
+    } else if message.starts_with("duplicate field") {
+        "field.twice"
+    } else if message.starts_with("invalid type") {
+        "field.type"
+    } else {
+        "field.value"
+    };
+    Some(FieldProblem::new(pointer, code, message))
+}
+
+/// JSON pointer (RFC 6901) of a path.
+fn pointer(path: &Path) -> String {
+    let mut out = String::new();
+    for segment in path {
+        let _ = match segment {
+            Segment::Seq { index } => write!(out, "/{index}"),
+            Segment::Map { key } => write!(out, "/{}", escape(key)),
+            Segment::Enum { variant } => write!(out, "/{}", escape(variant)),
+            Segment::Unknown => Ok(()),
+        };
+    }
+    out
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn sentence(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Eof => format!(
+            "expected a JSON document, found its end at line {} column {}",
+            error.line(),
+            error.column()
+        ),
+        _ => format!(
+            "{} at line {} column {}",
+            without_place(&error.to_string()),
+            error.line(),
+            error.column()
+        ),
+    }
+}
+
+fn column(error: &serde_json::Error) -> String {
+    format!(
+        "{} at column {}",
+        without_place(&error.to_string()),
+        error.column()
+    )
+}
+
+/// serde_json ends its messages with the place; we say it elsewhere.
+fn without_place(message: &str) -> &str {
+    message
+        .rfind(" at line ")
+        .map_or(message, |at| &message[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carillon_model::notification::NotificationRequest;
+
+    fn problem(body: &str) -> (String, String, String) {
+        let problem = read::<NotificationRequest>(body.as_bytes()).unwrap_err();
+        let document = serde_json::to_value(problem.document(None)).unwrap();
+        let field = &document["errors"][0];
+        let text = |key: &str| field[key].as_str().unwrap_or_default().to_owned();
+        (text("pointer"), text("code"), text("message"))
+    }
+
+    #[test]
+    fn points_at_what_is_wrong() {
+        for (body, pointer, code) in [
+            (
+                r#"{"target":{"devices":["a"]},"content":{},"colour":1}"#,
+                "/colour",
+                "field.unknown",
+            ),
+            (
+                r#"{"target":{"devices":["a"]},"content":{"badge":"x"}}"#,
+                "/content/badge",
+                "field.type",
+            ),
+            (
+                r#"{"target":{"devices":["a"]},"content":{"badge":-1}}"#,
+                "/content/badge",
+                "field.value",
+            ),
+            (
+                r#"{"target":{"devices":["a"]},"content":{"boddy":"x"}}"#,
+                "/content/boddy",
+                "field.unknown",
+            ),
+            (
+                r#"{"target":{"devices":["a", 7]},"content":{}}"#,
+                "/target/devices/1",
+                "field.type",
+            ),
+            (
+                r#"{"target":{"everyone":true},"content":{}}"#,
+                "/target",
+                "field.value",
+            ),
+            (r#"{"target":{"all":true}}"#, "/content", "field.missing"),
+            (
+                r#"{"target":{"all":true},"content":{},"content":{}}"#,
+                "/content",
+                "field.twice",
+            ),
+            (
+                r#"{"target":{"all":true},"content":{},"options":{"priority":"urgent"}}"#,
+                "/options/priority",
+                "field.value",
+            ),
+            (
+                r#"{"target":{"all":true},"content":{},"options":{"push_type":7}}"#,
+                "/options/push_type",
+                "field.value",
+            ),
+            (r#"[]"#, "", "field.type"),
+            (r#""x""#, "", "field.type"),
+        ] {
+            let found = problem(body);
+            assert_eq!(
+                (found.0.as_str(), found.1.as_str()),
+                (pointer, code),
+                "{body}: {}",
+                found.2
+            );
+            assert!(!found.2.contains(" at line "), "{}", found.2);
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_says_where() {
+        for body in ["", "{", "{\"target\":", "nope", "{} {}", "\u{feff}{}"] {
+            let problem = read::<NotificationRequest>(body.as_bytes()).unwrap_err();
+            assert!(
+                matches!(problem.code().code, "request.syntax" | "request.invalid"),
+                "{body:?}"
+            );
+        }
+        let problem = read::<NotificationRequest>(b"{\"target\": nope}").unwrap_err();
+        let detail = serde_json::to_value(problem.document(None)).unwrap();
+        assert_eq!(detail["code"], "request.syntax");
+        assert_eq!(detail["detail"], "expected value at line 1 column 12");
+    }
+
+    #[test]
+    fn pointers_are_escaped() {
+        assert_eq!(escape("a/b~c"), "a~1b~0c");
+    }
+}

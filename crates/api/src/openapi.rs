@@ -1,0 +1,63 @@
+//! The OpenAPI 3.1 document, made from the same declarations that register the routes.
+
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, OpenApi, SecurityRequirement};
+use utoipa::{Modify, OpenApi as _};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Carillon",
+        description = "Push notifications: one request becomes a push on a phone, and nothing is lost.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "notifications", description = "What is to be sent"),
+        (name = "deliveries", description = "One notification to one device"),
+        (name = "devices", description = "Installations of an app, with their push tokens"),
+        (name = "users", description = "People, as devices name them"),
+        (name = "channels", description = "Broadcast channels for Live Activities"),
+        (name = "apps", description = "Customer applications"),
+        (name = "credentials", description = "What lets an App speak to a gateway"),
+        (name = "stats", description = "Counters"),
+        (name = "events", description = "What happened"),
+        (name = "api-keys", description = "Who may call this API"),
+        (name = "audit", description = "Administrative acts"),
+        (name = "server", description = "The server itself"),
+    ),
+    components(schemas(crate::problem::ProblemDocument<'_>, crate::problem::GatewayWords)),
+    modifiers(&Bearer),
+)]
+struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut OpenApi) {
+        let scheme = SecurityScheme::Http(
+            Http::builder()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some("An API key: `crl_admin_…` or `crl_app_…`"))
+                .build(),
+        );
+        let components = document
+            .components
+            .get_or_insert_with(|| ComponentsBuilder::new().build());
+        components.add_security_scheme("api_key", scheme);
+        document.security = Some(vec![SecurityRequirement::new(
+            "api_key",
+            Vec::<String>::new(),
+        )]);
+    }
+}
+
+/// What the routes add themselves to.
+pub(crate) fn base() -> OpenApi {
+    Document::openapi()
+}
+
+/// The document as it is served and committed: indented, with a last newline.
+pub(crate) fn text() -> String {
+    let text = crate::openapi().to_pretty_json().unwrap_or_default();
+    format!("{text}\n")
+}

@@ -1,0 +1,281 @@
+//! The one table of everything that can go wrong: code, status, title, what to do. `docs/errors.md`
+//! is written from it, the OpenAPI document points into it, and nothing else makes up a code.
+
+/// A kind of problem. `code` never changes once released.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// Stable dotted word.
+    pub code: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// What happened, in a few words, the same each time.
+    pub title: &'static str,
+    /// What the caller should do.
+    pub mend: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident = $status:literal $code:literal: $title:literal, $mend:literal;)*) => {
+        $(pub(crate) static $name: Code = Code { code: $code, status: $status, title: $title, mend: $mend };)*
+        /// Every code, each once, by status.
+        pub static ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+codes! {
+    REQUEST_SYNTAX = 400 "request.syntax":
+        "The body is not JSON",
+        "Send one JSON document in UTF-8. The detail names line and column.";
+    REQUEST_PARAMETER = 400 "request.parameter":
+        "A part of the address is wrong",
+        "Correct the query parameter or the name in the path that `errors` points to. Unknown parameters are errors, so that a typing mistake does not pass for an empty filter.";
+    REQUEST_CURSOR = 400 "request.cursor":
+        "The cursor is not one of ours",
+        "Pass `next` of the page before unchanged, to the same list; leave `cursor` out for the first page.";
+    REQUEST_HEADER = 400 "request.header":
+        "A header is wrong",
+        "Correct the header that the detail names.";
+    AUTH_MISSING = 401 "auth.missing":
+        "No API key",
+        "Send `Authorization: Bearer <API key>`.";
+    AUTH_UNKNOWN = 401 "auth.unknown":
+        "Unknown API key",
+        "The API key was revoked, or mistyped. Make a new one with `POST /v1/api-keys` or `carillon keys`.";
+    AUTH_SCOPE = 403 "auth.scope":
+        "The API key may not do this",
+        "Use an API key with one of the scopes that the detail names.";
+    AUTH_APP = 403 "auth.app":
+        "The API key is bound to an App",
+        "Use an API key of the App in question, or one that is bound to none.";
+    ROUTE_UNKNOWN = 404 "route.unknown":
+        "No such address",
+        "Compare the path with `GET /v1/openapi.json`.";
+    APP_UNKNOWN = 404 "app.unknown":
+        "No such App",
+        "Make it with `PUT /v1/apps/{app}`, or correct its id.";
+    CREDENTIAL_UNKNOWN = 404 "credential.unknown":
+        "No such credential",
+        "Set it with `PUT /v1/apps/{app}/credentials/{name}`, or correct its name.";
+    DEVICE_UNKNOWN = 404 "device.unknown":
+        "No such device",
+        "Register it with `PUT /v1/apps/{app}/devices/{id}`, or correct its id. A deleted device stays deleted.";
+    NOTIFICATION_UNKNOWN = 404 "notification.unknown":
+        "No such notification",
+        "Correct the id. Notifications are kept for the retention time (30 days by default) after their last delivery ended.";
+    DELIVERY_UNKNOWN = 404 "delivery.unknown":
+        "No such delivery",
+        "Correct the id. Deliveries are kept as long as their notification.";
+    CHANNEL_UNKNOWN = 404 "channel.unknown":
+        "No such broadcast channel",
+        "Apple knows no such channel in this environment and topic. List them with `GET /v1/apps/{app}/channels`.";
+    API_KEY_UNKNOWN = 404 "api_key.unknown":
+        "No such API key",
+        "List them with `GET /v1/api-keys`. One that was revoked stays revoked.";
+    METHOD_NOT_ALLOWED = 405 "method.not_allowed":
+        "This address does not take this method",
+        "Use one of the methods in the `Allow` header.";
+    REQUEST_LATE = 408 "request.late":
+        "The body did not arrive in time",
+        "Send the whole body without long pauses; nothing of it was carried out.";
+    IDEMPOTENCY_IN_PROGRESS = 409 "idempotency.in_progress":
+        "A request with this Idempotency-Key is being carried out",
+        "Wait for the first request's answer, or repeat this one in a second.";
+    CREDENTIAL_MISSING = 409 "credential.missing":
+        "The App has no credential for this",
+        "Set a credential for this environment with `PUT /v1/apps/{app}/credentials/{name}`.";
+    REQUEST_TOO_LARGE = 413 "request.too_large":
+        "The body is too large",
+        "Send less at once. For many notifications use `application/x-ndjson`; the detail names the limit.";
+    REQUEST_CONTENT_TYPE = 415 "request.content_type":
+        "The body's content type is not taken here",
+        "Set `Content-Type` to one that the detail names.";
+    REQUEST_INVALID = 422 "request.invalid":
+        "The body breaks a rule",
+        "Correct each field in `errors`: `pointer` says where, `message` what was expected. Nothing was stored.";
+    IDEMPOTENCY_REUSED = 422 "idempotency.reused":
+        "This Idempotency-Key came before with another body",
+        "Use a new key for a new request, and the same body for a repeated one.";
+    STORE_OVERLOADED = 429 "store.overloaded":
+        "Carillon cannot store faster",
+        "Repeat after `Retry-After` seconds, with the same Idempotency-Key. Nothing was stored.";
+    SERVER_ERROR = 500 "server.error":
+        "Something broke in Carillon",
+        "Report it with the request id: the log names the cause. A repeated request with the same Idempotency-Key is safe.";
+    GATEWAY_REFUSED = 502 "gateway.refused":
+        "The gateway refused",
+        "`gateway` has the gateway's own words, the detail what to do.";
+    SERVER_BUSY = 503 "server.busy":
+        "Too many requests at once",
+        "Repeat after `Retry-After` seconds. Nothing was done.";
+    SERVER_LATE = 503 "server.late":
+        "Carillon did not finish in time",
+        "It may still be carried out. Repeat with the same Idempotency-Key, or read the state first.";
+    SERVER_STOPPING = 503 "server.stopping":
+        "Carillon is stopping",
+        "Repeat after `Retry-After` seconds: another instance, or this one when it is back.";
+    SERVER_UNREADY = 503 "server.unready":
+        "Carillon is not ready",
+        "Send no traffic to this instance; the detail says what it waits for.";
+    STORE_BUSY = 503 "store.busy":
+        "The database is locked by another program",
+        "Find what else has the database open. Repeat after `Retry-After` seconds; nothing was changed.";
+    STORE_FULL = 507 "store.full":
+        "The disk is full",
+        "Free some space or lower the retention. Nothing was stored; reading and sending go on.";
+}
+
+/// Codes of single fields (`errors[].code`) that this crate, the model and the engine give. Those of
+/// a gateway's own rules (`apns.…`) are the gateway's: their message says what the rule is.
+pub static FIELDS: &[(&str, &str)] = &[
+    (
+        "field.unknown",
+        "There is no such field. The message lists those there are.",
+    ),
+    ("field.missing", "The field is required."),
+    ("field.twice", "The field stands there twice."),
+    ("field.type", "The value has the wrong JSON type."),
+    (
+        "field.value",
+        "The value is not one of those allowed, or out of its range.",
+    ),
+    (
+        "name.plain",
+        "Names of Apps, credentials and devices have 1 to 64 (devices: 128) characters of `A-Z a-z 0-9 . _ : @ -`.",
+    ),
+    (
+        "query.parameter",
+        "Unknown query parameter, or a value that cannot be read.",
+    ),
+    ("query.limit", "`limit` is out of its range."),
+    ("app.weight", "A share of sending is 1 to 100."),
+    (
+        "app.max_per_second",
+        "A limit of pushes a second is 1 or more; leave it out for none.",
+    ),
+    ("app.max_attempts", "Attempts are 1 to 100."),
+    (
+        "app.max_age",
+        "The longest time of trying is a duration from `1s` to `30d`.",
+    ),
+    ("app.name", "A name for people has at most 200 bytes."),
+    ("api_key.name", "A name for people has 1 to 200 bytes."),
+    (
+        "api_key.scopes",
+        "An API key has at least one scope, each once.",
+    ),
+    (
+        "api_key.app",
+        "An API key may be bound to an App that exists.",
+    ),
+    (
+        "credential.secret",
+        "A credential has exactly one of `signing_key` and `certificate`.",
+    ),
+    (
+        "device.id",
+        "A device's id has 1 to 128 characters of `A-Z a-z 0-9 . _ : @ -`.",
+    ),
+    (
+        "device.id_in_body",
+        "The device's id stands in the address, not in the body.",
+    ),
+    ("device.user_id", "A user id has 1 to 128 bytes."),
+    (
+        "device.locale",
+        "A locale is a BCP 47 tag such as `ko-KR`, at most 35 characters.",
+    ),
+    (
+        "device.time_zone",
+        "A time zone is an IANA name such as `Asia/Seoul`.",
+    ),
+    ("device.app_version", "A version has 1 to 64 bytes."),
+    ("device.tags", "At most 100 tags."),
+    ("device.tag", "A tag has 1 to 64 bytes."),
+    ("device.push_tokens", "At most one push token of each kind."),
+    (
+        "device.push_token",
+        "A push token is hexadecimal, as Apple gave it to the app.",
+    ),
+    ("channel.topic", "The topic is not one of the credential's."),
+    (
+        "import.columns",
+        "The first row of a CSV file names its columns.",
+    ),
+    (
+        "import.row",
+        "The row has another number of values than the first row, or is not UTF-8.",
+    ),
+    (
+        "line.too_long",
+        "A line of NDJSON or a row of CSV has at most 64 KiB.",
+    ),
+    ("line.syntax", "The line is not a JSON document."),
+    ("target.entries", "A target has 1 to 1,000 entries."),
+    ("target.entry", "An entry has 1 to 512 bytes."),
+    ("target.all_is_true", "`all` can only be `true`."),
+    (
+        "target.channel",
+        "A channel id as Apple issued it has 1 to 256 bytes.",
+    ),
+    ("target.unknown_device", "No device has this id."),
+    ("target.nobody", "None of these users has a device."),
+];
+
+/// Groups that several operations share.
+pub(crate) mod groups {
+    use super::*;
+
+    /// Every operation under `/v1` but the document itself.
+    pub(crate) static GUARDED: &[&Code] =
+        &[&AUTH_MISSING, &AUTH_UNKNOWN, &AUTH_SCOPE, &SERVER_BUSY];
+    /// Operations of one App.
+    pub(crate) static IN_APP: &[&Code] = &[&REQUEST_PARAMETER, &AUTH_APP, &APP_UNKNOWN];
+    /// Operations on everything: not for API keys that are bound to an App.
+    pub(crate) static GLOBAL: &[&Code] = &[&AUTH_APP];
+    /// Operations that take a JSON body.
+    pub(crate) static BODY: &[&Code] = &[
+        &REQUEST_SYNTAX,
+        &REQUEST_LATE,
+        &REQUEST_TOO_LARGE,
+        &REQUEST_CONTENT_TYPE,
+        &REQUEST_INVALID,
+    ];
+    /// Operations that read the store.
+    pub(crate) static READS: &[&Code] =
+        &[&SERVER_ERROR, &SERVER_LATE, &SERVER_STOPPING, &STORE_BUSY];
+    /// Operations that write to it.
+    pub(crate) static WRITES: &[&Code] = &[
+        &SERVER_ERROR,
+        &SERVER_LATE,
+        &SERVER_STOPPING,
+        &STORE_BUSY,
+        &STORE_OVERLOADED,
+        &STORE_FULL,
+    ];
+    /// Lists with pages.
+    pub(crate) static PAGES: &[&Code] = &[&REQUEST_PARAMETER, &REQUEST_CURSOR];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_distinct_dotted_and_sorted_by_status() {
+        let codes: BTreeSet<_> = ALL.iter().map(|code| code.code).collect();
+        assert_eq!(codes.len(), ALL.len());
+        assert!(ALL.is_sorted_by_key(|code| code.status));
+        for code in ALL {
+            assert!(code.code.contains('.'), "{}", code.code);
+            assert!((400..600).contains(&code.status), "{}", code.code);
+            assert!(
+                !code.title.ends_with('.') && code.mend.ends_with('.'),
+                "{}",
+                code.code
+            );
+        }
+        let fields: BTreeSet<_> = FIELDS.iter().map(|(code, _)| code).collect();
+        assert_eq!(fields.len(), FIELDS.len());
+    }
+}

@@ -1,0 +1,142 @@
+//! What the API stands on, and its limits.
+
+use crate::idempotency::InProgress;
+use carillon_engine::Engine;
+use carillon_model::UnixMs;
+use carillon_ports::registry::Registry;
+use carillon_ports::store::HotStore;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Fills a slice with random bytes that nobody can guess: API keys are made of them.
+pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+/// Writes the metrics in Prometheus' text format.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+/// Whether traffic may come; the error is a sentence that says what is waited for.
+pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// Everything that [`crate::router`] needs.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The running engine; store, registry, gateway, clock and secrets come from it.
+    pub engine: Engine,
+    /// Source of API keys.
+    pub random: Random,
+    /// For `GET /metrics`.
+    pub metrics: Metrics,
+    /// For `GET /readyz`, besides the store's own answer.
+    pub readiness: Readiness,
+    /// Bounds and deadlines.
+    pub limits: Limits,
+    /// Version of the server, shown in `GET /v1/status`.
+    pub version: &'static str,
+}
+
+/// Bounds and deadlines of the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest JSON body, in bytes.
+    pub body_bytes: usize,
+    /// Longest line of NDJSON or row of CSV, in bytes.
+    pub line_bytes: usize,
+    /// Largest streamed body (NDJSON, CSV) in all, in bytes.
+    pub stream_bytes: u64,
+    /// Lines of one stream that are committed together: 1 to 1,000.
+    pub group_lines: usize,
+    /// Groups of one stream that are being committed at once.
+    pub groups_in_flight: usize,
+    /// Bytes of results of one stream that wait for a client that reads slowly. Beyond them its lines
+    /// wait too.
+    pub result_bytes: usize,
+    /// Requests that are carried out at once; more get 503.
+    pub requests: usize,
+    /// Streams at once, among those requests; more get 503.
+    pub streams: usize,
+    /// Longest time until a JSON body is complete; also the longest pause in a stream.
+    pub body_timeout: Duration,
+    /// Longest time until an answer begins.
+    pub deadline: Duration,
+    /// How often a group of a stream is given to a store that is overloaded or locked, and how long
+    /// the pauses between are, before its lines are answered with that problem.
+    pub store_tries: u32,
+    /// Pause before the second of those tries; it doubles.
+    pub store_pause: Duration,
+    /// Whether `GET /metrics` needs no API key.
+    pub open_metrics: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1 << 20,
+            line_bytes: 64 << 10,
+            stream_bytes: 1 << 30,
+            group_lines: 500,
+            groups_in_flight: 2,
+            result_bytes: 8 << 20,
+            requests: 4_096,
+            streams: 64,
+            body_timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(60),
+            store_tries: 6,
+            store_pause: Duration::from_millis(100),
+            open_metrics: false,
+        }
+    }
+}
+
+/// State of the handlers: one pointer to copy for each request.
+pub(crate) type Api = Arc<Shared>;
+
+/// [`ApiState`] and what the API itself keeps while it runs.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) random: Random,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
+    pub(crate) limits: Limits,
+    pub(crate) version: &'static str,
+    /// A permit for each request that is carried out.
+    pub(crate) requests: Semaphore,
+    /// A permit for each stream.
+    pub(crate) streams: Arc<Semaphore>,
+    /// Idempotency-Keys whose request is being carried out.
+    pub(crate) in_progress: InProgress,
+}
+
+impl Shared {
+    pub(crate) fn new(state: ApiState) -> Api {
+        let ApiState {
+            engine,
+            random,
+            metrics,
+            readiness,
+            limits,
+            version,
+        } = state;
+        Arc::new(Self {
+            requests: Semaphore::new(limits.requests),
+            streams: Arc::new(Semaphore::new(limits.streams)),
+            in_progress: InProgress::default(),
+            engine,
+            random,
+            metrics,
+            readiness,
+            limits,
+            version,
+        })
+    }
+
+    pub(crate) fn now(&self) -> UnixMs {
+        self.engine.clock().now()
+    }
+
+    pub(crate) fn store(&self) -> &dyn HotStore {
+        &**self.engine.store()
+    }
+
+    pub(crate) fn registry(&self) -> &dyn Registry {
+        &**self.engine.registry()
+    }
+}

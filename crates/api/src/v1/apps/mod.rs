@@ -1,0 +1,194 @@
+//! Apps: customer applications, each with its credentials, devices and share of sending.
+
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod put;
+
+use crate::instant;
+use carillon_engine::EngineStatus;
+use carillon_model::app::{self, App};
+use carillon_model::problem::FieldProblem;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Longest name for people, in bytes.
+pub(crate) const MAX_NAME: usize = 200;
+
+/// An App.
+#[derive(Serialize, ToSchema)]
+#[schema(as = App)]
+pub(crate) struct AppView {
+    /// Its id, chosen by the caller.
+    #[schema(example = "shop")]
+    id: String,
+    /// A name for people.
+    name: String,
+    /// What was set for it.
+    settings: Settings,
+    /// Why its pushes cannot go out just now, and what to do; empty when they can.
+    problems: Vec<LaneTrouble>,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was last changed.
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+/// What may be set for an App.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = AppSettings)]
+pub(crate) struct Settings {
+    /// Its share of sending when several Apps have work.
+    #[schema(minimum = 1, maximum = 100, default = 1)]
+    weight: u32,
+    /// Most pushes a second for each of its lanes; null for no limit.
+    #[schema(minimum = 1)]
+    max_per_second: Option<u32>,
+    /// Attempts in all for one delivery.
+    #[schema(minimum = 1, maximum = 100, default = 12)]
+    max_attempts: u16,
+    /// Longest time from acceptance to the last attempt: `1s` to `30d`.
+    #[schema(default = "1d")]
+    max_age: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::from(&app::AppSettings::default())
+    }
+}
+
+impl From<&app::AppSettings> for Settings {
+    fn from(settings: &app::AppSettings) -> Self {
+        Self {
+            weight: settings.weight,
+            max_per_second: settings.max_per_second,
+            max_attempts: settings.max_attempts,
+            max_age: instant::duration(settings.max_age_secs.into()),
+        }
+    }
+}
+
+impl Settings {
+    /// Checks them.
+    fn read(&self) -> Result<app::AppSettings, Vec<FieldProblem>> {
+        let mut problems = Vec::new();
+        let mut check = |holds: bool, field: &str, code, expected: &str| {
+            if !holds {
+                problems.push(FieldProblem::new(
+                    format!("/settings/{field}"),
+                    code,
+                    expected,
+                ));
+            }
+        };
+        check(
+            (1..=100).contains(&self.weight),
+            "weight",
+            "app.weight",
+            "expected 1 to 100",
+        );
+        check(
+            self.max_per_second != Some(0),
+            "max_per_second",
+            "app.max_per_second",
+            "expected 1 or more, or null for no limit",
+        );
+        check(
+            (1..=100).contains(&self.max_attempts),
+            "max_attempts",
+            "app.max_attempts",
+            "expected 1 to 100",
+        );
+        let max_age = carillon_model::duration::parse_ms(&self.max_age);
+        let in_range = max_age
+            .as_ref()
+            .is_ok_and(|ms| (1_000..=30 * 86_400_000).contains(ms));
+        let expected = max_age
+            .as_ref()
+            .err()
+            .map_or("expected 1s to 30d", String::as_str);
+        check(in_range, "max_age", "app.max_age", expected);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(app::AppSettings {
+            weight: self.weight,
+            max_per_second: self.max_per_second,
+            max_attempts: self.max_attempts,
+            max_age_secs: (max_age.unwrap_or_default() / 1_000) as u32,
+        })
+    }
+}
+
+/// Why a lane of the App cannot send.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LaneTrouble {
+    /// The gateway.
+    gateway: &'static str,
+    /// The environment; `auto` for push tokens whose environment is not known yet.
+    environment: &'static str,
+    /// The gateway's reason, or our word.
+    #[schema(example = "InvalidProviderToken")]
+    reason: String,
+    /// What to do.
+    mend: String,
+    /// Whether a person must mend the credential (true), or time mends the gateway.
+    is_credential: bool,
+    /// Since when.
+    #[schema(format = DateTime)]
+    since: String,
+}
+
+impl AppView {
+    pub(crate) fn new(app: &App, status: &EngineStatus) -> Self {
+        let of_app = status.lanes.iter().filter(|lane| lane.lane.app == app.no);
+        let problems = of_app.filter_map(|lane| {
+            let problem = lane.problem.as_ref()?;
+            Some(LaneTrouble {
+                gateway: lane.lane.gateway.as_str(),
+                environment: lane.lane.environment.as_str(),
+                reason: problem.reason.clone(),
+                mend: problem.mend.clone(),
+                is_credential: problem.is_credential,
+                since: instant::rfc3339(problem.since),
+            })
+        });
+        Self {
+            id: app.id.clone(),
+            name: app.name.clone(),
+            settings: (&app.settings).into(),
+            problems: problems.collect(),
+            created_at: instant::rfc3339(app.created_at),
+            updated_at: instant::rfc3339(app.updated_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_read_back_and_are_bounded() {
+        assert_eq!(
+            Settings::default().read().unwrap(),
+            app::AppSettings::default()
+        );
+        for (json, pointer) in [
+            (r#"{"weight":0}"#, "/settings/weight"),
+            (r#"{"weight":101}"#, "/settings/weight"),
+            (r#"{"max_per_second":0}"#, "/settings/max_per_second"),
+            (r#"{"max_attempts":0}"#, "/settings/max_attempts"),
+            (r#"{"max_age":"31d"}"#, "/settings/max_age"),
+            (r#"{"max_age":"999ms"}"#, "/settings/max_age"),
+            (r#"{"max_age":"soon"}"#, "/settings/max_age"),
+        ] {
+            let settings: Settings = serde_json::from_str(json).unwrap();
+            assert_eq!(settings.read().unwrap_err()[0].pointer, pointer, "{json}");
+        }
+    }
+}

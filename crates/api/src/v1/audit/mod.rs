@@ -1,0 +1,3 @@
+//! The audit log: every administrative act.
+
+pub(crate) mod list;

@@ -1,0 +1,161 @@
+//! `GET /v1/apps/{app}/deliveries/{id}`: a delivery with its attempts, and its story.
+
+use super::DeliveryItem;
+use crate::answer;
+use crate::auth::Caller;
+use crate::explain::{Explanation, Facts, explain};
+use crate::instant;
+use crate::params::PathOf;
+use crate::problem::document::problems;
+use crate::problem::{Problem, codes};
+use crate::state::Api;
+use axum::extract::State;
+use axum::response::Response;
+use carillon_engine::LaneProblem;
+use carillon_model::id::{AppNo, DeliveryId};
+use carillon_ports::registry::Scope;
+use carillon_ports::store::Attempt;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A delivery with everything that is known of it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DeliveryStory {
+    #[serde(flatten)]
+    delivery: DeliveryItem,
+    /// The id it carries at the gateway (`apns-id`), the same at every attempt.
+    #[schema(example = "8f3a1c5e-0c52-8d1b-a3b1-6f1f6a4d2b90")]
+    gateway_id: String,
+    /// Every try that was not a plain first-time success, oldest first.
+    attempts: Vec<AttemptView>,
+    /// What became of it, in sentences.
+    explanation: Explanation,
+}
+
+/// One try.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
+pub(crate) struct AttemptView {
+    /// Which one, from 1.
+    attempt: u16,
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// In which environment.
+    environment: Option<&'static str>,
+    /// Number of the connection; null when none served it.
+    connection: Option<u32>,
+    /// `accepted`, `rejected`, `retry`, `blocked`, `not_sent`, `in_doubt`, `rescued_in_doubt`,
+    /// `expired` or `late_answer`.
+    #[schema(example = "rejected")]
+    result: String,
+    /// The gateway's HTTP status; null when it did not answer.
+    status: Option<u16>,
+    /// The gateway's reason, or our word for a failure without an answer.
+    #[schema(example = "Unregistered")]
+    reason: Option<String>,
+    /// The gateway's words as they came.
+    raw: Option<String>,
+    /// From write to answer, in milliseconds; null when it was not written.
+    elapsed_ms: Option<f64>,
+    /// When it was to be tried again.
+    #[schema(format = DateTime)]
+    next_attempt_at: Option<String>,
+}
+
+impl From<&Attempt> for AttemptView {
+    fn from(attempt: &Attempt) -> Self {
+        let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+        Self {
+            attempt: attempt.attempt,
+            at: instant::rfc3339(attempt.at),
+            environment: attempt.environment.map(|e| e.as_str()),
+            connection: Some(attempt.connection).filter(|no| *no != 0),
+            result: attempt.result.clone(),
+            status: Some(attempt.status).filter(|status| *status != 0),
+            reason: text(&attempt.reason),
+            raw: text(&attempt.raw),
+            elapsed_ms: Some(attempt.elapsed_us)
+                .filter(|us| *us != 0)
+                .map(|us| f64::from(us) / 1_000.0),
+            next_attempt_at: instant::optional(attempt.next_attempt_at),
+        }
+    }
+}
+
+problems!(GUARDED, IN_APP, READS; DELIVERY_UNKNOWN);
+
+/// Read a delivery, every attempt, and the rule behind its verdict.
+///
+/// Needs the scope `read` or `send`.
+#[utoipa::path(
+    get, path = "/v1/apps/{app}/deliveries/{id}", operation_id = "delivery_get", tag = "deliveries",
+    params(
+        ("app" = String, Path, description = "Id of the App"),
+        ("id" = String, Path, description = "Id of the delivery: `dlv_…`"),
+    ),
+    responses((status = 200, description = "The delivery.", body = DeliveryStory), Problems),
+)]
+pub(crate) async fn get(
+    State(api): State<Api>,
+    caller: Caller,
+    PathOf((app, text)): PathOf<(String, String)>,
+) -> Result<Response, Problem> {
+    let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
+    let unknown = || {
+        Problem::new(
+            &codes::DELIVERY_UNKNOWN,
+            format!("the App {:?} has no delivery {text:?}", app.id),
+        )
+    };
+    let id = DeliveryId::parse(&text).ok_or_else(unknown)?;
+    let (row, attempts) = api
+        .store()
+        .delivery(app.no, id)
+        .await?
+        .ok_or_else(unknown)?;
+    let notification = api
+        .store()
+        .notification(app.no, id.batch.notification())
+        .await?
+        .ok_or_else(unknown)?;
+    let head = &notification.head;
+    let trouble = if row.state.is_none() {
+        trouble(&api, app.no, attempts.last())
+    } else {
+        None
+    };
+    let explanation = explain(&Facts {
+        delivery: &row,
+        attempts: &attempts,
+        accepted_at: head.accepted_at,
+        expires_at: head.expires_at,
+        cancelled: head.cancelled,
+        on_unknown: head.options.on_unknown,
+        trouble: trouble
+            .as_ref()
+            .map(|trouble| (trouble.reason.as_str(), trouble.mend.as_str())),
+    });
+    answer::ok(&DeliveryStory {
+        delivery: DeliveryItem::new(&row, Some(head.accepted_at)),
+        gateway_id: id
+            .gateway_id(api.store().installation_seed())
+            .as_hyphenated()
+            .to_string(),
+        attempts: attempts.iter().map(AttemptView::from).collect(),
+        explanation,
+    })
+}
+
+/// What keeps the lane from sending that it was last tried in; before a first try, any of the App's
+/// lanes. Credentials first, because a person must mend them.
+fn trouble(api: &Api, app: AppNo, last: Option<&Attempt>) -> Option<LaneProblem> {
+    let environment = last.and_then(|attempt| attempt.environment);
+    let lanes = api.engine.status().lanes.into_iter().filter(|lane| {
+        let tried = lane.lane.environment.known();
+        lane.lane.app == app && (environment.is_none() || tried.is_none() || tried == environment)
+    });
+    lanes
+        .filter_map(|lane| lane.problem)
+        .max_by_key(|problem| problem.is_credential)
+}

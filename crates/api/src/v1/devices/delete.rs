@@ -1,0 +1,42 @@
+//! `DELETE /v1/apps/{app}/devices/{id}`
+
+use super::unknown;
+use crate::answer;
+use crate::auth::Caller;
+use crate::params::PathOf;
+use crate::problem::Problem;
+use crate::problem::document::problems;
+use crate::state::Api;
+use axum::extract::State;
+use axum::response::Response;
+use carillon_ports::registry::Scope;
+
+problems!(GUARDED, IN_APP, WRITES; DEVICE_UNKNOWN);
+
+/// Delete a device and its push tokens.
+///
+/// What is on its way to it and not sent yet ends `suppressed`. Needs the scope `devices`.
+#[utoipa::path(
+    delete, path = "/v1/apps/{app}/devices/{id}", operation_id = "device_delete", tag = "devices",
+    params(
+        ("app" = String, Path, description = "Id of the App"),
+        ("id" = String, Path, description = "Id of the device"),
+    ),
+    responses((status = 204, description = "Deleted."), Problems),
+)]
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    caller: Caller,
+    PathOf((app, id)): PathOf<(String, String)>,
+) -> Result<Response, Problem> {
+    let app = caller.app(&app, &[Scope::Devices])?;
+    if api
+        .registry()
+        .delete_device(app.no, id.clone(), api.now(), caller.actor())
+        .await?
+    {
+        Ok(answer::gone())
+    } else {
+        Err(unknown(&app.id, &id))
+    }
+}

@@ -1,0 +1,64 @@
+//! `PUT /v1/apps/{app}/devices/{id}`
+
+use super::registration::{MAX_ID, RegisterDevice};
+use super::{DeviceView, unknown};
+use crate::answer;
+use crate::auth::Caller;
+use crate::body::Json;
+use crate::params::{PathOf, plain_name};
+use crate::problem::Problem;
+use crate::problem::document::problems;
+use crate::state::Api;
+use axum::extract::State;
+use axum::response::Response;
+use carillon_model::problem::FieldProblem;
+use carillon_ports::registry::Scope;
+
+problems!(GUARDED, IN_APP, BODY, WRITES);
+
+/// Register a device.
+///
+/// Send it whenever the app starts: a push token lives by being registered again. A push token that
+/// another device of the App has moves here. Needs the scope `devices`.
+#[utoipa::path(
+    put, path = "/v1/apps/{app}/devices/{id}", operation_id = "device_put", tag = "devices",
+    params(
+        ("app" = String, Path, description = "Id of the App"),
+        ("id" = String, Path, description = "Id of the device: 1 to 128 characters of `A-Z a-z 0-9 . _ : @ -`"),
+    ),
+    request_body = RegisterDevice,
+    responses(
+        (status = 200, description = "Registered again.", body = DeviceView),
+        (status = 201, description = "Registered.", body = DeviceView),
+        Problems
+    ),
+)]
+pub(crate) async fn put(
+    State(api): State<Api>,
+    caller: Caller,
+    PathOf((app, id)): PathOf<(String, String)>,
+    Json(mut body): Json<RegisterDevice>,
+) -> Result<Response, Problem> {
+    let app = caller.app(&app, &[Scope::Devices])?;
+    plain_name("id", &id, MAX_ID)?;
+    if body.id.is_some() {
+        return Err(Problem::invalid(vec![FieldProblem::new(
+            "/id",
+            "device.id_in_body",
+            "the id stands in the address: leave it out here",
+        )]));
+    }
+    body.id = Some(id);
+    let registration = body.read().map_err(Problem::invalid)?;
+    let registered = api
+        .registry()
+        .register_devices(app.no, vec![registration], api.now())
+        .await?;
+    let registered = registered
+        .into_iter()
+        .next()
+        .ok_or_else(|| Problem::internal("no device came back"))?;
+    let device = api.registry().device(app.no, registered.id.clone()).await?;
+    let device = device.ok_or_else(|| unknown(&app.id, &registered.id))?;
+    answer::stored(registered.created, &DeviceView::from(device))
+}

@@ -1,0 +1,3 @@
+//! The event log of an App.
+
+pub(crate) mod list;

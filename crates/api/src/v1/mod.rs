@@ -1,0 +1,14 @@
+//! Version 1 of the API: one folder for each noun, one file for each thing that can be done with it.
+
+pub(crate) mod api_keys;
+pub(crate) mod apps;
+pub(crate) mod audit;
+pub(crate) mod channels;
+pub(crate) mod credentials;
+pub(crate) mod deliveries;
+pub(crate) mod devices;
+pub(crate) mod events;
+pub(crate) mod notifications;
+pub(crate) mod stats;
+pub(crate) mod status;
+pub(crate) mod users;

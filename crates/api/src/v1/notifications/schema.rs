@@ -1,0 +1,157 @@
+//! What a request to send looks like, for the OpenAPI document only: the model reads it, and knows
+//! nothing of OpenAPI. A test holds the field names of both together.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A notification to send.
+#[derive(ToSchema)]
+#[schema(as = NotificationRequest)]
+#[expect(
+    dead_code,
+    reason = "documents carillon_model::notification::NotificationRequest"
+)]
+pub(crate) struct RequestSchema {
+    /// Whom it is for: exactly one of the keys.
+    target: TargetSchema,
+    /// What it says.
+    content: ContentSchema,
+    /// How it is sent.
+    options: Option<OptionsSchema>,
+    /// After this instant it is not written any more. At most one of the two.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// The same as a duration from acceptance.
+    #[schema(example = "15m")]
+    expires_in: Option<String>,
+}
+
+/// Whom a notification is for: exactly one of the keys.
+#[derive(ToSchema)]
+#[schema(as = Target, rename_all = "snake_case")]
+#[expect(dead_code, reason = "documents carillon_model::target::Target")]
+pub(crate) enum TargetSchema {
+    /// Devices by id, 1 to 1,000.
+    Devices(Vec<String>),
+    /// All devices of these users, 1 to 1,000.
+    Users(Vec<String>),
+    /// Raw push tokens in hex, 1 to 1,000; each becomes an anonymous device.
+    PushTokens(Vec<String>),
+    /// All devices of the App; the value is `true`.
+    All(bool),
+    /// A broadcast channel (Live Activities, iOS 18).
+    Channel(String),
+}
+
+/// What a notification says: a portable part, and raw overrides that win field by field.
+#[derive(ToSchema)]
+#[schema(as = Content)]
+#[expect(dead_code, reason = "documents carillon_model::content::Content")]
+pub(crate) struct ContentSchema {
+    /// Title.
+    title: Option<String>,
+    /// Text.
+    body: Option<String>,
+    /// Second line of the title.
+    subtitle: Option<String>,
+    /// Number on the app's icon; 0 clears it.
+    badge: Option<u32>,
+    /// Sound: `default` or a file of the app.
+    sound: Option<String>,
+    /// Address of a picture (https); the app's extension fetches it.
+    image: Option<String>,
+    /// What a tap opens.
+    link: Option<String>,
+    /// The app's own data: its keys stand beside `aps`.
+    data: Option<BTreeMap<String, Value>>,
+    /// Groups notifications on the device.
+    thread: Option<String>,
+    /// Set of actions that the app has registered.
+    category: Option<String>,
+    /// `passive`, `active`, `time_sensitive` or `critical`.
+    urgency: Option<String>,
+    /// Raw APNs payload. Alone it is sent byte for byte; beside portable fields its keys win.
+    apns: Option<BTreeMap<String, Value>>,
+}
+
+/// How a notification is sent; what is left out has the default of its push type.
+#[derive(ToSchema)]
+#[schema(as = RequestOptions)]
+#[expect(
+    dead_code,
+    reason = "documents carillon_model::notification::RequestOptions"
+)]
+pub(crate) struct OptionsSchema {
+    /// `alert` (default), `background`, `voip`, `liveactivity`, `location`, `complication`,
+    /// `fileprovider`, `mdm`, `pushtotalk`, `controls` or `widgets`.
+    push_type: Option<String>,
+    /// `high`, `normal` or `low`.
+    priority: Option<String>,
+    /// Replaces an earlier notification with the same id on the device: 1 to 64 bytes.
+    collapse_id: Option<String>,
+    /// Bundle id (or full APNs topic), when the credential has several.
+    apns_topic: Option<String>,
+    /// Whether the gateway may keep it for a device that is offline, until it expires.
+    store_offline: Option<bool>,
+    /// `resend` or `drop`, when nobody knows whether the gateway took it.
+    on_unknown: Option<String>,
+    /// `urgent`, `normal` or `bulk`: priority inside Carillon.
+    class: Option<String>,
+    /// For raw push tokens: `production`, `sandbox` or `auto` (default: Carillon finds out).
+    environment: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carillon_model::content::Content;
+    use carillon_model::notification::{NotificationRequest, RequestOptions};
+    use carillon_model::target::Target;
+    use serde::de::DeserializeOwned;
+    use std::collections::BTreeSet;
+    use utoipa::PartialSchema;
+
+    /// Field names that a type of the model takes: serde lists them when it meets another.
+    fn taken<T: DeserializeOwned + std::fmt::Debug>() -> BTreeSet<String> {
+        let message = serde_json::from_str::<T>(r#"{"no such field": 1}"#)
+            .unwrap_err()
+            .to_string();
+        let list = message.split_once("expected").unwrap().1;
+        list.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Property names of a schema; for one-of, of all its variants.
+    fn documented<T: PartialSchema>() -> BTreeSet<String> {
+        fn properties(schema: &Value, names: &mut BTreeSet<String>) {
+            names.extend(
+                schema["properties"]
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| name.clone()),
+            );
+            for variant in schema["oneOf"].as_array().into_iter().flatten() {
+                properties(variant, names);
+            }
+        }
+        let mut names = BTreeSet::new();
+        properties(&serde_json::to_value(T::schema()).unwrap(), &mut names);
+        names
+    }
+
+    #[test]
+    fn the_document_has_the_fields_that_the_model_takes() {
+        assert_eq!(
+            documented::<RequestSchema>(),
+            taken::<NotificationRequest>()
+        );
+        assert_eq!(documented::<ContentSchema>(), taken::<Content>());
+        assert_eq!(documented::<OptionsSchema>(), taken::<RequestOptions>());
+        assert_eq!(documented::<TargetSchema>(), taken::<Target>());
+    }
+}

@@ -1,0 +1,3 @@
+//! Counters of an App.
+
+pub(crate) mod get;

@@ -1,0 +1,196 @@
+//! `GET /v1/status`
+
+use crate::answer;
+use crate::auth::Caller;
+use crate::instant;
+use crate::problem::Problem;
+use crate::problem::document::problems;
+use crate::state::Api;
+use axum::extract::State;
+use axum::response::Response;
+use carillon_engine::{Directory, LaneProblem, LaneStatus, PoolReport};
+use carillon_model::UnixMs;
+use carillon_model::id::AppNo;
+use carillon_ports::registry::Scope;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// State of the server.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Status {
+    /// Version of Carillon.
+    version: &'static str,
+    /// Whether it is stopping.
+    stopping: bool,
+    /// Whether what a former process held was rescued completely.
+    rescued: bool,
+    /// Outcomes that are not on disk yet.
+    unsettled: u64,
+    /// Why outcomes cannot be stored just now.
+    store_problem: Option<String>,
+    /// Notifications whose audience is being counted.
+    fanouts: u32,
+    /// Lanes that have or had work since the start.
+    lanes: Vec<LaneView>,
+    /// Open pools of connections.
+    pools: Vec<PoolView>,
+}
+
+/// State of a lane: App and environment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Lane)]
+pub(crate) struct LaneView {
+    /// Id of its App; null when that was deleted.
+    app: Option<String>,
+    /// Its gateway.
+    gateway: &'static str,
+    /// Its environment; `auto` for push tokens whose environment is not known yet.
+    environment: &'static str,
+    /// Deliveries waiting in memory.
+    queued: u64,
+    /// Deliveries handed to the gateway and not answered.
+    in_flight: u64,
+    /// Whether more waits in the store.
+    backlog: bool,
+    /// How long the oldest one in memory has waited, in milliseconds.
+    oldest_age_ms: Option<i64>,
+    /// `closed` (work flows), `probing` or `open` (work waits).
+    breaker: &'static str,
+    /// What is wrong, while the breaker is not closed.
+    problem: Option<Trouble>,
+}
+
+/// State of a pool of connections.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Pool)]
+pub(crate) struct PoolView {
+    /// Id of its App; null when that was deleted.
+    app: Option<String>,
+    /// Name of its credential.
+    credential: String,
+    /// Version of the credential.
+    version: u32,
+    /// Its environment.
+    environment: &'static str,
+    /// Whether it is the one on which push tokens of unknown environment are tried.
+    probing: bool,
+    /// How many pushes it may have at once.
+    window: usize,
+    /// How many it has.
+    in_flight: usize,
+    /// Open connections.
+    connections: u32,
+    /// Streams in use.
+    streams: u32,
+    /// Pushes that wait for a stream.
+    waiting: u32,
+    /// GOAWAY frames since it was opened.
+    goaways: u64,
+    /// Connections made since it was opened.
+    connects: u64,
+    /// Why the newest try to connect failed, if it did.
+    connect_error: Option<String>,
+    /// `closed`, `probing` or `open`.
+    breaker: &'static str,
+    /// What is wrong, while the breaker is not closed.
+    problem: Option<Trouble>,
+}
+
+/// Why a breaker is open.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Trouble {
+    /// The gateway's reason, or our word.
+    #[schema(example = "InvalidProviderToken")]
+    reason: String,
+    /// What to do.
+    mend: String,
+    /// Whether a person must mend the credential (true), or time mends the gateway.
+    is_credential: bool,
+    /// Since when.
+    #[schema(format = DateTime)]
+    since: String,
+}
+
+impl From<&LaneProblem> for Trouble {
+    fn from(problem: &LaneProblem) -> Self {
+        Self {
+            reason: problem.reason.clone(),
+            mend: problem.mend.clone(),
+            is_credential: problem.is_credential,
+            since: instant::rfc3339(problem.since),
+        }
+    }
+}
+
+fn app(directory: &Directory, no: AppNo) -> Option<String> {
+    directory.app_by_no(no).map(|app| app.id.clone())
+}
+
+fn lane(status: &LaneStatus, directory: &Directory, now: UnixMs) -> LaneView {
+    LaneView {
+        app: app(directory, status.lane.app),
+        gateway: status.lane.gateway.as_str(),
+        environment: status.lane.environment.as_str(),
+        queued: status.queued,
+        in_flight: status.in_flight,
+        backlog: status.backlog,
+        oldest_age_ms: status
+            .oldest_accepted_at
+            .map(|at| now.saturating_sub(at).max(0)),
+        breaker: status.breaker.as_str(),
+        problem: status.problem.as_ref().map(Trouble::from),
+    }
+}
+
+fn pool(report: PoolReport, directory: &Directory) -> PoolView {
+    PoolView {
+        app: app(directory, report.app),
+        credential: report.credential,
+        version: report.id.version,
+        environment: report.id.environment.as_str(),
+        probing: report.id.probing,
+        window: report.window,
+        in_flight: report.in_flight,
+        connections: report.status.connections,
+        streams: report.status.in_flight,
+        waiting: report.status.waiting,
+        goaways: report.status.goaways,
+        connects: report.status.connects,
+        connect_error: report.status.connect_error,
+        breaker: report.breaker.as_str(),
+        problem: report.problem.as_ref().map(Trouble::from),
+    }
+}
+
+problems!(GUARDED, GLOBAL);
+
+/// Read the state of lanes, breakers and connections.
+///
+/// Needs the scope `read`, and an API key that is not bound to an App.
+#[utoipa::path(
+    get, path = "/v1/status", operation_id = "status_get", tag = "server",
+    responses((status = 200, description = "The state.", body = Status), Problems),
+)]
+pub(crate) async fn get(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
+    caller.global(&[Scope::Read])?;
+    let status = api.engine.status();
+    let (directory, now) = (&caller.directory, api.now());
+    answer::ok(&Status {
+        version: api.version,
+        stopping: status.stopping,
+        rescued: status.rescued,
+        unsettled: status.unsettled,
+        store_problem: status.store_problem,
+        fanouts: status.fanouts,
+        lanes: status
+            .lanes
+            .iter()
+            .map(|status| lane(status, directory, now))
+            .collect(),
+        pools: status
+            .pools
+            .into_iter()
+            .map(|report| pool(report, directory))
+            .collect(),
+    })
+}

@@ -1,0 +1,3 @@
+//! Users: people, known only by the ids that devices name.
+
+pub(crate) mod erase;
