@@ -11,3 +11,6 @@ pub mod gateway;
 pub mod registry;
 pub mod secret;
 pub mod store;
+
+#[cfg(feature = "testing")]
+pub mod conformance;

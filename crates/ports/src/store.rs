@@ -376,7 +376,7 @@ pub struct NotificationView {
 }
 
 /// A delivery as `GET` shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryView {
     /// Which.
     pub id: DeliveryId,

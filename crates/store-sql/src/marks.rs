@@ -31,6 +31,8 @@ pub(crate) struct Marks {
     pub(crate) event: Range,
     /// Batches up to this number are in `device_batches`.
     pub(crate) indexed: i64,
+    /// Where the pruner is; in memory only.
+    pub(crate) prune_phase: u8,
 }
 
 impl Range {
@@ -80,6 +82,7 @@ impl Marks {
             device: Range::read(conn, "device", 1 << 12)?,
             event: Range::read(conn, "event", 1 << 12)?,
             indexed: read_meta(conn, "indexed")?.unwrap_or(0),
+            prune_phase: 0,
         })
     }
 }

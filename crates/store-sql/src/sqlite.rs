@@ -107,10 +107,14 @@ impl SqliteStore {
     /// stops at once: what it would answer from here on would not be true.
     pub async fn fatal(&self) -> String {
         let mut fatal = self.0.fatal.clone();
-        match fatal.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
+        let reason = match fatal.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone(),
+            Err(_) => None,
+        };
+        match reason {
+            Some(reason) => reason,
             // The writer ended in peace: there will never be a reason.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 

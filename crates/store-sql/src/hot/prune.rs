@@ -44,19 +44,26 @@ struct Candidate {
     done_at: Option<UnixMs>,
 }
 
+/// What is done one after the other: until nothing is left for one, then the next.
+const PHASES: u8 = 4;
+
+/// One slice. Returns how many rows went, at least 1 while there is more to look at.
 pub(super) fn prune(tx: &mut Tx<'_>, retention: Retention) -> Done<u64> {
     let slice = retention.slice.max(1);
-    let mut rows = walk(tx, Pass::Records, retention.records_before, slice)?;
-    if rows == 0 {
-        rows = deleted_app(tx, slice)?;
+    while tx.marks.prune_phase < PHASES {
+        let rows = match tx.marks.prune_phase {
+            0 => walk(tx, Pass::Records, retention.records_before, slice)?,
+            1 => deleted_app(tx, slice)?,
+            2 => walk(tx, Pass::Content, retention.content_before, slice)?,
+            _ => short_lived(tx, retention, slice)?,
+        };
+        if rows > 0 {
+            return Ok(rows);
+        }
+        tx.marks.prune_phase += 1;
     }
-    if rows == 0 {
-        rows = walk(tx, Pass::Content, retention.content_before, slice)?;
-    }
-    if rows == 0 {
-        rows = short_lived(tx, retention, slice)?;
-    }
-    Ok(rows)
+    tx.marks.prune_phase = 0;
+    Ok(0)
 }
 
 fn walk(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, slice: u32) -> Done<u64> {
@@ -155,7 +162,7 @@ fn stragglers(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, budget: &mut i64) -> 
     if next != start {
         write_meta(tx.conn, pass.round(), next)?;
     }
-    Ok(rows)
+    Ok(if round_ends { rows } else { rows.max(1) })
 }
 
 /// Does what the pass does to a notification that is done; whether all of it.

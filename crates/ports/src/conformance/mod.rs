@@ -1,0 +1,111 @@
+//! What every store must do: suites that run against the fake and against each adapter.
+//!
+//! An adapter's tests implement [`Subject`] and name a function that makes a fresh one in
+//! [`store_suite!`](crate::store_suite): each case becomes a test of its own. They know nothing of
+//! SQL; crashes, full disks and locked files are the adapter's own tests.
+
+mod accepting;
+mod cancelling;
+mod claiming;
+mod devices;
+mod fanning_out;
+mod fixture;
+mod pruning;
+mod registry;
+mod rescuing;
+mod settling;
+mod viewing;
+
+pub use accepting::*;
+pub use cancelling::*;
+pub use claiming::*;
+pub use devices::*;
+pub use fanning_out::*;
+pub use fixture::*;
+pub use pruning::*;
+pub use registry::*;
+pub use rescuing::*;
+pub use settling::*;
+pub use viewing::*;
+
+use crate::registry::Registry;
+use crate::store::HotStore;
+use std::sync::Arc;
+
+/// A store under test.
+#[async_trait::async_trait]
+pub trait Subject: Send + Sync {
+    /// It, as the hot store.
+    fn hot(&self) -> Arc<dyn HotStore>;
+    /// It, as the registry.
+    fn registry(&self) -> Arc<dyn Registry>;
+    /// Ends the process that holds it, as far as the store can tell, and opens it again.
+    async fn restart(&mut self);
+}
+
+/// Makes a `#[tokio::test]` of every case, each with a fresh [`Subject`] from `$fresh()`.
+#[macro_export]
+macro_rules! store_suite {
+    ($fresh:expr) => {
+        $crate::store_suite!(@cases $fresh;
+            accepts_what_it_is_given
+            repeats_are_told_apart
+            numbers_are_never_reused
+            an_empty_audience_is_complete_at_once
+            claims_the_oldest_first
+            claims_within_its_limits
+            lanes_are_apart
+            released_work_comes_back
+            backlogs_are_counted
+            settles_singles
+            settles_large_batches
+            knowledge_merges_one_way
+            follow_ups_wait_their_time
+            tries_are_remembered
+            counts_and_events_add_up
+            dead_push_tokens_retire_by_rule
+            environments_are_repaired_once
+            cancels_what_waits
+            cancels_what_is_held_later
+            cancel_knows_its_app
+            cancelled_doubt_is_unknown
+            rescues_what_may_be_sent_again
+            rescues_what_must_not_be_sent_again
+            rescues_in_slices
+            fans_out_page_by_page
+            a_cancel_stops_a_fan_out
+            an_audience_may_end_after_its_deliveries
+            fan_out_reads_living_push_tokens
+            lists_newest_first
+            lists_deliveries
+            deliveries_belong_to_an_app
+            finds_the_deliveries_of_a_device
+            prunes_content_and_records
+            prunes_large_notifications_in_slices
+            stragglers_are_not_forgotten
+            prunes_what_a_deleted_app_left
+            resolves_devices_and_users
+            resolves_raw_push_tokens
+            registers_devices
+            push_tokens_move_between_devices
+            registering_again_revives
+            lists_devices
+            deletes_devices
+            erases_users
+            keeps_apps
+            keeps_credentials
+            keeps_api_keys
+            reseals_secrets
+            the_audit_log_tells_who
+        );
+    };
+    (@cases $fresh:expr; $($case:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let mut subject = $fresh();
+                $crate::conformance::$case(&mut subject).await;
+            }
+        )*
+    };
+}

@@ -1,0 +1,289 @@
+//! Apps, credentials, API keys, audit log.
+
+use super::{Fixture, Subject, T0, nobody};
+use crate::registry::{Actor, ApiKey, Scope, Sealed};
+use carillon_model::app::AppSettings;
+use carillon_model::credential::{Credential, CredentialFacts, CredentialKind};
+use carillon_model::environment::Environment;
+use carillon_model::id::{ApiKeyNo, AppNo};
+use carillon_model::lane::Gateway;
+
+/// Made, changed, deleted; numbers and times stay or rise as they should.
+pub async fn keeps_apps(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let settings = AppSettings {
+        weight: 7,
+        max_per_second: Some(50),
+        ..AppSettings::default()
+    };
+    let (changed, new) = f
+        .registry
+        .put_app(
+            "shop".into(),
+            "Shop 2".into(),
+            settings.clone(),
+            T0 + 5,
+            nobody(),
+        )
+        .await
+        .unwrap();
+    assert!(!new);
+    assert_eq!((changed.no, &*changed.name), (f.app, "Shop 2"));
+    assert_eq!((changed.created_at, changed.updated_at), (T0, T0 + 5));
+    subject.restart().await;
+    let f = f.again(subject);
+    let directory = f.registry.directory().await.unwrap();
+    assert_eq!(directory.apps, [changed]);
+    assert_eq!(directory.apps[0].settings, settings);
+
+    credential(&f, "main", "one").await;
+    let mut key = api_key("k1");
+    key.app = Some(f.app);
+    f.registry.put_api_key(key, nobody()).await.unwrap();
+    f.registry
+        .put_api_key(api_key("k2"), nobody())
+        .await
+        .unwrap();
+    assert!(f.registry.delete_app(f.app, T0, nobody()).await.unwrap());
+    let directory = f.registry.directory().await.unwrap();
+    assert!(directory.apps.is_empty() && directory.credentials.is_empty());
+    assert_eq!(directory.api_keys.len(), 1, "keys for all Apps stay");
+    let (again, new) = f
+        .registry
+        .put_app("shop".into(), "Shop".into(), settings, T0, nobody())
+        .await
+        .unwrap();
+    assert!(new && again.no > f.app, "another App of the same name");
+}
+
+fn facts(kind: CredentialKind) -> CredentialFacts {
+    CredentialFacts {
+        kind,
+        environments: vec![Environment::Production],
+        topics: vec!["com.example.shop".into()],
+        team_id: Some("TEAM123456".into()),
+        key_id: Some("KEY1234567".into()),
+        not_after: None,
+        fingerprint: "ab:cd".into(),
+    }
+}
+
+async fn credential(f: &Fixture, name: &str, secret: &str) -> Credential {
+    let no = f.registry.credential_no(f.app, name.into()).await.unwrap();
+    f.registry
+        .put_credential(
+            no,
+            f.app,
+            name.into(),
+            Gateway::Apns,
+            facts(CredentialKind::SigningKey),
+            Sealed(secret.into()),
+            T0 + 1,
+            nobody(),
+        )
+        .await
+        .unwrap()
+}
+
+/// The version rises; the number stays with the name.
+pub async fn keeps_credentials(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let first = credential(&f, "main", "one").await;
+    assert_eq!(first.version, 1);
+    let other = credential(&f, "spare", "two").await;
+    assert_ne!(other.no, first.no);
+    let second = credential(&f, "main", "three").await;
+    assert_eq!((second.no, second.version), (first.no, 2));
+    assert_eq!(second.facts, facts(CredentialKind::SigningKey));
+    subject.restart().await;
+    let f = f.again(subject);
+    let mut stored = f.registry.directory().await.unwrap().credentials;
+    stored.sort_by_key(|(credential, _)| credential.no);
+    assert_eq!(
+        stored,
+        [
+            (second, Sealed(b"three".to_vec())),
+            (other, Sealed(b"two".to_vec()))
+        ]
+    );
+    let delete = async |app, name: &str| {
+        let deleted = f.registry.delete_credential(app, name.into(), T0, nobody());
+        deleted.await.unwrap()
+    };
+    assert!(!delete(AppNo(f.app.0 + 1), "main").await);
+    assert!(delete(f.app, "main").await);
+    assert!(!delete(f.app, "main").await);
+    assert_eq!(f.registry.directory().await.unwrap().credentials.len(), 1);
+    let reserved = f.registry.credential_no(f.app, "x".into()).await.unwrap();
+    let next = f.registry.credential_no(f.app, "y".into()).await.unwrap();
+    assert_ne!(reserved, next, "a reserved number is not reserved twice");
+
+    assert_eq!(f.registry.provider_token("t/k".into()).await.unwrap(), None);
+    for sealed in ["jwt1", "jwt2"] {
+        let sealed = Sealed(sealed.into());
+        f.registry
+            .put_provider_token("t/k".into(), sealed.clone(), T0)
+            .await
+            .unwrap();
+        assert_eq!(
+            f.registry.provider_token("t/k".into()).await.unwrap(),
+            Some(sealed)
+        );
+    }
+}
+
+fn api_key(id: &str) -> ApiKey {
+    let mut hash = [0; 32];
+    hash[..id.len()].copy_from_slice(id.as_bytes());
+    ApiKey {
+        no: ApiKeyNo(0),
+        id: format!("key_{id}"),
+        name: "Backend".into(),
+        app: None,
+        scopes: vec![Scope::Send, Scope::Read],
+        hint: "car_ab".into(),
+        hash,
+        created_at: T0,
+        revoked_at: None,
+    }
+}
+
+/// Numbered by the store; revoked ones leave the directory and stay in the list.
+pub async fn keeps_api_keys(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let one = f
+        .registry
+        .put_api_key(api_key("1"), nobody())
+        .await
+        .unwrap();
+    let two = f
+        .registry
+        .put_api_key(api_key("2"), nobody())
+        .await
+        .unwrap();
+    assert!(one.no < two.no && one.no.0 > 0);
+    assert_eq!(
+        f.registry.api_keys().await.unwrap(),
+        [one.clone(), two.clone()]
+    );
+    let revoke = async |id: &str, now| {
+        f.registry
+            .revoke_api_key(id.into(), now, nobody())
+            .await
+            .unwrap()
+    };
+    assert!(!revoke("key_x", T0).await);
+    assert!(revoke("key_1", T0 + 1).await);
+    assert!(revoke("key_1", T0 + 2).await);
+    assert_eq!(
+        f.registry.directory().await.unwrap().api_keys,
+        [two.clone()]
+    );
+    let all = f.registry.api_keys().await.unwrap();
+    assert_eq!(all[0].revoked_at, Some(T0 + 1), "the first time stays");
+    assert_eq!(all[1], two);
+    let twice = f.registry.put_api_key(api_key("2"), nobody()).await;
+    assert!(twice.is_err(), "an id is used once");
+}
+
+/// All or nothing.
+pub async fn reseals_secrets(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let main = credential(&f, "main", "one").await;
+    credential(&f, "spare", "two").await;
+    f.registry
+        .put_provider_token("t/k".into(), Sealed(b"jwt".to_vec()), T0)
+        .await
+        .unwrap();
+    let stopped = f
+        .registry
+        .reseal(
+            Box::new(|table, _, _, sealed| match table {
+                "credentials" => Ok(Sealed([b"new-", &sealed.0[..]].concat())),
+                _ => Err("wrong master key".into()),
+            }),
+            T0,
+            nobody(),
+        )
+        .await;
+    assert!(
+        stopped
+            .unwrap_err()
+            .to_string()
+            .contains("wrong master key")
+    );
+    let secrets = async || -> Vec<_> {
+        let mut all = f.registry.directory().await.unwrap().credentials;
+        all.sort_by_key(|(credential, _)| credential.no);
+        all.into_iter().map(|(_, sealed)| sealed).collect()
+    };
+    assert_eq!(
+        secrets().await[0],
+        Sealed(b"one".to_vec()),
+        "nothing was changed"
+    );
+
+    let row = main.no.to_string();
+    let changed = f
+        .registry
+        .reseal(
+            Box::new(move |table, column, place, sealed| {
+                assert_eq!(column, "secret");
+                if sealed.0 == b"one" {
+                    assert_eq!((table, place), ("credentials", &*row));
+                }
+                if sealed.0 == b"jwt" {
+                    assert_eq!((table, place), ("provider_tokens", "t/k"));
+                }
+                Ok(Sealed([b"new-", &sealed.0[..]].concat()))
+            }),
+            T0,
+            nobody(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(changed, 3);
+    assert_eq!(
+        secrets().await,
+        [Sealed(b"new-one".to_vec()), Sealed(b"new-two".to_vec())]
+    );
+    assert_eq!(
+        f.registry.provider_token("t/k".into()).await.unwrap(),
+        Some(Sealed(b"new-jwt".to_vec()))
+    );
+}
+
+/// Newest first, page by page, with who did it.
+pub async fn the_audit_log_tells_who(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let by = Actor {
+        api_key: Some(ApiKeyNo(3)),
+        request_id: None,
+    };
+    for n in 0..3 {
+        f.registry
+            .put_app(
+                format!("app{n}"),
+                "A".into(),
+                AppSettings::default(),
+                T0 + n,
+                by.clone(),
+            )
+            .await
+            .unwrap();
+    }
+    let log = f.registry.audit(None, 2).await.unwrap();
+    let told: Vec<_> = log
+        .iter()
+        .map(|e| (&*e.action, &*e.subject, e.at))
+        .collect();
+    assert_eq!(
+        told,
+        [("app.put", "app2", T0 + 2), ("app.put", "app1", T0 + 1)]
+    );
+    assert_eq!(log[0].actor, by);
+    let rest = f.registry.audit(Some(log[1].no), 9).await.unwrap();
+    let told: Vec<_> = rest.iter().map(|e| &*e.subject).collect();
+    assert_eq!(told, ["app0", "shop"]);
+    assert_eq!(rest[1].actor, nobody());
+}
