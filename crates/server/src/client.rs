@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Longest time that one upload may take.
+const LONGEST_STREAM: Duration = Duration::from_secs(86_400);
+
 /// How to reach the server: the same for every command that does.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ServerOptions {
@@ -193,6 +196,57 @@ impl ApiClient {
         } else {
             Err(refusal(status, &text))
         }
+    }
+
+    /// POST of a stream whose answer is lines; each is handed over as it comes. Takes as long as it
+    /// takes: the server bounds the pauses.
+    pub(crate) async fn stream_lines(
+        &self,
+        path: &str,
+        content_type: &'static str,
+        headers: &[(&'static str, String)],
+        body: impl Into<reqwest::Body>,
+        mut each: impl FnMut(&str),
+    ) -> Result<(), Failure> {
+        let mut request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .timeout(LONGEST_STREAM)
+            .header(reqwest::header::CONTENT_TYPE, content_type)
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            let text = response
+                .text()
+                .await
+                .map_err(|error| self.unreachable(&error))?;
+            return Err(refusal(status, &text));
+        }
+        let mut rest = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(&error))?
+        {
+            rest.extend_from_slice(&chunk);
+            let mut begin = 0;
+            while let Some(length) = rest[begin..].iter().position(|byte| *byte == b'\n') {
+                each(&String::from_utf8_lossy(&rest[begin..begin + length]));
+                begin += length + 1;
+            }
+            rest.drain(..begin);
+        }
+        if !rest.is_empty() {
+            each(&String::from_utf8_lossy(&rest));
+        }
+        Ok(())
     }
 
     /// GET of something that is not JSON.

@@ -32,10 +32,8 @@ fn reached(stage: &'static str) {
         return;
     };
     if kill_at.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-        let _ = rustix::process::kill_process(
-            rustix::process::getpid(),
-            rustix::process::Signal::KILL,
-        );
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         // The signal is on its way; nothing after this stage may happen before it arrives.
         loop {
             std::thread::park();
@@ -88,7 +86,10 @@ mod tests {
     #[test]
     fn reads_stages_and_bugs() {
         let kill_at = parse_kill_at("settle.committed:3").unwrap();
-        assert_eq!((kill_at.stage.as_str(), kill_at.left.into_inner()), ("settle.committed", 3));
+        assert_eq!(
+            (kill_at.stage.as_str(), kill_at.left.into_inner()),
+            ("settle.committed", 3)
+        );
         for bad in ["", "settle.committed", "settle.committed:0", "nowhere:1"] {
             assert!(parse_kill_at(bad).is_err(), "{bad}");
         }

@@ -5,6 +5,7 @@
 //! leave now; whatever was not answered is recorded as in doubt by the next start. A part that fails
 //! calls [`Lifecycle::fail`], which is a soft stop with another exit code.
 
+use crate::exit::Exit;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Lifecycle {
     soft: CancellationToken,
     hard: CancellationToken,
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Arc<Mutex<Option<(Exit, String)>>>,
 }
 
 /// How the stop went.
@@ -26,8 +27,8 @@ pub(crate) enum Stop {
     Clean,
     /// The deadline was over, or a second signal came.
     Cut,
-    /// A part of the process failed.
-    Failed(String),
+    /// A part of the process failed: the exit code that fits, and why.
+    Failed(Exit, String),
 }
 
 impl Lifecycle {
@@ -79,11 +80,17 @@ impl Lifecycle {
     }
 
     /// A part failed: stop, and end with an error. The first reason wins.
-    pub(crate) fn fail(&self, reason: impl Into<String>) {
+    pub(crate) fn fail(&self, exit: Exit, reason: impl Into<String>) {
         let reason = reason.into();
         tracing::error!("stopping, because {reason}");
-        self.failure.lock().get_or_insert(reason);
+        self.failure.lock().get_or_insert((exit, reason));
         self.soft.cancel();
+    }
+
+    /// A part failed in a way that forbids to go on, even to finish what is begun.
+    pub(crate) fn abort(&self, exit: Exit, reason: impl Into<String>) {
+        self.fail(exit, reason);
+        self.hard.cancel();
     }
 
     /// Resolves when a stop was asked for.
@@ -106,8 +113,8 @@ impl Lifecycle {
                 false
             }
         };
-        if let Some(reason) = self.failure.lock().clone() {
-            return Stop::Failed(reason);
+        if let Some((exit, reason)) = self.failure.lock().clone() {
+            return Stop::Failed(exit, reason);
         }
         if finished { Stop::Clean } else { Stop::Cut }
     }
@@ -153,10 +160,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failed_part_is_told_even_after_a_clean_stop() {
         let lifecycle = Lifecycle::new();
-        lifecycle.fail("the disk is gone");
-        lifecycle.fail("something later");
+        lifecycle.fail(Exit::Io, "the disk is gone");
+        lifecycle.fail(Exit::Software, "something later");
         lifecycle.asked().await;
         let stop = lifecycle.wind_down(DEADLINE, async { true }).await;
-        assert_eq!(stop, Stop::Failed("the disk is gone".into()));
+        assert_eq!(stop, Stop::Failed(Exit::Io, "the disk is gone".into()));
     }
 }

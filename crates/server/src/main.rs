@@ -3,18 +3,27 @@
 //! `main` → runtime → `async_main`: errors come back here, are told to the person, and become the
 //! exit code. What a command does is in `commands`; how the server is put together is in `wire`.
 
+mod bench;
 mod cli;
 mod client;
 mod clock;
 mod commands;
 mod config;
 mod exit;
+#[cfg(feature = "faults")]
+mod faults;
+mod gateway;
+mod gauges;
 mod lifecycle;
 mod listener;
+mod operations;
 mod output;
 mod scratch;
 mod seal;
+mod signing_key;
+mod store;
 mod telemetry;
+mod wire;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
@@ -39,6 +48,12 @@ fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.json);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "we are the process: whatever a dependency builds without being told gets the same provider"
+    )]
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    debug_assert!(installed.is_ok(), "nobody installs one before main");
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -60,7 +75,21 @@ fn main() -> ExitCode {
 
 async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Serve(args) => commands::serve::run(args, output).await?,
+        Command::Demo(args) => commands::demo::run(args, output).await?,
+        Command::Simulate(args) => commands::simulate::run(args, output).await?,
+        Command::Send(args) => commands::send::run(*args, output).await?,
+        Command::App(args) => commands::app::run(args, output).await?,
+        Command::Credential(args) => commands::credential::run(args, output).await?,
+        Command::Device(args) => commands::device::run(args, output).await?,
+        Command::Notification(args) => commands::notification::run(args, output).await?,
+        Command::Keys(args) => commands::keys::run(args, output).await?,
+        Command::Doctor(args) => commands::doctor::run(args, output).await?,
+        Command::Explain(args) => commands::explain::run(args, output).await?,
         Command::Config(args) => commands::config::run(&args, output)?,
+        Command::Backup(args) => commands::backup::run(args, output).await?,
+        Command::Restore(args) => commands::restore::run(&args, output)?,
+        Command::Openapi(_) => commands::openapi::run(output),
         Command::Completions(args) => commands::completions::run(&args),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,31 @@
 //! One file for each command: its arguments and what it does.
 
+pub(crate) mod app;
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod credential;
+pub(crate) mod demo;
+pub(crate) mod device;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod keys;
+pub(crate) mod notification;
+pub(crate) mod openapi;
+pub(crate) mod restore;
+pub(crate) mod send;
+pub(crate) mod serve;
+pub(crate) mod simulate;
+mod upload;
+
+use crate::exit::{Exit, Failure};
+
+/// `--app`, where the command cannot do without. (A global flag of clap cannot be required.)
+fn required_app(app: &str) -> Result<&str, Failure> {
+    if app.is_empty() {
+        Err(Failure::new(Exit::Usage, "--app is missing")
+            .mend("say which App, e.g. --app shop; `carillon app list` shows them"))
+    } else {
+        Ok(app)
+    }
+}

@@ -60,8 +60,10 @@ pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
     for (key, value) in &sources.fixed {
         layers.set(key, value.clone(), "the program");
     }
-    let config = layers.read()?;
+    let mut config = layers.read()?;
     config.check()?;
+    config.engine.content_retention_ms = config.retention.content.ms();
+    config.engine.record_retention_ms = config.retention.records.ms();
     Ok(config)
 }
 
@@ -228,20 +230,31 @@ impl Layers {
 
     fn read(self) -> Result<Config, Failure> {
         let mut root = toml::Table::new();
-        root.insert("engine".to_owned(), Value::Table(toml::Table::new()));
-        for (key, (value, _)) in &self.values {
+        for (key, (value, source)) in &self.values {
             let (section, name) = key.split_once('.').unwrap_or((key, ""));
             let entry = root
                 .entry(section)
                 .or_insert_with(|| Value::Table(toml::Table::new()));
             // An empty text means "not set", also for keys whose type has no empty value.
             let unset = value.as_str() == Some("");
-            if let (Value::Table(section), false) = (entry, unset) {
-                section.insert(name.to_owned(), value.clone());
+            if let (Value::Table(table), false) = (entry, unset) {
+                // The engine takes plain milliseconds; people write durations.
+                match value.as_str().filter(|_| section == "engine") {
+                    Some(text) => {
+                        table.insert(format!("{name}_ms"), milliseconds(key, source, text)?);
+                    }
+                    None => {
+                        table.insert(name.to_owned(), value.clone());
+                    }
+                }
             }
         }
         serde_path_to_error::deserialize(Value::Table(root)).map_err(|error| {
-            let key = error.path().to_string();
+            let path = error.path().to_string();
+            let key = match path.strip_prefix("engine.") {
+                Some(_) => path.trim_end_matches("_ms").to_owned(),
+                None => path,
+            };
             let default = find(&key).map_or("", |setting| setting.default);
             let source = self
                 .values
@@ -255,6 +268,12 @@ impl Layers {
             .mend(format!("the default is {default}"))
         })
     }
+}
+
+fn milliseconds(key: &str, source: &str, text: &str) -> Result<Value, Failure> {
+    carillon_model::duration::parse_ms(text)
+        .map(Value::Integer)
+        .map_err(|why| Failure::new(Exit::Usage, format!("{source}: {key}: {why}")))
 }
 
 fn section_of(key: &str) -> &str {

@@ -12,10 +12,11 @@ mod settings;
 mod value;
 
 pub(crate) use load::{Sources, load};
-pub(crate) use settings::example;
+pub(crate) use settings::{example, key_of};
 pub(crate) use value::{Endpoint, Span};
 
 use crate::exit::{Exit, Failure};
+use carillon_engine::EngineConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -27,10 +28,11 @@ use std::time::Duration;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) server: Server,
+    pub(crate) api: Api,
     pub(crate) store: Store,
     pub(crate) secrets: Secrets,
     pub(crate) apns: Apns,
-    pub(crate) engine: Engine,
+    pub(crate) engine: EngineConfig,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
     pub(crate) clock: Clock,
@@ -62,6 +64,54 @@ pub(crate) enum Mode {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Store {
     pub(crate) path: PathBuf,
+    pub(crate) busy_timeout: Span,
+    pub(crate) queue_items: u32,
+    pub(crate) queue_wait: Span,
+    pub(crate) queue_reads: u32,
+    pub(crate) readers: u32,
+    pub(crate) cache_kib: u32,
+    pub(crate) checkpoint_pages: u32,
+    pub(crate) max_bytes: u64,
+}
+
+/// `[api]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Api {
+    pub(crate) body_bytes: usize,
+    pub(crate) line_bytes: usize,
+    pub(crate) stream_bytes: u64,
+    pub(crate) group_lines: usize,
+    pub(crate) groups_in_flight: usize,
+    pub(crate) result_bytes: usize,
+    pub(crate) requests: usize,
+    pub(crate) streams: usize,
+    pub(crate) body_timeout: Span,
+    pub(crate) deadline: Span,
+    pub(crate) store_tries: u32,
+    pub(crate) store_pause: Span,
+    pub(crate) open_metrics: bool,
+}
+
+impl Api {
+    /// As the API takes them.
+    pub(crate) fn limits(&self) -> carillon_api::Limits {
+        carillon_api::Limits {
+            body_bytes: self.body_bytes,
+            line_bytes: self.line_bytes,
+            stream_bytes: self.stream_bytes,
+            group_lines: self.group_lines,
+            groups_in_flight: self.groups_in_flight,
+            result_bytes: self.result_bytes,
+            requests: self.requests,
+            streams: self.streams,
+            body_timeout: self.body_timeout.duration(),
+            deadline: self.deadline.duration(),
+            store_tries: self.store_tries,
+            store_pause: self.store_pause.duration(),
+            open_metrics: self.open_metrics,
+        }
+    }
 }
 
 /// `[secrets]`.
@@ -80,16 +130,31 @@ pub(crate) struct Apns {
     pub(crate) sandbox: Endpoint,
     pub(crate) production_channels: Endpoint,
     pub(crate) sandbox_channels: Endpoint,
+    pub(crate) production_broadcasts: Option<Endpoint>,
+    pub(crate) sandbox_broadcasts: Option<Endpoint>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) proxy: Option<Endpoint>,
     pub(crate) proxy_user: Option<String>,
     pub(crate) proxy_password: Option<SecretString>,
+    pub(crate) io_threads: usize,
+    pub(crate) connect_timeout: Span,
+    pub(crate) connect_attempts: u32,
+    pub(crate) backoff_min: Span,
+    pub(crate) backoff_max: Span,
+    pub(crate) max_connections: usize,
+    pub(crate) grow_after: Span,
+    pub(crate) idle_timeout: Span,
+    pub(crate) max_age: Span,
+    pub(crate) max_streams: usize,
+    pub(crate) queue_timeout: Span,
+    pub(crate) request_timeout: Span,
+    pub(crate) late_grace: Span,
+    pub(crate) ping_busy: Span,
+    pub(crate) ping_idle: Span,
+    pub(crate) ping_timeout: Span,
+    pub(crate) probe_timeout: Span,
+    pub(crate) provider_token_pause: Span,
 }
-
-/// `[engine]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Engine {}
 
 /// `[retention]`.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -144,9 +209,60 @@ impl Config {
                 "leave it at 0: one thread serves tens of thousands of requests a second",
             );
         }
+        for (key, count, least) in [
+            ("api.group_lines", self.api.group_lines as u64, 1),
+            ("api.groups_in_flight", self.api.groups_in_flight as u64, 1),
+            ("api.requests", self.api.requests as u64, 1),
+            ("api.streams", self.api.streams as u64, 1),
+            ("api.body_bytes", self.api.body_bytes as u64, 1_024),
+            ("api.line_bytes", self.api.line_bytes as u64, 1_024),
+            ("api.store_tries", self.api.store_tries.into(), 1),
+            ("store.readers", self.store.readers.into(), 2),
+            ("store.queue_items", self.store.queue_items.into(), 1_000),
+            ("store.queue_reads", self.store.queue_reads.into(), 16),
+            ("store.cache_kib", self.store.cache_kib.into(), 1_024),
+            (
+                "store.checkpoint_pages",
+                self.store.checkpoint_pages.into(),
+                100,
+            ),
+            ("apns.io_threads", self.apns.io_threads as u64, 1),
+            ("apns.max_connections", self.apns.max_connections as u64, 1),
+            ("apns.max_streams", self.apns.max_streams as u64, 1),
+            (
+                "apns.connect_attempts",
+                self.apns.connect_attempts.into(),
+                1,
+            ),
+        ] {
+            if count < least {
+                return wrong(
+                    key,
+                    &format!("expected at least {least}, found {count}"),
+                    "leave it out: its default works",
+                );
+            }
+        }
+        if self.api.group_lines > 1_000 {
+            return wrong(
+                "api.group_lines",
+                "expected at most 1000",
+                "leave it out: its default works",
+            );
+        }
         for (key, span) in [
             ("server.stop_deadline", server.stop_deadline),
             ("server.header_timeout", server.header_timeout),
+            ("api.body_timeout", self.api.body_timeout),
+            ("api.deadline", self.api.deadline),
+            ("store.busy_timeout", self.store.busy_timeout),
+            ("store.queue_wait", self.store.queue_wait),
+            ("apns.connect_timeout", self.apns.connect_timeout),
+            ("apns.request_timeout", self.apns.request_timeout),
+            ("apns.queue_timeout", self.apns.queue_timeout),
+            ("apns.probe_timeout", self.apns.probe_timeout),
+            ("apns.ping_timeout", self.apns.ping_timeout),
+            ("apns.backoff_min", self.apns.backoff_min),
             ("retention.content", self.retention.content),
             ("retention.records", self.retention.records),
         ] {
@@ -160,6 +276,10 @@ impl Config {
                 "records cannot go before the content they describe",
                 "make it at least as long as retention.content",
             );
+        }
+        if let Err((name, why)) = self.engine.check() {
+            let key = format!("engine.{}", name.trim_end_matches("_ms"));
+            return wrong(&key, &why, "leave it out: its default works");
         }
         if self.secrets.master_key.is_some() && self.secrets.master_key_file.is_some() {
             return wrong(

@@ -67,10 +67,111 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "\"25s\"",
         "How long a graceful stop may take; what is unanswered then is recorded as in doubt.\nKeep it below the time after which your supervisor kills (Kubernetes: 30 s).",
     ),
+    plain("api.body_bytes", "1048576", "Largest JSON body, in bytes."),
+    plain(
+        "api.line_bytes",
+        "65536",
+        "Longest line of NDJSON or row of CSV, in bytes.",
+    ),
+    plain(
+        "api.stream_bytes",
+        "1073741824",
+        "Largest streamed body (NDJSON, CSV) in all, in bytes.",
+    ),
+    plain(
+        "api.group_lines",
+        "500",
+        "Lines of one stream that are committed together: 1 to 1000.",
+    ),
+    plain(
+        "api.groups_in_flight",
+        "2",
+        "Groups of one stream that are being committed at once.",
+    ),
+    plain(
+        "api.result_bytes",
+        "8388608",
+        "Bytes of results that wait for a client that reads slowly, for each stream.",
+    ),
+    plain(
+        "api.requests",
+        "4096",
+        "Requests carried out at once; more get 503.",
+    ),
+    plain(
+        "api.streams",
+        "64",
+        "Streams at once, among those requests; more get 503.",
+    ),
+    plain(
+        "api.body_timeout",
+        "\"30s\"",
+        "Longest time until a JSON body is complete; also the longest pause in a stream.",
+    ),
+    plain(
+        "api.deadline",
+        "\"1m\"",
+        "Longest time until an answer begins.",
+    ),
+    plain(
+        "api.store_tries",
+        "6",
+        "How often a group of a stream is given to a store that is overloaded or locked.",
+    ),
+    plain(
+        "api.store_pause",
+        "\"100ms\"",
+        "Pause before the second of those tries; it doubles.",
+    ),
+    plain(
+        "api.open_metrics",
+        "false",
+        "Whether GET /metrics needs no API key.",
+    ),
     plain(
         "store.path",
         "\"carillon-data/carillon.db\"",
         "The SQLite file. Its directory is made, and must be on a local disk.",
+    ),
+    plain(
+        "store.busy_timeout",
+        "\"5s\"",
+        "How long a statement waits for another program that locks the file (a copy, a shell).",
+    ),
+    plain(
+        "store.queue_items",
+        "20000",
+        "Notifications, batches and the like that wait for the writer; intake beyond it gets 429.",
+    ),
+    plain(
+        "store.queue_wait",
+        "\"30s\"",
+        "How long other work waits for room in that queue.",
+    ),
+    plain(
+        "store.queue_reads",
+        "4096",
+        "Most reads that wait for a reader thread.",
+    ),
+    plain(
+        "store.readers",
+        "2",
+        "Reader threads, at least 2: one is kept for sending.",
+    ),
+    plain(
+        "store.cache_kib",
+        "16384",
+        "Page cache of the writer in KiB; each reader has an eighth of it.",
+    ),
+    plain(
+        "store.checkpoint_pages",
+        "20000",
+        "Pages of 4 KiB in the write-ahead log after which they are copied into the database.",
+    ),
+    plain(
+        "store.max_bytes",
+        "0",
+        "Upper bound of the database file in bytes; beyond it the disk counts as full. 0: none.",
     ),
     secret(
         "secrets.master_key",
@@ -102,6 +203,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Where broadcast channels are managed, sandbox.",
     ),
     plain(
+        "apns.production_broadcasts",
+        "\"\"",
+        "Where broadcasts are sent, production. Empty: the device host.",
+    ),
+    plain(
+        "apns.sandbox_broadcasts",
+        "\"\"",
+        "Where broadcasts are sent, sandbox. Empty: the device host.",
+    ),
+    plain(
         "apns.ca_file",
         "\"\"",
         "PEM file with further certificate authorities to trust for these hosts (simulator, proxy).",
@@ -113,6 +224,285 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     plain("apns.proxy_user", "\"\"", "The proxy's user name."),
     secret("apns.proxy_password", "The proxy's password."),
+    plain(
+        "apns.io_threads",
+        "1",
+        "Threads that do the network I/O to Apple. One carries tens of thousands of pushes a second.",
+    ),
+    plain(
+        "apns.connect_timeout",
+        "\"10s\"",
+        "Time for name, TCP, proxy, TLS and the first SETTINGS together.",
+    ),
+    plain(
+        "apns.connect_attempts",
+        "3",
+        "Failed connects in a row after which the lane is told that Apple is out of reach.",
+    ),
+    plain(
+        "apns.backoff_min",
+        "\"1s\"",
+        "Shortest wait between two connects after a failure.",
+    ),
+    plain(
+        "apns.backoff_max",
+        "\"1m\"",
+        "Longest wait between two connects after failures.",
+    ),
+    plain(
+        "apns.max_connections",
+        "4",
+        "Most connections for each credential and environment.",
+    ),
+    plain(
+        "apns.grow_after",
+        "\"200ms\"",
+        "A connection is added when all streams were taken for so long.",
+    ),
+    plain(
+        "apns.idle_timeout",
+        "\"10m\"",
+        "A connection beyond the first is closed after so long without a push.",
+    ),
+    plain(
+        "apns.max_age",
+        "\"12h\"",
+        "A connection is replaced at this age.",
+    ),
+    plain(
+        "apns.max_streams",
+        "1000",
+        "Most pushes in flight on one connection, whatever Apple allows.",
+    ),
+    plain(
+        "apns.queue_timeout",
+        "\"30s\"",
+        "Longest wait of a push for a stream.",
+    ),
+    plain(
+        "apns.request_timeout",
+        "\"20s\"",
+        "Longest wait for Apple's answer; after it the delivery is in doubt.",
+    ),
+    plain(
+        "apns.late_grace",
+        "\"30s\"",
+        "How long after that an answer is still listened for.",
+    ),
+    plain(
+        "apns.ping_busy",
+        "\"15s\"",
+        "With pushes in flight, a PING goes out after so long without a byte from Apple.",
+    ),
+    plain(
+        "apns.ping_idle",
+        "\"1m\"",
+        "The same without pushes in flight.",
+    ),
+    plain(
+        "apns.ping_timeout",
+        "\"10s\"",
+        "A PING unanswered for so long means that the connection is dead.",
+    ),
+    plain(
+        "apns.probe_timeout",
+        "\"15s\"",
+        "Longest time of a credential's probe or a channel call.",
+    ),
+    plain(
+        "apns.provider_token_pause",
+        "\"20m\"",
+        "How long pushes are held back after TooManyProviderTokenUpdates: Apple's interval.",
+    ),
+    plain(
+        "engine.idempotency_keep",
+        "\"1d\"",
+        "How long an Idempotency-Key is kept.",
+    ),
+    plain(
+        "engine.max_devices_per_user",
+        "1000",
+        "Most devices of one user that a notification goes to.",
+    ),
+    plain(
+        "engine.overload_retry_after",
+        "\"1s\"",
+        "What a caller is told to wait (Retry-After) when the store's queue is full.",
+    ),
+    plain(
+        "engine.lane_horizon",
+        "\"200ms\"",
+        "A lane (App x environment) keeps about so much sending in memory; the rest waits in the store.",
+    ),
+    plain(
+        "engine.lane_min_deliveries",
+        "2000",
+        "Deliveries that a lane may always keep in memory, however slow it is.",
+    ),
+    plain(
+        "engine.lane_max_deliveries",
+        "20000",
+        "Most deliveries that a lane keeps in memory.",
+    ),
+    plain(
+        "engine.lane_blocked_deliveries",
+        "64",
+        "Deliveries that a lane keeps in memory while its breaker is open: enough to probe with.",
+    ),
+    plain(
+        "engine.total_deliveries",
+        "60000",
+        "Most deliveries in memory over all lanes.",
+    ),
+    plain(
+        "engine.lane_floor_deliveries",
+        "256",
+        "A lane with fewer than this is let in all the same, so that a busy App shuts out no quiet one.",
+    ),
+    plain(
+        "engine.total_bytes",
+        "50331648",
+        "Most bytes of payloads and device lists in memory over all lanes.",
+    ),
+    plain(
+        "engine.quantum",
+        "64",
+        "Deliveries that one App of weight 1 gets in its turn.",
+    ),
+    plain(
+        "engine.load_deliveries",
+        "1024",
+        "Most deliveries whose push tokens are read in one call.",
+    ),
+    plain("engine.max_loads", "4", "Most such calls at once."),
+    plain(
+        "engine.poll_interval",
+        "\"250ms\"",
+        "How often the store is asked for due work besides wake-ups.",
+    ),
+    plain("engine.claim_batches", "256", "Most batches of one claim."),
+    plain("engine.max_claims", "2", "Most claims at once."),
+    plain(
+        "engine.max_not_sent",
+        "16",
+        "After so many \"never sent\" in a row a delivery backs off, and the attempt is counted.",
+    ),
+    plain(
+        "engine.store_retry_max",
+        "\"5s\"",
+        "Longest pause after the store refused; the first is a 50th of it.",
+    ),
+    plain(
+        "engine.probe_interval",
+        "\"1s\"",
+        "While a gateway refuses a credential, a waiting delivery tries it this often.",
+    ),
+    plain(
+        "engine.max_probes",
+        "4",
+        "Most of those tries that may be unanswered at once, for each pool.",
+    ),
+    plain(
+        "engine.max_retry_after",
+        "\"1m\"",
+        "A gateway's Retry-After delays such a try at most so long.",
+    ),
+    plain(
+        "engine.probing_per_second",
+        "200",
+        "Push tokens of unknown environment tried in a second, for each credential and environment.",
+    ),
+    plain(
+        "engine.flood_count",
+        "100",
+        "So many BadDeviceToken for declared environments within flood_window are a flood: an event is\nraised, and no push token is retired for it.",
+    ),
+    plain(
+        "engine.flood_window",
+        "\"10s\"",
+        "See flood_count. A push token refused as BadDeviceToken is retired only after this time.",
+    ),
+    plain(
+        "engine.flushes_per_batch",
+        "6",
+        "How often the progress of a large batch is written in its life.",
+    ),
+    plain(
+        "engine.max_flush_delay",
+        "\"1s\"",
+        "Longest time that an outcome stays only in memory while its batch goes on.",
+    ),
+    plain(
+        "engine.settle_deliveries",
+        "8000",
+        "Most deliveries settled in one transaction.",
+    ),
+    plain(
+        "engine.max_unsettled",
+        "40000",
+        "So many outcomes that are not on disk stop sending until the store catches up.",
+    ),
+    plain(
+        "engine.late_answer",
+        "\"1m\"",
+        "How long, after a delivery became in doubt, a late answer to it is still expected.",
+    ),
+    plain(
+        "engine.max_doubts",
+        "50000",
+        "Most deliveries in doubt of which a late answer is expected.",
+    ),
+    plain(
+        "engine.cancel_wait",
+        "\"2s\"",
+        "How long a cancel waits for what is being sent before it answers 202 \"cancelling\".",
+    ),
+    plain(
+        "engine.cancel_memory",
+        "\"1m\"",
+        "How long a cancelled notification is remembered without asking the store.",
+    ),
+    plain(
+        "engine.fanout_page",
+        "1000",
+        "Devices of one page of a fan-out; at most 1000.",
+    ),
+    plain(
+        "engine.fanout_interval",
+        "\"1s\"",
+        "How often unfinished fan-outs are looked for besides wake-ups.",
+    ),
+    plain(
+        "engine.rescue_slice",
+        "500",
+        "Work of a dead process that is freed in one slice.",
+    ),
+    plain(
+        "engine.prune_interval",
+        "\"1m\"",
+        "How often the pruner looks for something to delete.",
+    ),
+    plain(
+        "engine.prune_slice",
+        "500",
+        "Notifications that it looks at in one slice.",
+    ),
+    plain(
+        "engine.index_interval",
+        "\"1s\"",
+        "How often the index from devices to their deliveries is filled.",
+    ),
+    plain("engine.index_slice", "5000", "Rows of such a slice."),
+    plain(
+        "engine.restart_delay",
+        "\"100ms\"",
+        "A part that panicked is started again after this time.",
+    ),
+    plain(
+        "engine.drain",
+        "\"10s\"",
+        "How long a credential's former connections may finish when the credential changes.",
+    ),
     plain(
         "retention.content",
         "\"7d\"",
@@ -148,14 +538,27 @@ pub(crate) const SETTINGS: &[Setting] = &[
 /// Sections in the order in which they are printed, with what they are about.
 const SECTIONS: &[(&str, &str)] = &[
     ("server", "The API's listener, and how the process stops."),
+    ("api", "Bounds and deadlines of the API."),
     ("store", "Where everything is kept."),
     ("secrets", "The key under which credentials are sealed."),
     ("apns", "Apple's gateway."),
-    ("engine", "How sending works."),
+    (
+        "engine",
+        "How sending works: bounds and pauses. The defaults fit; change one only for a reason.",
+    ),
     ("retention", "What is deleted when."),
     ("log", "Log lines."),
     ("clock", "Business time, for trying out."),
 ];
+
+/// The key of this section and name, if there is one.
+pub(crate) fn key_of(section: &str, name: &str) -> Option<&'static str> {
+    let wanted = format!("{section}.{name}");
+    SETTINGS
+        .iter()
+        .map(|setting| setting.key)
+        .find(|key| *key == wanted)
+}
 
 /// Name of the environment variable that overrides a key.
 pub(crate) fn env_name(key: &str) -> String {

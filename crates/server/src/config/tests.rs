@@ -27,7 +27,10 @@ fn with_env(pairs: &[(&str, &str)]) -> Result<Config, Failure> {
 fn refused(result: Result<Config, Failure>) -> String {
     let failure = result.expect_err("it must be refused");
     assert_eq!(failure.exit, Exit::Usage, "{failure:?}");
-    format!("{failure} -> {}", failure.mend.as_deref().unwrap_or_default())
+    format!(
+        "{failure} -> {}",
+        failure.mend.as_deref().unwrap_or_default()
+    )
 }
 
 #[test]
@@ -72,6 +75,37 @@ fn every_key_is_read_from_file_and_environment() {
         let set = with_env(&[(&env_name(setting.key), plain)]);
         assert!(set.is_ok(), "{}: {set:?}", setting.key);
     }
+}
+
+/// The engine's own defaults and ours are the same, and no setting of it is forgotten.
+#[test]
+fn the_engine_gets_its_defaults() {
+    let config = load(&Sources::default()).unwrap();
+    assert_eq!(config.engine, EngineConfig::default());
+    let table: toml::Table = "no_such_key = 1".parse().unwrap();
+    let said = EngineConfig::deserialize(table).unwrap_err().to_string();
+    let fields: Vec<&str> = said.split('`').skip(3).step_by(2).collect();
+    assert!(fields.len() > 20, "{said}");
+    for field in fields {
+        let key = format!("engine.{}", field.trim_end_matches("_ms"));
+        let elsewhere = ["content_retention_ms", "record_retention_ms"].contains(&field);
+        assert!(
+            elsewhere || SETTINGS.iter().any(|setting| setting.key == key),
+            "{key} cannot be set"
+        );
+    }
+}
+
+#[test]
+fn the_other_parts_get_their_defaults() {
+    let config = load(&Sources::default()).unwrap();
+    assert_eq!(config.api.limits(), carillon_api::Limits::default());
+    let ours = crate::gateway::settings(&config.apns).unwrap();
+    let theirs = carillon_gateways::apns::ApnsConfig::default();
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    let ours = crate::store::settings(&config.store);
+    let theirs = carillon_store_sql::SqliteConfig::new(&config.store.path);
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
 }
 
 #[test]
@@ -136,6 +170,12 @@ fn wrong_values_name_key_source_and_default() {
             ["retention.records", "retention.content"],
         ),
         ("[apns]\nsandbox = \"x\"", ["apns.sandbox", "host:port"]),
+        ("[engine]\nquantum = 0", ["engine.quantum", "at least 1"]),
+        ("[engine]\ndrain = \"soon\"", ["engine.drain", "duration"]),
+        (
+            "[engine]\nmax_not_sent = 1000",
+            ["engine.max_not_sent", "default is 16"],
+        ),
         ("[server\n", ["line 1", "TOML"]),
     ] {
         let said = refused(with_file(text));

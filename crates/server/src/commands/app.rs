@@ -1,0 +1,148 @@
+//! `carillon app list|put|show|delete`.
+
+use crate::client::{ApiClient, ServerOptions, escape};
+use crate::output::{Output, shown};
+use serde_json::{Value, json};
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    server: ServerOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// All Apps
+    List,
+    /// Make an App, or change it
+    Put {
+        /// Its id: 1 to 64 of A-Z a-z 0-9 . _ : @ -
+        app: String,
+        /// A name for people
+        #[arg(long)]
+        name: Option<String>,
+        /// Its share of sending when several Apps have work: 1 to 100
+        #[arg(long)]
+        weight: Option<u32>,
+        /// Most pushes a second for each of its environments
+        #[arg(long)]
+        max_per_second: Option<u32>,
+        /// Attempts in all for one delivery
+        #[arg(long)]
+        max_attempts: Option<u16>,
+        /// Longest time from acceptance to the last attempt, e.g. 1d
+        #[arg(long)]
+        max_age: Option<String>,
+    },
+    /// One App, and what keeps its pushes from going out
+    Show {
+        /// Its id
+        app: String,
+    },
+    /// Delete an App with all it has
+    Delete {
+        /// Its id
+        app: String,
+    },
+}
+
+/// Talks to the server.
+pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
+    let client = ApiClient::new(&args.server)?;
+    match args.command {
+        Command::List => {
+            let apps = client.list("/v1/apps", usize::MAX).await?;
+            if output.is_json() {
+                output.json(&json!({ "data": apps }));
+            }
+            let rows = apps.iter().map(|app| {
+                let problems = app["problems"].as_array().map_or(0, Vec::len);
+                vec![
+                    shown(app, "/id"),
+                    shown(app, "/name"),
+                    if problems == 0 {
+                        "fine".into()
+                    } else {
+                        format!("{problems} problems")
+                    },
+                    shown(app, "/created_at"),
+                ]
+            });
+            output.table(&["app", "name", "state", "made"], rows.collect());
+        }
+        Command::Put {
+            app,
+            name,
+            weight,
+            max_per_second,
+            max_attempts,
+            max_age,
+        } => {
+            let mut body = json!({ "name": name.unwrap_or_else(|| app.clone()) });
+            let mut settings = serde_json::Map::new();
+            for (key, value) in [
+                ("weight", weight.map(Value::from)),
+                ("max_per_second", max_per_second.map(Value::from)),
+                ("max_attempts", max_attempts.map(Value::from)),
+                ("max_age", max_age.map(Value::from)),
+            ] {
+                settings.extend(value.map(|value| (key.to_owned(), value)));
+            }
+            if !settings.is_empty() {
+                body["settings"] = Value::Object(settings);
+            }
+            let answer = client.put(&path(&app), &body).await?;
+            let done = if answer.status == 201 {
+                "made"
+            } else {
+                "changed"
+            };
+            tell(output, &answer.body, Some(done));
+        }
+        Command::Show { app } => tell(output, &client.get(&path(&app)).await?, None),
+        Command::Delete { app } => {
+            client.delete(&path(&app)).await?;
+            output.line(format!("{app} is deleted"));
+            if output.is_json() {
+                output.json(&json!({ "deleted": app }));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn path(app: &str) -> String {
+    format!("/v1/apps/{}", escape(app))
+}
+
+fn tell(output: Output, app: &Value, done: Option<&str>) {
+    if output.is_json() {
+        output.json(app);
+        return;
+    }
+    if let Some(done) = done {
+        output.line(format!("{} is {done}", shown(app, "/id")));
+    }
+    output.facts(&[
+        ("app", shown(app, "/id")),
+        ("name", shown(app, "/name")),
+        ("weight", shown(app, "/settings/weight")),
+        ("max per second", shown(app, "/settings/max_per_second")),
+        ("max attempts", shown(app, "/settings/max_attempts")),
+        ("max age", shown(app, "/settings/max_age")),
+        ("made", shown(app, "/created_at")),
+        ("changed", shown(app, "/updated_at")),
+    ]);
+    for problem in app["problems"].as_array().into_iter().flatten() {
+        output.line(format!(
+            "\n{} in {} since {}\n  what to do: {}",
+            shown(problem, "/reason"),
+            shown(problem, "/environment"),
+            shown(problem, "/since"),
+            shown(problem, "/mend"),
+        ));
+    }
+}

@@ -1,0 +1,261 @@
+//! `carillon send`: one notification from flags, or many from an NDJSON file.
+
+use crate::client::{ApiClient, ServerOptions, escape};
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, shown};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    server: ServerOptions,
+    /// The App
+    app: String,
+    /// To these devices (repeat)
+    #[arg(long = "device", group = "target", value_name = "ID")]
+    devices: Vec<String>,
+    /// To all devices of these users (repeat)
+    #[arg(long = "user", group = "target", value_name = "ID")]
+    users: Vec<String>,
+    /// To these raw push tokens (repeat)
+    #[arg(long = "push-token", group = "target", value_name = "HEX")]
+    push_tokens: Vec<String>,
+    /// To every device of the App
+    #[arg(long, group = "target")]
+    all: bool,
+    /// To a broadcast channel
+    #[arg(long, group = "target", value_name = "ID")]
+    channel: Option<String>,
+    /// Title
+    #[arg(long)]
+    title: Option<String>,
+    /// Text
+    #[arg(long)]
+    body: Option<String>,
+    /// Badge on the app's icon
+    #[arg(long)]
+    badge: Option<u32>,
+    /// Sound
+    #[arg(long)]
+    sound: Option<String>,
+    /// The app's own data: a JSON object
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+    /// Raw APNs payload: a JSON object
+    #[arg(long, value_name = "JSON")]
+    apns: Option<String>,
+    /// Kind of push: alert, background, voip, liveactivity…
+    #[arg(long)]
+    push_type: Option<String>,
+    /// high, normal or low
+    #[arg(long)]
+    priority: Option<String>,
+    /// Replaces an earlier notification with the same id
+    #[arg(long)]
+    collapse_id: Option<String>,
+    /// Not sent any more after this time, e.g. 15m
+    #[arg(long)]
+    expires_in: Option<String>,
+    /// The same key and request twice is one notification
+    #[arg(long)]
+    idempotency_key: Option<String>,
+    /// Many notifications: a file with one JSON body on each line, or - for stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "target")]
+    ndjson: Option<PathBuf>,
+    /// Wait until every delivery is final, and tell how they ended
+    #[arg(long, conflicts_with = "ndjson")]
+    wait: bool,
+}
+
+/// Sends.
+pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
+    let client = ApiClient::new(&args.server)?;
+    let path = format!("/v1/apps/{}/notifications", escape(&args.app));
+    let headers: Vec<_> = args
+        .idempotency_key
+        .iter()
+        .map(|key| ("Idempotency-Key", key.clone()))
+        .collect();
+    if let Some(file) = &args.ndjson {
+        return many(&client, &path, file, &headers, output).await;
+    }
+    let body = body(&args)?;
+    let text = client
+        .post_text(&path, "application/json", &headers, body.to_string())
+        .await?;
+    let mut answer: Value = serde_json::from_str(&text)?;
+    let id = shown(&answer, "/id");
+    if args.wait {
+        answer = super::notification::wait(&client, &args.app, &id, output).await?;
+        if !output.is_json() {
+            super::notification::tell(&answer, output);
+        }
+    } else {
+        output.line(format!("{id} is accepted"));
+        output.note(format!(
+            "see what becomes of it with: carillon notification show --app {} {id}",
+            args.app
+        ));
+    }
+    if output.is_json() {
+        output.json(&answer);
+    }
+    Ok(())
+}
+
+fn body(args: &Args) -> Result<Value, Failure> {
+    let target = if args.all {
+        json!({ "all": true })
+    } else if let Some(channel) = &args.channel {
+        json!({ "channel": channel })
+    } else if !args.devices.is_empty() {
+        json!({ "devices": args.devices })
+    } else if !args.users.is_empty() {
+        json!({ "users": args.users })
+    } else if !args.push_tokens.is_empty() {
+        json!({ "push_tokens": args.push_tokens })
+    } else {
+        return Err(Failure::new(Exit::Usage, "nobody to send to")
+            .mend("give --device, --user, --push-token, --channel or --all"));
+    };
+    let mut content = Map::new();
+    let mut options = Map::new();
+    let put = |map: &mut Map<String, Value>, key: &str, value: Option<Value>| {
+        map.extend(value.map(|value| (key.to_owned(), value)));
+    };
+    put(&mut content, "title", args.title.clone().map(Value::from));
+    put(&mut content, "body", args.body.clone().map(Value::from));
+    put(&mut content, "badge", args.badge.map(Value::from));
+    put(&mut content, "sound", args.sound.clone().map(Value::from));
+    put(
+        &mut content,
+        "data",
+        object("--data", args.data.as_deref())?,
+    );
+    put(
+        &mut content,
+        "apns",
+        object("--apns", args.apns.as_deref())?,
+    );
+    put(
+        &mut options,
+        "push_type",
+        args.push_type.clone().map(Value::from),
+    );
+    put(
+        &mut options,
+        "priority",
+        args.priority.clone().map(Value::from),
+    );
+    put(
+        &mut options,
+        "collapse_id",
+        args.collapse_id.clone().map(Value::from),
+    );
+    let mut body = json!({ "target": target, "content": content });
+    if !options.is_empty() {
+        body["options"] = Value::Object(options);
+    }
+    if let Some(expires_in) = &args.expires_in {
+        body["expires_in"] = json!(expires_in);
+    }
+    Ok(body)
+}
+
+fn object(flag: &str, text: Option<&str>) -> Result<Option<Value>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    match serde_json::from_str(text) {
+        Ok(value @ Value::Object(_)) => Ok(Some(value)),
+        Ok(_) => Err(Failure::new(
+            Exit::Usage,
+            format!("{flag}: expected a JSON object"),
+        )),
+        Err(error) => Err(
+            Failure::new(Exit::Usage, format!("{flag}: not JSON: {error}"))
+                .mend("put single quotes round it for the shell"),
+        ),
+    }
+}
+
+async fn many(
+    client: &ApiClient,
+    path: &str,
+    file: &std::path::Path,
+    headers: &[(&'static str, String)],
+    output: Output,
+) -> anyhow::Result<()> {
+    let total = std::fs::metadata(file).ok().map(|meta| meta.len());
+    let bar = output.progress("sent bytes", total.filter(|_| file.as_os_str() != "-"));
+    let body = super::upload::body(file, bar.clone())?;
+    let mut tally = super::upload::Tally::new("accepted", output);
+    client
+        .stream_lines(path, "application/x-ndjson", headers, body, |line| {
+            tally.add(line)
+        })
+        .await?;
+    bar.finish_and_clear();
+    tally.tell(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn read(words: &[&str]) -> Args {
+        Only::try_parse_from([&["send"], words].concat())
+            .unwrap()
+            .args
+    }
+
+    #[test]
+    fn flags_become_a_body() {
+        let args = read(&[
+            "shop",
+            "--device",
+            "a",
+            "--device",
+            "b",
+            "--title",
+            "Hi",
+            "--badge",
+            "3",
+            "--data",
+            "{\"k\":1}",
+            "--push-type",
+            "voip",
+            "--expires-in",
+            "15m",
+        ]);
+        assert_eq!(
+            body(&args).unwrap(),
+            json!({"target": {"devices": ["a", "b"]}, "content": {"title": "Hi", "badge": 3, "data": {"k": 1}},
+                "options": {"push_type": "voip"}, "expires_in": "15m"})
+        );
+        assert_eq!(
+            body(&read(&["shop", "--all"])).unwrap()["target"],
+            json!({"all": true})
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_named() {
+        assert!(
+            body(&read(&["shop", "--body", "x"]))
+                .unwrap_err()
+                .message
+                .contains("nobody")
+        );
+        let bad = body(&read(&["shop", "--all", "--data", "5"])).unwrap_err();
+        assert!(bad.message.contains("--data"), "{bad}");
+        assert!(Only::try_parse_from(["send", "shop", "--all", "--device", "a"]).is_err());
+    }
+}

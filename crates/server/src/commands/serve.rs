@@ -1,0 +1,80 @@
+//! `carillon serve`: the server, until a signal.
+
+use crate::config::{self, Sources};
+use crate::exit::{Exit, Failure};
+use crate::lifecycle::{Lifecycle, Stop};
+use crate::output::Output;
+use crate::{telemetry, wire};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Configuration; without it carillon.toml, if there is one
+    #[arg(long, short, env = "CARILLON_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// On the first start, write the admin API key to this file (mode 0600) instead of printing it
+    #[arg(long, value_name = "FILE")]
+    admin_key_file: Option<PathBuf>,
+}
+
+/// Runs until it is asked to stop.
+pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
+    let config = config::load(&Sources::of_process(args.config.as_deref()))?;
+    telemetry::start_logs(&config.log);
+    telemetry::watch_panics();
+    let lifecycle = Lifecycle::new();
+    lifecycle.follow_signals()?;
+    let running = wire::start(&config, &lifecycle).await?;
+
+    let mut said = json!({ "url": running.url() });
+    output.line(format!(
+        "carillon {} listens on {}",
+        env!("CARGO_PKG_VERSION"),
+        running.url()
+    ));
+    if let Some(key) = running.admin_key() {
+        match &args.admin_key_file {
+            Some(path) => {
+                write_private(path, key.expose_secret())?;
+                output.line(format!("the admin API key is in {}", path.display()));
+                said["admin_api_key_file"] = json!(path);
+            }
+            None => {
+                output.line(format!(
+                    "admin API key (shown only this once): {}",
+                    key.expose_secret()
+                ));
+                said["admin_api_key"] = json!(key.expose_secret());
+            }
+        }
+    }
+    if output.is_json() {
+        output.json(&said);
+    }
+
+    match running.until_stopped().await {
+        Stop::Clean => Ok(()),
+        Stop::Cut => Err(Failure::new(
+            Exit::TempFail,
+            "stopped before everything was finished; what had no answer is recorded as in doubt by the next start",
+        )
+        .into()),
+        Stop::Failed(exit, reason) => Err(Failure::new(exit, reason).into()),
+    }
+}
+
+/// Writes a new file that nobody else may read; an existing one is not touched.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .and_then(|mut file| writeln!(file, "{text}"))
+        .map_err(|error| Failure::io("write", path, &error))
+}

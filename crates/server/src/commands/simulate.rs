@@ -1,0 +1,284 @@
+//! `carillon simulate`: Apple's side on this machine, for development without an Apple account.
+//!
+//! With `--dir` it keeps its certificate authority and a signing key there, and writes a configuration
+//! with which `carillon serve` sends to it.
+
+use crate::commands::serve::write_private;
+use crate::exit::{Exit, Failure};
+use crate::lifecycle::Lifecycle;
+use crate::output::Output;
+use crate::signing_key;
+use push_sim::{Addresses, Config, Mode, Ports, Settings, Simulator, TeamKey};
+use serde_json::{Value, json};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Team and key that the simulator knows from the start.
+pub(crate) const TEAM_ID: &str = "SIMTEAM001";
+pub(crate) const KEY_ID: &str = "SIMKEY0001";
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Address and first of seven ports; port 0 takes free ones and prints them
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Keep the certificate authority and a signing key here, and write carillon.toml for it
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Also accept what Apple is known to let through although its pages do not promise it
+    #[arg(long)]
+    lax: bool,
+    /// Accept any well-formed provider token, and any app
+    #[arg(long)]
+    accept_any_key: bool,
+    /// Check nothing and answer 200 to everything: for benchmarks
+    #[arg(long, conflicts_with_all = ["lax", "accept_any_key", "dir"])]
+    blind: bool,
+    /// With --blind: answer so much later, e.g. 20ms
+    #[arg(long, requires = "blind", value_parser = span, default_value = "0ms")]
+    delay: std::time::Duration,
+}
+
+/// Runs until a signal.
+pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
+    let lifecycle = Lifecycle::new();
+    lifecycle.follow_signals()?;
+    if args.blind {
+        let blind = crate::bench::gateway::InProcess::start(args.listen, args.delay)?;
+        output.line(format!(
+            "blind gateway at {}, CA {}",
+            blind.url(),
+            blind.ca_file().display()
+        ));
+        if output.is_json() {
+            output.json(&json!({ "apns_url": blind.url(), "ca_file": blind.ca_file() }));
+        }
+        lifecycle.asked().await;
+        return Ok(());
+    }
+    let config = Config {
+        bind: args.listen.ip(),
+        ports: ports(args.listen)?,
+        state_dir: args.dir.clone(),
+        settings: Settings {
+            mode: if args.lax { Mode::Lax } else { Mode::Strict },
+            accept_any_key: args.accept_any_key,
+            ..Settings::default()
+        },
+        ..Config::default()
+    };
+    if let Some(dir) = &args.dir {
+        std::fs::create_dir_all(dir).map_err(|error| Failure::io("make", dir, &error))?;
+    }
+    let simulator = Simulator::start(config).map_err(|error| {
+        Failure::new(Exit::Unavailable, error.to_string())
+            .mend("choose other ports with --listen, e.g. 127.0.0.1:0 for free ones")
+    })?;
+    let mut said = addresses(simulator.addresses());
+    if let Some(dir) = &args.dir {
+        let key_file = keep_key(&simulator, dir)?;
+        let config_file = dir.join("carillon.toml");
+        let text = serve_config(
+            simulator.addresses(),
+            &dir.join("ca.pem"),
+            &dir.join("carillon.db"),
+        );
+        std::fs::write(&config_file, text)
+            .map_err(|error| Failure::io("write", &config_file, &error))?;
+        said["ca_file"] = json!(dir.join("ca.pem"));
+        said["config_file"] = json!(config_file);
+        said["signing_key_file"] = json!(key_file);
+        said["team_id"] = json!(TEAM_ID);
+        said["key_id"] = json!(KEY_ID);
+    }
+    tell(&said, simulator.addresses(), output);
+    lifecycle.asked().await;
+    simulator.shutdown();
+    Ok(())
+}
+
+fn span(text: &str) -> Result<std::time::Duration, String> {
+    carillon_model::duration::parse_ms(text).map(|ms| std::time::Duration::from_millis(ms as u64))
+}
+
+/// Seven ports in a row, or any.
+fn ports(first: SocketAddr) -> Result<Ports, Failure> {
+    let base = first.port();
+    if base == 0 {
+        return Ok(Ports::default());
+    }
+    let port = |offset: u16| {
+        base.checked_add(offset).ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                format!("--listen {first}: seven ports in a row are needed"),
+            )
+            .mend("give a first port below 65530")
+        })
+    };
+    Ok(Ports {
+        production_device: port(0)?,
+        production_broadcast: port(1)?,
+        production_management: port(2)?,
+        sandbox_device: port(3)?,
+        sandbox_broadcast: port(4)?,
+        sandbox_management: port(5)?,
+        admin: port(6)?,
+    })
+}
+
+/// The signing key in the directory, made when it is not there, made known to the simulator.
+fn keep_key(simulator: &Simulator, dir: &Path) -> Result<PathBuf, Failure> {
+    let file = dir.join(format!("AuthKey_{KEY_ID}.p8"));
+    let public_key_pem = if file.exists() {
+        let private = std::fs::read_to_string(&file)
+            .map(zeroize::Zeroizing::new)
+            .map_err(|error| Failure::io("read", &file, &error))?;
+        signing_key::public_pem(&private)?
+    } else {
+        let fresh = signing_key::fresh()?;
+        write_private(&file, fresh.private_pem.trim_end())?;
+        fresh.public_pem
+    };
+    simulator
+        .add_key(TeamKey {
+            team_id: TEAM_ID.to_owned(),
+            key_id: KEY_ID.to_owned(),
+            public_key_pem,
+            topics: None,
+            environment: None,
+            related_key_id: None,
+        })
+        .map_err(|why| {
+            Failure::new(
+                Exit::Software,
+                format!("the simulator refuses its own key: {why}"),
+            )
+        })?;
+    Ok(file)
+}
+
+/// Everything it listens on, with the admin API as a URL.
+fn addresses(addresses: &Addresses) -> Value {
+    json!({
+        "admin_url": format!("http://{}", local(addresses.admin)),
+        "production": addresses.production,
+        "sandbox": addresses.sandbox,
+    })
+}
+
+fn local(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        SocketAddr::new(IpAddr::from([127, 0, 0, 1]), address.port())
+    } else {
+        address
+    }
+}
+
+/// A configuration for `carillon serve` that sends to this simulator.
+fn serve_config(addresses: &Addresses, ca: &Path, store: &Path) -> String {
+    let mut out = String::from(
+        "# Written by `carillon simulate`: Carillon sends to the simulator instead of to Apple.\n\
+         [server]\nmode = \"development\"\n\n",
+    );
+    out.push_str(&format!("[store]\npath = {}\n\n[apns]\n", toml_text(store)));
+    for (key, value) in apns_settings(addresses) {
+        out.push_str(&format!("{key} = \"{value}\"\n"));
+    }
+    out.push_str(&format!("ca_file = {}\n", toml_text(ca)));
+    out
+}
+
+/// `[apns]` keys and the simulator's addresses for them.
+pub(crate) fn apns_settings(addresses: &Addresses) -> [(&'static str, String); 6] {
+    let at = |address: SocketAddr| local(address).to_string();
+    [
+        ("production", at(addresses.production.device)),
+        ("sandbox", at(addresses.sandbox.device)),
+        ("production_broadcasts", at(addresses.production.broadcast)),
+        ("sandbox_broadcasts", at(addresses.sandbox.broadcast)),
+        ("production_channels", at(addresses.production.management)),
+        ("sandbox_channels", at(addresses.sandbox.management)),
+    ]
+}
+
+fn toml_text(path: &Path) -> String {
+    toml::Value::String(path.display().to_string()).to_string()
+}
+
+fn tell(said: &Value, addresses: &Addresses, output: Output) {
+    if output.is_json() {
+        output.json(said);
+        return;
+    }
+    output.line("A simulator of Apple's gateway is running:");
+    for (key, value) in apns_settings(addresses) {
+        output.line(format!("  {key:21} {value}"));
+    }
+    output.line(format!(
+        "  {:21} {}",
+        "admin API",
+        said["admin_url"].as_str().unwrap_or_default()
+    ));
+    for (name, key) in [
+        ("certificate authority", "ca_file"),
+        ("signing key", "signing_key_file"),
+        ("configuration", "config_file"),
+    ] {
+        if let Some(path) = said[key].as_str() {
+            output.line(format!("  {name:21} {path}"));
+        }
+    }
+    if let Some(path) = said["config_file"].as_str() {
+        output.line(format!("Send to it with: carillon serve --config {path}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seven_ports_in_a_row() {
+        let ports = ports("127.0.0.1:9700".parse().unwrap()).unwrap();
+        assert_eq!((ports.production_device, ports.admin), (9700, 9706));
+        assert!(super::ports("127.0.0.1:65530".parse().unwrap()).is_err());
+        assert_eq!(
+            super::ports("127.0.0.1:0".parse().unwrap()).unwrap(),
+            Ports::default()
+        );
+    }
+
+    #[test]
+    fn the_written_configuration_is_one_that_we_read() {
+        let simulator = Simulator::start(Config::default()).unwrap();
+        let scratch = crate::scratch::Scratch::new("simulate").unwrap();
+        let file = scratch.path().join("carillon.toml");
+        let text = serve_config(
+            simulator.addresses(),
+            &scratch.path().join("ca.pem"),
+            &scratch.path().join("a \"quoted\" name.db"),
+        );
+        std::fs::write(&file, text).unwrap();
+        let config = crate::config::load(&crate::config::Sources {
+            file: Some(file),
+            ..crate::config::Sources::default()
+        })
+        .unwrap();
+        assert_eq!(
+            config.apns.sandbox.port,
+            simulator.addresses().sandbox.device.port()
+        );
+        assert!(config.store.path.ends_with("a \"quoted\" name.db"));
+        let (again, first) = (
+            keep_key(&simulator, scratch.path()),
+            keep_key(&simulator, scratch.path()),
+        );
+        assert_eq!(
+            again.unwrap(),
+            first.unwrap(),
+            "the key is made once and kept"
+        );
+    }
+}

@@ -1,0 +1,371 @@
+//! How the server is put together: one long straight function that builds everything, in the order
+//! in which it is needed, and the way back down.
+//!
+//! Threads: the API has a runtime of its own, the engine and the store have theirs inside; the caller's
+//! runtime only supervises.
+
+use crate::clock::{ServerClock, fill_random};
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::lifecycle::{Lifecycle, Stop};
+use crate::listener::Listener;
+use crate::seal::MasterKeys;
+use crate::telemetry::Metrics;
+use crate::{gauges, operations, store};
+use axum_server::Handle;
+use carillon_api::ApiState;
+use carillon_engine::{Engine, Parts};
+use carillon_ports::clock::Clock;
+use carillon_ports::registry::{Actor, ApiKey, Registry, Scope};
+use carillon_ports::secret::SecretBox;
+use carillon_ports::store::HotStore;
+use carillon_store_sql::SqliteStore;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How often raw samples are folded into histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// What is left of the stop's deadline for the engine and the store when the API is cut off.
+const ENGINE_SHARE: f64 = 0.4;
+
+/// A server that serves.
+pub(crate) struct Running {
+    url: String,
+    admin_key: Option<SecretString>,
+    engine: Engine,
+    store: SqliteStore,
+    handle: Handle<SocketAddr>,
+    api_ended: oneshot::Receiver<std::io::Result<()>>,
+    stopping: Arc<AtomicBool>,
+    lifecycle: Lifecycle,
+    deadline: Duration,
+}
+
+/// Builds everything and starts serving; ready when it returns.
+pub(crate) async fn start(config: &Config, lifecycle: &Lifecycle) -> Result<Running, Failure> {
+    #[cfg(feature = "faults")]
+    crate::faults::install()?;
+
+    let metrics = Metrics::install()?;
+
+    // The port first: a busy one must not touch the store.
+    let listener = Listener::bind(&config.server)?;
+    let url = listener.url();
+
+    let store = {
+        let config = config.store.clone();
+        tokio::task::spawn_blocking(move || store::open(&config))
+            .await
+            .map_err(|error| {
+                Failure::new(Exit::Software, format!("opening the store: {error}"))
+            })??
+    };
+    let hot: Arc<dyn HotStore> = Arc::new(store.clone());
+    let registry: Arc<dyn Registry> = Arc::new(store.clone());
+
+    let clock: Arc<dyn Clock> = Arc::new(if config.is_clock_moved() {
+        ServerClock::moved(config.clock.offset.ms(), config.clock.speed)
+    } else {
+        ServerClock::system()
+    });
+
+    let master_keys = Arc::new(match &config.secrets.master_key {
+        Some(text) => MasterKeys::from_setting(text.expose_secret())?,
+        None => {
+            let file = config.master_key_file();
+            let (keys, made) = MasterKeys::from_file(&file)?;
+            if made {
+                refuse_new_key_over_old_secrets(&*registry, &file).await?;
+                tracing::info!(file = %file.display(), "made a master key: keep a copy of {} apart from the database's backups", file.display());
+            }
+            keys
+        }
+    });
+    check_master_key(&*registry, &master_keys).await?;
+    let secrets: Arc<dyn SecretBox> = master_keys.clone();
+
+    let admin_key = first_admin_key(&*registry, &*clock).await?;
+
+    let apns = crate::gateway::open(&config.apns, &clock)?;
+
+    let engine = Engine::start(Parts {
+        store: hot,
+        registry: registry.clone(),
+        apns,
+        clock: clock.clone(),
+        secrets,
+        config: config.engine.clone(),
+    })
+    .await
+    .map_err(|error| store::failed("start the engine", &error))?;
+
+    let stopping = Arc::new(AtomicBool::new(false));
+    let router = carillon_api::router(ApiState {
+        engine: engine.clone(),
+        random: Arc::new(fill_random),
+        metrics: {
+            let (engine, metrics) = (engine.clone(), metrics.clone());
+            Arc::new(move || {
+                gauges::record(&engine);
+                metrics.render()
+            })
+        },
+        readiness: {
+            let stopping = stopping.clone();
+            Arc::new(move || {
+                if stopping.load(Ordering::Relaxed) {
+                    Err("the server is stopping".to_owned())
+                } else {
+                    Ok(())
+                }
+            })
+        },
+        limits: config.api.limits(),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+    .merge(operations::router(operations::Operations {
+        engine: engine.clone(),
+        master_keys,
+    }));
+
+    let handle = Handle::new();
+    let (ended, api_ended) = oneshot::channel();
+    serve_api(
+        config.server.threads,
+        listener,
+        router,
+        handle.clone(),
+        ended,
+    )?;
+
+    supervise(&engine, &store, lifecycle, metrics);
+    tracing::info!(
+        url,
+        "carillon {} serves on {url}",
+        env!("CARGO_PKG_VERSION")
+    );
+    Ok(Running {
+        url,
+        admin_key,
+        engine,
+        store,
+        handle,
+        api_ended,
+        stopping,
+        lifecycle: lifecycle.clone(),
+        deadline: config.stop_deadline(),
+    })
+}
+
+impl Running {
+    /// Where clients reach it.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The admin API key, if it was made by this start.
+    pub(crate) fn admin_key(&self) -> Option<&SecretString> {
+        self.admin_key.as_ref()
+    }
+
+    /// Serves until a stop is asked for, then winds down.
+    pub(crate) async fn until_stopped(mut self) -> Stop {
+        let lifecycle = self.lifecycle.clone();
+        let ended_early = tokio::select! {
+            () = lifecycle.asked() => false,
+            _ = &mut self.api_ended => true,
+        };
+        if ended_early {
+            lifecycle.fail(Exit::Software, "the API's listener ended by itself");
+        }
+        let deadline = self.deadline;
+        lifecycle
+            .wind_down(deadline, self.wind_down(ended_early))
+            .await
+    }
+
+    /// First the API (nothing new comes in, requests that are begun are answered), then the engine
+    /// (what is in flight is answered, the rest goes back to the store), then the store.
+    async fn wind_down(self, api_has_ended: bool) -> bool {
+        let begun = tokio::time::Instant::now();
+        self.stopping.store(true, Ordering::Relaxed);
+        let mut clean = true;
+        if !api_has_ended {
+            let for_api = self.deadline.mul_f64(1.0 - ENGINE_SHARE);
+            self.handle.graceful_shutdown(Some(for_api));
+            let open = self.handle.connection_count();
+            let ended = tokio::time::timeout(for_api + Duration::from_millis(500), self.api_ended);
+            let in_time = ended.await.is_ok() && begun.elapsed() < for_api;
+            if !in_time {
+                tracing::warn!(
+                    connections = open,
+                    "requests were cut off after {for_api:?}"
+                );
+            }
+            clean &= in_time;
+        }
+        let left = self.deadline.saturating_sub(begun.elapsed());
+        let report = self.engine.stop(left.mul_f64(0.9)).await;
+        clean &= report.is_clean();
+        tracing::info!(
+            given_back = report.given_back,
+            unanswered = report.unanswered,
+            unsettled = report.unsettled,
+            "the engine stopped: {} given back, {} without an answer, {} outcomes not stored",
+            report.given_back,
+            report.unanswered,
+            report.unsettled,
+        );
+        self.store.close().await;
+        clean
+    }
+}
+
+/// The API on threads of its own.
+fn serve_api(
+    threads: usize,
+    listener: Listener,
+    router: axum::Router,
+    handle: Handle<SocketAddr>,
+    ended: oneshot::Sender<std::io::Result<()>>,
+) -> Result<(), Failure> {
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+        set => set,
+    };
+    let broken =
+        |error: std::io::Error| Failure::new(Exit::Software, format!("the API's threads: {error}"));
+    // One thread needs no work stealing, which costs more than it gives there.
+    let runtime = if threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("carillon-api")
+            .enable_all()
+            .build()
+    }
+    .map_err(broken)?;
+    std::thread::Builder::new()
+        .name("carillon-api".to_owned())
+        .spawn(move || {
+            let result = runtime.block_on(listener.serve(router, handle));
+            if let Err(error) = &result {
+                tracing::error!("the API's listener failed: {error}");
+            }
+            // Nobody listens any more when the process is leaving.
+            let _ = ended.send(result);
+            runtime.shutdown_background();
+        })
+        .map_err(broken)?;
+    Ok(())
+}
+
+/// Follows the parts that may fail, and keeps the histograms small.
+fn supervise(engine: &Engine, store: &SqliteStore, lifecycle: &Lifecycle, metrics: Metrics) {
+    tokio::spawn({
+        let (engine, lifecycle) = (engine.clone(), lifecycle.clone());
+        async move {
+            let reason = engine.failed().await;
+            lifecycle.abort(Exit::Software, format!("the engine cannot go on: {reason}"));
+        }
+    });
+    tokio::spawn({
+        let (store, lifecycle) = (store.clone(), lifecycle.clone());
+        async move {
+            let reason = store.fatal().await;
+            lifecycle.abort(Exit::Io, format!("the store cannot go on: {reason}"));
+        }
+    });
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(UPKEEP);
+        loop {
+            tick.tick().await;
+            metrics.upkeep();
+        }
+    });
+}
+
+/// On the first start there is no API key at all: makes one that may do everything.
+async fn first_admin_key(
+    registry: &dyn Registry,
+    clock: &dyn Clock,
+) -> Result<Option<SecretString>, Failure> {
+    let failed = |error| store::failed("read the API keys", &error);
+    if !registry.api_keys().await.map_err(failed)?.is_empty() {
+        return Ok(None);
+    }
+    let scopes = vec![Scope::Admin];
+    let made = carillon_api::api_key::generate(&scopes, &fill_random);
+    let now = clock.now();
+    let key = ApiKey {
+        no: carillon_model::id::ApiKeyNo(0),
+        id: carillon_model::id::public("key", now, (clock.random() >> 2) as i64),
+        name: "first start".to_owned(),
+        app: None,
+        scopes,
+        hint: made.hint,
+        hash: made.hash,
+        created_at: now,
+        revoked_at: None,
+    };
+    let server = Actor {
+        api_key: None,
+        request_id: None,
+    };
+    registry
+        .put_api_key(key, server)
+        .await
+        .map_err(|error| store::failed("store the first API key", &error))?;
+    Ok(Some(SecretString::from(made.secret)))
+}
+
+/// A fresh master key beside a store that has sealed secrets means that the old key file is lost or
+/// elsewhere: better to say so now than at the first push.
+async fn refuse_new_key_over_old_secrets(
+    registry: &dyn Registry,
+    file: &std::path::Path,
+) -> Result<(), Failure> {
+    let directory = registry
+        .directory()
+        .await
+        .map_err(|error| store::failed("read the credentials", &error))?;
+    if directory.credentials.is_empty() {
+        return Ok(());
+    }
+    // The file was made a moment ago by this process; nothing is sealed with it.
+    let _ = std::fs::remove_file(file);
+    Err(Failure::new(
+        Exit::Config,
+        format!(
+            "the store has {} sealed credentials, and the master key file {} is not there",
+            directory.credentials.len(),
+            file.display()
+        ),
+    )
+    .mend("put the file back, or name it in secrets.master_key_file"))
+}
+
+/// Whether the configured master key opens what is stored; tried on one credential.
+async fn check_master_key(registry: &dyn Registry, keys: &MasterKeys) -> Result<(), Failure> {
+    let directory = registry
+        .directory()
+        .await
+        .map_err(|error| store::failed("read the credentials", &error))?;
+    let Some((credential, sealed)) = directory.credentials.first() else {
+        return Ok(());
+    };
+    let row = credential.no.to_string();
+    keys.open(carillon_ports::secret::Place::credential(&row), sealed)
+        .map(|plain| drop(zeroize::Zeroizing::new(plain)))
+        .map_err(|why| {
+            Failure::new(Exit::Config, why)
+                .mend("give the master key with which this store was used before (secrets.master_key_file)")
+        })
+}

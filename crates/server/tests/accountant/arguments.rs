@@ -1,0 +1,138 @@
+//! What the accountant is asked for on its command line.
+
+use std::time::Duration;
+
+pub(crate) const USAGE: &str = "\
+usage: accountant [--minutes N] [--seed S] [--self-test [--only BUG]] [--keep]
+
+  (nothing)     the short run: at least ten kill -9 during 50,000 accepted deliveries
+  --minutes N   as long as that
+  --seed S      another plan; default 1
+  --self-test   plants each bug and must see it caught; then a clean run, which must hold
+  --only BUG    only this bug
+  --keep        keeps the data folder of a run that went well, too
+";
+
+/// The arguments, read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Arguments {
+    pub(crate) task: Task,
+    pub(crate) seed: u64,
+    pub(crate) keeps_folder: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Task {
+    Short,
+    Long(Duration),
+    SelfTest { only: Option<String> },
+}
+
+impl Arguments {
+    /// Reads the words after the program's name.
+    ///
+    /// # Errors
+    /// A sentence, for words that nobody asked for.
+    pub(crate) fn read(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut words = words.into_iter();
+        let (mut seed, mut minutes, mut only) = (1, None, None);
+        let (mut is_self_test, mut keeps_folder) = (false, false);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+            match word.as_str() {
+                "--seed" => seed = number(&word, &value()?)?,
+                "--minutes" => minutes = Some(number::<f64>(&word, &value()?)?),
+                "--only" => only = Some(value()?),
+                "--self-test" => is_self_test = true,
+                "--keep" => keeps_folder = true,
+                // Cargo hands these to every test program.
+                "--nocapture" | "--quiet" | "-q" => {}
+                _ => return Err(format!("{word} is not an argument")),
+            }
+        }
+        let task = match (is_self_test, minutes) {
+            (true, _) => Task::SelfTest { only },
+            (false, _) if only.is_some() => return Err("--only belongs to --self-test".to_owned()),
+            (false, Some(minutes)) if minutes.is_finite() && minutes > 0.0 => {
+                Task::Long(Duration::from_secs_f64(minutes * 60.0))
+            }
+            (false, Some(minutes)) => {
+                return Err(format!(
+                    "--minutes: expected a number above 0, found {minutes}"
+                ));
+            }
+            (false, None) => Task::Short,
+        };
+        Ok(Self {
+            task,
+            seed,
+            keeps_folder,
+        })
+    }
+
+    /// How to do the same again.
+    pub(crate) fn repeat(&self) -> String {
+        let rest = match &self.task {
+            Task::Short => {
+                return format!(
+                    "cargo test -p carillon --features faults --test accountant -- --seed {}",
+                    self.seed
+                );
+            }
+            Task::Long(length) => format!("--minutes {}", length.as_secs_f64() / 60.0),
+            Task::SelfTest { only: None } => "--self-test".to_owned(),
+            Task::SelfTest { only: Some(bug) } => format!("--self-test -- --only {bug}"),
+        };
+        format!("cargo xtask faults --seed {} {rest}", self.seed)
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("{name}: expected a number, found {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Arguments, String> {
+        Arguments::read(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn every_task_is_read() {
+        let short = Arguments {
+            task: Task::Short,
+            seed: 1,
+            keeps_folder: false,
+        };
+        assert_eq!(read("").unwrap(), short);
+        let long = read("--minutes 0.5 --seed 7 --keep").unwrap();
+        assert_eq!(long.task, Task::Long(Duration::from_secs(30)));
+        assert_eq!((long.seed, long.keeps_folder), (7, true));
+        assert_eq!(long.repeat(), "cargo xtask faults --seed 7 --minutes 0.5");
+        let test = read("--self-test --only no-fence --minutes 1").unwrap();
+        assert_eq!(
+            test.task,
+            Task::SelfTest {
+                only: Some("no-fence".to_owned())
+            }
+        );
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (line, part) in [
+            ("--seed", "--seed needs a value"),
+            ("--seed x", "found x"),
+            ("--minutes 0", "above 0"),
+            ("--minutes nan", "above 0"),
+            ("--self-tset", "--self-tset is not"),
+            ("--only x", "belongs to"),
+        ] {
+            assert!(read(line).unwrap_err().contains(part), "{line}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Reads the second book: what the store says at the end, through the API, page by page.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::books::Books;
+use crate::books::accepted::{Audience, Kind};
+use crate::books::stored::{KeptDelivery, KeptNotification, KeptToken, State};
+use crate::caller::{Caller, Question};
+use crate::scene::Scene;
+
+/// Questions at once.
+const AT_ONCE: usize = 16;
+/// How often it is asked whether everything is drained.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
+/// Entries of a page of notifications.
+const NOTIFICATIONS: usize = 100;
+/// Entries of a page of deliveries.
+const DELIVERIES: usize = 1000;
+
+/// Deliveries in each state, from what the API says of a notification.
+pub(crate) fn counts(deliveries: &Value) -> BTreeMap<String, u64> {
+    let of = |state: State| Some((state.as_str().to_owned(), deliveries[state.as_str()].as_u64()?));
+    State::ALL.into_iter().filter_map(of).filter(|(_, count)| *count > 0).collect()
+}
+
+/// Waits until nothing is open any more, or the deadline is over; how many deliveries are open then.
+pub(crate) async fn drain(scene: &Scene, deadline: Duration) -> Result<u64> {
+    let began = Instant::now();
+    let mut ticks = tokio::time::interval(DRAIN_INTERVAL);
+    let mut suspects: Option<Vec<String>> = None;
+    loop {
+        ticks.tick().await;
+        let (open, still) = match suspects.take() {
+            None => open_notifications(scene).await?,
+            Some(paths) => look_again(scene, paths).await?,
+        };
+        if still.is_empty() || began.elapsed() >= deadline {
+            return Ok(open);
+        }
+        suspects = Some(still);
+    }
+}
+
+async fn open_notifications(scene: &Scene) -> Result<(u64, Vec<String>)> {
+    let (mut open, mut paths) = (0, Vec::new());
+    for app in app_paths(scene) {
+        for item in list(&scene.caller, &format!("{app}/notifications"), NOTIFICATIONS).await? {
+            if let Some(count) = open_in(&item) {
+                open += count;
+                let id = item["id"].as_str().context("a notification without an id")?;
+                paths.push(format!("{app}/notifications/{id}"));
+            }
+        }
+    }
+    Ok((open, paths))
+}
+
+async fn look_again(scene: &Scene, paths: Vec<String>) -> Result<(u64, Vec<String>)> {
+    let answers = stream::iter(paths)
+        .map(|path| async move {
+            let item = scene.caller.ask(&Question::get(path.clone())).await?.success()?;
+            Ok::<_, anyhow::Error>(open_in(&item).map(|open| (open, path)))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    let still: Vec<_> = answers.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+    Ok((still.iter().map(|(open, _)| open).sum(), still.into_iter().map(|(_, path)| path).collect()))
+}
+
+/// How many deliveries are open, if the notification is not finished.
+fn open_in(item: &Value) -> Option<u64> {
+    let deliveries = &item["deliveries"];
+    let open = deliveries["open"].as_u64().unwrap_or(1);
+    (open > 0 || deliveries["complete"] != true).then_some(open)
+}
+
+fn app_paths(scene: &Scene) -> Vec<String> {
+    scene.books.lock().apps.iter().map(|app| format!("/v1/apps/{}", app.id)).collect()
+}
+
+/// Every entry of a paged list.
+async fn list(caller: &Caller, path: &str, limit: usize) -> Result<Vec<Value>> {
+    let mut found = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = caller.ask(&Question::get(format!("{path}?limit={limit}{cursor}"))).await?;
+        let mut page = page.success().with_context(|| format!("listing {path}"))?;
+        let data = page["data"].take();
+        let Value::Array(data) = data else { anyhow::bail!("{path}: a page without data") };
+        found.extend(data);
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// Reads everything that the laws want to know, and the third book with it.
+pub(crate) async fn read(scene: &Scene) -> Result<Books> {
+    let mut kept: HashMap<String, KeptNotification> = HashMap::new();
+    let mut paths = Vec::new();
+    for app in app_paths(scene) {
+        for item in list(&scene.caller, &format!("{app}/notifications"), NOTIFICATIONS).await? {
+            let id = item["id"].as_str().context("a notification without an id")?.to_owned();
+            let deliveries = &item["deliveries"];
+            let open = open_in(&item).unwrap_or(0);
+            paths.push((format!("{app}/notifications/{id}/deliveries"), id.clone()));
+            kept.insert(id, KeptNotification { counts: counts(deliveries), open, deliveries: Vec::new() });
+        }
+    }
+    let ids: HashMap<String, u32> = {
+        let books = scene.books.lock();
+        (0u32..).zip(&books.devices).map(|(place, device)| (device.id.clone(), place)).collect()
+    };
+    let mut lists = stream::iter(paths)
+        .map(|(path, id)| async move { Ok::<_, anyhow::Error>((id, list(&scene.caller, &path, DELIVERIES).await?)) })
+        .buffer_unordered(AT_ONCE);
+    while let Some(next) = lists.next().await {
+        let (id, items) = next?;
+        let notification = kept.get_mut(&id).context("a notification that was not listed")?;
+        for item in items {
+            notification.deliveries.push(delivery(&item, &ids)?);
+        }
+    }
+    drop(lists);
+    let tokens = push_tokens(scene, &ids).await?;
+    let receipts = scene.gateway.read_book(&scene.addresses.lock())?;
+    let mut books = std::mem::take(&mut *scene.books.lock());
+    books.receipts = receipts;
+    books.tokens = tokens;
+    books.kept = books
+        .asked
+        .iter()
+        .map(|asked| kept.remove(&asked.accepted.as_ref()?.0))
+        .collect();
+    books.strangers = kept.into_keys().collect();
+    books.close();
+    let details = read_details(&scene.caller, &books).await?;
+    enter_details(&mut books, details);
+    books.close();
+    Ok(books)
+}
+
+fn delivery(item: &Value, ids: &HashMap<String, u32>) -> Result<KeptDelivery> {
+    Ok(KeptDelivery {
+        id: item["id"].as_str().context("a delivery without an id")?.to_owned(),
+        device: item["device_id"].as_str().and_then(|id| ids.get(id).copied()),
+        state: item["state"].as_str().and_then(State::from_word),
+        doubts: 0,
+        gateway_id: None,
+    })
+}
+
+/// All push tokens of the devices that were registered and not deleted.
+async fn push_tokens(scene: &Scene, ids: &HashMap<String, u32>) -> Result<Vec<KeptToken>> {
+    let mut tokens = Vec::new();
+    for app in app_paths(scene) {
+        for item in list(&scene.caller, &format!("{app}/devices"), DELIVERIES).await? {
+            let id = item["id"].as_str().context("a device without an id")?;
+            let device = *ids.get(id).with_context(|| format!("device {id} was never registered"))?;
+            for token in item["push_tokens"].as_array().into_iter().flatten() {
+                let kind = match token["kind"].as_str() {
+                    Some("voip") => Kind::Voip,
+                    _ => Kind::Alert,
+                };
+                tokens.push(KeptToken { device, kind, is_retired: !token["retired_at"].is_null() });
+            }
+        }
+    }
+    Ok(tokens)
+}
+
+/// What a delivery's own page says.
+struct Detail {
+    notification: usize,
+    place: usize,
+    gateway_id: u128,
+    doubts: u32,
+}
+
+/// Reads the pages of those deliveries whose story needs them: whatever is not a plain acceptance.
+async fn read_details(caller: &Caller, books: &Books) -> Result<Vec<Detail>> {
+    let mut wanted = Vec::new();
+    for (number, asked, kept) in books.notifications() {
+        for (place, delivery) in kept.deliveries.iter().enumerate() {
+            let is_plain = delivery.state == Some(State::Accepted)
+                && delivery.device.is_some_and(|device| books.receipts_of(number, device).len() == 1);
+            if !is_plain {
+                let app = &books.apps[asked.app as usize].id;
+                let path = format!("/v1/apps/{app}/deliveries/{}", delivery.id);
+                wanted.push((number as usize, place, path));
+            }
+        }
+    }
+    stream::iter(wanted)
+        .map(|(notification, place, path)| async move {
+            let page = caller.ask(&Question::get(path)).await?.success()?;
+            let attempts = page["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let is_doubt = |attempt: &&Value| {
+                matches!(attempt["result"].as_str(), Some("in_doubt" | "rescued_in_doubt"))
+            };
+            let gateway_id = page["gateway_id"].as_str().context("a delivery without its gateway id")?;
+            Ok(Detail {
+                notification,
+                place,
+                gateway_id: uuid::Uuid::parse_str(gateway_id)?.as_u128(),
+                doubts: attempts.iter().filter(is_doubt).count() as u32,
+            })
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await
+        .into_iter()
+        .collect()
+}
+
+fn enter_details(books: &mut Books, details: Vec<Detail>) {
+    for detail in details {
+        if let Some(kept) = &mut books.kept[detail.notification] {
+            let delivery = &mut kept.deliveries[detail.place];
+            delivery.doubts = detail.doubts;
+            delivery.gateway_id = Some(detail.gateway_id);
+        }
+    }
+    name_deleted_devices(books);
+}
+
+/// The store does not name devices that were deleted. They are known by what was sent to them, and otherwise by being
+/// the ones that are missing.
+fn name_deleted_devices(books: &mut Books) {
+    let by_id: HashMap<u128, u32> =
+        books.receipts.iter().map(|receipt| (receipt.apns_id, books.device_of(receipt))).collect();
+    let is_deleted: BTreeSet<u32> = (0u32..)
+        .zip(&books.devices)
+        .filter(|(_, device)| device.deleted.is_some())
+        .map(|(place, _)| place)
+        .collect();
+    for (asked, kept) in books.asked.iter().zip(&mut books.kept) {
+        let Some(kept) = kept else { continue };
+        let there: BTreeSet<u32> = kept.deliveries.iter().filter_map(|delivery| delivery.device).collect();
+        let nameless = kept.deliveries.iter_mut().filter(|delivery| delivery.device.is_none());
+        let mut missing: Vec<u32> = match &asked.audience {
+            Audience::Devices(devices) => {
+                devices.iter().copied().filter(|device| !there.contains(device)).collect()
+            }
+            Audience::All => is_deleted
+                .iter()
+                .copied()
+                .filter(|device| books.devices[*device as usize].app == asked.app)
+                .collect(),
+        };
+        missing.retain(|device| is_deleted.contains(device));
+        let mut left = Vec::new();
+        for delivery in nameless {
+            let sent_to = delivery.gateway_id.and_then(|id| by_id.get(&id).copied());
+            match sent_to.and_then(|device| missing.iter().position(|other| *other == device)) {
+                Some(at) => delivery.device = Some(missing.swap_remove(at)),
+                None => left.push(delivery),
+            }
+        }
+        for delivery in left {
+            delivery.device = missing.pop();
+        }
+    }
+}

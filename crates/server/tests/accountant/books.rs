@@ -1,0 +1,92 @@
+//! The three books, and what stands beside them: the lives of the process and the faults that happened.
+//!
+//! Books hold facts and no judgement: the laws judge. All instants are microseconds since the Unix epoch by this
+//! computer's clock, which the program, the simulator and the accountant share.
+
+pub(crate) mod accepted;
+pub(crate) mod received;
+pub(crate) mod stored;
+pub(crate) mod story;
+
+use std::collections::BTreeMap;
+
+use accepted::{Address, AppEntry, Asked, DeviceEntry};
+use received::Receipt;
+use stored::{KeptNotification, KeptToken};
+
+/// Microseconds since the Unix epoch.
+pub(crate) type Micros = i64;
+
+/// One second.
+pub(crate) const SECOND: Micros = 1_000_000;
+
+/// Everything that one run wrote down.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    /// The Apps; the place in the list is the App's number here.
+    pub(crate) apps: Vec<AppEntry>,
+    /// The devices that were registered.
+    pub(crate) devices: Vec<DeviceEntry>,
+    /// Every push token that was ever registered, and whose.
+    pub(crate) addresses: Vec<Address>,
+    /// First book: what the API accepted.
+    pub(crate) asked: Vec<Asked>,
+    /// Second book: what the store says at the end, in the order of `asked`; `None`: it knows no such notification.
+    pub(crate) kept: Vec<Option<KeptNotification>>,
+    /// Notifications of which the store knows and the first book does not.
+    pub(crate) strangers: Vec<String>,
+    /// What the store says of push tokens at the end.
+    pub(crate) tokens: Vec<KeptToken>,
+    /// Third book: what the simulator received, sorted by [`Books::close`].
+    pub(crate) receipts: Vec<Receipt>,
+    /// Every life of the process.
+    pub(crate) lives: Vec<Life>,
+    /// Sent through healthy Apps while another one was in trouble.
+    pub(crate) neighbours: Vec<Probe>,
+    /// Sent through a lane after its fault had ended.
+    pub(crate) recoveries: Vec<Probe>,
+    /// How often each kind of fault really happened.
+    pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// How late things were noticed at worst: what happened just before an instant may be written down so much after it.
+    pub(crate) slack: Micros,
+}
+
+/// One life of the process.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    /// From start to ready.
+    pub(crate) ready_after: Micros,
+    /// Largest resident size, in KiB (`VmHWM`).
+    pub(crate) peak_kib: u64,
+    /// How it ended.
+    pub(crate) ending: String,
+}
+
+/// A notification sent to see whether a lane works.
+#[derive(Clone, Debug)]
+pub(crate) struct Probe {
+    /// The fault that is (or was) there.
+    pub(crate) fault: &'static str,
+    /// The App it was sent through.
+    pub(crate) app: usize,
+    /// From the question (or from the fault's end) to the gateway's 200; `None`: never, within the deadline.
+    pub(crate) took: Option<Micros>,
+}
+
+impl Books {
+    /// Sorts what is looked up later. To be called once, when nothing more is written.
+    pub(crate) fn close(&mut self) {
+        let addresses = &self.addresses;
+        self.receipts.sort_by_key(|receipt| {
+            let device = addresses[receipt.address as usize].device;
+            (receipt.asked, device, receipt.at, receipt.seq)
+        });
+        for kept in self.kept.iter_mut().flatten() {
+            kept.deliveries.sort_by_key(|delivery| delivery.device);
+        }
+    }
+
+    pub(crate) fn device_of(&self, receipt: &Receipt) -> u32 {
+        self.addresses[receipt.address as usize].device
+    }
+}

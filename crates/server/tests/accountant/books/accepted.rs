@@ -1,0 +1,120 @@
+//! The first book: whom the API knows, and what it accepted.
+
+use std::collections::BTreeMap;
+
+use super::Micros;
+
+/// An App of the run.
+#[derive(Clone, Debug)]
+pub(crate) struct AppEntry {
+    /// Its id at the API.
+    pub(crate) id: String,
+    /// Its bundle id at the gateway.
+    pub(crate) bundle: String,
+}
+
+/// A kind of push token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Alert,
+    Voip,
+}
+
+/// A push token that was registered.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    /// Whose: the place in [`super::Books::devices`].
+    pub(crate) device: u32,
+    pub(crate) kind: Kind,
+    /// In hexadecimal.
+    pub(crate) hex: String,
+    /// Where it lives.
+    pub(crate) is_sandbox: bool,
+    /// Since when the gateway says that it is dead, Unix milliseconds, where it says so with a time.
+    pub(crate) dead_since_ms: Option<i64>,
+}
+
+/// A device that was registered.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceEntry {
+    pub(crate) app: u32,
+    /// Its id at the API.
+    pub(crate) id: String,
+    /// Its current push tokens: places in [`super::Books::addresses`].
+    pub(crate) addresses: Vec<u32>,
+    /// Each time it was registered, oldest first.
+    pub(crate) registered: Vec<Call>,
+    /// When it was deleted, if it was.
+    pub(crate) deleted: Option<Call>,
+    /// Whether its phone was there, with these push tokens, all the time: every fan-out must reach it.
+    pub(crate) is_steady: bool,
+}
+
+/// A call to the API: it took effect somewhere between these two instants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    /// Before it was first sent.
+    pub(crate) sent: Micros,
+    /// When its answer had been read.
+    pub(crate) answered: Micros,
+}
+
+/// What is to become of a delivery of which nobody knows whether the gateway took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnUnknown {
+    Resend,
+    Drop,
+}
+
+/// Whom a notification is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Audience {
+    /// These devices, ascending.
+    Devices(Vec<u32>),
+    /// Every device of the App with a push token of the kind.
+    All,
+}
+
+/// A notification that was asked for. Its place in the book is the number in its payload.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) app: u32,
+    pub(crate) kind: Kind,
+    pub(crate) on_unknown: OnUnknown,
+    pub(crate) audience: Audience,
+    /// After this instant it must not be written.
+    pub(crate) expires_at: Option<Micros>,
+    /// Before it was first sent.
+    pub(crate) sent: Micros,
+    /// The 202: id and instant. `None`: the API refused it for good.
+    pub(crate) accepted: Option<(String, Micros)>,
+    /// The acknowledged cancel (200), if there was one.
+    pub(crate) cancelled: Option<Cancelled>,
+    /// What the store said of it before the end, when all of it was final.
+    pub(crate) sightings: Vec<Sighting>,
+}
+
+/// A cancel that was acknowledged with 200.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cancelled {
+    /// When the answer had been read.
+    pub(crate) at: Micros,
+    /// Deliveries that the answer calls not sent.
+    pub(crate) not_sent: u64,
+}
+
+/// A notification seen with every delivery final.
+#[derive(Clone, Debug)]
+pub(crate) struct Sighting {
+    /// When the answer had been read.
+    pub(crate) at: Micros,
+    /// How many deliveries were in which state, by the API's words.
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+impl DeviceEntry {
+    /// The last registration.
+    pub(crate) fn last_registered(&self) -> Option<Call> {
+        self.registered.last().copied()
+    }
+}

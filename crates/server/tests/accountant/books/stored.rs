@@ -1,0 +1,81 @@
+//! The second book: what the store says, read through the API when everything is drained.
+
+use std::collections::BTreeMap;
+
+use super::accepted::Kind;
+
+/// A notification as the store keeps it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptNotification {
+    /// Deliveries that it counts in each state, by the API's words.
+    pub(crate) counts: BTreeMap<String, u64>,
+    /// Deliveries that it counts as open.
+    pub(crate) open: u64,
+    /// The deliveries themselves, sorted by device.
+    pub(crate) deliveries: Vec<KeptDelivery>,
+}
+
+/// A delivery as the store keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptDelivery {
+    /// Its id at the API.
+    pub(crate) id: String,
+    /// Its device; `None`: the store names one that was never registered.
+    pub(crate) device: Option<u32>,
+    /// How it ended; `None`: it is still open.
+    pub(crate) state: Option<State>,
+    /// How often it was recorded that nobody knows whether the gateway took it. Zero for a plain acceptance, whose
+    /// record is not looked at.
+    pub(crate) doubts: u32,
+    /// The `apns-id` that the store says it has, if its record was looked at.
+    pub(crate) gateway_id: Option<u128>,
+}
+
+/// A final state, by the API's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum State {
+    Accepted,
+    Rejected,
+    Failed,
+    Unknown,
+    Expired,
+    Cancelled,
+    Suppressed,
+}
+
+impl State {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Rejected,
+        Self::Failed,
+        Self::Unknown,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Suppressed,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Suppressed => "suppressed",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// A push token as the store keeps it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeptToken {
+    /// Whose: the place in [`super::Books::devices`].
+    pub(crate) device: u32,
+    pub(crate) kind: Kind,
+    pub(crate) is_retired: bool,
+}

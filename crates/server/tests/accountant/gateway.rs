@@ -1,0 +1,324 @@
+//! The gateway: push-sim inside this process, with real TLS, strict, and the faults that are scripted for it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use parking_lot::Mutex;
+use push_sim::{
+    Action, AfterGoaway, AnswerFate, AppSettings, Config, Environment, Fault, FaultFilter, FaultKind,
+    GoawayDebug, Host, NewPhones, ReceivedFilter, Simulator, TeamKey,
+};
+
+use crate::books::received::{Answer, Receipt};
+use crate::dice::Dice;
+use crate::plan::happening::Happening;
+
+/// Streams that a connection may have again after a fault that took them away.
+const STREAMS: u32 = 1000;
+/// Records kept: more than any run makes.
+const MAX_RECORDS: usize = 20_000_000;
+/// Bytes of payloads kept with them.
+const MAX_PAYLOAD_MEMORY: usize = 4 << 30;
+/// Bytes kept of one payload: the number of the notification stands in them.
+const MAX_PAYLOAD: usize = 256;
+
+/// The simulator, and what was scripted for it.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    simulator: Simulator,
+    armed: Mutex<Vec<(u32, Happening)>>,
+    happened: Mutex<BTreeMap<Happening, u64>>,
+    /// Each App's key as Apple knows it.
+    keys: Vec<TeamKey>,
+}
+
+impl Gateway {
+    /// Starts it, with an App and a signing key for each bundle. Returns the keys' private halves.
+    pub(crate) fn start(seed: u64, bundles: &[&str]) -> Result<(Self, Vec<String>)> {
+        let config = Config {
+            seed,
+            max_records: MAX_RECORDS,
+            max_payload_memory_bytes: MAX_PAYLOAD_MEMORY,
+            max_payload_bytes: MAX_PAYLOAD,
+            max_shown_per_app: 0,
+            ..Config::default()
+        };
+        let simulator = Simulator::start(config)?;
+        let (mut keys, mut secrets) = (Vec::new(), Vec::new());
+        for (at, bundle) in bundles.iter().enumerate() {
+            let pair = rcgen::KeyPair::generate().context("cannot make a signing key")?;
+            let team_id = format!("TEAM{at:06}");
+            let key = TeamKey {
+                team_id: team_id.clone(),
+                key_id: format!("KEY{at:07}"),
+                public_key_pem: pair.public_key_pem(),
+                topics: None,
+                environment: None,
+                related_key_id: None,
+            };
+            simulator.add_key(key.clone()).map_err(|error| anyhow!(error))?;
+            simulator.set_app(bundle, AppSettings { team_id: Some(team_id), ..AppSettings::default() });
+            secrets.push(pair.serialize_pem());
+            keys.push(key);
+        }
+        let (armed, happened) = (Mutex::default(), Mutex::default());
+        Ok((Self { simulator, armed, happened, keys }, secrets))
+    }
+
+    pub(crate) fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    pub(crate) fn key(&self, app: usize) -> &TeamKey {
+        &self.keys[app]
+    }
+
+    /// The part of the configuration by which the program finds it.
+    pub(crate) fn config(&self) -> String {
+        let at = |environment, host| self.simulator.address(environment, host);
+        format!(
+            "[apns]\nproduction = \"{}\"\nsandbox = \"{}\"\nproduction_channels = \"{}\"\nsandbox_channels = \"{}\"\nca_file = \"ca.pem\"\n",
+            at(Environment::Production, Host::Device),
+            at(Environment::Sandbox, Host::Device),
+            at(Environment::Production, Host::Management),
+            at(Environment::Sandbox, Host::Management),
+        )
+    }
+
+    /// Makes a phone; returns its push tokens in hexadecimal, in the order of `new.kinds`.
+    pub(crate) fn make_phones(&self, new: &NewPhones) -> Result<Vec<(u32, Vec<String>)>> {
+        let made = self.simulator.make_phones(new).map_err(|error| anyhow!(error))?;
+        let tokens = |made: push_sim::MadePhone| {
+            let tokens = new.kinds.iter().filter_map(|kind| made.push_tokens.get(kind).cloned());
+            (made.id, tokens.collect())
+        };
+        Ok(made.into_iter().map(tokens).collect())
+    }
+
+    /// How often it has really happened so far.
+    pub(crate) fn count(&self, happening: Happening) -> u64 {
+        let before = self.happened.lock().get(&happening).copied().unwrap_or(0);
+        let armed = self.armed.lock();
+        let of_it = |id: u32| armed.iter().any(|(armed, what)| *armed == id && *what == happening);
+        let reports = self.simulator.faults();
+        let now: u64 = reports.iter().filter(|report| of_it(report.id)).map(|report| report.hits).sum();
+        before + now
+    }
+
+    /// Adds to a count that no script keeps.
+    pub(crate) fn note(&self, happening: Happening, times: u64) {
+        *self.happened.lock().entry(happening).or_default() += times;
+    }
+
+    fn answers_with(&self, reason: &str) -> u64 {
+        self.simulator.counters().reasons.get(reason).copied().unwrap_or(0)
+    }
+
+    /// Lets a fault begin. `troubled` is the App whose signing key may be revoked.
+    pub(crate) fn begin(&self, happening: Happening, troubled: usize, dice: &mut Dice) -> Result<()> {
+        match happening {
+            Happening::BrokenCredential => {
+                let key = &self.keys[troubled];
+                self.simulator.revoke_key(&key.team_id, &key.key_id);
+                // An answer is late enough that the key is missed by what is on its way.
+                return Ok(());
+            }
+            Happening::ExpiredProviderToken => {
+                let delay = FaultKind::Delay { ms: 300, jitter_ms: 200 };
+                return self.arm(Happening::LateAnswer, Fault { for_ms: Some(1_000), ..delay.into() });
+            }
+            _ => {}
+        }
+        for fault in faults(happening, dice) {
+            self.arm(happening, fault)?;
+        }
+        Ok(())
+    }
+
+    /// What the fault does at its height, once traffic has met it.
+    pub(crate) fn culminate(&self, happening: Happening) {
+        let everywhere = FaultFilter::default();
+        match happening {
+            Happening::ExpiredProviderToken => {
+                let before = self.answers_with("ExpiredProviderToken");
+                let report = self.simulator.act(&Action::ExpireProviderTokens, &everywhere);
+                // Those in flight are answered at once; the counter follows when they are written.
+                let _ = before;
+                self.note(happening, report.requests_in_flight);
+            }
+            Happening::CutConnection => {
+                let report = self.simulator.act(&Action::Drop { reset: true }, &everywhere);
+                self.note(happening, report.connections);
+            }
+            _ => {}
+        }
+    }
+
+    fn arm(&self, happening: Happening, fault: Fault) -> Result<()> {
+        let id = self.simulator.add_fault(fault).map_err(|error| anyhow!(error))?;
+        self.armed.lock().push((id, happening));
+        Ok(())
+    }
+
+    /// Ends every fault, and counts what they did.
+    pub(crate) fn calm(&self) {
+        let armed = std::mem::take(&mut *self.armed.lock());
+        for (id, happening) in armed {
+            let hits = self.simulator.remove_fault(id).map_or(0, |report| report.hits);
+            if hits > 0 {
+                self.note(happening, hits);
+            }
+            match happening {
+                Happening::OneStream if hits > 0 => {
+                    self.simulator.act(&Action::LimitStreams { max: STREAMS }, &FaultFilter::default());
+                }
+                Happening::FrozenConnection => self.drop_frozen(),
+                _ => {}
+            }
+        }
+        for key in &self.keys {
+            let known = self.simulator.keys();
+            if !known.iter().any(|known| known.key_id == key.key_id) {
+                // It was known before, so it is well-formed.
+                let _ = self.simulator.add_key(key.clone());
+            }
+        }
+    }
+
+    /// Frozen connections never wake up: what they hold is neither read nor answered.
+    fn drop_frozen(&self) {
+        for connection in self.simulator.connections().iter().filter(|connection| connection.frozen) {
+            let only = FaultFilter { connection: Some(connection.id), ..FaultFilter::default() };
+            self.simulator.act(&Action::Drop { reset: false }, &only);
+        }
+    }
+
+    /// The newest record's number.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.simulator.received(&ReceivedFilter { after_seq: u64::MAX - 1, limit: 1, ..ReceivedFilter::default() }).total
+    }
+
+    /// The first 200 given to this notification through this push token, after a record.
+    pub(crate) fn taken_at(&self, push_token: &str, number: u32, after_seq: u64) -> Option<i64> {
+        let filter = ReceivedFilter {
+            after_seq,
+            push_token: Some(push_token.to_owned()),
+            ..ReceivedFilter::default()
+        };
+        let page = self.simulator.received(&filter);
+        let mut of_it = page.received.iter().filter(|received| {
+            received.status == 200
+                && received.answer == AnswerFate::Answered
+                && received.payload.as_deref().and_then(number_in) == Some(number)
+        });
+        of_it.next().map(|received| received.wall_us)
+    }
+
+    /// The whole third book. `addresses` says which push token is which.
+    pub(crate) fn read_book(&self, addresses: &HashMap<String, u32>) -> Result<Vec<Receipt>> {
+        let mut receipts = Vec::with_capacity(self.simulator.received_count());
+        let mut filter = ReceivedFilter { limit: 10_000, ..ReceivedFilter::default() };
+        loop {
+            let page = self.simulator.received(&filter);
+            if page.dropped > 0 {
+                return Err(anyhow!("the simulator dropped {} records", page.dropped));
+            }
+            for received in page.received {
+                let payload = received.payload.as_deref().unwrap_or_default();
+                let number = number_in(payload);
+                let asked = number.with_context(|| format!("a push without a number: {payload}"))?;
+                let address = addresses.get(&received.push_token);
+                let address = address.with_context(|| format!("push {asked} went to a push token that nobody registered"))?;
+                receipts.push(Receipt {
+                    seq: received.seq,
+                    at: received.wall_us,
+                    asked,
+                    address: *address,
+                    apns_id: received.apns_id.map_or(0, |id| id.as_u128()),
+                    expiration: received.expiration,
+                    status: received.status,
+                    reason: received.reason.unwrap_or_default(),
+                    answer: match received.answer {
+                        AnswerFate::Answered => Answer::Given,
+                        _ => Answer::Withheld,
+                    },
+                });
+            }
+            match page.next_after_seq {
+                Some(after) => filter.after_seq = after,
+                None => return Ok(receipts),
+            }
+        }
+    }
+}
+
+/// How a fault of the gateway is scripted.
+fn faults(happening: Happening, dice: &mut Dice) -> Vec<Fault> {
+    let sometimes = |kind: FaultKind, share: f64, count: u64| Fault {
+        probability: Some(share),
+        count: Some(count),
+        ..kind.into()
+    };
+    let answer = |status, reason: &str, retry_after_secs| FaultKind::Answer {
+        status,
+        reason: Some(reason.to_owned()),
+        timestamp_ms: None,
+        retry_after_secs,
+        body: None,
+    };
+    let mut goaway = |debug| {
+        let then = match dice.index(3) {
+            0 => AfterGoaway::Drain,
+            1 => AfterGoaway::Close,
+            _ => AfterGoaway::Keep,
+        };
+        let before_this = dice.permille(500);
+        sometimes(FaultKind::Goaway { debug, code: 0, before_this, then }, 0.02, 6)
+    };
+    match happening {
+        Happening::GoawayJson => vec![goaway(GoawayDebug::Json("Shutdown".to_owned()))],
+        Happening::GoawayEmpty => vec![goaway(GoawayDebug::Empty)],
+        Happening::GoawayText => vec![goaway(GoawayDebug::Text("going away".to_owned()))],
+        Happening::RefusedStream => vec![sometimes(FaultKind::RefuseStream, 0.2, 300)],
+        Happening::OneStream => vec![sometimes(FaultKind::LimitStreams { max: 1 }, 0.1, 10)],
+        Happening::LateAnswer => vec![
+            sometimes(FaultKind::Delay { ms: 100, jitter_ms: 900 }, 0.3, 500),
+            sometimes(FaultKind::Delay { ms: 2_500, jitter_ms: 1_000 }, 0.05, 60),
+        ],
+        Happening::NoAnswer => vec![
+            sometimes(FaultKind::NeverAnswer { processed: true }, 0.02, 15),
+            sometimes(FaultKind::NeverAnswer { processed: false }, 0.02, 15),
+        ],
+        Happening::CutConnection => vec![
+            sometimes(FaultKind::CloseAfterBody { processed: true, reset: false }, 0.02, 2),
+            sometimes(FaultKind::CloseAfterBody { processed: false, reset: true }, 0.02, 2),
+            sometimes(FaultKind::CutAnswer { status: 200 }, 0.02, 2),
+            sometimes(FaultKind::ResetStream { code: 2, processed: true }, 0.02, 5),
+        ],
+        Happening::FrozenConnection => vec![sometimes(FaultKind::Freeze { ms: None }, 0.01, 2)],
+        Happening::TooManyRequests => vec![Fault {
+            probability: Some(0.5),
+            ..answer(429, "TooManyRequests", None).into()
+        }],
+        Happening::InternalError => vec![Fault {
+            probability: Some(0.5),
+            ..answer(500, "InternalServerError", None).into()
+        }],
+        Happening::Unavailable => vec![Fault {
+            probability: Some(0.7),
+            ..answer(503, "ServiceUnavailable", Some(1)).into()
+        }],
+        _ => Vec::new(),
+    }
+}
+
+/// How long a fault lasts at most when nothing meets it.
+pub(crate) const LONGEST: Duration = Duration::from_secs(4);
+
+/// The number of the notification in a payload: `"n":123`.
+pub(crate) fn number_in(payload: &str) -> Option<u32> {
+    let (_, rest) = payload.split_once("\"n\":")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}

@@ -1,0 +1,139 @@
+//! The laws: what must hold between the three books, each in its own file with a test that sees it broken.
+//!
+//! A law looks at books and at nothing else. What it finds is a sentence that names the delivery.
+
+mod cancel;
+mod doubt;
+mod drop;
+mod expiry;
+#[cfg(test)]
+mod forge;
+mod happened;
+mod identity;
+mod memory;
+mod neighbours;
+mod once;
+mod one_final_state;
+mod one_way;
+mod push_tokens;
+mod recovery;
+mod truth;
+
+use crate::books::Books;
+
+/// A law by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Law {
+    OneFinalState,
+    Truth,
+    Once,
+    Doubt,
+    Drop,
+    Expiry,
+    Cancel,
+    OneWay,
+    PushTokens,
+    Identity,
+    Neighbours,
+    Memory,
+    Recovery,
+    Happened,
+}
+
+/// A law that is broken.
+#[derive(Clone, Debug)]
+pub(crate) struct Breach {
+    pub(crate) law: Law,
+    pub(crate) what: String,
+}
+
+impl Law {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::OneFinalState,
+        Self::Truth,
+        Self::Once,
+        Self::Doubt,
+        Self::Drop,
+        Self::Expiry,
+        Self::Cancel,
+        Self::OneWay,
+        Self::PushTokens,
+        Self::Identity,
+        Self::Neighbours,
+        Self::Memory,
+        Self::Recovery,
+        Self::Happened,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OneFinalState => "one-final-state",
+            Self::Truth => "truth",
+            Self::Once => "once",
+            Self::Doubt => "doubt",
+            Self::Drop => "drop",
+            Self::Expiry => "expiry",
+            Self::Cancel => "cancel",
+            Self::OneWay => "one-way",
+            Self::PushTokens => "push-tokens",
+            Self::Identity => "identity",
+            Self::Neighbours => "neighbours",
+            Self::Memory => "memory",
+            Self::Recovery => "recovery",
+            Self::Happened => "happened",
+        }
+    }
+
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::OneFinalState => "every accepted delivery ends in exactly one final state",
+            Self::Truth => "a final state says what the gateway said, or that nobody knows",
+            Self::Once => "nothing that is final is sent again",
+            Self::Doubt => "sent twice only what is recorded as in doubt, or was refused for now",
+            Self::Drop => "what must not be sent in doubt is never sent in doubt",
+            Self::Expiry => "nothing is written after its expiry",
+            Self::Cancel => "nothing is written after an acknowledged cancel",
+            Self::OneWay => "what is known of a delivery never becomes less",
+            Self::PushTokens => {
+                "push tokens are retired by the rule of their time stamp, and only so"
+            }
+            Self::Identity => "a delivery has one apns-id, and shares it with no other",
+            Self::Neighbours => "one App's trouble does not stop another",
+            Self::Memory => "memory stays bounded",
+            Self::Recovery => "once a fault has ended, new work goes out",
+            Self::Happened => "every kind of fault really happened",
+        }
+    }
+
+    /// Every place where the books break it.
+    pub(crate) fn check(self, books: &Books) -> Vec<Breach> {
+        let found = match self {
+            Self::OneFinalState => one_final_state::check(books),
+            Self::Truth => truth::check(books),
+            Self::Once => once::check(books),
+            Self::Doubt => doubt::check(books),
+            Self::Drop => drop::check(books),
+            Self::Expiry => expiry::check(books),
+            Self::Cancel => cancel::check(books),
+            Self::OneWay => one_way::check(books),
+            Self::PushTokens => push_tokens::check(books),
+            Self::Identity => identity::check(books),
+            Self::Neighbours => neighbours::check(books),
+            Self::Memory => memory::check(books),
+            Self::Recovery => recovery::check(books),
+            Self::Happened => happened::check(books),
+        };
+        found
+            .into_iter()
+            .map(|what| Breach { law: self, what })
+            .collect()
+    }
+}
+
+/// All laws on closed books.
+pub(crate) fn check(books: &Books) -> Vec<Breach> {
+    Law::ALL
+        .into_iter()
+        .flat_map(|law| law.check(books))
+        .collect()
+}

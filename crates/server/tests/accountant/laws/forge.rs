@@ -1,0 +1,236 @@
+//! Forged books: small true ones, to be falsified by the tests of the laws.
+
+use std::collections::BTreeMap;
+
+use crate::books::accepted::{
+    Address, AppEntry, Asked, Audience, Call, Cancelled, DeviceEntry, Kind, OnUnknown, Sighting,
+};
+use crate::books::received::{Answer, Receipt};
+use crate::books::stored::{KeptDelivery, KeptNotification, KeptToken, State};
+use crate::books::{Books, Life, Micros, Probe, SECOND};
+use crate::laws::{Breach, Law, check};
+use crate::plan::happening::Happening;
+
+/// When the forged run begins.
+pub(crate) const START: Micros = 1_800_000_000 * SECOND;
+
+/// Books being forged. Three devices in one App; device `n` has the push tokens `2 n` (alert) and `2 n + 1` (VoIP).
+pub(crate) struct Forged(pub(crate) Books);
+
+/// Books of a run in which everything went well: an alert to two devices and a call to the third.
+pub(crate) fn true_books() -> Forged {
+    let mut books = Books {
+        apps: vec![AppEntry {
+            id: "app".into(),
+            bundle: "net.example.app".into(),
+        }],
+        slack: SECOND / 2,
+        ..Books::default()
+    };
+    for device in 0..3 {
+        let call = Call {
+            sent: START - 9 * SECOND,
+            answered: START - 8 * SECOND,
+        };
+        books.devices.push(DeviceEntry {
+            app: 0,
+            id: format!("device-{device}"),
+            addresses: vec![2 * device, 2 * device + 1],
+            registered: vec![call],
+            deleted: None,
+            is_steady: true,
+        });
+        for kind in [Kind::Alert, Kind::Voip] {
+            let hex = format!("{device:02x}{:02x}", u8::from(kind == Kind::Voip));
+            books.addresses.push(Address {
+                device,
+                kind,
+                hex,
+                is_sandbox: false,
+                dead_since_ms: None,
+            });
+            books.tokens.push(KeptToken {
+                device,
+                kind,
+                is_retired: false,
+            });
+        }
+    }
+    books.lives.push(Life {
+        ready_after: SECOND,
+        peak_kib: 50_000,
+        ending: "stopped".into(),
+    });
+    books
+        .faults
+        .extend(Happening::ALL.map(|happening| (happening.name(), 1)));
+    let probe = Probe {
+        fault: "gateway 503",
+        app: 0,
+        took: Some(SECOND),
+    };
+    books.recoveries.push(probe.clone());
+    books.neighbours.push(probe);
+    let mut forged = Forged(books);
+    let alert = forged.ask(Kind::Alert, &[0, 1]);
+    let call = forged.ask(Kind::Voip, &[2]);
+    for (number, device) in [(alert, 0), (alert, 1), (call, 2)] {
+        forged.receive(number, device, 200, "");
+    }
+    forged
+}
+
+impl Forged {
+    /// A notification that was accepted, kept and ended `accepted` for each device. One second after the one before.
+    pub(crate) fn ask(&mut self, kind: Kind, devices: &[u32]) -> u32 {
+        let number = self.0.asked.len() as u32;
+        let sent = START + Micros::from(number) * SECOND;
+        self.0.asked.push(Asked {
+            app: 0,
+            kind,
+            on_unknown: match kind {
+                Kind::Alert => OnUnknown::Resend,
+                Kind::Voip => OnUnknown::Drop,
+            },
+            audience: Audience::Devices(devices.to_vec()),
+            expires_at: None,
+            sent,
+            accepted: Some((format!("ntf_{number}"), sent + SECOND / 10)),
+            cancelled: None,
+            sightings: Vec::new(),
+        });
+        let deliveries = devices.iter().map(|device| KeptDelivery {
+            id: format!("dlv_{number}_{device}"),
+            device: Some(*device),
+            state: Some(State::Accepted),
+            doubts: 0,
+            gateway_id: None,
+        });
+        self.0.kept.push(Some(KeptNotification {
+            counts: counts(State::Accepted, devices.len() as u64),
+            open: 0,
+            deliveries: deliveries.collect(),
+        }));
+        number
+    }
+
+    /// A request for it arrives, half a second after the notification (and 10 ms after the one before), and is answered.
+    pub(crate) fn receive(
+        &mut self,
+        number: u32,
+        device: u32,
+        status: u16,
+        reason: &str,
+    ) -> &mut Receipt {
+        let asked = &self.0.asked[number as usize];
+        let voip = u32::from(asked.kind == Kind::Voip);
+        let seq = self.0.receipts.len() as u64 + 1;
+        self.0.receipts.push(Receipt {
+            seq,
+            at: asked.sent + SECOND / 2 + seq as Micros * 10_000,
+            asked: number,
+            address: 2 * device + voip,
+            apns_id: u128::from(number) << 32 | u128::from(device),
+            expiration: None,
+            status,
+            reason: reason.to_owned(),
+            answer: Answer::Given,
+        });
+        self.0.receipts.last_mut().unwrap()
+    }
+
+    /// The same without an answer.
+    pub(crate) fn receive_silently(&mut self, number: u32, device: u32) {
+        self.receive(number, device, 200, "").answer = Answer::Withheld;
+    }
+
+    /// The only receipt of the true books for a device.
+    pub(crate) fn receipt(&mut self, device: u32) -> &mut Receipt {
+        self.0
+            .receipts
+            .iter_mut()
+            .find(|receipt| receipt.address / 2 == device)
+            .unwrap()
+    }
+
+    /// Drops the receipts of a device.
+    pub(crate) fn receive_nothing(&mut self, device: u32) {
+        self.0
+            .receipts
+            .retain(|receipt| receipt.address / 2 != device);
+    }
+
+    pub(crate) fn notification(&mut self, number: u32) -> &mut KeptNotification {
+        self.0.kept[number as usize].as_mut().unwrap()
+    }
+
+    pub(crate) fn delivery(&mut self, number: u32, device: u32) -> &mut KeptDelivery {
+        let deliveries = &mut self.notification(number).deliveries;
+        deliveries
+            .iter_mut()
+            .find(|delivery| delivery.device == Some(device))
+            .unwrap()
+    }
+
+    /// Changes a delivery's state, and the notification's counts with it.
+    pub(crate) fn end(&mut self, number: u32, device: u32, state: State) {
+        let before = self.delivery(number, device).state.replace(state).unwrap();
+        let counts = &mut self.notification(number).counts;
+        *counts.get_mut(before.as_str()).unwrap() -= 1;
+        counts.retain(|_, count| *count > 0);
+        *counts.entry(state.as_str().to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn cancel(&mut self, number: u32, not_sent: u64) -> Micros {
+        let asked = &mut self.0.asked[number as usize];
+        let at = asked.sent + SECOND / 4;
+        asked.cancelled = Some(Cancelled { at, not_sent });
+        at
+    }
+
+    pub(crate) fn sight(&mut self, number: u32, state: State, count: u64) -> Micros {
+        let asked = &mut self.0.asked[number as usize];
+        let at = asked.sent + 2 * SECOND;
+        asked.sightings.push(Sighting {
+            at,
+            counts: counts(state, count),
+        });
+        at
+    }
+
+    /// What all laws find.
+    pub(crate) fn breaches(mut self) -> Vec<Breach> {
+        self.0.close();
+        check(&self.0)
+    }
+
+    /// Asserts that exactly these laws are broken, the first of them in a sentence with this part.
+    pub(crate) fn breaks(self, laws: &[Law], part: &str) {
+        let breaches = self.breaches();
+        let mut found: Vec<Law> = breaches.iter().map(|breach| breach.law).collect();
+        found.dedup();
+        let mut expected = laws.to_vec();
+        expected.sort();
+        assert_eq!(found, expected, "{breaches:#?}");
+        if let Some(first) = laws.first() {
+            let told = breaches
+                .iter()
+                .any(|breach| breach.law == *first && breach.what.contains(part));
+            assert!(told, "no breach of {first:?} says {part:?}: {breaches:#?}");
+        }
+    }
+
+    /// Asserts that no law is broken.
+    pub(crate) fn holds(self) {
+        self.breaks(&[], "");
+    }
+}
+
+fn counts(state: State, count: u64) -> BTreeMap<String, u64> {
+    BTreeMap::from([(state.as_str().to_owned(), count)])
+}
+
+#[test]
+fn true_books_break_no_law() {
+    true_books().holds();
+}

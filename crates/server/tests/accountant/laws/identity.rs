@@ -1,0 +1,64 @@
+//! A delivery has one `apns-id`, the same at every attempt, and shares it with no other delivery.
+
+use std::collections::HashMap;
+
+use crate::books::Books;
+
+pub(super) fn check(books: &Books) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut owners: HashMap<u128, String> = HashMap::new();
+    for story in books.stories() {
+        let Some(first) = story.receipts.first() else {
+            continue;
+        };
+        if story
+            .receipts
+            .iter()
+            .any(|receipt| receipt.apns_id != first.apns_id)
+        {
+            found.push(format!("{} was sent under several apns-ids", story.name()));
+        }
+        if story.kept.gateway_id.is_some_and(|id| id != first.apns_id) {
+            found.push(format!(
+                "{} was sent under another apns-id than the store says",
+                story.name()
+            ));
+        }
+        if let Some(other) = owners.insert(first.apns_id, story.name()) {
+            found.push(format!(
+                "{} and {other} were sent under one apns-id",
+                story.name()
+            ));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::laws::Law;
+    use crate::laws::forge::true_books;
+
+    #[test]
+    fn an_id_that_changes_is_found() {
+        let mut books = true_books();
+        books.receipt(0).status = 503;
+        books.receive(0, 0, 200, "").apns_id = 77;
+        books.breaks(&[Law::Identity], "under several apns-ids");
+    }
+
+    #[test]
+    fn an_id_that_the_store_does_not_know_is_found() {
+        let mut books = true_books();
+        books.delivery(0, 0).gateway_id = Some(77);
+        books.breaks(&[Law::Identity], "another apns-id than the store says");
+    }
+
+    #[test]
+    fn an_id_that_is_shared_is_found() {
+        let mut books = true_books();
+        books.receipt(0).apns_id = 77;
+        books.receipt(1).apns_id = 77;
+        books.breaks(&[Law::Identity], "under one apns-id");
+    }
+}

@@ -1,0 +1,40 @@
+//! One App's trouble does not stop another: while one lane is broken, new work of the others reaches the gateway.
+
+use crate::books::{Books, Micros, SECOND};
+
+/// Longest time from the question to the gateway's 200 in an App that has no trouble, on a busy small machine in a
+/// debug build. A lane that waits for another one waits until the other's fault ends.
+const LIMIT: Micros = 15 * SECOND;
+
+pub(super) fn check(books: &Books) -> Vec<String> {
+    let slow = books
+        .neighbours
+        .iter()
+        .filter(|probe| probe.took.is_none_or(|took| took > LIMIT));
+    slow.map(|probe| {
+        let app = &books.apps[probe.app].id;
+        match probe.took {
+            Some(took) => format!("App {app} waited {} ms during {}", took / 1000, probe.fault),
+            None => format!("nothing of App {app} went out during {}", probe.fault),
+        }
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::books::SECOND;
+    use crate::laws::Law;
+    use crate::laws::forge::true_books;
+
+    #[test]
+    fn a_neighbour_that_waits_is_found() {
+        let mut books = true_books();
+        books.0.neighbours[0].took = None;
+        books.breaks(&[Law::Neighbours], "nothing of App app went out during");
+
+        let mut books = true_books();
+        books.0.neighbours[0].took = Some(20 * SECOND);
+        books.breaks(&[Law::Neighbours], "waited 20000 ms");
+    }
+}

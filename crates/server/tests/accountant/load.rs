@@ -1,0 +1,214 @@
+//! What is asked of the API while everything goes wrong: single notifications, lists, fan-outs, files of many, calls and
+//! alerts, short and long lives, cancels. Chosen by the seed, sent as fast as the plan says.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::audience::{APPS, TROUBLED};
+use crate::books::SECOND;
+use crate::books::accepted::{Audience, Kind, OnUnknown, Sighting};
+use crate::caller::Question;
+use crate::dice::Dice;
+use crate::instant::now;
+use crate::plan::Load;
+use crate::scene::{Entered, Scene, Wanted};
+
+/// How often a caller who is ahead of the plan looks again.
+const PACE: Duration = Duration::from_millis(5);
+/// Deliveries asked for in a second once there are enough: what keeps the lanes warm for the last faults.
+const TRICKLE_PER_SECOND: u64 = 300;
+/// How often a notification is looked at.
+const SIGHTING_INTERVAL: Duration = Duration::from_millis(60);
+/// Most looks at one notification.
+const MAX_SIGHTINGS: usize = 3;
+/// Longest short life of a notification, in milliseconds.
+const SHORT_MS: u64 = 3_000;
+/// A long life.
+const LONG: i64 = 600 * SECOND;
+
+/// How far the load is.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    began: Instant,
+    asked: AtomicU64,
+}
+
+impl Pace {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), asked: AtomicU64::new(0) }
+    }
+
+    /// Waits until the plan allows to ask for more; false when the run is over.
+    async fn allows(&self, scene: &Scene, load: &Load) -> bool {
+        loop {
+            if scene.is_over() {
+                return false;
+            }
+            let so_far = self.began.elapsed().as_millis() as u64;
+            let is_enough = scene.accepted.load(Ordering::Relaxed) >= load.deliveries;
+            let allowed = match is_enough {
+                false => so_far * load.per_second / 1000,
+                true => load.deliveries + so_far * TRICKLE_PER_SECOND / 1000,
+            };
+            if self.asked.load(Ordering::Relaxed) < allowed {
+                return true;
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    fn asked(&self, deliveries: u64) {
+        self.asked.fetch_add(deliveries, Ordering::Relaxed);
+    }
+}
+
+/// One caller: asks until the run is over.
+pub(crate) async fn call(scene: &Scene, load: &Load, pace: &Pace, mut dice: Dice) -> Result<()> {
+    let shares = &load.shares;
+    while pace.allows(scene, load).await {
+        let roll = dice.between(0, 999);
+        if roll < shares.files {
+            file(scene, load, pace, &mut dice).await?;
+            continue;
+        }
+        let app = app(load, &mut dice);
+        let audience = match roll - shares.files {
+            roll if roll < shares.fanouts => Some(Audience::All),
+            roll if roll < shares.fanouts + shares.lists => {
+                let count = dice.between(2, 60);
+                devices(scene, app, count, &mut dice)
+            }
+            _ => devices(scene, app, 1, &mut dice),
+        };
+        let Some(audience) = audience else { continue };
+        let entered = scene.enter(wanted(load, app, audience, &mut dice))?;
+        pace.asked(entered.deliveries);
+        if let Some(id) = scene.send(&entered).await?
+            && dice.permille(shares.cancels)
+        {
+            if dice.permille(500) {
+                tokio::time::sleep(Duration::from_millis(dice.between(1, 300))).await;
+            }
+            scene.cancel(entered.number, app, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+fn app(load: &Load, dice: &mut Dice) -> u32 {
+    match dice.permille(load.shares.troubled) {
+        true => TROUBLED,
+        false => dice.index(APPS.len() - 1) as u32,
+    }
+}
+
+/// Some devices of the App, ascending; `None`: just now there is none.
+fn devices(scene: &Scene, app: u32, count: u64, dice: &mut Dice) -> Option<Audience> {
+    let books = scene.books.lock();
+    let there = (0u32..).zip(&books.devices).filter(|(_, device)| {
+        device.app == app && device.deleted.is_none() && !device.registered.is_empty()
+    });
+    let mut there: Vec<u32> = there.map(|(place, _)| place).collect();
+    drop(books);
+    if count == 1 && !there.is_empty() {
+        return Some(Audience::Devices(vec![there[dice.index(there.len())]]));
+    }
+    dice.shuffle(&mut there);
+    there.truncate(count as usize);
+    there.sort_unstable();
+    (!there.is_empty()).then_some(Audience::Devices(there))
+}
+
+fn wanted(load: &Load, app: u32, audience: Audience, dice: &mut Dice) -> Wanted {
+    let kind = if dice.permille(load.shares.calls) { Kind::Voip } else { Kind::Alert };
+    let on_unknown = match kind {
+        Kind::Voip => OnUnknown::Drop,
+        Kind::Alert if dice.permille(80) => OnUnknown::Drop,
+        Kind::Alert => OnUnknown::Resend,
+    };
+    let expires_at = match dice.between(0, 999) {
+        roll if roll < load.shares.short => {
+            Some(now() + dice.between(200, SHORT_MS) as i64 * 1000)
+        }
+        roll if roll < load.shares.short + 150 => Some(now() + LONG),
+        _ => None,
+    };
+    Wanted { app, kind, on_unknown, audience, expires_at }
+}
+
+/// Many notifications in one request; the whole file again until every line has its answer.
+async fn file(scene: &Scene, load: &Load, pace: &Pace, dice: &mut Dice) -> Result<()> {
+    let app = app(load, dice);
+    let mut entered = Vec::new();
+    for _ in 0..dice.between(20, 120) {
+        let Some(audience) = devices(scene, app, 1, dice) else { continue };
+        entered.push(scene.enter(wanted(load, app, audience, dice))?);
+    }
+    let Some(first) = entered.first() else { return Ok(()) };
+    pace.asked(entered.iter().map(|entered| entered.deliveries).sum());
+    let lines: Vec<String> = entered.iter().map(|entered| entered.body.to_string()).collect();
+    let path = format!("{}/notifications", scene.app_path(app));
+    let key = format!("accountant-file-{}", first.number);
+    let question = Question {
+        content_type: "application/x-ndjson",
+        ..Question::post(path, lines.join("\n") + "\n", key)
+    };
+    let mut open: Vec<Option<&Entered>> = entered.iter().map(Some).collect();
+    // Each time some lines have their answer, or the caller's own deadline ends it.
+    while open.iter().any(Option::is_some) {
+        let said = scene.caller.ask(&question).await?;
+        ensure!(said.status == 200, "a file was refused: {} {}", said.status, said.text);
+        for result in said.text.lines() {
+            let Ok(result) = serde_json::from_str::<Value>(result) else { continue };
+            let line = result["line"].as_u64().context("a result without a line")? as usize;
+            let place = line.checked_sub(1).and_then(|at| open.get_mut(at)).context("a line too many")?;
+            let Some(entered) = *place else { continue };
+            if let Some(id) = result["id"].as_str() {
+                scene.note_accepted(entered, id.to_owned());
+                *place = None;
+            } else if !is_for_now(&result["problem"]) {
+                let code = result["problem"]["code"].as_str().unwrap_or_default();
+                scene.note_refused(entered, code, &result.to_string())?;
+                *place = None;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_for_now(problem: &Value) -> bool {
+    matches!(problem["status"].as_u64(), Some(408 | 409 | 429 | 500..))
+}
+
+/// Looks at notifications, and notes those of which everything is final.
+pub(crate) async fn watch(scene: &Scene, mut dice: Dice) -> Result<()> {
+    let mut ticks = tokio::time::interval(SIGHTING_INTERVAL);
+    while !scene.is_over() {
+        ticks.tick().await;
+        let Some((number, path)) = to_look_at(scene, &mut dice) else { continue };
+        let said = scene.caller.ask(&Question::get(path)).await?.success()?;
+        let deliveries = &said["deliveries"];
+        if deliveries["open"] == 0 && deliveries["complete"] == true {
+            let counts = crate::audit::counts(deliveries);
+            let mut books = scene.books.lock();
+            books.asked[number].sightings.push(Sighting { at: now(), counts });
+        }
+    }
+    Ok(())
+}
+
+/// One of the newest notifications.
+fn to_look_at(scene: &Scene, dice: &mut Dice) -> Option<(usize, String)> {
+    let books = scene.books.lock();
+    let newest = books.asked.len().min(3_000);
+    let number = books.asked.len().checked_sub(1 + dice.index(newest.max(1)))?;
+    let asked = &books.asked[number];
+    let (id, _) = asked.accepted.as_ref()?;
+    let app = &books.apps[asked.app as usize].id;
+    (asked.sightings.len() < MAX_SIGHTINGS)
+        .then(|| (number, format!("/v1/apps/{app}/notifications/{id}")))
+}

@@ -1,0 +1,2 @@
+//! The accountant: see `arguments.rs`.
+fn main() {}

@@ -1,0 +1,43 @@
+//! A notification sent to see whether a lane works: how long until the gateway has it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::Instant;
+
+use crate::books::accepted::{Audience, Kind, OnUnknown};
+use crate::books::{Micros, Probe};
+use crate::scene::{Scene, Wanted};
+
+/// How often the simulator is asked.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// The longest that a lane may take: longer than any pause the program makes, on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(40);
+
+/// Sends one alert to the App's first device; `from` is when the clock begins to run.
+pub(crate) async fn probe(scene: &Scene, app: u32, fault: &'static str, from: Micros) -> Result<Probe> {
+    let (device, push_token) = {
+        let books = scene.books.lock();
+        let first = books.devices.iter().position(|device| device.app == app);
+        let device = first.unwrap_or_default();
+        let address = books.devices[device].addresses[0];
+        (device as u32, books.addresses[address as usize].hex.clone())
+    };
+    let after = scene.gateway.last_seq();
+    let entered = scene.enter(Wanted {
+        app,
+        kind: Kind::Alert,
+        on_unknown: OnUnknown::Resend,
+        audience: Audience::Devices(vec![device]),
+        expires_at: None,
+    })?;
+    scene.send(&entered).await?;
+    let began = Instant::now();
+    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+    let mut took = None;
+    while took.is_none() && began.elapsed() < DEADLINE {
+        ticks.tick().await;
+        took = scene.gateway.taken_at(&push_token, entered.number, after).map(|at| at - from);
+    }
+    Ok(Probe { fault, app: app as usize, took })
+}

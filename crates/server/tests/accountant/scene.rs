@@ -1,0 +1,175 @@
+//! What every part of a run shares: the gateway, the caller, the books being written, and when to end.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::books::accepted::{Asked, Audience, Cancelled, Kind, OnUnknown};
+use crate::books::{Books, Micros};
+use crate::caller::{Caller, Question};
+use crate::gateway::Gateway;
+use crate::instant::{now, rfc3339};
+
+/// A run in progress.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) gateway: Gateway,
+    pub(crate) caller: Caller,
+    pub(crate) books: Mutex<Books>,
+    /// Every push token that was registered, by its hexadecimal form.
+    pub(crate) addresses: Mutex<HashMap<String, u32>>,
+    /// Deliveries of everything that was accepted.
+    pub(crate) accepted: AtomicU64,
+    /// Nothing new is asked any more.
+    pub(crate) is_over: AtomicBool,
+}
+
+/// A notification to ask for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) app: u32,
+    pub(crate) kind: Kind,
+    pub(crate) on_unknown: OnUnknown,
+    pub(crate) audience: Audience,
+    pub(crate) expires_at: Option<Micros>,
+}
+
+/// A notification that stands in the first book and may be sent to the API.
+#[derive(Clone, Debug)]
+pub(crate) struct Entered {
+    pub(crate) number: u32,
+    pub(crate) app: u32,
+    pub(crate) body: Value,
+    /// How many deliveries it will have; for a fan-out as many as it has at least.
+    pub(crate) deliveries: u64,
+}
+
+impl Scene {
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn app_path(&self, app: u32) -> String {
+        format!("/v1/apps/{}", self.books.lock().apps[app as usize].id)
+    }
+
+    /// Enters a notification into the first book, not yet accepted.
+    pub(crate) fn enter(&self, wanted: Wanted) -> Result<Entered> {
+        let expires_at = wanted.expires_at.map(rfc3339).transpose()?;
+        let mut books = self.books.lock();
+        let number = u32::try_from(books.asked.len()).context("too many notifications")?;
+        let (target, deliveries) = match &wanted.audience {
+            Audience::All => {
+                let reached = books.devices.iter().filter(|device| {
+                    device.is_steady
+                        && device.app == wanted.app
+                        && device
+                            .addresses
+                            .iter()
+                            .any(|address| books.addresses[*address as usize].kind == wanted.kind)
+                });
+                (json!({ "all": true }), reached.count() as u64)
+            }
+            Audience::Devices(devices) => {
+                let ids: Vec<&str> =
+                    devices.iter().map(|device| books.devices[*device as usize].id.as_str()).collect();
+                (json!({ "devices": ids }), devices.len() as u64)
+            }
+        };
+        let push_type = match wanted.kind {
+            Kind::Alert => "alert",
+            Kind::Voip => "voip",
+        };
+        // Said only where it differs from the default of the push type.
+        let on_unknown = match (wanted.kind, wanted.on_unknown) {
+            (Kind::Alert, OnUnknown::Drop) => Some("drop"),
+            (Kind::Voip, OnUnknown::Resend) => Some("resend"),
+            _ => None,
+        };
+        let mut content = json!({ "data": { "n": number } });
+        if wanted.kind == Kind::Alert {
+            content["title"] = json!("Accountant");
+            content["body"] = json!(format!("Notification {number}"));
+        }
+        let mut body = json!({
+            "target": target,
+            "content": content,
+            "options": { "push_type": push_type },
+        });
+        if let Some(on_unknown) = on_unknown {
+            body["options"]["on_unknown"] = json!(on_unknown);
+        }
+        if let Some(expires_at) = expires_at {
+            body["expires_at"] = json!(expires_at);
+        }
+        books.asked.push(Asked {
+            app: wanted.app,
+            kind: wanted.kind,
+            on_unknown: wanted.on_unknown,
+            audience: wanted.audience,
+            expires_at: wanted.expires_at.map(|at| at.div_euclid(1000) * 1000),
+            sent: now(),
+            accepted: None,
+            cancelled: None,
+            sightings: Vec::new(),
+        });
+        Ok(Entered { number, app: wanted.app, body, deliveries })
+    }
+
+    /// Asks for one notification until it is answered. The id, or `None` for a refusal.
+    pub(crate) async fn send(&self, entered: &Entered) -> Result<Option<String>> {
+        let path = format!("{}/notifications", self.app_path(entered.app));
+        let key = format!("accountant-{}", entered.number);
+        let said = self.caller.ask(&Question::post(path, entered.body.to_string(), key)).await?;
+        match said.status {
+            202 => {
+                let id = said.json()?["id"].as_str().context("a 202 without an id")?.to_owned();
+                self.note_accepted(entered, id.clone());
+                Ok(Some(id))
+            }
+            _ => self.note_refused(entered, &said.code(), &said.text).map(|()| None),
+        }
+    }
+
+    pub(crate) fn note_accepted(&self, entered: &Entered, id: String) {
+        let mut books = self.books.lock();
+        books.asked[entered.number as usize].accepted = Some((id, now()));
+        drop(books);
+        self.accepted.fetch_add(entered.deliveries, Ordering::Relaxed);
+    }
+
+    /// A refusal is right in one case: the notification had expired before it was accepted, or none of its devices is
+    /// there any more. Everything else is a mistake of ours or of the program, and ends the run.
+    pub(crate) fn note_refused(&self, entered: &Entered, code: &str, text: &str) -> Result<()> {
+        let books = self.books.lock();
+        let asked = &books.asked[entered.number as usize];
+        let has_expired = asked.expires_at.is_some_and(|at| at < now());
+        let is_deleted = match &asked.audience {
+            Audience::Devices(devices) => {
+                devices.iter().any(|device| books.devices[*device as usize].deleted.is_some())
+            }
+            Audience::All => false,
+        };
+        if !has_expired && !is_deleted {
+            bail!("notification {} was refused ({code}): {text}", entered.number);
+        }
+        Ok(())
+    }
+
+    /// Cancels a notification. Only a 200 is an acknowledgement.
+    pub(crate) async fn cancel(&self, number: u32, app: u32, id: &str) -> Result<()> {
+        let path = format!("{}/notifications/{id}/cancel", self.app_path(app));
+        let question = Question { method: reqwest::Method::POST, ..Question::get(path) };
+        let said = self.caller.ask(&question).await?;
+        if said.status == 200 {
+            let not_sent = said.json()?["not_sent"].as_u64().context("a cancel without not_sent")?;
+            self.books.lock().asked[number as usize].cancelled = Some(Cancelled { at: now(), not_sent });
+        } else if said.status != 202 {
+            bail!("cancelling {id}: {} {}", said.status, said.text);
+        }
+        Ok(())
+    }
+}
