@@ -17,7 +17,7 @@ pub enum Mode {
     Strict,
     /// Also what Apple is known to let through today: DER signatures, padded or standard-alphabet
     /// base64, `Bearer`, `iat` as a string, upper-case `apns-id`, `background` with priority 10, a
-    /// push type that does not fit the topic's suffix.
+    /// push type that does not fit the topic's suffix, a method in lower case.
     Lax,
 }
 

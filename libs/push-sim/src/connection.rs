@@ -239,6 +239,9 @@ async fn serve_stream(
         let _ = keep_silent(respond).await;
         return;
     }
+    // Read before the request is counted: what is done to requests in flight from then on is
+    // done to this one.
+    let overrides = link.signal.borrow().overrides;
     let (seq, outcome) = {
         let view = view(service, &request, &body);
         let occasion = occasion(service, link, &view);
@@ -264,7 +267,7 @@ async fn serve_stream(
         let _ = keep_silent(respond).await;
         return;
     };
-    let fate = carry_out(service, link, &mut respond, &outcome).await;
+    let fate = carry_out(service, link, &mut respond, &outcome, overrides).await;
     world.recorder().settle(seq, fate);
     world.count(|counters| match fate {
         AnswerFate::Answered => {
@@ -278,6 +281,10 @@ async fn serve_stream(
         AnswerFate::Reset => counters.reset_by_sender += 1,
         AnswerFate::Pending => {}
     });
+    if link.signal.borrow().silent {
+        // Letting go of the stream would make `h2` reset it before the connection ends.
+        let _ = keep_silent(respond).await;
+    }
 }
 
 fn record(service: &Served, link: &Link, stream: u32, request: &PushRequest<'_>) -> u64 {
@@ -313,6 +320,7 @@ fn record(service: &Served, link: &Link, stream: u32, request: &PushRequest<'_>)
 
 /// What is to be done about a request that was recorded.
 struct Outcome {
+    service: Service,
     answer: Answer,
     id: Option<Uuid>,
     sender_named_id: bool,
@@ -414,6 +422,7 @@ fn decide(
         Service::Broadcast | Service::Management => "apns-request-id",
     };
     Outcome {
+        service: request.service(),
         answer,
         id,
         sender_named_id: request.header(name).is_some(),
@@ -432,10 +441,14 @@ enum Waited {
 }
 
 /// Waits for `delay`, or for whatever comes first; then for the end of a freeze.
-async fn wait(link: &Link, respond: &mut SendResponse<Bytes>, delay: Option<Duration>) -> Waited {
+async fn wait(
+    link: &Link,
+    respond: &mut SendResponse<Bytes>,
+    delay: Option<Duration>,
+    overrides: u64,
+) -> Waited {
     if let Some(delay) = delay {
         let mut signal = link.signal.subscribe();
-        let overrides = signal.borrow().overrides;
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             changed = signal.wait_for(|s| s.silent || s.overrides != overrides) => {
@@ -473,6 +486,7 @@ async fn carry_out(
     link: &Arc<Link>,
     respond: &mut SendResponse<Bytes>,
     outcome: &Outcome,
+    overrides: u64,
 ) -> AnswerFate {
     match &outcome.ending {
         Some(FaultKind::NeverAnswer { .. }) => {
@@ -483,7 +497,7 @@ async fn carry_out(
             if *reset {
                 link.cut(true);
             } else {
-                link.close();
+                link.die();
             }
             return AnswerFate::Withheld;
         }
@@ -509,7 +523,7 @@ async fn carry_out(
         }
         _ => {}
     }
-    let answer = match wait(link, respond, outcome.delay).await {
+    let answer = match wait(link, respond, outcome.delay, overrides).await {
         Waited::Over => &outcome.answer,
         Waited::Overridden(answer) => &answer.clone(),
         Waited::Silent => return AnswerFate::Cut,
@@ -520,7 +534,7 @@ async fn carry_out(
         return AnswerFate::Cut;
     }
     if cut_short {
-        link.close();
+        link.die();
         return AnswerFate::Cut;
     }
     let settings = service.world.shared_settings();
@@ -548,7 +562,7 @@ fn send(
     let mut response = Response::new(());
     *response.status_mut() = http::StatusCode::from_u16(answer.status).unwrap_or_default();
     let headers = response.headers_mut();
-    let is_push = service.host == Host::Device && answer.channel_id.is_none();
+    let is_push = outcome.service == Service::Device;
     let id = outcome
         .id
         .or_else(|| (!outcome.sender_named_id).then(Uuid::new_v4));

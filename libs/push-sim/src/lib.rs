@@ -48,3 +48,8 @@ pub use script::{AfterGoaway, Fault, FaultFilter, FaultKind, FaultReport, Goaway
 pub use simulator::{Simulator, StartError};
 pub use tls::Authority;
 pub use world::{Action, ActionReport, ConnectionView, World};
+
+/// Runs the README's Rust example with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -162,8 +162,17 @@ impl Link {
 
     /// Sends what was answered so far, then closes; nothing else is answered.
     pub(crate) fn close(&self) {
+        self.end(true);
+    }
+
+    /// The same without a TLS close_notify: for the other side it died.
+    pub(crate) fn die(&self) {
+        self.end(false);
+    }
+
+    fn end(&self, polite: bool) {
         self.signal.send_modify(|signal| signal.silent = true);
-        self.wire.half_close();
+        self.wire.half_close(polite);
         let wire = self.wire.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(LINGER).await;

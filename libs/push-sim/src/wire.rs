@@ -34,7 +34,9 @@ enum Ending {
     No,
     /// Write what is waiting, then FIN; what the client still sends is read and thrown away, so
     /// that its kernel does not discard our last words because of a RST.
-    HalfClose,
+    HalfClose {
+        polite: bool,
+    },
     /// Nothing more in either direction.
     Cut {
         reset: bool,
@@ -132,11 +134,11 @@ impl WireHandle {
         self.0.lock().frozen
     }
 
-    /// Writes what waits, then closes our direction.
-    pub(crate) fn half_close(&self) {
+    /// Writes what waits, then closes our direction; `polite`: with a TLS close_notify.
+    pub(crate) fn half_close(&self, polite: bool) {
         self.change(|shared| {
             if shared.ending == Ending::No {
-                shared.ending = Ending::HalfClose;
+                shared.ending = Ending::HalfClose { polite };
             }
         });
     }
@@ -388,9 +390,13 @@ impl Wire {
 
     /// Closes our direction. Only a flush may do this: then `h2` has handed over every frame it
     /// has.
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(&mut self, cx: &mut Context<'_>, polite: bool) -> Poll<io::Result<()>> {
         if !self.write_closed {
-            std::task::ready!(Pin::new(self.io.get_mut().0).poll_shutdown(cx))?;
+            let closed = match polite {
+                true => Pin::new(&mut self.io).poll_shutdown(cx),
+                false => Pin::new(self.io.get_mut().0).poll_shutdown(cx),
+            };
+            std::task::ready!(closed)?;
             self.write_closed = true;
         }
         Poll::Ready(Ok(()))
@@ -476,9 +482,9 @@ impl AsyncWrite for Wire {
             (_, Ending::Cut { reset }) => Poll::Ready(Err(self.cut(reset))),
             (true, _) => Poll::Pending,
             (false, Ending::No) => self.poll_drain(cx),
-            (false, Ending::HalfClose) => {
+            (false, Ending::HalfClose { polite }) => {
                 std::task::ready!(self.poll_drain(cx))?;
-                self.poll_close(cx)
+                self.poll_close(cx, polite)
             }
         }
     }

@@ -5,7 +5,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::Method;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -48,6 +47,10 @@ pub(crate) struct Judged<T> {
 
 fn demand(holds: bool, reason: Reason) -> Result<(), Rejection> {
     if holds { Ok(()) } else { Err(reason.into()) }
+}
+
+fn is_method(request: &PushRequest<'_>, name: &str, facts: &Facts<'_>) -> bool {
+    request.is_method(name, auth::is_lax(facts.settings))
 }
 
 fn request_id(request: &PushRequest<'_>, settings: &Settings) -> Result<Option<Uuid>, Rejection> {
@@ -110,7 +113,7 @@ pub(crate) fn judge_broadcast(
         demand(!request.has_duplicate_headers(), Reason::DuplicateHeaders)?;
         id?;
         let bundle = request.broadcast_bundle().ok_or(Reason::BadPath)?;
-        demand(request.method == Method::POST, Reason::MethodNotAllowed)?;
+        demand(is_method(request, "POST", facts), Reason::MethodNotAllowed)?;
         let push_type = request
             .header("apns-push-type")
             .ok_or(Reason::MissingPushType)?;
@@ -162,17 +165,22 @@ pub(crate) fn judge_management(
         demand(!request.has_duplicate_headers(), Reason::DuplicateHeaders)?;
         id?;
         let (bundle, resource) = request.management_target().ok_or(Reason::BadPath)?;
-        let allowed = match resource {
-            "channels" => [Method::POST, Method::GET, Method::DELETE].contains(request.method),
-            _ => request.method == Method::GET,
+        let known = if resource == "channels" {
+            &["POST", "GET", "DELETE"][..]
+        } else {
+            &["GET"]
         };
-        demand(allowed, Reason::MethodNotAllowed)?;
+        let method = known
+            .iter()
+            .copied()
+            .find(|name| is_method(request, name, facts));
+        let method = method.ok_or(Reason::MethodNotAllowed)?;
         authorise(sender, bundle, facts, connection)?;
         let bundle = bundle.to_owned();
         if resource == "all-channels" {
             return Ok(Management::List { bundle });
         }
-        if request.method == Method::POST {
+        if method == "POST" {
             let stores_newest = parse_create(request.body)?;
             let used = facts
                 .apps
@@ -191,8 +199,8 @@ pub(crate) fn judge_management(
             .get(&bundle)
             .is_some_and(|app| app.channels(request.environment).contains_key(&channel));
         demand(known, Reason::ChannelNotRegistered)?;
-        Ok(match *request.method {
-            Method::GET => Management::Read { bundle, channel },
+        Ok(match method {
+            "GET" => Management::Read { bundle, channel },
             _ => Management::Delete { bundle, channel },
         })
     };

@@ -68,6 +68,11 @@ impl<'a> PushRequest<'a> {
             .then_some((bundle, resource))
     }
 
+    /// Whether the method is `name`; lax reading takes the lower case that node-apn sends.
+    pub(crate) fn is_method(&self, name: &str, lax: bool) -> bool {
+        self.method.as_str() == name || (lax && self.method.as_str().eq_ignore_ascii_case(name))
+    }
+
     /// True if any header comes twice.
     pub(crate) fn has_duplicate_headers(&self) -> bool {
         self.headers.len() != self.headers.keys_len()

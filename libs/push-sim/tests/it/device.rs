@@ -153,7 +153,7 @@ async fn production_has_no_unique_id() {
         ..NewPhones::default()
     };
     let made = sim.make_phones(&phones).unwrap();
-    let push = Push::v2().to_token(&made[0].push_tokens[&PushTokenKind::Alert]);
+    let push = Push::v2().at_token(&made[0].push_tokens[&PushTokenKind::Alert]);
     let address = sim.address(Environment::Production, Host::Device);
     let reply = Peer::to(&sim, address, None).await.push(&push).await;
     assert_eq!(reply.status, 200);
@@ -185,7 +185,7 @@ async fn v3_the_error_table() {
     let v2 = Push::v2;
     let alert_of = |n: usize| format!(r#"{{"aps":{{"alert":"{}"}}}}"#, "A".repeat(n));
     let voip_of = |n: usize| {
-        v2().to_token(&voip_token)
+        v2().at_token(&voip_token)
             .with("apns-topic", "net.example.pager.voip")
             .with("apns-push-type", "voip")
             .body(format!(r#"{{"c":"{}"}}"#, "A".repeat(n)))
@@ -200,22 +200,22 @@ async fn v3_the_error_table() {
         ),
         (
             "3b form",
-            v2().to_token(&"zz".repeat(32)),
+            v2().at_token(&"zz".repeat(32)),
             refused(400, "BadDeviceToken"),
         ),
         (
             "3b odd",
-            v2().to_token("abc"),
+            v2().at_token("abc"),
             refused(400, "BadDeviceToken"),
         ),
         (
             "3b other environment",
-            v2().to_token(&production),
+            v2().at_token(&production),
             refused(400, "BadDeviceToken"),
         ),
         (
             "3b nobody's",
-            v2().to_token(&"ab".repeat(32)),
+            v2().at_token(&"ab".repeat(32)),
             refused(400, "BadDeviceToken"),
         ),
         (
@@ -316,7 +316,7 @@ async fn v3_the_error_table() {
         ),
         (
             "upper-case hex",
-            v2().to_token(&TOKEN.to_uppercase()),
+            v2().at_token(&TOKEN.to_uppercase()),
             fine(),
         ),
         (
@@ -331,7 +331,7 @@ async fn v3_the_error_table() {
         ),
         (
             "an app of nobody",
-            v2().to_token(&"ab".repeat(32))
+            v2().at_token(&"ab".repeat(32))
                 .with("apns-topic", "net.example.unknown"),
             refused(400, "TopicDisallowed"),
         ),

@@ -1,5 +1,12 @@
 //! The simulator held against a plain `h2` client that knows nothing of Apple.
 
+mod activities;
+mod admin;
 mod blind;
+mod certificates;
+mod clients;
 mod device;
+mod faults;
+mod phones;
 mod support;
+mod tools;

@@ -357,7 +357,7 @@ impl Push {
         self
     }
 
-    pub(crate) fn to_token(self, push_token: &str) -> Push {
+    pub(crate) fn at_token(self, push_token: &str) -> Push {
         self.path(&format!("/3/device/{push_token}"))
     }
 
