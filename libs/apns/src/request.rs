@@ -14,6 +14,11 @@ use crate::push_token::PushToken;
 use crate::push_type::PushType;
 use crate::topic::ApnsTopic;
 
+/// Runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// A push, ready to be sent as often as need be. Clones share topic, push token and body.
 ///
 /// Built by [`Request::builder`], which refuses what APNs would refuse, so that a mistake costs an error here and not an

@@ -12,6 +12,8 @@
 mod alert;
 mod check;
 mod flag;
+mod json;
+mod keys;
 mod live_activity;
 mod notification;
 mod problem;
