@@ -2,9 +2,10 @@
 
 use crate::config::EngineConfig;
 use crate::directory::Directory;
+use crate::pools::KeyRing;
 use crate::request::{Accepted, CancelAnswer, Refusal, SendItem};
+use crate::service::{self, Shared};
 use crate::status::{EngineStatus, StopReport};
-use arc_swap::ArcSwap;
 use carillon_model::credential::CredentialSecret;
 use carillon_model::environment::Environment;
 use carillon_model::id::{AppNo, CredentialNo, NotificationNo};
@@ -15,6 +16,9 @@ use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{HotStore, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::AbortHandle;
 
 /// What the engine is made of.
 pub struct Parts {
@@ -32,87 +36,164 @@ pub struct Parts {
     pub config: EngineConfig,
 }
 
-/// A running engine. Cheap to clone.
+/// A running engine. Cheap to clone; ends with its last clone.
 #[derive(Clone)]
 pub struct Engine {
-    parts: Arc<Parts>,
-    directory: Arc<ArcSwap<Directory>>,
+    running: Arc<Running>,
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    tasks: Vec<AbortHandle>,
+    /// Ends the engine's own thread when dropped.
+    _thread: Option<oneshot::Sender<()>>,
+    refreshing: Mutex<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
 }
 
 impl Engine {
-    /// Loads the directory and starts the engine's own thread. What a former process held is rescued
-    /// in the background, in slices.
+    /// Loads the directory and starts the engine on a thread of its own. What a former process held
+    /// is rescued in the background, in slices.
+    ///
+    /// # Errors
+    /// When the registry cannot be read, or no thread can be started.
+    pub async fn start(parts: Parts) -> Result<Self, StoreError> {
+        let failed = |error: std::io::Error| {
+            StoreError::Failed(format!("the engine's thread cannot start: {error}"))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (ends, ended) = oneshot::channel::<()>();
+        std::thread::Builder::new()
+            .name("carillon-engine".into())
+            .spawn(move || {
+                // Ends when the sender is dropped.
+                let _ = runtime.block_on(ended);
+                runtime.shutdown_background();
+            })
+            .map_err(failed)?;
+        Self::start_with(parts, handle, Some(ends)).await
+    }
+
+    /// Like [`Self::start`], on a runtime of the caller's: for tests with paused time.
     ///
     /// # Errors
     /// When the registry cannot be read.
-    pub async fn start(parts: Parts) -> Result<Self, StoreError> {
-        let read = parts.registry.directory().await?;
+    pub async fn start_on(parts: Parts, runtime: Handle) -> Result<Self, StoreError> {
+        Self::start_with(parts, runtime, None).await
+    }
+
+    async fn start_with(
+        parts: Parts,
+        runtime: Handle,
+        thread: Option<oneshot::Sender<()>>,
+    ) -> Result<Self, StoreError> {
+        let (shared, tasks) = service::start(parts, runtime).await?;
         Ok(Self {
-            parts: Arc::new(parts),
-            directory: Arc::new(ArcSwap::from_pointee(Directory::new(read))),
+            running: Arc::new(Running {
+                shared,
+                tasks,
+                _thread: thread,
+                refreshing: Mutex::new(()),
+            }),
         })
     }
 
     /// The current snapshot of Apps, API keys and credentials.
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {
-        self.directory.load_full()
+        self.shared().hub.directory.load_full()
     }
 
     /// Call it after any change of Apps, credentials or API keys: reads them again, drains the pools
     /// of changed credentials and arms their breakers anew.
+    ///
+    /// # Errors
+    /// When the registry cannot be read; the former snapshot stays.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        let read = self.parts.registry.directory().await?;
-        self.directory.store(Arc::new(Directory::new(read)));
+        // One after the other: an older reading must not replace a newer one.
+        let _one = self.running.refreshing.lock().await;
+        let shared = self.shared();
+        let read = shared.hub.parts.registry.directory().await?;
+        let directory = Arc::new(Directory::new(read));
+        let former = shared.core.lock().routes.ring.clone();
+        let ring = KeyRing::read(&shared.hub, &directory, &former).await;
+        shared.hub.directory.store(directory);
+        let moment = shared.hub.moment();
+        shared
+            .core
+            .lock()
+            .replace_credentials(Arc::new(ring), moment);
+        shared.hub.bells.dispatch.notify_one();
         Ok(())
     }
 
-    /// Accepts notifications: each accepted one is on disk when this returns. Answers in the same
-    /// order. All of them in one transaction.
+    /// Accepts notifications, all of them in one transaction: each accepted one is on disk when this
+    /// returns. Answers in the same order.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; nothing was accepted then.
     pub async fn send(
         &self,
         app: AppNo,
         items: Vec<SendItem>,
     ) -> Result<Vec<Result<Accepted, Refusal>>, StoreError> {
-        let _ = (app, items);
-        Err(StoreError::Closed)
+        self.shared().send(app, items).await
     }
 
     /// Cancels a notification. `None`: the App has no such notification.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
     pub async fn cancel(
         &self,
         app: AppNo,
         no: NotificationNo,
     ) -> Result<Option<CancelAnswer>, StoreError> {
-        let _ = (app, no);
-        Err(StoreError::Closed)
+        let shared = self.shared().clone();
+        // In a task: a caller who goes away must not leave a cancel half done.
+        let cancelling = tokio::spawn(async move { shared.cancel(app, no).await });
+        let panicked = |error| Err(StoreError::Failed(format!("cancelling panicked: {error}")));
+        cancelling.await.unwrap_or_else(panicked)
     }
 
     /// Stops: claims nothing more, lets what is in flight finish until the deadline, gives the rest
     /// back without charging an attempt.
     pub async fn stop(&self, deadline: Duration) -> StopReport {
-        let _ = deadline;
-        StopReport::default()
+        self.shared().stop(deadline).await
     }
 
     /// Resolves when the engine cannot go on (the store failed on a commit, or a part that holds work
     /// panicked), with a sentence for the log. The process should stop then: the next start rescues.
     pub async fn failed(&self) -> String {
-        std::future::pending().await
+        let mut failed = self.shared().hub.failed.subscribe();
+        match failed.wait_for(Option::is_some).await {
+            Ok(sentence) => sentence.clone().unwrap_or_default(),
+            Err(_) => "the engine is gone".to_owned(),
+        }
     }
 
     /// State of lanes and pools.
     #[must_use]
     pub fn status(&self) -> EngineStatus {
-        EngineStatus::default()
+        self.shared().status()
     }
 
     /// Seals a credential's secret for its row: what `Registry::put_credential` takes.
     #[must_use]
     pub fn seal_credential(&self, no: CredentialNo, secret: &CredentialSecret) -> Sealed {
         let row = no.to_string();
-        self.parts
-            .secrets
+        self.secrets()
             .seal(Place::credential(&row), &secret.encode())
     }
 
@@ -125,37 +206,42 @@ impl Engine {
         credential: &str,
         environment: Environment,
     ) -> Option<PoolSpec> {
-        let _ = (app, credential, environment);
-        None
+        let ring = self.shared().core.lock().routes.ring.clone();
+        let no = ring.find(app, credential)?;
+        ring.spec(no, environment, false).ok()
     }
 
     /// The hot store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn HotStore> {
-        &self.parts.store
+        &self.shared().hub.parts.store
     }
 
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Arc<dyn Registry> {
-        &self.parts.registry
+        &self.shared().hub.parts.registry
     }
 
     /// The adapter to Apple.
     #[must_use]
     pub fn apns(&self) -> &Arc<dyn Gateway> {
-        &self.parts.apns
+        &self.shared().hub.parts.apns
     }
 
     /// Business time.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.parts.clock
+        &self.shared().hub.parts.clock
     }
 
     /// Seals and opens secrets.
     #[must_use]
     pub fn secrets(&self) -> &Arc<dyn SecretBox> {
-        &self.parts.secrets
+        &self.shared().hub.parts.secrets
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.running.shared
     }
 }

@@ -4,11 +4,36 @@
 //! engine owes every one of its deliveries exactly one final state. It knows no SQL, no HTTP and no
 //! TLS: those are behind the ports.
 
+mod breaker;
+mod cancel;
+mod claim;
+mod conclude;
 pub mod config;
+mod core;
 pub mod directory;
+mod dispatch;
 mod engine;
+mod fanout;
+mod gauge;
+mod hub;
+mod intake;
+mod job;
+mod lanes;
+mod ledger;
+mod limiter;
+mod metrics;
+mod moment;
+mod pools;
+mod pruner;
+mod repair;
+mod report;
 pub mod request;
+mod rescuer;
+mod resolve;
+mod service;
+mod settle;
 pub mod status;
+mod vault;
 
 pub use config::EngineConfig;
 pub use directory::Directory;

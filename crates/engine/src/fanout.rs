@@ -1,0 +1,174 @@
+//! Fan-out: a target that is too large for one transaction becomes batches, page by page. Each page and
+//! its checkpoint are one transaction, so a crash neither skips a device nor takes it twice.
+//!
+//! Pages go to the store only; dispatch claims them when a lane has room. So memory stays flat, however
+//! large the audience. Several fan-outs take turns.
+
+use crate::dispatch::pause_ms;
+use crate::moment::ms;
+use crate::service::Shared;
+use carillon_model::batch::BatchDevices;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::DeviceNo;
+use carillon_model::lane::{Gateway, Lane};
+use carillon_ports::fault;
+use carillon_ports::store::{Fanout, FanoutPage, NewBatch, Recipient, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Most fan-outs that take turns; the others wait for their end.
+const AT_ONCE: u32 = 16;
+
+/// Runs until the engine is dropped.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let config = &shared.hub.parts.config;
+    let mut refusals = 0;
+    loop {
+        if shared.hub.is_stopping() {
+            return;
+        }
+        match round(&shared).await {
+            Ok(true) => {
+                refusals = 0;
+                tokio::task::yield_now().await;
+            }
+            Ok(false) => {
+                refusals = 0;
+                tokio::select! {
+                    () = shared.hub.bells.fanout.notified() => {}
+                    () = tokio::time::sleep(ms(config.fanout_interval_ms)) => {}
+                }
+            }
+            Err(error) => {
+                if !shared.hub.store_refused("fanning out", &error) {
+                    return;
+                }
+                refusals += 1;
+                let pause = pause_ms(config.store_retry_max_ms, refusals);
+                tokio::time::sleep(ms(pause)).await;
+            }
+        }
+    }
+}
+
+/// Works on the fan-outs there are, a page each in turns, until they are done. `false`: there was none.
+async fn round(shared: &Shared) -> Result<bool, StoreError> {
+    let mut open = shared.hub.parts.store.fanouts(AT_ONCE).await?;
+    let count = open.len() as u32;
+    shared.hub.fanouts.store(count, Relaxed);
+    if open.is_empty() {
+        return Ok(false);
+    }
+    while !open.is_empty() {
+        let mut next = Vec::with_capacity(open.len());
+        for fanout in open {
+            if shared.hub.is_stopping() {
+                return Ok(false);
+            }
+            next.extend(page(shared, fanout).await?);
+            tokio::task::yield_now().await;
+        }
+        // New ones join the turns at once.
+        let known = next.len() as u32;
+        open = if known < count {
+            next
+        } else {
+            refill(shared, next).await?
+        };
+        shared.hub.fanouts.store(open.len() as u32, Relaxed);
+    }
+    Ok(true)
+}
+
+async fn refill(shared: &Shared, mut open: Vec<Fanout>) -> Result<Vec<Fanout>, StoreError> {
+    if (open.len() as u32) < AT_ONCE {
+        for fanout in shared.hub.parts.store.fanouts(AT_ONCE).await? {
+            let no = fanout.notification.no;
+            if !open.iter().any(|known| known.notification.no == no) {
+                open.push(fanout);
+            }
+        }
+    }
+    Ok(open)
+}
+
+/// One page. Returns what is left to do.
+async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, StoreError> {
+    let hub = &shared.hub;
+    let limit = hub.parts.config.fanout_page;
+    let head = &fanout.notification;
+    let is_known = hub.directory.load().app_by_no(head.app).is_some();
+    let devices = if is_known {
+        let kind = head.options.token_kind;
+        let store = &hub.parts.store;
+        store
+            .fanout_devices(head.app, kind, fanout.after, limit)
+            .await?
+    } else {
+        Vec::new()
+    };
+    let finished = (devices.len() as u32) < limit;
+    let after = devices.last().map_or(fanout.after, |last| last.device);
+    let batches = batches(&fanout, &devices);
+    let made = batches.len() as u32;
+    let lanes: Vec<Lane> = batches.iter().map(|batch| batch.lane).collect();
+    let class = head.options.class;
+    let page = FanoutPage {
+        notification: head.no,
+        batches,
+        after,
+        finished,
+    };
+    let is_stored = hub.parts.store.store_fanout_page(page).await?;
+    fault::stage("fanout.page_committed");
+    if !is_stored {
+        return Ok(None);
+    }
+    {
+        let moment = hub.moment();
+        let mut core = shared.core.lock();
+        for lane in lanes {
+            let index = core.lane_index(lane, moment.at);
+            let state = &mut core.lanes.all[index];
+            state.gauge.mark_stored(class);
+            state.note_due(class, moment.now);
+        }
+    }
+    hub.bells.dispatch.notify_one();
+    fanout.after = after;
+    fanout.next_place += made;
+    Ok((!finished).then_some(fanout))
+}
+
+/// The batches of a page: one for each lane.
+fn batches(fanout: &Fanout, devices: &[Recipient]) -> Vec<NewBatch> {
+    let head = &fanout.notification;
+    let environments = [
+        TokenEnvironment::Production,
+        TokenEnvironment::Sandbox,
+        TokenEnvironment::Auto,
+    ];
+    let mut batches = Vec::new();
+    for environment in environments {
+        let of_lane: Vec<DeviceNo> = devices
+            .iter()
+            .filter(|recipient| recipient.environment == environment)
+            .map(|recipient| recipient.device)
+            .collect();
+        if of_lane.is_empty() {
+            continue;
+        }
+        batches.push(NewBatch {
+            no: head.no.batch(fanout.next_place + batches.len() as u32),
+            devices: BatchDevices::new(of_lane),
+            lane: Lane {
+                app: head.app,
+                gateway: Gateway::Apns,
+                environment,
+            },
+            class: head.options.class,
+            hot: false,
+        });
+    }
+    batches
+}

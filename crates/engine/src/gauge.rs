@@ -1,0 +1,250 @@
+//! How much work each lane has in memory and how much more may come: shared by intake, which reserves
+//! room before the commit, and dispatch, which frees it.
+//!
+//! Also remembers in which lanes and classes the store has work, because hot work must not overtake
+//! it. Holds counts only; the work itself is in `core`.
+
+use crate::config::EngineConfig;
+use carillon_model::lane::{Class, Lane};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+/// Counts of one lane.
+#[derive(Debug)]
+pub(crate) struct LaneGauge {
+    /// Deliveries in memory, or about to come.
+    held: AtomicU32,
+    /// Most that may be.
+    room: AtomicU32,
+    /// For each class: rises whenever work was put into the store, 0 when there is none.
+    stored: [AtomicU32; 3],
+}
+
+impl LaneGauge {
+    pub(crate) fn held(&self) -> u32 {
+        self.held.load(Relaxed)
+    }
+
+    pub(crate) fn set_room(&self, room: u32) {
+        self.room.store(room, Relaxed);
+    }
+
+    /// Most deliveries of this class: the less urgent leave room for the more urgent.
+    pub(crate) fn limit(&self, class: Class) -> u32 {
+        let room = self.room.load(Relaxed);
+        match class {
+            Class::Urgent => room,
+            Class::Normal => room - room / 5,
+            Class::Bulk => room / 2,
+        }
+    }
+
+    /// Work of this class is in the store, or will be in a moment.
+    pub(crate) fn mark_stored(&self, class: Class) {
+        self.stored[usize::from(class.code())].fetch_add(1, Relaxed);
+    }
+
+    /// What [`Self::clear_stored`] wants to be told.
+    pub(crate) fn stored(&self, class: Class) -> u32 {
+        self.stored[usize::from(class.code())].load(Relaxed)
+    }
+
+    /// The store had no more of this class, unless some came since `seen`.
+    pub(crate) fn clear_stored(&self, class: Class, seen: u32) {
+        let stored = &self.stored[usize::from(class.code())];
+        let _ = stored.compare_exchange(seen, 0, Relaxed, Relaxed);
+    }
+
+    /// Whether work of this class or a more urgent one is in the store.
+    pub(crate) fn has_stored_before(&self, class: Class) -> bool {
+        self.stored[..=usize::from(class.code())]
+            .iter()
+            .any(|stored| stored.load(Relaxed) > 0)
+    }
+
+    pub(crate) fn has_stored(&self) -> bool {
+        self.has_stored_before(Class::Bulk)
+    }
+}
+
+/// All lanes' counts.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    lanes: RwLock<HashMap<Lane, Arc<LaneGauge>>>,
+    deliveries: AtomicU32,
+    bytes: AtomicUsize,
+    is_shut: AtomicBool,
+    min_room: u32,
+    floor: u32,
+    max_deliveries: u32,
+    max_bytes: usize,
+}
+
+impl Gauges {
+    pub(crate) fn new(config: &EngineConfig) -> Self {
+        Self {
+            lanes: RwLock::default(),
+            deliveries: AtomicU32::new(0),
+            bytes: AtomicUsize::new(0),
+            is_shut: AtomicBool::new(false),
+            min_room: config.lane_min_deliveries,
+            floor: config.lane_floor_deliveries,
+            max_deliveries: config.total_deliveries,
+            max_bytes: config.total_bytes,
+        }
+    }
+
+    pub(crate) fn lane(&self, lane: Lane) -> Arc<LaneGauge> {
+        if let Some(gauge) = self.lanes.read().get(&lane) {
+            return gauge.clone();
+        }
+        let new = || LaneGauge {
+            held: AtomicU32::new(0),
+            room: AtomicU32::new(self.min_room),
+            stored: Default::default(),
+        };
+        let mut lanes = self.lanes.write();
+        lanes.entry(lane).or_insert_with(|| Arc::new(new())).clone()
+    }
+
+    /// Nothing more is let in: the engine stops.
+    pub(crate) fn shut(&self) {
+        self.is_shut.store(true, Relaxed);
+    }
+
+    /// Reserves room for hot work, if its lane has some and the store has nothing that goes first.
+    pub(crate) fn reserve_hot(
+        &self,
+        gauge: &LaneGauge,
+        class: Class,
+        count: u32,
+        bytes: usize,
+    ) -> bool {
+        if self.is_shut.load(Relaxed) || gauge.has_stored_before(class) {
+            return false;
+        }
+        let held = gauge.held.fetch_add(count, Relaxed) + count;
+        let total = self.deliveries.fetch_add(count, Relaxed) + count;
+        let total_bytes = self.bytes.fetch_add(bytes, Relaxed) + bytes;
+        let is_full = total > self.max_deliveries || total_bytes > self.max_bytes;
+        if held > gauge.limit(class) || (is_full && held > self.floor) {
+            self.free(gauge, count, bytes);
+            return false;
+        }
+        true
+    }
+
+    /// How many deliveries of this class may be claimed now, and reserves room for them.
+    pub(crate) fn reserve_claim(&self, gauge: &LaneGauge, class: Class, most: u32) -> u32 {
+        if self.is_shut.load(Relaxed) {
+            return 0;
+        }
+        let (held, limit) = (gauge.held(), gauge.limit(class));
+        let is_full = self.deliveries.load(Relaxed) >= self.max_deliveries
+            || self.bytes.load(Relaxed) >= self.max_bytes;
+        let limit = if is_full {
+            limit.min(self.floor)
+        } else {
+            limit
+        };
+        // Claims come in pages, not in dribs: only when a quarter is free.
+        if held > limit - limit / 4 || limit == 0 {
+            return 0;
+        }
+        let count = (limit - held).min(most).max(1);
+        self.hold(gauge, count, 0);
+        count
+    }
+
+    /// Counts work that came in without a reservation.
+    pub(crate) fn hold(&self, gauge: &LaneGauge, count: u32, bytes: usize) {
+        gauge.held.fetch_add(count, Relaxed);
+        self.deliveries.fetch_add(count, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Work left the memory.
+    pub(crate) fn free(&self, gauge: &LaneGauge, count: u32, bytes: usize) {
+        gauge.held.fetch_sub(count, Relaxed);
+        self.deliveries.fetch_sub(count, Relaxed);
+        self.bytes.fetch_sub(bytes, Relaxed);
+    }
+
+    pub(crate) fn held(&self) -> (u32, usize) {
+        (self.deliveries.load(Relaxed), self.bytes.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carillon_model::environment::TokenEnvironment;
+    use carillon_model::id::AppNo;
+    use carillon_model::lane::Gateway;
+
+    fn lane(app: i64) -> Lane {
+        Lane {
+            app: AppNo(app),
+            gateway: Gateway::Apns,
+            environment: TokenEnvironment::Production,
+        }
+    }
+
+    fn gauges() -> Gauges {
+        Gauges::new(&EngineConfig {
+            lane_min_deliveries: 100,
+            lane_floor_deliveries: 10,
+            total_deliveries: 120,
+            total_bytes: 1_000,
+            ..EngineConfig::default()
+        })
+    }
+
+    #[test]
+    fn the_less_urgent_leave_room() {
+        let gauges = gauges();
+        let lane = gauges.lane(lane(1));
+        assert!(gauges.reserve_hot(&lane, Class::Bulk, 50, 0));
+        assert!(!gauges.reserve_hot(&lane, Class::Bulk, 1, 0));
+        assert!(gauges.reserve_hot(&lane, Class::Normal, 30, 0));
+        assert!(!gauges.reserve_hot(&lane, Class::Normal, 1, 0));
+        assert!(gauges.reserve_hot(&lane, Class::Urgent, 20, 0));
+        assert!(!gauges.reserve_hot(&lane, Class::Urgent, 1, 0));
+        assert_eq!(lane.held(), 100, "refusals leave no trace");
+    }
+
+    #[test]
+    fn stored_work_is_not_overtaken_by_its_equals() {
+        let gauges = gauges();
+        let lane = gauges.lane(lane(1));
+        lane.mark_stored(Class::Normal);
+        assert!(!gauges.reserve_hot(&lane, Class::Normal, 1, 0));
+        assert!(!gauges.reserve_hot(&lane, Class::Bulk, 1, 0));
+        assert!(gauges.reserve_hot(&lane, Class::Urgent, 1, 0));
+        let seen = lane.stored(Class::Normal);
+        lane.mark_stored(Class::Normal);
+        lane.clear_stored(Class::Normal, seen);
+        assert!(lane.has_stored(), "some came meanwhile");
+        lane.clear_stored(Class::Normal, lane.stored(Class::Normal));
+        assert!(gauges.reserve_hot(&lane, Class::Normal, 1, 0));
+    }
+
+    #[test]
+    fn a_busy_app_does_not_shut_out_a_quiet_one() {
+        let gauges = gauges();
+        let (busy, quiet) = (gauges.lane(lane(1)), gauges.lane(lane(2)));
+        assert!(gauges.reserve_hot(&busy, Class::Urgent, 100, 1_000));
+        assert!(
+            gauges.reserve_hot(&quiet, Class::Normal, 10, 10),
+            "the floor"
+        );
+        assert!(!gauges.reserve_hot(&quiet, Class::Normal, 1, 10));
+        assert_eq!(gauges.reserve_claim(&quiet, Class::Normal, 50), 0);
+        gauges.free(&busy, 100, 1_000);
+        assert_eq!(gauges.reserve_claim(&quiet, Class::Normal, 50), 50);
+        gauges.shut();
+        assert!(!gauges.reserve_hot(&quiet, Class::Urgent, 1, 0));
+    }
+}

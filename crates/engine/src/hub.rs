@@ -1,0 +1,106 @@
+//! What all parts share: ports, settings, the snapshot of the directory, the inboxes of the dispatcher
+//! and the bells that wake the parts. Holds no work.
+
+use crate::directory::Directory;
+use crate::engine::Parts;
+use crate::gauge::Gauges;
+use crate::job::Incoming;
+use crate::metrics::Meters;
+use crate::moment::Moment;
+use arc_swap::ArcSwap;
+use carillon_ports::gateway::{PoolId, PushOutcome};
+use carillon_ports::store::StoreError;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+
+/// See the module's words.
+pub(crate) struct Hub {
+    pub(crate) parts: Parts,
+    pub(crate) seed: u128,
+    pub(crate) runtime: Handle,
+    pub(crate) directory: ArcSwap<Directory>,
+    pub(crate) gauges: Gauges,
+    pub(crate) inbox: Inbox,
+    pub(crate) bells: Bells,
+    pub(crate) meters: Meters,
+    pub(crate) is_stopping: AtomicBool,
+    pub(crate) is_rescued: AtomicBool,
+    pub(crate) fanouts: AtomicU32,
+    pub(crate) failed: watch::Sender<Option<String>>,
+}
+
+/// What others put in for the dispatcher. Bounded by those who put it there: hot work by what was
+/// reserved in the gauges, outcomes by the pools' windows.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub(crate) hot: Mutex<Vec<Incoming>>,
+    pub(crate) outcomes: Mutex<Vec<(PoolId, Vec<PushOutcome>)>>,
+}
+
+/// Wakes the parts.
+#[derive(Default)]
+pub(crate) struct Bells {
+    pub(crate) dispatch: Notify,
+    pub(crate) settle: Notify,
+    /// The dispatcher or settle made a step: for those who wait until something is over.
+    pub(crate) moved: Notify,
+    pub(crate) fanout: Notify,
+    pub(crate) prune: Notify,
+}
+
+impl Hub {
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::read(&*self.parts.clock)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// The engine cannot go on: tell the process, once.
+    pub(crate) fn fail(&self, sentence: String) {
+        self.failed.send_if_modified(|failed| {
+            if failed.is_some() {
+                return false;
+            }
+            tracing::error!("the engine cannot go on: {sentence}");
+            *failed = Some(sentence);
+            true
+        });
+    }
+
+    /// The store refused. Says whether trying again makes sense; if not, the process is told.
+    pub(crate) fn store_refused(&self, what: &str, error: &StoreError) -> bool {
+        match error {
+            StoreError::DiskFull => {
+                self.bells.prune.notify_one();
+                true
+            }
+            StoreError::Busy | StoreError::Overloaded => true,
+            StoreError::Closed if self.is_stopping() => false,
+            StoreError::Corrupt(_) | StoreError::Failed(_) | StoreError::Closed => {
+                self.fail(format!("{what}: {error}"));
+                false
+            }
+        }
+    }
+}
+
+/// Tells the process when the part that holds it dies by a panic: it held work, and what it left
+/// behind cannot be trusted. A new start rescues.
+pub(crate) struct Vital {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) part: &'static str,
+}
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.hub.meters.part_panicked(self.part);
+            self.hub.fail(format!("{} panicked", self.part));
+        }
+    }
+}

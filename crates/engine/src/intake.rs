@@ -1,0 +1,480 @@
+//! Intake: the one door. Validates, resolves, makes batches, and has everything accepted in one
+//! transaction. Then the batches for which there was room go straight to their lanes.
+//!
+//! The commit and the hand-over run in a task of their own: a caller who goes away between the two
+//! must not leave work behind that nobody has.
+
+use crate::hub::Hub;
+use crate::job::{Incoming, Note, weight};
+use crate::pools::choose;
+use crate::request::{Accepted, IdempotencyKey, Refusal, SendItem};
+use crate::resolve::{Question, resolve};
+use crate::service::Shared;
+use carillon_model::UnixMs;
+use carillon_model::batch::{BatchDevices, MAX_BATCH};
+use carillon_model::duration;
+use carillon_model::environment::{Environment, TokenEnvironment};
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
+use carillon_model::lane::{Gateway, Lane};
+use carillon_model::notification::NotificationRequest;
+use carillon_model::problem::FieldProblem;
+use carillon_model::target::Target;
+use carillon_ports::fault::{self, Bug};
+use carillon_ports::gateway::Prepared;
+use carillon_ports::store::{
+    Acceptance, Idempotency, NewBatch, NewNotification, NotificationHead, Recipient, StoreError,
+    Work, WorkId,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// What a call to `send` answers.
+type Answers = Vec<Result<Accepted, Refusal>>;
+
+/// A notification that is in order, and not resolved yet.
+struct Draft {
+    /// Its place in the request.
+    at: usize,
+    target: Target,
+    declared: TokenEnvironment,
+    prepared: Prepared,
+    expires_at: Option<UnixMs>,
+    idempotency: Option<IdempotencyKey>,
+}
+
+/// A notification ready to be stored, and its hot batches.
+struct Ready {
+    at: usize,
+    new: NewNotification,
+    hot: Vec<Incoming>,
+    deliveries: Option<u64>,
+}
+
+impl Shared {
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        app: AppNo,
+        items: Vec<SendItem>,
+    ) -> Result<Answers, StoreError> {
+        let hub = &self.hub;
+        if hub.directory.load().app_by_no(app).is_none() {
+            return Ok(items.iter().map(|_| Err(Refusal::AppGone)).collect());
+        }
+        let now = hub.parts.clock.now();
+        let mut answers: Vec<Option<Result<Accepted, Refusal>>> = Vec::new();
+        let mut drafts = Vec::with_capacity(items.len());
+        for (at, item) in items.into_iter().enumerate() {
+            match draft(hub, at, item, now) {
+                Ok(draft) => {
+                    drafts.push(draft);
+                    answers.push(None);
+                }
+                Err(problems) => answers.push(Some(Err(Refusal::Invalid(problems)))),
+            }
+        }
+        let questions: Vec<Question<'_>> = drafts
+            .iter()
+            .map(|draft| Question {
+                target: &draft.target,
+                kind: draft.prepared.options.token_kind,
+                declared: draft.declared,
+            })
+            .collect();
+        let resolved = resolve(hub, app, &questions, now).await?;
+        let mut ready = Vec::with_capacity(drafts.len());
+        for (draft, recipients) in drafts.into_iter().zip(resolved) {
+            match recipients {
+                Ok(recipients) => ready.push(make(hub, app, draft, &recipients, now)),
+                Err(problems) => answers[draft.at] = Some(Err(Refusal::Invalid(problems))),
+            }
+        }
+        if !ready.is_empty() {
+            let places: Vec<usize> = ready.iter().map(|ready| ready.at).collect();
+            let accepting = tokio::spawn(accept(self.clone(), app, ready));
+            let accepted = accepting.await.unwrap_or_else(|error| {
+                let sentence = format!("accepting panicked: {error}");
+                hub.fail(sentence.clone());
+                Err(StoreError::Failed(sentence))
+            });
+            match accepted {
+                Ok(accepted) => {
+                    for (at, answer) in places.into_iter().zip(accepted) {
+                        answers[at] = Some(answer);
+                    }
+                }
+                Err(StoreError::Overloaded) => {
+                    let retry_after_ms = hub.parts.config.overload_retry_after_ms;
+                    for at in places {
+                        answers[at] = Some(Err(Refusal::Overloaded { retry_after_ms }));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+}
+
+/// Checks one notification against everything that needs no store.
+fn draft(hub: &Hub, at: usize, item: SendItem, now: UnixMs) -> Result<Draft, Vec<FieldProblem>> {
+    let SendItem {
+        request,
+        idempotency,
+    } = item;
+    let mut problems = request.target.problems();
+    let expires_at = expiry(&request, now).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let NotificationRequest {
+        target,
+        content,
+        options,
+        ..
+    } = request;
+    match hub.parts.apns.prepare(&target, &content, &options, now) {
+        Ok(mut prepared) if problems.is_empty() => {
+            if let Target::Channel(channel) = &target {
+                prepared
+                    .options
+                    .channel
+                    .get_or_insert_with(|| channel.clone());
+            }
+            Ok(Draft {
+                at,
+                target,
+                declared: options.environment.unwrap_or(TokenEnvironment::Auto),
+                prepared,
+                expires_at,
+                idempotency,
+            })
+        }
+        Ok(_) => Err(problems),
+        Err(more) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
+
+/// When a notification ends.
+fn expiry(request: &NotificationRequest, now: UnixMs) -> Result<Option<UnixMs>, FieldProblem> {
+    let (pointer, at) = match (&request.expires_at, &request.expires_in) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            return Err(FieldProblem::new(
+                "/expires_in",
+                "expiry.one_of",
+                "expected at most one of expires_at and expires_in: leave one out",
+            ));
+        }
+        (Some(text), None) => {
+            let read: jiff::Timestamp = text.parse().map_err(|error| {
+                FieldProblem::new(
+                    "/expires_at",
+                    "expiry.time",
+                    format!("expected an RFC 3339 time such as \"2026-01-31T12:00:00Z\", found {text:?} ({error})"),
+                )
+            })?;
+            ("/expires_at", read.as_millisecond())
+        }
+        (None, Some(text)) => {
+            let after = duration::parse_ms(text).map_err(|sentence| {
+                FieldProblem::new("/expires_in", "expiry.duration", sentence)
+            })?;
+            ("/expires_in", now.saturating_add(after))
+        }
+    };
+    if at <= now {
+        return Err(FieldProblem::new(
+            pointer,
+            "expiry.past",
+            "expected a time in the future: this notification would end before it is sent",
+        ));
+    }
+    Ok(Some(at))
+}
+
+/// Batches of at most 1,000, by lane; reserves room for those that may go straight to dispatch.
+fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: UnixMs) -> Ready {
+    let no = hub.parts.store.next_notification();
+    let Prepared { options, payload } = draft.prepared;
+    let class = options.class;
+    let lists = lists(
+        hub,
+        app,
+        &draft.target,
+        draft.declared,
+        &options,
+        recipients,
+    );
+    let is_fanout = matches!(draft.target, Target::All(_));
+    let deliveries: usize = lists.iter().map(|(_, devices)| devices.len()).sum();
+    let mut note: Option<Arc<Note>> = None;
+    let mut batches = Vec::new();
+    let mut hot = Vec::new();
+    for (environment, devices) in lists {
+        let lane = Lane {
+            app,
+            gateway: Gateway::Apns,
+            environment,
+        };
+        let gauge = hub.gauges.lane(lane);
+        for devices in devices.chunks(MAX_BATCH) {
+            let count = devices.len() as u32;
+            let bytes = weight(devices.len(), payload.len());
+            let devices = BatchDevices::new(devices.to_vec());
+            let batch = no.batch(batches.len() as u32);
+            let is_hot = hub.gauges.reserve_hot(&gauge, class, count, bytes);
+            if is_hot {
+                let note = note.get_or_insert_with(|| {
+                    Arc::new(Note::new(NotificationHead {
+                        no,
+                        app,
+                        accepted_at: now,
+                        expires_at: draft.expires_at,
+                        options: options.clone(),
+                        payload: payload.clone(),
+                        cancelled: false,
+                    }))
+                });
+                hot.push(Incoming {
+                    work: first_work(batch, lane, class),
+                    devices: devices.clone(),
+                    positions: None,
+                    note: note.clone(),
+                    reserved: count,
+                    reserved_bytes: bytes,
+                });
+            } else {
+                gauge.mark_stored(class);
+            }
+            batches.push(NewBatch {
+                no: batch,
+                devices,
+                lane,
+                class,
+                hot: is_hot,
+            });
+        }
+    }
+    let idempotency = draft.idempotency.map(|key| Idempotency {
+        scoped_key: key.scoped_key,
+        body_hash: key.body_hash,
+        keep_until: now.saturating_add(hub.parts.config.idempotency_keep_ms),
+    });
+    Ready {
+        at: draft.at,
+        new: NewNotification {
+            no,
+            app,
+            accepted_at: now,
+            expires_at: draft.expires_at,
+            options,
+            payload,
+            batches,
+            fanout: is_fanout.then_some(draft.target),
+            idempotency,
+        },
+        hot,
+        deliveries: (!is_fanout).then_some(deliveries as u64),
+    }
+}
+
+fn first_work(
+    batch: carillon_model::id::BatchNo,
+    lane: Lane,
+    class: carillon_model::lane::Class,
+) -> Work {
+    Work {
+        id: WorkId { batch, seq: 0 },
+        lane,
+        class,
+        attempt: 0,
+        positions: None,
+        due_at: None,
+        watermark: 0,
+        in_doubt: false,
+    }
+}
+
+/// Devices by lane. A broadcast is one delivery without a device.
+fn lists(
+    hub: &Hub,
+    app: AppNo,
+    target: &Target,
+    declared: TokenEnvironment,
+    options: &carillon_model::notification::SendOptions,
+    recipients: &[Recipient],
+) -> Vec<(TokenEnvironment, Vec<DeviceNo>)> {
+    if let Target::Channel(_) = target {
+        // A channel lives in one environment; unless told, in the first that a credential serves.
+        let environment = declared.known().unwrap_or_else(|| {
+            let directory = hub.directory.load();
+            let credentials = directory.credentials(app);
+            let is_served =
+                |environment: &Environment| choose(credentials, *environment, options).is_some();
+            let served = Environment::ALL.into_iter().find(is_served);
+            served.unwrap_or(Environment::Production)
+        });
+        return vec![(environment.into(), vec![DeviceNo(0)])];
+    }
+    let mut lists: Vec<(TokenEnvironment, Vec<DeviceNo>)> = Vec::new();
+    for recipient in recipients {
+        match lists
+            .iter_mut()
+            .find(|(environment, _)| *environment == recipient.environment)
+        {
+            Some((_, devices)) => devices.push(recipient.device),
+            None => lists.push((recipient.environment, vec![recipient.device])),
+        }
+    }
+    lists
+}
+
+/// Commits, then hands over.
+async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<Answers, StoreError> {
+    let hub = &shared.hub;
+    let mut new = Vec::with_capacity(ready.len());
+    let mut kept = Vec::with_capacity(ready.len());
+    for item in ready {
+        let said = Said {
+            no: item.new.no,
+            accepted_at: item.new.accepted_at,
+            deliveries: item.deliveries,
+            push_type: item.new.options.push_type,
+            is_fanout: item.new.fanout.is_some(),
+            cold: item
+                .new
+                .batches
+                .iter()
+                .filter(|batch| !batch.hot)
+                .map(|batch| (batch.lane, batch.class))
+                .collect(),
+        };
+        kept.push((said, item.hot));
+        new.push(item.new);
+    }
+    let acceptances = match hub.parts.store.accept(new).await {
+        Ok(acceptances) => acceptances,
+        Err(error) => {
+            for incoming in kept.iter().flat_map(|(_, hot)| hot) {
+                release(hub, incoming);
+            }
+            if matches!(error, StoreError::DiskFull | StoreError::Failed(_)) {
+                hub.store_refused("accepting notifications", &error);
+            }
+            return Err(error);
+        }
+    };
+    fault::stage("intake.committed");
+    let mut answers = Vec::with_capacity(kept.len());
+    let mut hot_now = Vec::new();
+    let mut accepted: HashMap<carillon_model::push_type::PushType, u64> = HashMap::new();
+    let mut has_fanout = false;
+    let mut cold = Vec::new();
+    for ((said, hot), acceptance) in kept.into_iter().zip(acceptances) {
+        if acceptance == Acceptance::New {
+            *accepted.entry(said.push_type).or_default() += 1;
+            has_fanout |= said.is_fanout;
+            cold.extend(said.cold.iter().copied());
+            hot_now.extend(hot);
+        } else {
+            hot.iter().for_each(|incoming| release(hub, incoming));
+        }
+        answers.push(said.answer(acceptance));
+    }
+    hand_over(hub, hot_now);
+    if !cold.is_empty() {
+        cold.sort_unstable();
+        cold.dedup();
+        let moment = hub.moment();
+        let mut core = shared.core.lock();
+        for (lane, class) in cold {
+            let index = core.lane_index(lane, moment.at);
+            let state = &mut core.lanes.all[index];
+            state.gauge.mark_stored(class);
+            state.note_due(class, moment.now);
+        }
+        drop(core);
+        hub.bells.dispatch.notify_one();
+    }
+    if has_fanout {
+        hub.bells.fanout.notify_one();
+    }
+    let directory = hub.directory.load();
+    if let Some(app) = directory.app_by_no(app) {
+        for (push_type, count) in accepted {
+            hub.meters.accepted(&app.id, push_type, count);
+        }
+    }
+    Ok(answers)
+}
+
+/// What is answered about a notification.
+struct Said {
+    no: NotificationNo,
+    accepted_at: UnixMs,
+    deliveries: Option<u64>,
+    push_type: carillon_model::push_type::PushType,
+    is_fanout: bool,
+    /// Where it has work in the store.
+    cold: Vec<(Lane, carillon_model::lane::Class)>,
+}
+
+impl Said {
+    fn answer(&self, acceptance: Acceptance) -> Result<Accepted, Refusal> {
+        let (no, accepted_at, deliveries, repeated) = match acceptance {
+            Acceptance::KeyReused => return Err(Refusal::KeyReused),
+            Acceptance::New => (self.no, self.accepted_at, self.deliveries, false),
+            Acceptance::Repeated { no, accepted_at } => (no, accepted_at, None, true),
+        };
+        Ok(Accepted {
+            no,
+            id: no.public(accepted_at),
+            accepted_at,
+            deliveries,
+            repeated,
+        })
+    }
+}
+
+fn release(hub: &Hub, incoming: &Incoming) {
+    let gauge = hub.gauges.lane(incoming.work.lane);
+    hub.gauges
+        .free(&gauge, incoming.reserved, incoming.reserved_bytes);
+}
+
+/// One in so many batches is lost or doubled when such a bug is planted.
+const PLANTED_EVERY: u32 = 16;
+
+fn hand_over(hub: &Hub, mut hot: Vec<Incoming>) {
+    if hot.is_empty() {
+        return;
+    }
+    if fault::planted(Bug::LoseWork) || fault::planted(Bug::DoubleBatch) {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let mut kept = Vec::with_capacity(hot.len());
+        for incoming in hot {
+            if !COUNT.fetch_add(1, Relaxed).is_multiple_of(PLANTED_EVERY) {
+                kept.push(incoming);
+            } else if fault::planted(Bug::DoubleBatch) {
+                kept.push(Incoming {
+                    work: incoming.work.clone(),
+                    devices: incoming.devices.clone(),
+                    positions: None,
+                    note: incoming.note.clone(),
+                    reserved: 0,
+                    reserved_bytes: 0,
+                });
+                kept.push(incoming);
+            } else {
+                release(hub, &incoming);
+            }
+        }
+        hot = kept;
+    }
+    hub.inbox.hot.lock().append(&mut hot);
+    hub.bells.dispatch.notify_one();
+}

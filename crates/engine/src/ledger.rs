@@ -1,0 +1,312 @@
+//! What is to be settled: collected here from all sides, taken out as one settlement at a time.
+//!
+//! Merges what concerns one batch, sums counters, groups events. Does not talk to the store.
+
+use carillon_model::UnixMs;
+use carillon_model::delivery::FinalState;
+use carillon_model::id::{AppNo, BatchNo, NotificationNo};
+use carillon_model::lane::{Class, Gateway, Lane};
+use carillon_ports::store::{
+    BatchSettlement, CountDelta, EnvironmentRepair, NewEvent, Retirement, Settlement, Work, WorkId,
+};
+use std::collections::HashMap;
+
+/// Most entries of one grouped event.
+const EVENT_GROUP: usize = 500;
+
+/// Notifications with what their public ids are made of, and whose they are.
+pub(crate) type Notes = HashMap<NotificationNo, (AppNo, UnixMs)>;
+
+/// See the module's words.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    batches: Vec<BatchSettlement>,
+    index: HashMap<BatchNo, usize>,
+    deliveries: usize,
+    retirements: Vec<Retirement>,
+    repairs: Vec<EnvironmentRepair>,
+    counts: HashMap<(AppNo, Gateway, FinalState, String), u64>,
+    events: Vec<NewEvent>,
+    grouped: HashMap<(AppNo, &'static str), Vec<serde_json::Value>>,
+    notes: Notes,
+    due: Vec<(Lane, Class, UnixMs)>,
+    releases: Vec<Release>,
+}
+
+/// Work that goes back to the store unsent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Release {
+    pub(crate) work: WorkId,
+    pub(crate) due_at: UnixMs,
+    pub(crate) lane: Lane,
+    pub(crate) class: Class,
+}
+
+/// A settlement on its way, and what must be known when it is on disk.
+pub(crate) struct Bundle {
+    pub(crate) settlement: Settlement,
+    /// How many deliveries it concerns.
+    pub(crate) deliveries: usize,
+    pub(crate) notes: std::sync::Arc<Notes>,
+    /// Work that it puts into the store.
+    pub(crate) due: Vec<(Lane, Class, UnixMs)>,
+    /// To be released after it.
+    pub(crate) releases: Vec<Release>,
+}
+
+impl Ledger {
+    /// What is collected for a batch. The caller adds to it and tells by [`Self::add`] how many
+    /// deliveries that concerns.
+    pub(crate) fn batch(&mut self, no: BatchNo, note: (AppNo, UnixMs)) -> &mut BatchSettlement {
+        self.notes.entry(no.notification()).or_insert(note);
+        let at = *self.index.entry(no).or_insert_with(|| {
+            self.batches.push(BatchSettlement {
+                batch: no,
+                verdicts: Vec::new(),
+                attempts: Vec::new(),
+                done: Vec::new(),
+                follow_ups: Vec::new(),
+            });
+            self.batches.len() - 1
+        });
+        &mut self.batches[at]
+    }
+
+    pub(crate) fn add(&mut self, deliveries: usize) {
+        self.deliveries += deliveries;
+    }
+
+    /// New work of a batch that waits in the store.
+    pub(crate) fn due(&mut self, lane: Lane, class: Class, at: UnixMs) {
+        self.due.push((lane, class, at));
+    }
+
+    pub(crate) fn count(&mut self, app: AppNo, gateway: Gateway, state: FinalState, reason: &str) {
+        let key = (app, gateway, state, reason.to_owned());
+        *self.counts.entry(key).or_default() += 1;
+    }
+
+    pub(crate) fn retire(&mut self, retirement: Retirement) {
+        self.retirements.push(retirement);
+    }
+
+    pub(crate) fn repair(&mut self, repair: EnvironmentRepair) {
+        self.repairs.push(repair);
+    }
+
+    pub(crate) fn event(&mut self, event: NewEvent) {
+        self.events.push(event);
+    }
+
+    /// An entry of an event that tells many at once.
+    pub(crate) fn grouped(&mut self, app: AppNo, kind: &'static str, entry: serde_json::Value) {
+        self.grouped.entry((app, kind)).or_default().push(entry);
+    }
+
+    pub(crate) fn release(&mut self, release: Release) {
+        self.releases.push(release);
+    }
+
+    pub(crate) fn deliveries(&self) -> usize {
+        self.deliveries
+    }
+
+    /// Whether something of this notification is to be settled.
+    pub(crate) fn mentions(&self, no: NotificationNo) -> bool {
+        self.notes.contains_key(&no)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+            && self.retirements.is_empty()
+            && self.repairs.is_empty()
+            && self.counts.is_empty()
+            && self.events.is_empty()
+            && self.grouped.is_empty()
+            && self.releases.is_empty()
+    }
+
+    /// Takes out what one transaction should write: about `most` deliveries.
+    pub(crate) fn take(&mut self, now: UnixMs, most: usize) -> Option<Bundle> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut deliveries = 0;
+        let mut cut = self.batches.len();
+        for (at, batch) in self.batches.iter().enumerate() {
+            if deliveries >= most {
+                cut = at;
+                break;
+            }
+            deliveries += batch.weight();
+        }
+        let is_all = cut == self.batches.len();
+        let batches = if is_all {
+            self.index.clear();
+            std::mem::take(&mut self.batches)
+        } else {
+            let rest = self.batches.split_off(cut);
+            let batches = std::mem::replace(&mut self.batches, rest);
+            self.index = (0..)
+                .zip(&self.batches)
+                .map(|(at, b)| (b.batch, at))
+                .collect();
+            batches
+        };
+        let taken = if is_all {
+            self.deliveries
+        } else {
+            deliveries.min(self.deliveries)
+        };
+        self.deliveries -= taken;
+        let mut events = std::mem::take(&mut self.events);
+        for ((app, kind), entries) in self.grouped.drain() {
+            for group in entries.chunks(EVENT_GROUP) {
+                events.push(NewEvent {
+                    app,
+                    kind,
+                    subject: String::new(),
+                    data: serde_json::json!({ "entries": group }).to_string(),
+                });
+            }
+        }
+        let counts = self
+            .counts
+            .drain()
+            .map(|((app, gateway, state, reason), count)| CountDelta {
+                app,
+                gateway,
+                state,
+                reason,
+                count,
+            });
+        // What follows the batches may not go before them.
+        let releases = if is_all {
+            std::mem::take(&mut self.releases)
+        } else {
+            Vec::new()
+        };
+        let due = if is_all {
+            std::mem::take(&mut self.due)
+        } else {
+            self.due.clone()
+        };
+        let notes = if is_all {
+            std::mem::take(&mut self.notes)
+        } else {
+            self.notes.clone()
+        };
+        Some(Bundle {
+            settlement: Settlement {
+                batches,
+                retirements: std::mem::take(&mut self.retirements),
+                repairs: std::mem::take(&mut self.repairs),
+                counts: counts.collect(),
+                events,
+                now,
+            },
+            deliveries: taken,
+            notes: notes.into(),
+            due,
+            releases,
+        })
+    }
+
+    /// Gives memory back after a peak.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
+trait Weigh {
+    fn weight(&self) -> usize;
+}
+
+impl Weigh for BatchSettlement {
+    /// About how many deliveries it concerns.
+    fn weight(&self) -> usize {
+        let moved = self.follow_ups.iter().filter(|work| work.due_at.is_some());
+        let moved: usize = moved
+            .map(|work| work.positions.as_ref().map_or(1, |p| p.as_slice().len()))
+            .sum();
+        self.verdicts.len() + moved
+    }
+}
+
+/// Replaces a work row in what is collected for its batch. A row that was only to be added in the same
+/// settlement was never there: it is forgotten instead of deleted.
+pub(crate) fn replace_work(batch: &mut BatchSettlement, old: WorkId, new: Vec<Work>) {
+    let before = batch.follow_ups.len();
+    batch.follow_ups.retain(|work| work.id != old);
+    if batch.follow_ups.len() == before {
+        batch.done.push(old);
+    }
+    batch.follow_ups.extend(new);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carillon_model::environment::TokenEnvironment;
+
+    fn work(batch: i64, seq: i64) -> Work {
+        Work {
+            id: WorkId {
+                batch: BatchNo(batch),
+                seq,
+            },
+            lane: Lane {
+                app: AppNo(1),
+                gateway: Gateway::Apns,
+                environment: TokenEnvironment::Production,
+            },
+            class: Class::Normal,
+            attempt: 0,
+            positions: None,
+            due_at: None,
+            watermark: 0,
+            in_doubt: false,
+        }
+    }
+
+    #[test]
+    fn a_row_added_and_done_in_one_settlement_is_neither() {
+        let mut ledger = Ledger::default();
+        let batch = ledger.batch(BatchNo(7), (AppNo(1), 0));
+        replace_work(batch, work(7, 0).id, vec![work(7, 1)]);
+        replace_work(batch, work(7, 1).id, vec![work(7, 2)]);
+        assert_eq!(batch.done, [work(7, 0).id]);
+        assert_eq!(batch.follow_ups, [work(7, 2)]);
+    }
+
+    #[test]
+    fn large_settlements_are_cut_and_releases_wait_for_the_end() {
+        let mut ledger = Ledger::default();
+        for no in 0..10 {
+            let batch = ledger.batch(BatchNo(no), (AppNo(1), 0));
+            batch.verdicts = (0..100).map(|p| (p, FinalState::Accepted)).collect();
+            ledger.add(100);
+        }
+        ledger.release(Release {
+            work: work(1, 0).id,
+            due_at: 0,
+            lane: work(1, 0).lane,
+            class: Class::Normal,
+        });
+        let first = ledger.take(1, 250).unwrap();
+        assert_eq!((first.settlement.batches.len(), first.deliveries), (3, 300));
+        assert!(first.releases.is_empty());
+        let batch = ledger.batch(BatchNo(9), (AppNo(1), 0));
+        assert_eq!(batch.verdicts.len(), 100, "still found by its number");
+        let second = ledger.take(1, 10_000).unwrap();
+        assert_eq!(
+            (second.settlement.batches.len(), second.deliveries),
+            (7, 700)
+        );
+        assert_eq!(second.releases.len(), 1);
+        assert!(ledger.take(1, 10).is_none());
+        assert_eq!(ledger.deliveries(), 0);
+    }
+}

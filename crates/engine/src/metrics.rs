@@ -1,0 +1,163 @@
+//! Every metric of the engine, in one place. Labels are bounded: Apps, gateways, push types, final
+//! states, and the gateway's reasons as far as they look like Apple's.
+
+use carillon_model::delivery::FinalState;
+use carillon_model::id::AppNo;
+use carillon_model::lane::{Gateway, Lane};
+use carillon_model::push_type::PushType;
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_gauge};
+use metrics::{describe_histogram, gauge, histogram};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+
+const ACCEPTED: &str = "carillon_notifications_accepted_total";
+const SENT: &str = "carillon_pushes_sent_total";
+const FINAL: &str = "carillon_deliveries_final_total";
+const RETRIED: &str = "carillon_retries_total";
+const PRUNED: &str = "carillon_pruned_rows_total";
+const ACCEPT_TO_SEND: &str = "carillon_accept_to_send_seconds";
+const GATEWAY_RESPONSE: &str = "carillon_gateway_response_seconds";
+const SETTLE: &str = "carillon_settle_seconds";
+const QUEUED: &str = "carillon_lane_queued_deliveries";
+const IN_FLIGHT: &str = "carillon_lane_in_flight_deliveries";
+const OLDEST: &str = "carillon_lane_oldest_waiting_seconds";
+const BREAKER: &str = "carillon_lane_breaker_state";
+const UNSETTLED: &str = "carillon_unsettled_outcomes";
+const PANICS: &str = "carillon_part_panics_total";
+
+/// Handles to what is counted on the hot path.
+#[derive(Default)]
+pub(crate) struct Meters {
+    sends: Mutex<HashMap<(AppNo, PushType), SendMeters>>,
+    responses: Mutex<HashMap<AppNo, Histogram>>,
+}
+
+/// What is counted for each push.
+#[derive(Clone)]
+pub(crate) struct SendMeters {
+    pub(crate) sent: Counter,
+    pub(crate) accept_to_send: Histogram,
+}
+
+/// What a lane shows.
+pub(crate) struct LaneFigures {
+    pub(crate) queued: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) oldest_secs: f64,
+    /// 0 closed, 1 probing, 2 open.
+    pub(crate) breaker: u8,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Self {
+        describe_counter!(ACCEPTED, "Notifications accepted: they are on disk");
+        describe_counter!(SENT, "Pushes handed to a gateway's pool");
+        describe_counter!(FINAL, "Deliveries that ended, by final state and reason");
+        describe_counter!(RETRIED, "Deliveries that will be tried again, by reason");
+        describe_counter!(PRUNED, "Rows deleted by retention");
+        describe_histogram!(
+            ACCEPT_TO_SEND,
+            Unit::Seconds,
+            "From acceptance to the hand-over to the pool, first attempts"
+        );
+        describe_histogram!(
+            GATEWAY_RESPONSE,
+            Unit::Seconds,
+            "From write to the gateway's answer"
+        );
+        describe_histogram!(SETTLE, Unit::Seconds, "Time of a settle transaction");
+        describe_gauge!(QUEUED, "Deliveries waiting in memory");
+        describe_gauge!(IN_FLIGHT, "Deliveries handed to a pool and not answered");
+        describe_gauge!(OLDEST, Unit::Seconds, "Age of the oldest waiting delivery");
+        describe_gauge!(BREAKER, "0 closed, 1 probing, 2 open");
+        describe_gauge!(UNSETTLED, "Outcomes that are not on disk yet");
+        describe_counter!(PANICS, "Parts of the engine that panicked");
+        Self::default()
+    }
+
+    pub(crate) fn accepted(&self, app: &str, push_type: PushType, count: u64) {
+        counter!(ACCEPTED, "app" => app.to_owned(), "push_type" => push_type.as_str())
+            .increment(count);
+    }
+
+    pub(crate) fn send(&self, no: AppNo, app: &str, push_type: PushType) -> SendMeters {
+        let mut sends = self.sends.lock();
+        let meters = sends.entry((no, push_type)).or_insert_with(|| SendMeters {
+            sent: counter!(SENT, "app" => app.to_owned(), "gateway" => "apns", "push_type" => push_type.as_str()),
+            accept_to_send: histogram!(ACCEPT_TO_SEND, "app" => app.to_owned(), "push_type" => push_type.as_str()),
+        });
+        meters.clone()
+    }
+
+    pub(crate) fn response(&self, no: AppNo, app: &str) -> Histogram {
+        let mut responses = self.responses.lock();
+        let histogram = responses.entry(no).or_insert_with(
+            || histogram!(GATEWAY_RESPONSE, "app" => app.to_owned(), "gateway" => "apns"),
+        );
+        histogram.clone()
+    }
+
+    pub(crate) fn ended(
+        &self,
+        app: &str,
+        gateway: Gateway,
+        state: FinalState,
+        reason: &str,
+        count: u64,
+    ) {
+        counter!(FINAL, "app" => app.to_owned(), "gateway" => gateway.as_str(), "outcome" => state.as_str(), "reason" => bounded(reason)).increment(count);
+    }
+
+    pub(crate) fn retried(&self, app: &str, reason: &str, count: u64) {
+        counter!(RETRIED, "app" => app.to_owned(), "gateway" => "apns", "reason" => bounded(reason)).increment(count);
+    }
+
+    pub(crate) fn pruned(&self, rows: u64) {
+        counter!(PRUNED).increment(rows);
+    }
+
+    pub(crate) fn settled(&self, seconds: f64) {
+        histogram!(SETTLE).record(seconds);
+    }
+
+    pub(crate) fn unsettled(&self, count: usize) {
+        gauge!(UNSETTLED).set(count as f64);
+    }
+
+    pub(crate) fn lane(&self, app: &str, lane: Lane, figures: &LaneFigures) {
+        let labels = [
+            ("app", app.to_owned()),
+            ("gateway", lane.gateway.as_str().to_owned()),
+            ("environment", lane.environment.as_str().to_owned()),
+        ];
+        gauge!(QUEUED, &labels).set(figures.queued);
+        gauge!(IN_FLIGHT, &labels).set(figures.in_flight);
+        gauge!(OLDEST, &labels).set(figures.oldest_secs);
+        gauge!(BREAKER, &labels).set(figures.breaker);
+    }
+
+    pub(crate) fn part_panicked(&self, part: &'static str) {
+        counter!(PANICS, "part" => part).increment(1);
+    }
+}
+
+/// A reason as a label: Apple's are words of letters; anything else is `other`.
+fn bounded(reason: &str) -> String {
+    let is_word = reason.len() <= 40
+        && reason
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_word { reason } else { "other" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounded;
+
+    #[test]
+    fn labels_are_words() {
+        assert_eq!(bounded("BadDeviceToken"), "BadDeviceToken");
+        assert_eq!(bounded(""), "");
+        assert_eq!(bounded("Service Unavailable <html>"), "other");
+    }
+}

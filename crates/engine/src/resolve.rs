@@ -1,0 +1,173 @@
+//! Explicit targets become recipients: devices, users and raw push tokens, asked of the store in bulk
+//! for all notifications of a request.
+//!
+//! The push tokens themselves are not read here: that is done when a batch is sent.
+
+use crate::hub::Hub;
+use carillon_model::UnixMs;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::AppNo;
+use carillon_model::problem::FieldProblem;
+use carillon_model::push_token::PushTokenBytes;
+use carillon_model::push_type::TokenKind;
+use carillon_model::target::Target;
+use carillon_ports::store::{Recipient, StoreError};
+use std::collections::HashMap;
+
+/// A target to resolve.
+pub(crate) struct Question<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) kind: TokenKind,
+    /// For raw push tokens.
+    pub(crate) declared: TokenEnvironment,
+}
+
+/// Whom it is for, or what is wrong with it.
+pub(crate) type Answer = Result<Vec<Recipient>, Vec<FieldProblem>>;
+
+/// Answers in the same order. Recipients ascend by device, each once. Targets without a list have no
+/// recipients.
+pub(crate) async fn resolve(
+    hub: &Hub,
+    app: AppNo,
+    questions: &[Question<'_>],
+    now: UnixMs,
+) -> Result<Vec<Answer>, StoreError> {
+    let mut answers: Vec<Answer> = questions.iter().map(|_| Ok(Vec::new())).collect();
+    devices(hub, app, questions, &mut answers).await?;
+    users(hub, app, questions, &mut answers).await?;
+    push_tokens(hub, app, questions, &mut answers, now).await?;
+    for (question, answer) in questions.iter().zip(&mut answers) {
+        let Ok(recipients) = answer else {
+            continue;
+        };
+        if !recipients.is_sorted_by(|a, b| a.device < b.device) {
+            recipients.sort_by_key(|recipient| recipient.device);
+            recipients.dedup_by_key(|recipient| recipient.device);
+        }
+        let is_list = !matches!(question.target, Target::All(_) | Target::Channel(_));
+        if is_list && recipients.is_empty() {
+            *answer = Err(vec![FieldProblem::new(
+                "/target",
+                "target.nobody",
+                "expected at least one recipient: none of these users has a device",
+            )]);
+        }
+    }
+    Ok(answers)
+}
+
+async fn devices(
+    hub: &Hub,
+    app: AppNo,
+    questions: &[Question<'_>],
+    answers: &mut [Answer],
+) -> Result<(), StoreError> {
+    /// Ids, and where each stands: item and entry.
+    type Asked = (Vec<String>, Vec<(usize, usize)>);
+    let mut asked: HashMap<TokenKind, Asked> = HashMap::new();
+    for (item, question) in questions.iter().enumerate() {
+        if let Target::Devices(ids) = question.target {
+            let (all, places) = asked.entry(question.kind).or_default();
+            all.extend(ids.iter().cloned());
+            places.extend((0..ids.len()).map(|at| (item, at)));
+        }
+    }
+    for (kind, (ids, places)) in asked {
+        let found = hub.parts.store.resolve_devices(app, ids, kind).await?;
+        for ((item, at), recipient) in places.into_iter().zip(found) {
+            match recipient {
+                Some(recipient) => {
+                    if let Ok(recipients) = &mut answers[item] {
+                        recipients.push(recipient);
+                    }
+                }
+                None => {
+                    let problem = FieldProblem::new(
+                        format!("/target/devices/{at}"),
+                        "target.unknown_device",
+                        "expected the id of a registered device of this App: register it first, or leave it out",
+                    );
+                    add(&mut answers[item], problem);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn users(
+    hub: &Hub,
+    app: AppNo,
+    questions: &[Question<'_>],
+    answers: &mut [Answer],
+) -> Result<(), StoreError> {
+    let limit = hub.parts.config.max_devices_per_user;
+    for (item, question) in questions.iter().enumerate() {
+        let Target::Users(users) = question.target else {
+            continue;
+        };
+        for user in users {
+            let store = &hub.parts.store;
+            let found = store
+                .resolve_user(app, user.clone(), question.kind, limit)
+                .await?;
+            if let Ok(recipients) = &mut answers[item] {
+                recipients.extend(found);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn push_tokens(
+    hub: &Hub,
+    app: AppNo,
+    questions: &[Question<'_>],
+    answers: &mut [Answer],
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    type Asked = (Vec<PushTokenBytes>, Vec<usize>);
+    let mut asked: HashMap<(TokenKind, TokenEnvironment), Asked> = HashMap::new();
+    for (item, question) in questions.iter().enumerate() {
+        let Target::PushTokens(tokens) = question.target else {
+            continue;
+        };
+        let mut read = Vec::with_capacity(tokens.len());
+        for (at, text) in tokens.iter().enumerate() {
+            match PushTokenBytes::from_hex(text) {
+                Ok(token) => read.push(token),
+                Err(sentence) => {
+                    let pointer = format!("/target/push_tokens/{at}");
+                    let problem = FieldProblem::new(pointer, "target.push_token", sentence);
+                    add(&mut answers[item], problem);
+                }
+            }
+        }
+        if answers[item].is_ok() {
+            let key = (question.kind, question.declared);
+            let (all, items) = asked.entry(key).or_default();
+            items.extend(read.iter().map(|_| item));
+            all.extend(read);
+        }
+    }
+    for ((kind, declared), (tokens, items)) in asked {
+        let store = &hub.parts.store;
+        let found = store
+            .resolve_push_tokens(app, tokens, kind, declared, now)
+            .await?;
+        for (item, recipient) in items.into_iter().zip(found) {
+            if let Ok(recipients) = &mut answers[item] {
+                recipients.push(recipient);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add(answer: &mut Answer, problem: FieldProblem) {
+    match answer {
+        Ok(_) => *answer = Err(vec![problem]),
+        Err(problems) => problems.push(problem),
+    }
+}

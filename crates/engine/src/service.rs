@@ -1,0 +1,199 @@
+//! Starting, supervising and stopping the parts.
+//!
+//! Parts that hold work (dispatch, settle) tell the process when they panic: what they left behind
+//! cannot be trusted, and the next start rescues. Parts that only walk over the store (fan-out,
+//! rescuer, pruner) are started again.
+
+use crate::core::Core;
+use crate::directory::Directory;
+use crate::engine::Parts;
+use crate::gauge::Gauges;
+use crate::hub::{Bells, Hub, Inbox};
+use crate::metrics::Meters;
+use crate::moment::ms;
+use crate::pools::KeyRing;
+use crate::status::StopReport;
+use crate::{dispatch, fanout, pruner, rescuer, settle};
+use arc_swap::ArcSwap;
+use carillon_ports::gateway::{OutcomeSink, PoolId, PushOutcome};
+use carillon_ports::store::StoreError;
+use parking_lot::Mutex;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// Of a stop's time: kept for writing what came in.
+const SETTLE_SHARE: u32 = 5;
+
+/// What the parts work on.
+pub(crate) struct Shared {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) core: Mutex<Core>,
+}
+
+/// Starts all parts on a runtime.
+pub(crate) async fn start(
+    parts: Parts,
+    runtime: Handle,
+) -> Result<(Arc<Shared>, Vec<AbortHandle>), StoreError> {
+    let read = parts.registry.directory().await?;
+    let hub = Arc::new(Hub {
+        seed: parts.store.installation_seed(),
+        gauges: Gauges::new(&parts.config),
+        parts,
+        runtime: runtime.clone(),
+        directory: ArcSwap::from_pointee(Directory::new(read)),
+        inbox: Inbox::default(),
+        bells: Bells::default(),
+        meters: Meters::new(),
+        is_stopping: AtomicBool::new(false),
+        is_rescued: AtomicBool::new(false),
+        fanouts: AtomicU32::new(0),
+        failed: watch::Sender::new(None),
+    });
+    let directory = hub.directory.load_full();
+    let ring = Arc::new(KeyRing::read(&hub, &directory, &KeyRing::default()).await);
+    let sink: OutcomeSink = {
+        let hub = hub.clone();
+        Arc::new(move |pool: PoolId, outcomes: Vec<PushOutcome>| {
+            hub.inbox.outcomes.lock().push((pool, outcomes));
+            hub.bells.dispatch.notify_one();
+        })
+    };
+    let core = {
+        // The core reads the monotonic clock of the runtime that it will run on.
+        let _entered = runtime.enter();
+        Core::new(hub.clone(), sink, ring)
+    };
+    let shared = Arc::new(Shared {
+        hub,
+        core: Mutex::new(core),
+    });
+    let tasks = vec![
+        runtime.spawn(dispatch::run(shared.clone())).abort_handle(),
+        runtime.spawn(settle::run(shared.clone())).abort_handle(),
+        supervise(&runtime, &shared, "fanout", fanout::run),
+        supervise(&runtime, &shared, "rescuer", rescuer::run),
+        supervise(&runtime, &shared, "pruner", pruner::run),
+        supervise(&runtime, &shared, "indexer", pruner::index),
+    ];
+    Ok((shared, tasks))
+}
+
+/// Starts a part, and starts it again after a panic.
+fn supervise<F>(
+    runtime: &Handle,
+    shared: &Arc<Shared>,
+    part: &'static str,
+    run: impl Fn(Arc<Shared>) -> F + Send + 'static,
+) -> AbortHandle
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let shared = shared.clone();
+    let supervised = async move {
+        loop {
+            let ended = AbortOnDrop(tokio::spawn(run(shared.clone()))).join().await;
+            let Err(error) = ended else {
+                return;
+            };
+            if !error.is_panic() {
+                return;
+            }
+            shared.hub.meters.part_panicked(part);
+            tracing::error!(part, "{part} panicked and is started again: {error}");
+            tokio::time::sleep(ms(shared.hub.parts.config.restart_delay_ms)).await;
+        }
+    };
+    runtime.spawn(supervised).abort_handle()
+}
+
+/// A task that does not outlive its supervisor.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl AbortOnDrop {
+    async fn join(mut self) -> Result<(), tokio::task::JoinError> {
+        (&mut self.0).await
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Shared {
+    /// Waits until something is so, at most until `deadline`. Looks again after every step of
+    /// dispatch and settle. Returns whether it is so.
+    pub(crate) async fn until(&self, deadline: Instant, is_so: impl Fn(&Core) -> bool) -> bool {
+        loop {
+            let moved = self.hub.bells.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            if is_so(&self.core.lock()) {
+                return true;
+            }
+            if tokio::time::timeout_at(deadline, moved).await.is_err() {
+                return is_so(&self.core.lock());
+            }
+        }
+    }
+
+    /// Stops claiming; lets what is in flight finish; gives the rest back without charging an attempt.
+    pub(crate) async fn stop(&self, within: Duration) -> StopReport {
+        let deadline = Instant::now() + within;
+        let answers_by = Instant::now() + within - within / SETTLE_SHARE;
+        self.hub.is_stopping.store(true, Relaxed);
+        self.hub.gauges.shut();
+        let bells = &self.hub.bells;
+        for bell in [&bells.dispatch, &bells.fanout, &bells.prune] {
+            bell.notify_one();
+        }
+        // Reads and claims under way come to their end first: their work is given back too.
+        self.until(answers_by, |core| core.loads == 0 && core.claims == 0)
+            .await;
+        let left = answers_by.saturating_duration_since(Instant::now());
+        let pools: Vec<_> = {
+            let core = self.core.lock();
+            core.routes
+                .pools()
+                .map(|(_, open)| open.pool.clone())
+                .collect()
+        };
+        for pool in pools {
+            pool.close(left.as_millis().min(u128::from(u32::MAX)) as u32);
+        }
+        self.until(answers_by, |core| {
+            core.jobs.iter().all(|(_, job)| job.busy == 0)
+        })
+        .await;
+        let mut report = StopReport::default();
+        {
+            let moment = self.hub.moment();
+            let mut core = self.core.lock();
+            for key in core.jobs.keys(|_| true) {
+                let Some(job) = core.jobs.get(key) else {
+                    continue;
+                };
+                report.unanswered += u64::from(job.busy);
+                if job.busy > 0 {
+                    core.flush(key);
+                } else {
+                    report.given_back += u64::from(job.open);
+                    core.give_back(key, moment.now);
+                }
+            }
+        }
+        bells.settle.notify_one();
+        let is_settled = |core: &Core| core.unsettled() == 0 && core.ledger.is_empty();
+        self.until(deadline, is_settled).await;
+        report.unsettled = self.core.lock().unsettled() as u64;
+        report
+    }
+}

@@ -1,0 +1,192 @@
+//! Settle: writes what happened, in one transaction at a time with whatever is there.
+//!
+//! A refusal that passes (disk full, database locked) keeps the settlement and tries it again, longer
+//! and longer apart; dispatch stops by itself when too much is unsettled. Any other failure of a commit
+//! ends the process.
+
+use crate::dispatch::pause_ms;
+use crate::hub::Vital;
+use crate::ledger::{Bundle, Notes, Release};
+use crate::moment::ms;
+use crate::service::Shared;
+use carillon_model::id::{AppNo, NotificationNo};
+use carillon_ports::fault;
+use carillon_ports::store::{NewEvent, Settlement};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Most notifications named in one event.
+const EVENT_GROUP: usize = 500;
+
+/// Runs until the engine is dropped.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let _vital = Vital {
+        hub: shared.hub.clone(),
+        part: "settle",
+    };
+    loop {
+        let most = shared.hub.parts.config.settle_deliveries as usize;
+        let bundle = {
+            let mut core = shared.core.lock();
+            let bundle = core.ledger.take(shared.hub.parts.clock.now(), most);
+            if let Some(bundle) = &bundle {
+                core.settling = bundle.deliveries;
+                core.settling_notes = bundle.notes.clone();
+            }
+            bundle
+        };
+        match bundle {
+            None => shared.hub.bells.settle.notified().await,
+            Some(bundle) => {
+                if !write(&shared, bundle).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// `false`: the store cannot be written any more.
+async fn write(shared: &Shared, bundle: Bundle) -> bool {
+    let Bundle {
+        settlement,
+        deliveries: _,
+        notes,
+        due,
+        releases,
+    } = bundle;
+    let Some(completed) = settle(shared, settlement).await else {
+        return false;
+    };
+    fault::stage("settle.committed");
+    if !release(shared, &releases).await {
+        return false;
+    }
+    let moment = shared.hub.moment();
+    let mut core = shared.core.lock();
+    core.settling = 0;
+    core.settling_notes = Arc::default();
+    for (lane, class, due_at) in due {
+        let index = core.lane_index(lane, moment.at);
+        core.lanes.all[index].note_due(class, due_at);
+    }
+    for released in &releases {
+        let index = core.lane_index(released.lane, moment.at);
+        let state = &mut core.lanes.all[index];
+        state.gauge.mark_stored(released.class);
+        state.note_due(released.class, released.due_at);
+    }
+    for event in completions(&completed, &notes) {
+        core.ledger.event(event);
+    }
+    drop(core);
+    shared.hub.bells.dispatch.notify_one();
+    shared.hub.bells.moved.notify_waiters();
+    true
+}
+
+/// Tries until it is on disk.
+async fn settle(shared: &Shared, settlement: Settlement) -> Option<Vec<NotificationNo>> {
+    if settlement_is_empty(&settlement) {
+        return Some(Vec::new());
+    }
+    for count in &settlement.counts {
+        let directory = shared.hub.directory.load();
+        let app = directory.app_by_no(count.app).map_or("", |app| &app.id);
+        let meters = &shared.hub.meters;
+        meters.ended(app, count.gateway, count.state, &count.reason, count.count);
+    }
+    let mut refusals = 0;
+    loop {
+        let began = Instant::now();
+        match shared.hub.parts.store.settle(settlement.clone()).await {
+            Ok(completed) => {
+                let took = Instant::now().saturating_duration_since(began);
+                shared.hub.meters.settled(took.as_secs_f64());
+                if refusals > 0 {
+                    shared.core.lock().store_answered();
+                }
+                return Some(completed);
+            }
+            Err(error) => {
+                if !shared.hub.store_refused("settling outcomes", &error) {
+                    return None;
+                }
+                refusals += 1;
+                tracing::warn!(%error, refusals, "outcomes are kept in memory, the store refuses: {error}");
+                shared.core.lock().store_problem = Some(error.to_string());
+                pause(shared, refusals).await;
+            }
+        }
+    }
+}
+
+async fn release(shared: &Shared, releases: &[Release]) -> bool {
+    if releases.is_empty() {
+        return true;
+    }
+    let works: Vec<_> = releases
+        .iter()
+        .map(|release| (release.work, release.due_at))
+        .collect();
+    let mut refusals = 0;
+    loop {
+        match shared.hub.parts.store.release(works.clone()).await {
+            Ok(()) => return true,
+            Err(error) => {
+                if !shared.hub.store_refused("giving work back", &error) {
+                    return false;
+                }
+                refusals += 1;
+                pause(shared, refusals).await;
+            }
+        }
+    }
+}
+
+async fn pause(shared: &Shared, refusals: u32) {
+    let longest = shared.hub.parts.config.store_retry_max_ms;
+    tokio::time::sleep(ms(pause_ms(longest, refusals))).await;
+}
+
+fn settlement_is_empty(settlement: &Settlement) -> bool {
+    let Settlement {
+        batches,
+        retirements,
+        repairs,
+        counts,
+        events,
+        now: _,
+    } = settlement;
+    batches.is_empty()
+        && retirements.is_empty()
+        && repairs.is_empty()
+        && counts.is_empty()
+        && events.is_empty()
+}
+
+/// One event for each App and group of notifications that are complete now.
+fn completions(completed: &[NotificationNo], notes: &Notes) -> Vec<NewEvent> {
+    let mut by_app: BTreeMap<AppNo, Vec<String>> = BTreeMap::new();
+    for no in completed {
+        if let Some((app, accepted_at)) = notes.get(no) {
+            by_app
+                .entry(*app)
+                .or_default()
+                .push(no.public(*accepted_at));
+        }
+    }
+    let mut events = Vec::new();
+    for (app, ids) in by_app {
+        for group in ids.chunks(EVENT_GROUP) {
+            events.push(NewEvent {
+                app,
+                kind: "notification.completed",
+                subject: group[0].clone(),
+                data: serde_json::json!({ "notifications": group }).to_string(),
+            });
+        }
+    }
+    events
+}
