@@ -1,3 +1,5 @@
+//! Checking of keys and certificates, and the sharing of provider tokens.
+
 use super::*;
 use carillon_model::id::CredentialNo;
 use carillon_ports::gateway::PoolId;

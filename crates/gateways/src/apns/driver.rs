@@ -4,15 +4,14 @@
 //! Pushes wait here rather than in the connection, so that a cancelled or expired one is found before it is
 //! written and not after; the connection's own queue holds no more than [`AHEAD`].
 
+use super::dress::{Dresser, asked};
 use super::gauge::{Gauge, Watch};
 use super::outcome::{self, Asked};
 use super::sender::Inbox;
 use super::{Shared, words};
-use apns::{Connection, ConnectionConfig, Finished, Template};
+use apns::{Connection, ConnectionConfig, ErrorKind, Finished};
 use carillon_model::UnixMs;
-use carillon_model::notification::SendOptions;
 use carillon_model::outcome::{Outcome, TroubleScope, Verdict};
-use carillon_model::push_type::{OnUnknown, PushType};
 use carillon_ports::fault::{Bug, planted};
 use carillon_ports::gateway::{Message, OutcomeSink, PoolId, PoolSpec, Push, PushOutcome};
 use std::collections::{HashMap, VecDeque};
@@ -34,9 +33,6 @@ const PROBING_WINDOW: usize = 32;
 
 /// How often waiting pushes are looked at for cancels and deadlines.
 const SWEEP: Duration = Duration::from_millis(25);
-
-/// Templates kept. One App needs a handful.
-const MAX_TEMPLATES: usize = 64;
 
 pub(super) fn first_window(id: PoolId) -> usize {
     if id.probing {
@@ -111,16 +107,11 @@ pub(super) struct Driver {
     sink: OutcomeSink,
     waiting: VecDeque<Waiting>,
     sent: HashMap<u64, Sent>,
-    templates: Vec<(Kind, Result<Template, String>)>,
+    dresser: Dresser,
     outcomes: Vec<PushOutcome>,
     broadcasts: Option<super::channel::Broadcasts>,
-}
-
-/// What pushes with one template share.
-struct Kind {
-    push_type: PushType,
-    priority: apns::Priority,
-    apns_topic: Option<String>,
+    /// Pushes waiting in the connection's own queue.
+    queued: usize,
 }
 
 /// Why a turn of the loop began.
@@ -145,9 +136,10 @@ impl Driver {
             sink,
             waiting: VecDeque::new(),
             sent: HashMap::new(),
-            templates: Vec::new(),
+            dresser: Dresser::default(),
             outcomes: Vec::new(),
             broadcasts: None,
+            queued: 0,
         }
     }
 
@@ -176,7 +168,7 @@ impl Driver {
     }
 
     async fn wait(&mut self, finished: &mut Vec<Finished>) -> Woken {
-        let has_waiting = !self.waiting.is_empty() || !self.sent.is_empty();
+        let has_waiting = !self.waiting.is_empty() || self.queued > 0;
         let answers = async {
             match &self.opened.way {
                 Ok((connection, _)) => connection.outcomes(finished).await,
@@ -229,7 +221,7 @@ impl Driver {
                 self.broadcast(push, wall);
                 continue;
             }
-            match self.dressed(&push, now, wall) {
+            match self.dresser.dress(&self.opened.spec, &push, now, wall) {
                 Ok(dressed) => {
                     self.sent.insert(
                         push.tag,
@@ -282,61 +274,10 @@ impl Driver {
         }
     }
 
-    /// The push as the connection takes it.
-    fn dressed(&mut self, push: &Push, now: Instant, wall: UnixMs) -> Result<apns::Push, Outcome> {
-        let message = &push.message;
-        let template = self.template(&message.options)?;
-        let push_token = apns::PushToken::from_bytes(push.push_token.0.clone())
-            .map_err(|error| outcome::refused_here("bad_push_token", error.to_string()))?;
-        let write_by = message
-            .expires_at
-            .filter(|_| !planted(Bug::IgnoreExpiry))
-            .map(|expires_at| {
-                now + Duration::from_millis(
-                    u64::try_from(expires_at.saturating_sub(wall)).unwrap_or(0),
-                )
-            });
-        Ok(apns::Push {
-            tag: push.tag,
-            template,
-            push_token,
-            apns_id: push.gateway_id,
-            expiration: expiration(message),
-            collapse_id: collapse_id(push)?,
-            payload: message.payload.clone(),
-            write_by,
-        })
-    }
-
-    fn template(&mut self, options: &SendOptions) -> Result<Template, Outcome> {
-        let priority = words::priority(options.priority);
-        let known = self.templates.iter().find(|(kind, _)| {
-            kind.push_type == options.push_type
-                && kind.priority == priority
-                && kind.apns_topic == options.apns_topic
-        });
-        let template = match known {
-            Some((_, template)) => template.clone(),
-            None => {
-                let template = make_template(&self.opened.spec, options, priority);
-                if self.templates.len() >= MAX_TEMPLATES {
-                    self.templates.clear();
-                }
-                let kind = Kind {
-                    push_type: options.push_type,
-                    priority,
-                    apns_topic: options.apns_topic.clone(),
-                };
-                self.templates.push((kind, template.clone()));
-                template
-            }
-        };
-        template.map_err(|why| outcome::refused_here("bad_topic", why))
-    }
-
     fn settle(&mut self, finished: &mut Vec<Finished>) {
         let now = Instant::now();
         self.outcomes.reserve(finished.len());
+        let mut unreachable = None;
         for Finished {
             tag,
             result,
@@ -352,10 +293,18 @@ impl Driver {
                     connection.map(|_| now - sent.at),
                 ),
             };
-            self.outcomes.push(PushOutcome {
-                tag,
-                outcome: outcome::of(result, connection, elapsed, asked),
-            });
+            let is_connect = result
+                .as_ref()
+                .is_err_and(|error| error.kind() == ErrorKind::Connect);
+            let outcome = outcome::of(result, connection, elapsed, asked);
+            if is_connect && unreachable.is_none() {
+                unreachable = Some(outcome.clone());
+            }
+            self.outcomes.push(PushOutcome { tag, outcome });
+        }
+        // The connection has given up for now; what waits behind would only try its patience again, 64 at a time.
+        if let Some(outcome) = unreachable {
+            self.answer_all(&outcome);
         }
     }
 
@@ -424,7 +373,7 @@ impl Driver {
         ));
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let Ok((connection, _)) = &self.opened.way else {
             return;
         };
@@ -436,6 +385,7 @@ impl Driver {
         } else {
             carried.max(first)
         };
+        self.queued = status.queued;
         let waiting = self.waiting.len() + status.queued;
         self.opened
             .gauge
@@ -545,59 +495,4 @@ fn too_late(message: &Message, wall: UnixMs) -> Option<Verdict> {
 
 fn is_cancelled(message: &Message) -> bool {
     message.cancelled.load(Ordering::Acquire)
-}
-
-pub(super) fn asked(spec: &PoolSpec, options: &SendOptions) -> Asked {
-    let has_own_topic = options
-        .apns_topic
-        .as_ref()
-        .is_some_and(|topic| !spec.facts.topics.contains(topic));
-    Asked {
-        has_own_topic,
-        is_broadcast: options.channel.is_some(),
-    }
-}
-
-fn make_template(
-    spec: &PoolSpec,
-    options: &SendOptions,
-    priority: apns::Priority,
-) -> Result<Template, String> {
-    let push_type = words::push_type(options.push_type);
-    let base = options
-        .apns_topic
-        .as_ref()
-        .or(spec.facts.topics.first())
-        .ok_or(
-            "the credential names no topic and the notification neither: set options.apns_topic",
-        )?;
-    let topic = words::topic(base, push_type).map_err(|error| error.to_string())?;
-    Ok(Template::new(&topic, push_type, priority))
-}
-
-/// Until when APNs may keep it: what is left of its time, rounded down.
-pub(super) fn expiration(message: &Message) -> Option<apns::Expiration> {
-    match (message.options.store_offline, message.expires_at) {
-        (false, _) => Some(apns::Expiration::once()),
-        (true, None) => None,
-        (true, Some(expires_at)) => {
-            let secs = u64::try_from(expires_at / 1_000).unwrap_or(0);
-            Some(apns::Expiration::at(secs.max(1)))
-        }
-    }
-}
-
-/// The caller's, or for an alert that may be sent twice one of its own, so that the second replaces the first.
-fn collapse_id(push: &Push) -> Result<Option<apns::CollapseId>, Outcome> {
-    let options = &push.message.options;
-    let text: Box<str> = match &options.collapse_id {
-        Some(id) => id.as_str().into(),
-        None if options.push_type == PushType::Alert && options.on_unknown == OnUnknown::Resend => {
-            push.gateway_id.simple().to_string().into()
-        }
-        None => return Ok(None),
-    };
-    apns::CollapseId::new(text)
-        .map(Some)
-        .map_err(|error| outcome::refused_here("bad_collapse_id", error.to_string()))
 }

@@ -3,6 +3,7 @@
 mod channel;
 mod config;
 mod credential;
+mod dress;
 mod driver;
 mod gauge;
 mod io;

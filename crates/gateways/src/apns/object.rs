@@ -43,8 +43,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::with_capacity(8);
-                while let Some(key) = map.next_key::<Key<'de>>()? {
-                    entries.push((key.0, map.next_value()?));
+                while let Some(name) = map.next_key::<Name<'de>>()? {
+                    entries.push((name.0, map.next_value()?));
                 }
                 Ok(Object(entries))
             }
@@ -55,7 +55,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
 /// A key that borrows where it can: serde's own `Cow<str>` never does.
 #[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -488,4 +488,28 @@ mod tests {
         assert_eq!(source_of(&raw, "/aps/badge"), "/content/apns/aps/badge");
         assert_eq!(source_of(&raw, ""), "/content/apns");
     }
+
+    proptest::proptest! {
+        /// Whatever the portable fields hold, the payload is JSON in which each of them can be read again.
+        #[test]
+        fn any_text_survives(title in "\\PC{0,40}", body in "(?s).{0,40}", link in ".{0,20}", key in "[a-z]{1,6}", badge: u32) {
+            let data = serde_json::value::to_raw_value(&serde_json::json!({ format!("x{key}"): title })).unwrap();
+            let content = Content {
+                title: Some(title.clone()),
+                body: Some(body.clone()),
+                link: Some(link.clone()),
+                badge: Some(badge),
+                data: Some(data),
+                ..Content::default()
+            };
+            let json = render(PushType::Alert, &content, 0).unwrap();
+            let read: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            proptest::prop_assert_eq!(&read["aps"]["alert"]["title"], &title);
+            proptest::prop_assert_eq!(&read["aps"]["alert"]["body"], &body);
+            proptest::prop_assert_eq!(&read["aps"]["badge"], badge);
+            proptest::prop_assert_eq!(&read["link"], &link);
+            proptest::prop_assert_eq!(&read[format!("x{key}")], &title);
+            proptest::prop_assert!(super::super::lint::lint(apns::PushType::Alert, false, &content, &json).is_empty());
+        }
+    }
 }
