@@ -14,3 +14,5 @@ pub mod store;
 
 #[cfg(feature = "testing")]
 pub mod conformance;
+#[cfg(feature = "testing")]
+pub mod memory;

@@ -1,0 +1,286 @@
+//! The registry of the fake.
+
+use super::MemoryStore;
+use super::state::State;
+use crate::registry::{
+    Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
+    Sealed,
+};
+use crate::store::{Result, StoreError};
+use async_trait::async_trait;
+use carillon_model::UnixMs;
+use carillon_model::app::{App, AppSettings};
+use carillon_model::credential::{Credential, CredentialFacts};
+use carillon_model::device::DeviceRegistration;
+use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo};
+use carillon_model::lane::Gateway;
+use std::collections::BTreeSet;
+
+#[async_trait]
+impl Registry for MemoryStore {
+    async fn directory(&self) -> Result<Directory> {
+        let state = self.read();
+        let valid = state.api_keys.iter().filter(|key| key.revoked_at.is_none());
+        Ok(Directory {
+            apps: state.apps.values().cloned().collect(),
+            credentials: state.credentials.values().cloned().collect(),
+            api_keys: valid.cloned().collect(),
+        })
+    }
+
+    async fn put_app(
+        &self,
+        id: String,
+        name: String,
+        settings: AppSettings,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<(App, bool)> {
+        let mut state = self.write()?;
+        let known = state.apps.values().find(|app| app.id == id).cloned();
+        let app = App {
+            no: match &known {
+                Some(known) => known.no,
+                None => AppNo(state.number()),
+            },
+            created_at: known.as_ref().map_or(now, |known| known.created_at),
+            updated_at: now,
+            id,
+            name,
+            settings,
+        };
+        state.note(now, by, "app.put", &app.id);
+        state.apps.insert(app.no, app.clone());
+        Ok((app, known.is_none()))
+    }
+
+    async fn delete_app(&self, app: AppNo, now: UnixMs, by: Actor) -> Result<bool> {
+        let mut state = self.write()?;
+        let Some(gone) = state.apps.remove(&app) else {
+            return Ok(false);
+        };
+        state.credentials.retain(|(of, _), _| *of != app);
+        state.api_keys.retain(|key| key.app != Some(app));
+        state.deleted_apps.insert(app);
+        state.note(now, by, "app.delete", &gone.id);
+        Ok(true)
+    }
+
+    async fn credential_no(&self, app: AppNo, name: String) -> Result<CredentialNo> {
+        let mut state = self.write()?;
+        let known = state
+            .credentials
+            .get(&(app, name))
+            .map(|(known, _)| known.no);
+        Ok(known.unwrap_or_else(|| CredentialNo(state.number())))
+    }
+
+    async fn put_credential(
+        &self,
+        no: CredentialNo,
+        app: AppNo,
+        name: String,
+        gateway: Gateway,
+        facts: CredentialFacts,
+        secret: Sealed,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Credential> {
+        let mut state = self.write()?;
+        let key = (app, name.clone());
+        let older = state.credentials.get(&key).map(|(older, _)| older.clone());
+        let credential = Credential {
+            no,
+            app,
+            name,
+            gateway,
+            facts,
+            version: older.as_ref().map_or(1, |older| older.version + 1),
+            created_at: older.map_or(now, |older| older.created_at),
+            updated_at: now,
+        };
+        state.note_in(now, by, "credential.put", app, &credential.name);
+        state.credentials.insert(key, (credential.clone(), secret));
+        Ok(credential)
+    }
+
+    async fn delete_credential(
+        &self,
+        app: AppNo,
+        name: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<bool> {
+        let mut state = self.write()?;
+        let deleted = state.credentials.remove(&(app, name.clone())).is_some();
+        if deleted {
+            state.note_in(now, by, "credential.delete", app, &name);
+        }
+        Ok(deleted)
+    }
+
+    async fn provider_token(&self, name: String) -> Result<Option<Sealed>> {
+        Ok(self.read().provider_tokens.get(&name).cloned())
+    }
+
+    async fn put_provider_token(&self, name: String, sealed: Sealed, _now: UnixMs) -> Result<()> {
+        self.write()?.provider_tokens.insert(name, sealed);
+        Ok(())
+    }
+
+    async fn reseal(&self, with: Resealer, now: UnixMs, by: Actor) -> Result<u64> {
+        let mut state = self.write()?;
+        let mut credentials = state.credentials.clone();
+        let mut provider_tokens = state.provider_tokens.clone();
+        for (credential, sealed) in credentials.values_mut() {
+            let row = credential.no.to_string();
+            *sealed = with("credentials", "secret", &row, sealed).map_err(StoreError::Failed)?;
+        }
+        for (name, sealed) in &mut provider_tokens {
+            *sealed =
+                with("provider_tokens", "secret", name, sealed).map_err(StoreError::Failed)?;
+        }
+        let rows = (credentials.len() + provider_tokens.len()) as u64;
+        (state.credentials, state.provider_tokens) = (credentials, provider_tokens);
+        state.note(now, by, "master_key.rotate", &format!("{rows} secrets"));
+        Ok(rows)
+    }
+
+    async fn put_api_key(&self, key: ApiKey, by: Actor) -> Result<ApiKey> {
+        let mut state = self.write()?;
+        let known = |other: &ApiKey| other.id == key.id || other.hash == key.hash;
+        if state.api_keys.iter().any(known) {
+            return Err(StoreError::Failed(format!("{} is there already", key.id)));
+        }
+        let key = ApiKey {
+            no: ApiKeyNo(state.number()),
+            ..key
+        };
+        state.note(key.created_at, by, "api_key.put", &key.id);
+        state.api_keys.push(key.clone());
+        Ok(key)
+    }
+
+    async fn revoke_api_key(&self, id: String, now: UnixMs, by: Actor) -> Result<bool> {
+        let mut state = self.write()?;
+        let Some(key) = state.api_keys.iter_mut().find(|key| key.id == id) else {
+            return Ok(false);
+        };
+        if key.revoked_at.is_none() {
+            key.revoked_at = Some(now);
+            state.note(now, by, "api_key.revoke", &id);
+        }
+        Ok(true)
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>> {
+        Ok(self.read().api_keys.clone())
+    }
+
+    async fn register_devices(
+        &self,
+        app: AppNo,
+        devices: Vec<DeviceRegistration>,
+        now: UnixMs,
+    ) -> Result<Vec<Registered>> {
+        let mut state = self.write()?;
+        Ok(devices
+            .into_iter()
+            .map(|device| state.register(app, device, now))
+            .collect())
+    }
+
+    async fn device(&self, app: AppNo, id: String) -> Result<Option<Device>> {
+        let state = self.read();
+        Ok(state.device_no(app, &id).and_then(|no| state.device(no)))
+    }
+
+    async fn devices(&self, app: AppNo, filter: DeviceFilter) -> Result<Vec<Device>> {
+        let state = self.read();
+        let of_app = state.devices.iter().filter(|(_, row)| row.app == app);
+        Ok(of_app
+            .filter(|(no, _)| filter.after.is_none_or(|after| **no > after))
+            .filter(|(_, row)| {
+                filter.user_id.is_none() || row.registration.user_id == filter.user_id
+            })
+            .take(filter.limit as usize)
+            .filter_map(|(no, _)| state.device(*no))
+            .collect())
+    }
+
+    async fn device_count(&self, app: AppNo) -> Result<u64> {
+        let state = self.read();
+        Ok(state.devices.values().filter(|row| row.app == app).count() as u64)
+    }
+
+    async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool> {
+        let mut state = self.write()?;
+        let Some(no) = state.device_no(app, &id) else {
+            return Ok(false);
+        };
+        state.delete_device(no);
+        state.note_in(now, by, "device.delete", app, &id);
+        Ok(true)
+    }
+
+    async fn erase_user(
+        &self,
+        app: AppNo,
+        user_id: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<(u64, u64)> {
+        let mut state = self.write()?;
+        let devices: BTreeSet<_> = state.devices_of(app, &user_id).collect();
+        let theirs: Vec<_> = state
+            .notifications
+            .iter()
+            .filter(|(no, n)| {
+                let mut to = state.deliveries(app, **no).into_iter().peekable();
+                !n.head.payload.is_empty()
+                    && to.peek().is_some()
+                    && to.all(|view| devices.contains(&view.device_no))
+            })
+            .map(|(no, _)| *no)
+            .collect();
+        for no in &theirs {
+            if let Some(notification) = state.notifications.get_mut(no) {
+                notification.head.payload = bytes::Bytes::new();
+            }
+        }
+        for device in &devices {
+            state.delete_device(*device);
+        }
+        state.note_in(now, by, "user.erase", app, &user_id);
+        Ok((devices.len() as u64, theirs.len() as u64))
+    }
+
+    async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
+        let state = self.read();
+        let newest = state.audit.iter().rev();
+        let older = newest.filter(|entry| before.is_none_or(|before| entry.no < before));
+        Ok(older.take(limit as usize).cloned().collect())
+    }
+}
+
+impl State {
+    fn note(&mut self, at: UnixMs, actor: Actor, action: &str, subject: &str) {
+        let no = self.number();
+        self.audit.push(AuditEntry {
+            no,
+            at,
+            actor,
+            action: action.into(),
+            subject: subject.into(),
+        });
+    }
+
+    /// With `<App's id>/<name>` as the subject.
+    fn note_in(&mut self, at: UnixMs, actor: Actor, action: &str, app: AppNo, name: &str) {
+        let id = self
+            .apps
+            .get(&app)
+            .map_or_else(|| app.to_string(), |app| app.id.clone());
+        self.note(at, actor, action, &format!("{id}/{name}"));
+    }
+}
