@@ -7,7 +7,6 @@ use carillon_model::UnixMs;
 use carillon_model::notification::SendOptions;
 use carillon_model::outcome::Outcome;
 use carillon_model::push_type::{OnUnknown, PushType};
-use carillon_ports::fault::{Bug, planted};
 use carillon_ports::gateway::{Message, PoolSpec, Push};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,14 +40,9 @@ impl Dresser {
         let template = self.template(spec, &message.options)?;
         let push_token = apns::PushToken::from_bytes(push.push_token.0.clone())
             .map_err(|error| outcome::refused_here("bad_push_token", error.to_string()))?;
-        let write_by = message
-            .expires_at
-            .filter(|_| !planted(Bug::IgnoreExpiry))
-            .map(|expires_at| {
-                now + Duration::from_millis(
-                    u64::try_from(expires_at.saturating_sub(wall)).unwrap_or(0),
-                )
-            });
+        let write_by = message.expires_at.map(|expires_at| {
+            now + Duration::from_millis(u64::try_from(expires_at.saturating_sub(wall)).unwrap_or(0))
+        });
         Ok(apns::Push {
             tag: push.tag,
             template,

@@ -12,7 +12,6 @@ use super::{Shared, words};
 use apns::{Connection, ConnectionConfig, ErrorKind, Finished};
 use carillon_model::UnixMs;
 use carillon_model::outcome::{Outcome, TroubleScope, Verdict};
-use carillon_ports::fault::{Bug, planted};
 use carillon_ports::gateway::{Message, OutcomeSink, PoolId, PoolSpec, Push, PushOutcome};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -490,7 +489,7 @@ fn too_late(message: &Message, wall: UnixMs) -> Option<Verdict> {
     let is_expired = message
         .expires_at
         .is_some_and(|expires_at| expires_at <= wall);
-    (is_expired && !planted(Bug::IgnoreExpiry)).then_some(Verdict::Expired)
+    is_expired.then_some(Verdict::Expired)
 }
 
 fn is_cancelled(message: &Message) -> bool {

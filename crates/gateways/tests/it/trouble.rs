@@ -5,7 +5,7 @@ use carillon_gateways::apns::Host;
 use carillon_model::credential::CredentialSecret;
 use carillon_model::outcome::{TokenFate, TroubleScope, Verdict};
 use carillon_ports::gateway::Gateway;
-use push_sim::Settings;
+use push_sim::{FaultKind, Settings};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,10 +99,10 @@ fn a_push_that_waits_too_long_for_a_stream_is_told_so() {
     });
     let world = bench.sim.world();
     world
-        .add_fault(push_sim::FaultKind::InitialStreams { max: 1 })
+        .add_fault(FaultKind::InitialStreams { max: 1 })
         .unwrap();
     world
-        .add_fault(push_sim::FaultKind::NeverAnswer { processed: true })
+        .add_fault(FaultKind::NeverAnswer { processed: true })
         .unwrap();
     let (pool, phone, message) = (bench.pool(), bench.phone(), alert());
     let pushes: Vec<_> = (0..100).map(|_| bench.push(&phone, &message)).collect();
@@ -115,6 +115,45 @@ fn a_push_that_waits_too_long_for_a_stream_is_told_so() {
             .all(|outcome| is_blocked(&outcome[0], "queue_timeout")),
         "{outcomes:?}"
     );
+}
+
+#[test]
+fn while_provider_tokens_change_too_often_nothing_is_sent() {
+    let bench = Bench::new();
+    let kind = FaultKind::Answer {
+        status: 429,
+        reason: Some("TooManyProviderTokenUpdates".into()),
+        timestamp_ms: None,
+        retry_after_secs: None,
+        body: None,
+    };
+    bench.sim.world().add_fault(kind).unwrap();
+    let (pool, phone, message) = (bench.pool(), bench.phone(), alert());
+    for round in 0..2 {
+        let push = bench.push(&phone, &message);
+        let tag = push.tag;
+        pool.submit(vec![push]);
+        let outcome = bench.outcomes.one(tag);
+        assert!(
+            is_blocked(&outcome, "TooManyProviderTokenUpdates"),
+            "{round}: {outcome:?}"
+        );
+        let Verdict::Blocked(trouble) = outcome.verdict else {
+            unreachable!()
+        };
+        assert_eq!(
+            trouble.scope,
+            TroubleScope::Gateway,
+            "time mends it, nobody signs"
+        );
+        assert!(trouble.retry_after_ms.is_some());
+    }
+    assert_eq!(
+        bench.sim.world().received_count(),
+        1,
+        "the second was not even written"
+    );
+    assert_eq!(bench.vault.stored.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
