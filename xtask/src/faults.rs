@@ -10,6 +10,17 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{args::Args, process, workspace};
 
+/// How Cargo builds and starts it: the program has the named stages, and the bugs to plant, only with this feature.
+pub(crate) const ACCOUNTANT: [&str; 7] = [
+    "test",
+    "--package",
+    "carillon",
+    "--features",
+    "faults",
+    "--test",
+    "accountant",
+];
+
 const DEFAULT_MINUTES: f64 = 1.0;
 const DEFAULT_SEED: u64 = 1;
 
@@ -63,14 +74,9 @@ impl Plan {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let mut words: Vec<String> = ["test", "--package", "carillon", "--test", "accountant"]
-            .map(str::to_owned)
-            .into();
+        let mut words: Vec<String> = ACCOUNTANT.map(str::to_owned).into();
         if self.is_release {
             words.push("--release".to_owned());
-        }
-        if self.is_self_test {
-            words.extend(["--features", "planted-bugs"].map(str::to_owned));
         }
         words.extend(
             [
@@ -103,20 +109,20 @@ mod tests {
         let words = plan("").unwrap().arguments().join(" ");
         assert_eq!(
             words,
-            "test --package carillon --test accountant -- --minutes 1 --seed 1"
+            "test --package carillon --features faults --test accountant -- --minutes 1 --seed 1"
         );
     }
 
     #[test]
-    fn the_self_test_is_built_with_the_bugs_to_plant() {
-        let words = plan("--minutes 0.5 --seed 3 --self-test --release -- --only fence")
+    fn what_stands_after_the_dashes_is_handed_on() {
+        let words = plan("--minutes 0.5 --seed 3 --self-test --release -- --only no-fence")
             .unwrap()
             .arguments()
             .join(" ");
         assert_eq!(
             words,
-            "test --package carillon --test accountant --release --features planted-bugs \
-             -- --minutes 0.5 --seed 3 --self-test --only fence"
+            "test --package carillon --features faults --test accountant --release \
+             -- --minutes 0.5 --seed 3 --self-test --only no-fence"
         );
     }
 

@@ -27,7 +27,8 @@ const USAGE: &str = "\
 usage: cargo xtask <task>
 
   tidy                              house rules that no compiler checks: who imports whom, names, docs
-  test   [--setup] [-- <filter>..]  all tests of the workspace, documentation tests included
+  test   [--setup] [-- <filter>..]  all tests of the workspace, documentation tests included, then the accountant's
+                                    short run; with a filter only tests whose names contain it
                                     --setup first installs what tests need besides Rust
   bench  [--json] [--check] [--only <text>] [--rounds <n>] [--data <folder>] [--binary <file>]
                                     the figures of docs/performance.md, beside h2load in the same run

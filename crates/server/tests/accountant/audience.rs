@@ -57,7 +57,13 @@ pub(crate) enum Fate {
     Deleted,
 }
 
-const FATES: [Fate; 5] = [Fate::Gone, Fate::Ghost, Fate::Returner, Fate::Mover, Fate::Deleted];
+const FATES: [Fate; 5] = [
+    Fate::Gone,
+    Fate::Ghost,
+    Fate::Returner,
+    Fate::Mover,
+    Fate::Deleted,
+];
 
 /// Devices to which something will still happen.
 #[derive(Debug, Default)]
@@ -73,10 +79,17 @@ struct Installed {
 /// Makes the Apps, sets their credentials, makes the phones and registers their devices.
 pub(crate) async fn set_up(scene: &Scene, signing_keys: &[String], devices: u32) -> Result<Fates> {
     for (app, (id, bundle)) in APPS.iter().enumerate() {
-        scene.books.lock().apps.push(AppEntry { id: (*id).to_owned(), bundle: (*bundle).to_owned() });
+        scene.books.lock().apps.push(AppEntry {
+            id: (*id).to_owned(),
+            bundle: (*bundle).to_owned(),
+        });
         let attempts = if app as u32 == HASTY { 3 } else { 8 };
         let body = json!({ "settings": { "max_attempts": attempts, "max_age": "10m" } });
-        scene.caller.ask(&Question::put(format!("/v1/apps/{id}"), &body)).await?.success()?;
+        scene
+            .caller
+            .ask(&Question::put(format!("/v1/apps/{id}"), &body))
+            .await?
+            .success()?;
         let key = scene.gateway.key(app);
         let body = json!({
             "gateway": "apns",
@@ -85,7 +98,11 @@ pub(crate) async fn set_up(scene: &Scene, signing_keys: &[String], devices: u32)
             "signing_key": { "pem": signing_keys[app], "key_id": key.key_id, "team_id": key.team_id },
         });
         let path = format!("/v1/apps/{id}/credentials/main");
-        scene.caller.ask(&Question::put(path, &body)).await?.success()?;
+        scene
+            .caller
+            .ask(&Question::put(path, &body))
+            .await?
+            .success()?;
     }
     let mut fates = Fates::default();
     let mut waiting = Vec::new();
@@ -113,7 +130,11 @@ fn install(scene: &Scene, app: u32, place: u32, fate: Fate) -> Result<Installed>
         0 => false,
         _ => place % 2 == 1,
     };
-    let environment = if is_sandbox { Environment::Sandbox } else { Environment::Production };
+    let environment = if is_sandbox {
+        Environment::Sandbox
+    } else {
+        Environment::Production
+    };
     let has_calls = fate == Fate::Steady && place.is_multiple_of(CALLS_EVERY);
     let mut new = NewPhones {
         app: APPS[app as usize].1.to_owned(),
@@ -128,9 +149,17 @@ fn install(scene: &Scene, app: u32, place: u32, fate: Fate) -> Result<Installed>
         new.installed = false;
         new.gone_at_ms = Some(long_ago_ms());
     }
-    let made = scene.gateway.make_phones(&new)?.pop().context("no phone was made")?;
+    let made = scene
+        .gateway
+        .make_phones(&new)?
+        .pop()
+        .context("no phone was made")?;
     let kinds = [Kind::Alert, Kind::Voip];
-    Ok(Installed { phone: made.0, tokens: kinds.into_iter().zip(made.1).collect(), environment })
+    Ok(Installed {
+        phone: made.0,
+        tokens: kinds.into_iter().zip(made.1).collect(),
+        environment,
+    })
 }
 
 fn long_ago_ms() -> i64 {
@@ -193,9 +222,16 @@ async fn register(scene: &Scene, device: u32) -> Result<()> {
         (format!("/v1/apps/{app}/devices/{}", entry.id), body)
     };
     let sent = now();
-    scene.caller.ask(&Question::put(path, &body)).await?.success()?;
+    scene
+        .caller
+        .ask(&Question::put(path, &body))
+        .await?
+        .success()?;
     let mut books = scene.books.lock();
-    books.devices[device as usize].registered.push(Call { sent, answered: now() });
+    books.devices[device as usize].registered.push(Call {
+        sent,
+        answered: now(),
+    });
     Ok(())
 }
 
@@ -262,16 +298,32 @@ async fn befall(
             let path = {
                 let books = scene.books.lock();
                 let entry = &books.devices[device as usize];
-                format!("/v1/apps/{}/devices/{}", books.apps[entry.app as usize].id, entry.id)
+                format!(
+                    "/v1/apps/{}/devices/{}",
+                    books.apps[entry.app as usize].id, entry.id
+                )
             };
             let sent = now();
             // From here on it may be gone: whoever is asked for it may be refused.
-            scene.books.lock().devices[device as usize].deleted = Some(Call { sent, answered: i64::MAX });
-            let question = Question { method: reqwest::Method::DELETE, ..Question::get(path) };
+            scene.books.lock().devices[device as usize].deleted = Some(Call {
+                sent,
+                answered: i64::MAX,
+            });
+            let question = Question {
+                method: reqwest::Method::DELETE,
+                ..Question::get(path)
+            };
             let said = scene.caller.ask(&question).await?;
             // 404: the first try took effect, and its answer was lost.
-            anyhow::ensure!(matches!(said.status, 200..=299 | 404), "deleting a device: {}", said.text);
-            scene.books.lock().devices[device as usize].deleted = Some(Call { sent, answered: now() });
+            anyhow::ensure!(
+                matches!(said.status, 200..=299 | 404),
+                "deleting a device: {}",
+                said.text
+            );
+            scene.books.lock().devices[device as usize].deleted = Some(Call {
+                sent,
+                answered: now(),
+            });
         }
     }
     Ok(())
@@ -285,22 +337,46 @@ fn remove(scene: &Scene, device: u32, phone: u32) -> Result<()> {
     let address = books.devices[device as usize].addresses[0];
     books.addresses[address as usize].dead_since_ms = Some(since_ms);
     drop(books);
-    let patch = PhonePatch { installed: Some(false), gone_at_ms: Some(since_ms), ..PhonePatch::default() };
-    scene.gateway.simulator().patch_phone(phone, &patch).map_err(|error| anyhow::anyhow!(error))?;
+    let patch = PhonePatch {
+        installed: Some(false),
+        gone_at_ms: Some(since_ms),
+        ..PhonePatch::default()
+    };
+    scene
+        .gateway
+        .simulator()
+        .patch_phone(phone, &patch)
+        .map_err(|error| anyhow::anyhow!(error))?;
     Ok(())
 }
 
 /// The app is installed again: the device has another push token from now on.
 fn move_in(scene: &Scene, device: u32, phone: u32) -> Result<()> {
-    let patch = PhonePatch { installed: Some(true), ..PhonePatch::default() };
-    let view = scene.gateway.simulator().patch_phone(phone, &patch).map_err(|error| anyhow::anyhow!(error))?;
-    let token = view.apps.iter().find_map(|app| app.push_tokens.get(&PushTokenKind::Alert));
+    let patch = PhonePatch {
+        installed: Some(true),
+        ..PhonePatch::default()
+    };
+    let view = scene
+        .gateway
+        .simulator()
+        .patch_phone(phone, &patch)
+        .map_err(|error| anyhow::anyhow!(error))?;
+    let token = view
+        .apps
+        .iter()
+        .find_map(|app| app.push_tokens.get(&PushTokenKind::Alert));
     let hex = token.context("a phone without a push token")?.clone();
     let mut books = scene.books.lock();
     let address = books.addresses.len() as u32;
     let before = books.devices[device as usize].addresses[0];
     let is_sandbox = books.addresses[before as usize].is_sandbox;
-    books.addresses.push(Address { device, kind: Kind::Alert, hex: hex.clone(), is_sandbox, dead_since_ms: None });
+    books.addresses.push(Address {
+        device,
+        kind: Kind::Alert,
+        hex: hex.clone(),
+        is_sandbox,
+        dead_since_ms: None,
+    });
     books.devices[device as usize].addresses = vec![address];
     scene.addresses.lock().insert(hex, address);
     Ok(())

@@ -26,8 +26,17 @@ const DELIVERIES: usize = 1000;
 
 /// Deliveries in each state, from what the API says of a notification.
 pub(crate) fn counts(deliveries: &Value) -> BTreeMap<String, u64> {
-    let of = |state: State| Some((state.as_str().to_owned(), deliveries[state.as_str()].as_u64()?));
-    State::ALL.into_iter().filter_map(of).filter(|(_, count)| *count > 0).collect()
+    let of = |state: State| {
+        Some((
+            state.as_str().to_owned(),
+            deliveries[state.as_str()].as_u64()?,
+        ))
+    };
+    State::ALL
+        .into_iter()
+        .filter_map(of)
+        .filter(|(_, count)| *count > 0)
+        .collect()
 }
 
 /// Waits until nothing is open any more, or the deadline is over; how many deliveries are open then.
@@ -51,10 +60,18 @@ pub(crate) async fn drain(scene: &Scene, deadline: Duration) -> Result<u64> {
 async fn open_notifications(scene: &Scene) -> Result<(u64, Vec<String>)> {
     let (mut open, mut paths) = (0, Vec::new());
     for app in app_paths(scene) {
-        for item in list(&scene.caller, &format!("{app}/notifications"), NOTIFICATIONS).await? {
+        for item in list(
+            &scene.caller,
+            &format!("{app}/notifications"),
+            NOTIFICATIONS,
+        )
+        .await?
+        {
             if let Some(count) = open_in(&item) {
                 open += count;
-                let id = item["id"].as_str().context("a notification without an id")?;
+                let id = item["id"]
+                    .as_str()
+                    .context("a notification without an id")?;
                 paths.push(format!("{app}/notifications/{id}"));
             }
         }
@@ -65,14 +82,26 @@ async fn open_notifications(scene: &Scene) -> Result<(u64, Vec<String>)> {
 async fn look_again(scene: &Scene, paths: Vec<String>) -> Result<(u64, Vec<String>)> {
     let answers = stream::iter(paths)
         .map(|path| async move {
-            let item = scene.caller.ask(&Question::get(path.clone())).await?.success()?;
+            let item = scene
+                .caller
+                .ask(&Question::get(path.clone()))
+                .await?
+                .success()?;
             Ok::<_, anyhow::Error>(open_in(&item).map(|open| (open, path)))
         })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>()
         .await;
-    let still: Vec<_> = answers.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
-    Ok((still.iter().map(|(open, _)| open).sum(), still.into_iter().map(|(_, path)| path).collect()))
+    let still: Vec<_> = answers
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    Ok((
+        still.iter().map(|(open, _)| open).sum(),
+        still.into_iter().map(|(_, path)| path).collect(),
+    ))
 }
 
 /// How many deliveries are open, if the notification is not finished.
@@ -83,7 +112,13 @@ fn open_in(item: &Value) -> Option<u64> {
 }
 
 fn app_paths(scene: &Scene) -> Vec<String> {
-    scene.books.lock().apps.iter().map(|app| format!("/v1/apps/{}", app.id)).collect()
+    scene
+        .books
+        .lock()
+        .apps
+        .iter()
+        .map(|app| format!("/v1/apps/{}", app.id))
+        .collect()
 }
 
 /// Every entry of a paged list.
@@ -91,10 +126,14 @@ async fn list(caller: &Caller, path: &str, limit: usize) -> Result<Vec<Value>> {
     let mut found = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = caller.ask(&Question::get(format!("{path}?limit={limit}{cursor}"))).await?;
+        let page = caller
+            .ask(&Question::get(format!("{path}?limit={limit}{cursor}")))
+            .await?;
         let mut page = page.success().with_context(|| format!("listing {path}"))?;
         let data = page["data"].take();
-        let Value::Array(data) = data else { anyhow::bail!("{path}: a page without data") };
+        let Value::Array(data) = data else {
+            anyhow::bail!("{path}: a page without data")
+        };
         found.extend(data);
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
@@ -108,24 +147,47 @@ pub(crate) async fn read(scene: &Scene) -> Result<Books> {
     let mut kept: HashMap<String, KeptNotification> = HashMap::new();
     let mut paths = Vec::new();
     for app in app_paths(scene) {
-        for item in list(&scene.caller, &format!("{app}/notifications"), NOTIFICATIONS).await? {
-            let id = item["id"].as_str().context("a notification without an id")?.to_owned();
+        for item in list(
+            &scene.caller,
+            &format!("{app}/notifications"),
+            NOTIFICATIONS,
+        )
+        .await?
+        {
+            let id = item["id"]
+                .as_str()
+                .context("a notification without an id")?
+                .to_owned();
             let deliveries = &item["deliveries"];
             let open = open_in(&item).unwrap_or(0);
             paths.push((format!("{app}/notifications/{id}/deliveries"), id.clone()));
-            kept.insert(id, KeptNotification { counts: counts(deliveries), open, deliveries: Vec::new() });
+            kept.insert(
+                id,
+                KeptNotification {
+                    counts: counts(deliveries),
+                    open,
+                    deliveries: Vec::new(),
+                },
+            );
         }
     }
     let ids: HashMap<String, u32> = {
         let books = scene.books.lock();
-        (0u32..).zip(&books.devices).map(|(place, device)| (device.id.clone(), place)).collect()
+        (0u32..)
+            .zip(&books.devices)
+            .map(|(place, device)| (device.id.clone(), place))
+            .collect()
     };
     let mut lists = stream::iter(paths)
-        .map(|(path, id)| async move { Ok::<_, anyhow::Error>((id, list(&scene.caller, &path, DELIVERIES).await?)) })
+        .map(|(path, id)| async move {
+            Ok::<_, anyhow::Error>((id, list(&scene.caller, &path, DELIVERIES).await?))
+        })
         .buffer_unordered(AT_ONCE);
     while let Some(next) = lists.next().await {
         let (id, items) = next?;
-        let notification = kept.get_mut(&id).context("a notification that was not listed")?;
+        let notification = kept
+            .get_mut(&id)
+            .context("a notification that was not listed")?;
         for item in items {
             notification.deliveries.push(delivery(&item, &ids)?);
         }
@@ -151,8 +213,13 @@ pub(crate) async fn read(scene: &Scene) -> Result<Books> {
 
 fn delivery(item: &Value, ids: &HashMap<String, u32>) -> Result<KeptDelivery> {
     Ok(KeptDelivery {
-        id: item["id"].as_str().context("a delivery without an id")?.to_owned(),
-        device: item["device_id"].as_str().and_then(|id| ids.get(id).copied()),
+        id: item["id"]
+            .as_str()
+            .context("a delivery without an id")?
+            .to_owned(),
+        device: item["device_id"]
+            .as_str()
+            .and_then(|id| ids.get(id).copied()),
         state: item["state"].as_str().and_then(State::from_word),
         doubts: 0,
         gateway_id: None,
@@ -165,13 +232,19 @@ async fn push_tokens(scene: &Scene, ids: &HashMap<String, u32>) -> Result<Vec<Ke
     for app in app_paths(scene) {
         for item in list(&scene.caller, &format!("{app}/devices"), DELIVERIES).await? {
             let id = item["id"].as_str().context("a device without an id")?;
-            let device = *ids.get(id).with_context(|| format!("device {id} was never registered"))?;
+            let device = *ids
+                .get(id)
+                .with_context(|| format!("device {id} was never registered"))?;
             for token in item["push_tokens"].as_array().into_iter().flatten() {
                 let kind = match token["kind"].as_str() {
                     Some("voip") => Kind::Voip,
                     _ => Kind::Alert,
                 };
-                tokens.push(KeptToken { device, kind, is_retired: !token["retired_at"].is_null() });
+                tokens.push(KeptToken {
+                    device,
+                    kind,
+                    is_retired: !token["retired_at"].is_null(),
+                });
             }
         }
     }
@@ -192,7 +265,9 @@ async fn read_details(caller: &Caller, books: &Books) -> Result<Vec<Detail>> {
     for (number, asked, kept) in books.notifications() {
         for (place, delivery) in kept.deliveries.iter().enumerate() {
             let is_plain = delivery.state == Some(State::Accepted)
-                && delivery.device.is_some_and(|device| books.receipts_of(number, device).len() == 1);
+                && delivery
+                    .device
+                    .is_some_and(|device| books.receipts_of(number, device).len() == 1);
             if !is_plain {
                 let app = &books.apps[asked.app as usize].id;
                 let path = format!("/v1/apps/{app}/deliveries/{}", delivery.id);
@@ -203,11 +278,19 @@ async fn read_details(caller: &Caller, books: &Books) -> Result<Vec<Detail>> {
     stream::iter(wanted)
         .map(|(notification, place, path)| async move {
             let page = caller.ask(&Question::get(path)).await?.success()?;
-            let attempts = page["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let attempts = page["attempts"]
+                .as_array()
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             let is_doubt = |attempt: &&Value| {
-                matches!(attempt["result"].as_str(), Some("in_doubt" | "rescued_in_doubt"))
+                matches!(
+                    attempt["result"].as_str(),
+                    Some("in_doubt" | "rescued_in_doubt")
+                )
             };
-            let gateway_id = page["gateway_id"].as_str().context("a delivery without its gateway id")?;
+            let gateway_id = page["gateway_id"]
+                .as_str()
+                .context("a delivery without its gateway id")?;
             Ok(Detail {
                 notification,
                 place,
@@ -236,8 +319,11 @@ fn enter_details(books: &mut Books, details: Vec<Detail>) {
 /// The store does not name devices that were deleted. They are known by what was sent to them, and otherwise by being
 /// the ones that are missing.
 fn name_deleted_devices(books: &mut Books) {
-    let by_id: HashMap<u128, u32> =
-        books.receipts.iter().map(|receipt| (receipt.apns_id, books.device_of(receipt))).collect();
+    let by_id: HashMap<u128, u32> = books
+        .receipts
+        .iter()
+        .map(|receipt| (receipt.apns_id, books.device_of(receipt)))
+        .collect();
     let is_deleted: BTreeSet<u32> = (0u32..)
         .zip(&books.devices)
         .filter(|(_, device)| device.deleted.is_some())
@@ -245,12 +331,21 @@ fn name_deleted_devices(books: &mut Books) {
         .collect();
     for (asked, kept) in books.asked.iter().zip(&mut books.kept) {
         let Some(kept) = kept else { continue };
-        let there: BTreeSet<u32> = kept.deliveries.iter().filter_map(|delivery| delivery.device).collect();
-        let nameless = kept.deliveries.iter_mut().filter(|delivery| delivery.device.is_none());
+        let there: BTreeSet<u32> = kept
+            .deliveries
+            .iter()
+            .filter_map(|delivery| delivery.device)
+            .collect();
+        let nameless = kept
+            .deliveries
+            .iter_mut()
+            .filter(|delivery| delivery.device.is_none());
         let mut missing: Vec<u32> = match &asked.audience {
-            Audience::Devices(devices) => {
-                devices.iter().copied().filter(|device| !there.contains(device)).collect()
-            }
+            Audience::Devices(devices) => devices
+                .iter()
+                .copied()
+                .filter(|device| !there.contains(device))
+                .collect(),
             Audience::All => is_deleted
                 .iter()
                 .copied()

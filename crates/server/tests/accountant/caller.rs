@@ -73,7 +73,11 @@ impl Question {
     }
 
     pub(crate) fn put(path: impl Into<String>, body: &Value) -> Self {
-        Self { method: Method::PUT, body: Some(body.to_string()), ..Self::get(path) }
+        Self {
+            method: Method::PUT,
+            body: Some(body.to_string()),
+            ..Self::get(path)
+        }
     }
 
     pub(crate) fn post(path: impl Into<String>, body: String, idempotency: String) -> Self {
@@ -118,7 +122,12 @@ impl Caller {
             .no_proxy()
             .build()?;
         let (api_key, refusals) = (OnceLock::new(), Mutex::default());
-        Ok(Self { http, up, api_key, refusals })
+        Ok(Self {
+            http,
+            up,
+            api_key,
+            refusals,
+        })
     }
 
     pub(crate) fn set_api_key(&self, api_key: String) {
@@ -137,7 +146,9 @@ impl Caller {
         while asked.elapsed() < DEADLINE {
             let mut up = self.up.clone();
             let there = timeout(DEADLINE, up.wait_for(Option::is_some)).await;
-            let Some(there) = there.ok().and_then(|there| there.ok()?.clone()) else { break };
+            let Some(there) = there.ok().and_then(|there| there.ok()?.clone()) else {
+                break;
+            };
             let (why, pause) = match self.try_once(&there, question).await {
                 Try::Answered(said) => return Ok(said),
                 Try::Later(why, pause) => (why, pause),
@@ -145,9 +156,18 @@ impl Caller {
             *self.refusals.lock().entry(why.clone()).or_default() += 1;
             last = why;
             // Until another life begins, or the pause is over.
-            let _ = timeout(pause, up.wait_for(|up| up.as_ref().is_some_and(|up| up.life != there.life))).await;
+            let _ = timeout(
+                pause,
+                up.wait_for(|up| up.as_ref().is_some_and(|up| up.life != there.life)),
+            )
+            .await;
         }
-        bail!("{} {} had no answer after {} s: {last}", question.method, question.path, DEADLINE.as_secs())
+        bail!(
+            "{} {} had no answer after {} s: {last}",
+            question.method,
+            question.path,
+            DEADLINE.as_secs()
+        )
     }
 
     async fn try_once(&self, up: &Up, question: &Question) -> Try {
@@ -157,7 +177,9 @@ impl Caller {
             request = request.bearer_auth(api_key);
         }
         if let Some(body) = &question.body {
-            request = request.header("content-type", question.content_type).body(body.clone());
+            request = request
+                .header("content-type", question.content_type)
+                .body(body.clone());
         }
         if let Some(key) = &question.idempotency {
             request = request.header("idempotency-key", key);
@@ -174,9 +196,10 @@ impl Caller {
             .map_or(PAUSE, Duration::from_secs);
         match response.text().await {
             Err(_) => Try::Later("answer cut short".to_owned(), PAUSE),
-            Ok(text) if matches!(status, 408 | 409 | 429 | 500..) => {
-                Try::Later(format!("{status} {}", code_of(status, &text)), retry_after.min(MAX_PAUSE))
-            }
+            Ok(text) if matches!(status, 408 | 409 | 429 | 500..) => Try::Later(
+                format!("{status} {}", code_of(status, &text)),
+                retry_after.min(MAX_PAUSE),
+            ),
             Ok(text) => Try::Answered(Said { status, text }),
         }
     }
@@ -184,5 +207,7 @@ impl Caller {
 
 fn code_of(status: u16, text: &str) -> String {
     let problem: Value = serde_json::from_str(text).unwrap_or_default();
-    problem["code"].as_str().map_or_else(|| status.to_string(), str::to_owned)
+    problem["code"]
+        .as_str()
+        .map_or_else(|| status.to_string(), str::to_owned)
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use parking_lot::Mutex;
 use push_sim::{
-    Action, AfterGoaway, AnswerFate, AppSettings, Config, Environment, Fault, FaultFilter, FaultKind,
-    GoawayDebug, Host, NewPhones, ReceivedFilter, Simulator, TeamKey,
+    Action, AfterGoaway, AnswerFate, AppSettings, Config, Environment, Fault, FaultFilter,
+    FaultKind, GoawayDebug, Host, NewPhones, ReceivedFilter, Simulator, TeamKey,
 };
 
 use crate::books::received::{Answer, Receipt};
@@ -57,13 +57,29 @@ impl Gateway {
                 environment: None,
                 related_key_id: None,
             };
-            simulator.add_key(key.clone()).map_err(|error| anyhow!(error))?;
-            simulator.set_app(bundle, AppSettings { team_id: Some(team_id), ..AppSettings::default() });
+            simulator
+                .add_key(key.clone())
+                .map_err(|error| anyhow!(error))?;
+            simulator.set_app(
+                bundle,
+                AppSettings {
+                    team_id: Some(team_id),
+                    ..AppSettings::default()
+                },
+            );
             secrets.push(pair.serialize_pem());
             keys.push(key);
         }
         let (armed, happened) = (Mutex::default(), Mutex::default());
-        Ok((Self { simulator, armed, happened, keys }, secrets))
+        Ok((
+            Self {
+                simulator,
+                armed,
+                happened,
+                keys,
+            },
+            secrets,
+        ))
     }
 
     pub(crate) fn simulator(&self) -> &Simulator {
@@ -88,9 +104,15 @@ impl Gateway {
 
     /// Makes a phone; returns its push tokens in hexadecimal, in the order of `new.kinds`.
     pub(crate) fn make_phones(&self, new: &NewPhones) -> Result<Vec<(u32, Vec<String>)>> {
-        let made = self.simulator.make_phones(new).map_err(|error| anyhow!(error))?;
+        let made = self
+            .simulator
+            .make_phones(new)
+            .map_err(|error| anyhow!(error))?;
         let tokens = |made: push_sim::MadePhone| {
-            let tokens = new.kinds.iter().filter_map(|kind| made.push_tokens.get(kind).cloned());
+            let tokens = new
+                .kinds
+                .iter()
+                .filter_map(|kind| made.push_tokens.get(kind).cloned());
             (made.id, tokens.collect())
         };
         Ok(made.into_iter().map(tokens).collect())
@@ -100,9 +122,17 @@ impl Gateway {
     pub(crate) fn count(&self, happening: Happening) -> u64 {
         let before = self.happened.lock().get(&happening).copied().unwrap_or(0);
         let armed = self.armed.lock();
-        let of_it = |id: u32| armed.iter().any(|(armed, what)| *armed == id && *what == happening);
+        let of_it = |id: u32| {
+            armed
+                .iter()
+                .any(|(armed, what)| *armed == id && *what == happening)
+        };
         let reports = self.simulator.faults();
-        let now: u64 = reports.iter().filter(|report| of_it(report.id)).map(|report| report.hits).sum();
+        let now: u64 = reports
+            .iter()
+            .filter(|report| of_it(report.id))
+            .map(|report| report.hits)
+            .sum();
         before + now
     }
 
@@ -112,11 +142,21 @@ impl Gateway {
     }
 
     fn answers_with(&self, reason: &str) -> u64 {
-        self.simulator.counters().reasons.get(reason).copied().unwrap_or(0)
+        self.simulator
+            .counters()
+            .reasons
+            .get(reason)
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Lets a fault begin. `troubled` is the App whose signing key may be revoked.
-    pub(crate) fn begin(&self, happening: Happening, troubled: usize, dice: &mut Dice) -> Result<()> {
+    pub(crate) fn begin(
+        &self,
+        happening: Happening,
+        troubled: usize,
+        dice: &mut Dice,
+    ) -> Result<()> {
         match happening {
             Happening::BrokenCredential => {
                 let key = &self.keys[troubled];
@@ -125,8 +165,17 @@ impl Gateway {
                 return Ok(());
             }
             Happening::ExpiredProviderToken => {
-                let delay = FaultKind::Delay { ms: 300, jitter_ms: 200 };
-                return self.arm(Happening::LateAnswer, Fault { for_ms: Some(1_000), ..delay.into() });
+                let delay = FaultKind::Delay {
+                    ms: 300,
+                    jitter_ms: 200,
+                };
+                return self.arm(
+                    Happening::LateAnswer,
+                    Fault {
+                        for_ms: Some(1_000),
+                        ..delay.into()
+                    },
+                );
             }
             _ => {}
         }
@@ -142,13 +191,17 @@ impl Gateway {
         match happening {
             Happening::ExpiredProviderToken => {
                 let before = self.answers_with("ExpiredProviderToken");
-                let report = self.simulator.act(&Action::ExpireProviderTokens, &everywhere);
+                let report = self
+                    .simulator
+                    .act(&Action::ExpireProviderTokens, &everywhere);
                 // Those in flight are answered at once; the counter follows when they are written.
                 let _ = before;
                 self.note(happening, report.requests_in_flight);
             }
             Happening::CutConnection => {
-                let report = self.simulator.act(&Action::Drop { reset: true }, &everywhere);
+                let report = self
+                    .simulator
+                    .act(&Action::Drop { reset: true }, &everywhere);
                 self.note(happening, report.connections);
             }
             _ => {}
@@ -156,7 +209,10 @@ impl Gateway {
     }
 
     fn arm(&self, happening: Happening, fault: Fault) -> Result<()> {
-        let id = self.simulator.add_fault(fault).map_err(|error| anyhow!(error))?;
+        let id = self
+            .simulator
+            .add_fault(fault)
+            .map_err(|error| anyhow!(error))?;
         self.armed.lock().push((id, happening));
         Ok(())
     }
@@ -165,13 +221,19 @@ impl Gateway {
     pub(crate) fn calm(&self) {
         let armed = std::mem::take(&mut *self.armed.lock());
         for (id, happening) in armed {
-            let hits = self.simulator.remove_fault(id).map_or(0, |report| report.hits);
+            let hits = self
+                .simulator
+                .remove_fault(id)
+                .map_or(0, |report| report.hits);
             if hits > 0 {
                 self.note(happening, hits);
             }
             match happening {
                 Happening::OneStream if hits > 0 => {
-                    self.simulator.act(&Action::LimitStreams { max: STREAMS }, &FaultFilter::default());
+                    self.simulator.act(
+                        &Action::LimitStreams { max: STREAMS },
+                        &FaultFilter::default(),
+                    );
                 }
                 Happening::FrozenConnection => self.drop_frozen(),
                 _ => {}
@@ -188,15 +250,29 @@ impl Gateway {
 
     /// Frozen connections never wake up: what they hold is neither read nor answered.
     fn drop_frozen(&self) {
-        for connection in self.simulator.connections().iter().filter(|connection| connection.frozen) {
-            let only = FaultFilter { connection: Some(connection.id), ..FaultFilter::default() };
+        for connection in self
+            .simulator
+            .connections()
+            .iter()
+            .filter(|connection| connection.frozen)
+        {
+            let only = FaultFilter {
+                connection: Some(connection.id),
+                ..FaultFilter::default()
+            };
             self.simulator.act(&Action::Drop { reset: false }, &only);
         }
     }
 
     /// The newest record's number.
     pub(crate) fn last_seq(&self) -> u64 {
-        self.simulator.received(&ReceivedFilter { after_seq: u64::MAX - 1, limit: 1, ..ReceivedFilter::default() }).total
+        self.simulator
+            .received(&ReceivedFilter {
+                after_seq: u64::MAX - 1,
+                limit: 1,
+                ..ReceivedFilter::default()
+            })
+            .total
     }
 
     /// The first 200 given to this notification through this push token, after a record.
@@ -218,7 +294,10 @@ impl Gateway {
     /// The whole third book. `addresses` says which push token is which.
     pub(crate) fn read_book(&self, addresses: &HashMap<String, u32>) -> Result<Vec<Receipt>> {
         let mut receipts = Vec::with_capacity(self.simulator.received_count());
-        let mut filter = ReceivedFilter { limit: 10_000, ..ReceivedFilter::default() };
+        let mut filter = ReceivedFilter {
+            limit: 10_000,
+            ..ReceivedFilter::default()
+        };
         loop {
             let page = self.simulator.received(&filter);
             if page.dropped > 0 {
@@ -227,9 +306,12 @@ impl Gateway {
             for received in page.received {
                 let payload = received.payload.as_deref().unwrap_or_default();
                 let number = number_in(payload);
-                let asked = number.with_context(|| format!("a push without a number: {payload}"))?;
+                let asked =
+                    number.with_context(|| format!("a push without a number: {payload}"))?;
                 let address = addresses.get(&received.push_token);
-                let address = address.with_context(|| format!("push {asked} went to a push token that nobody registered"))?;
+                let address = address.with_context(|| {
+                    format!("push {asked} went to a push token that nobody registered")
+                })?;
                 receipts.push(Receipt {
                     seq: received.seq,
                     at: received.wall_us,
@@ -274,7 +356,16 @@ fn faults(happening: Happening, dice: &mut Dice) -> Vec<Fault> {
             _ => AfterGoaway::Keep,
         };
         let before_this = dice.permille(500);
-        sometimes(FaultKind::Goaway { debug, code: 0, before_this, then }, 0.02, 6)
+        sometimes(
+            FaultKind::Goaway {
+                debug,
+                code: 0,
+                before_this,
+                then,
+            },
+            0.02,
+            6,
+        )
     };
     match happening {
         Happening::GoawayJson => vec![goaway(GoawayDebug::Json("Shutdown".to_owned()))],
@@ -283,18 +374,53 @@ fn faults(happening: Happening, dice: &mut Dice) -> Vec<Fault> {
         Happening::RefusedStream => vec![sometimes(FaultKind::RefuseStream, 0.2, 300)],
         Happening::OneStream => vec![sometimes(FaultKind::LimitStreams { max: 1 }, 0.1, 10)],
         Happening::LateAnswer => vec![
-            sometimes(FaultKind::Delay { ms: 100, jitter_ms: 900 }, 0.3, 500),
-            sometimes(FaultKind::Delay { ms: 2_500, jitter_ms: 1_000 }, 0.05, 60),
+            sometimes(
+                FaultKind::Delay {
+                    ms: 100,
+                    jitter_ms: 900,
+                },
+                0.3,
+                500,
+            ),
+            sometimes(
+                FaultKind::Delay {
+                    ms: 2_500,
+                    jitter_ms: 1_000,
+                },
+                0.05,
+                60,
+            ),
         ],
         Happening::NoAnswer => vec![
             sometimes(FaultKind::NeverAnswer { processed: true }, 0.02, 15),
             sometimes(FaultKind::NeverAnswer { processed: false }, 0.02, 15),
         ],
         Happening::CutConnection => vec![
-            sometimes(FaultKind::CloseAfterBody { processed: true, reset: false }, 0.02, 2),
-            sometimes(FaultKind::CloseAfterBody { processed: false, reset: true }, 0.02, 2),
+            sometimes(
+                FaultKind::CloseAfterBody {
+                    processed: true,
+                    reset: false,
+                },
+                0.02,
+                2,
+            ),
+            sometimes(
+                FaultKind::CloseAfterBody {
+                    processed: false,
+                    reset: true,
+                },
+                0.02,
+                2,
+            ),
             sometimes(FaultKind::CutAnswer { status: 200 }, 0.02, 2),
-            sometimes(FaultKind::ResetStream { code: 2, processed: true }, 0.02, 5),
+            sometimes(
+                FaultKind::ResetStream {
+                    code: 2,
+                    processed: true,
+                },
+                0.02,
+                5,
+            ),
         ],
         Happening::FrozenConnection => vec![sometimes(FaultKind::Freeze { ms: None }, 0.01, 2)],
         Happening::TooManyRequests => vec![Fault {
@@ -319,6 +445,8 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(4);
 /// The number of the notification in a payload: `"n":123`.
 pub(crate) fn number_in(payload: &str) -> Option<u32> {
     let (_, rest) = payload.split_once("\"n\":")?;
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
     rest[..end].parse().ok()
 }

@@ -13,6 +13,7 @@ pub(crate) fn now() -> Micros {
 
 /// As the API wants it, to the millisecond.
 pub(crate) fn rfc3339(at: Micros) -> Result<String> {
-    let at = jiff::Timestamp::from_millisecond(at.div_euclid(1000)).context("an instant out of range")?;
+    let at = jiff::Timestamp::from_millisecond(at.div_euclid(1000))
+        .context("an instant out of range")?;
     Ok(format!("{at:.3}"))
 }

@@ -39,7 +39,10 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), asked: AtomicU64::new(0) }
+        Self {
+            began: Instant::now(),
+            asked: AtomicU64::new(0),
+        }
     }
 
     /// Waits until the plan allows to ask for more; false when the run is over.
@@ -124,20 +127,28 @@ fn devices(scene: &Scene, app: u32, count: u64, dice: &mut Dice) -> Option<Audie
 }
 
 fn wanted(load: &Load, app: u32, audience: Audience, dice: &mut Dice) -> Wanted {
-    let kind = if dice.permille(load.shares.calls) { Kind::Voip } else { Kind::Alert };
+    let kind = if dice.permille(load.shares.calls) {
+        Kind::Voip
+    } else {
+        Kind::Alert
+    };
     let on_unknown = match kind {
         Kind::Voip => OnUnknown::Drop,
         Kind::Alert if dice.permille(80) => OnUnknown::Drop,
         Kind::Alert => OnUnknown::Resend,
     };
     let expires_at = match dice.between(0, 999) {
-        roll if roll < load.shares.short => {
-            Some(now() + dice.between(200, SHORT_MS) as i64 * 1000)
-        }
+        roll if roll < load.shares.short => Some(now() + dice.between(200, SHORT_MS) as i64 * 1000),
         roll if roll < load.shares.short + 150 => Some(now() + LONG),
         _ => None,
     };
-    Wanted { app, kind, on_unknown, audience, expires_at }
+    Wanted {
+        app,
+        kind,
+        on_unknown,
+        audience,
+        expires_at,
+    }
 }
 
 /// Many notifications in one request; the whole file again until every line has its answer.
@@ -145,12 +156,19 @@ async fn file(scene: &Scene, load: &Load, pace: &Pace, dice: &mut Dice) -> Resul
     let app = app(load, dice);
     let mut entered = Vec::new();
     for _ in 0..dice.between(20, 120) {
-        let Some(audience) = devices(scene, app, 1, dice) else { continue };
+        let Some(audience) = devices(scene, app, 1, dice) else {
+            continue;
+        };
         entered.push(scene.enter(wanted(load, app, audience, dice))?);
     }
-    let Some(first) = entered.first() else { return Ok(()) };
+    let Some(first) = entered.first() else {
+        return Ok(());
+    };
     pace.asked(entered.iter().map(|entered| entered.deliveries).sum());
-    let lines: Vec<String> = entered.iter().map(|entered| entered.body.to_string()).collect();
+    let lines: Vec<String> = entered
+        .iter()
+        .map(|entered| entered.body.to_string())
+        .collect();
     let path = format!("{}/notifications", scene.app_path(app));
     let key = format!("accountant-file-{}", first.number);
     let question = Question {
@@ -161,11 +179,21 @@ async fn file(scene: &Scene, load: &Load, pace: &Pace, dice: &mut Dice) -> Resul
     // Each time some lines have their answer, or the caller's own deadline ends it.
     while open.iter().any(Option::is_some) {
         let said = scene.caller.ask(&question).await?;
-        ensure!(said.status == 200, "a file was refused: {} {}", said.status, said.text);
+        ensure!(
+            said.status == 200,
+            "a file was refused: {} {}",
+            said.status,
+            said.text
+        );
         for result in said.text.lines() {
-            let Ok(result) = serde_json::from_str::<Value>(result) else { continue };
+            let Ok(result) = serde_json::from_str::<Value>(result) else {
+                continue;
+            };
             let line = result["line"].as_u64().context("a result without a line")? as usize;
-            let place = line.checked_sub(1).and_then(|at| open.get_mut(at)).context("a line too many")?;
+            let place = line
+                .checked_sub(1)
+                .and_then(|at| open.get_mut(at))
+                .context("a line too many")?;
             let Some(entered) = *place else { continue };
             if let Some(id) = result["id"].as_str() {
                 scene.note_accepted(entered, id.to_owned());
@@ -189,13 +217,17 @@ pub(crate) async fn watch(scene: &Scene, mut dice: Dice) -> Result<()> {
     let mut ticks = tokio::time::interval(SIGHTING_INTERVAL);
     while !scene.is_over() {
         ticks.tick().await;
-        let Some((number, path)) = to_look_at(scene, &mut dice) else { continue };
+        let Some((number, path)) = to_look_at(scene, &mut dice) else {
+            continue;
+        };
         let said = scene.caller.ask(&Question::get(path)).await?.success()?;
         let deliveries = &said["deliveries"];
         if deliveries["open"] == 0 && deliveries["complete"] == true {
             let counts = crate::audit::counts(deliveries);
             let mut books = scene.books.lock();
-            books.asked[number].sightings.push(Sighting { at: now(), counts });
+            books.asked[number]
+                .sightings
+                .push(Sighting { at: now(), counts });
         }
     }
     Ok(())
@@ -205,7 +237,10 @@ pub(crate) async fn watch(scene: &Scene, mut dice: Dice) -> Result<()> {
 fn to_look_at(scene: &Scene, dice: &mut Dice) -> Option<(usize, String)> {
     let books = scene.books.lock();
     let newest = books.asked.len().min(3_000);
-    let number = books.asked.len().checked_sub(1 + dice.index(newest.max(1)))?;
+    let number = books
+        .asked
+        .len()
+        .checked_sub(1 + dice.index(newest.max(1)))?;
     let asked = &books.asked[number];
     let (id, _) = asked.accepted.as_ref()?;
     let app = &books.apps[asked.app as usize].id;

@@ -26,7 +26,8 @@ impl Lock {
         let thread = tokio::task::spawn_blocking(move || {
             let mut connection = Connection::open(&database).context("cannot open the database")?;
             connection.busy_timeout(WAIT)?;
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let _ = held.send(());
             // Released, or whoever would have released it is gone: either way it is given back.
             let _ = is_released.blocking_recv();

@@ -15,7 +15,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const DEADLINE: Duration = Duration::from_secs(40);
 
 /// Sends one alert to the App's first device; `from` is when the clock begins to run.
-pub(crate) async fn probe(scene: &Scene, app: u32, fault: &'static str, from: Micros) -> Result<Probe> {
+pub(crate) async fn probe(
+    scene: &Scene,
+    app: u32,
+    fault: &'static str,
+    from: Micros,
+) -> Result<Probe> {
     let (device, push_token) = {
         let books = scene.books.lock();
         let first = books.devices.iter().position(|device| device.app == app);
@@ -37,7 +42,14 @@ pub(crate) async fn probe(scene: &Scene, app: u32, fault: &'static str, from: Mi
     let mut took = None;
     while took.is_none() && began.elapsed() < DEADLINE {
         ticks.tick().await;
-        took = scene.gateway.taken_at(&push_token, entered.number, after).map(|at| at - from);
+        took = scene
+            .gateway
+            .taken_at(&push_token, entered.number, after)
+            .map(|at| at - from);
     }
-    Ok(Probe { fault, app: app as usize, took })
+    Ok(Probe {
+        fault,
+        app: app as usize,
+        took,
+    })
 }

@@ -74,8 +74,10 @@ impl Scene {
                 (json!({ "all": true }), reached.count() as u64)
             }
             Audience::Devices(devices) => {
-                let ids: Vec<&str> =
-                    devices.iter().map(|device| books.devices[*device as usize].id.as_str()).collect();
+                let ids: Vec<&str> = devices
+                    .iter()
+                    .map(|device| books.devices[*device as usize].id.as_str())
+                    .collect();
                 (json!({ "devices": ids }), devices.len() as u64)
             }
         };
@@ -116,21 +118,34 @@ impl Scene {
             cancelled: None,
             sightings: Vec::new(),
         });
-        Ok(Entered { number, app: wanted.app, body, deliveries })
+        Ok(Entered {
+            number,
+            app: wanted.app,
+            body,
+            deliveries,
+        })
     }
 
     /// Asks for one notification until it is answered. The id, or `None` for a refusal.
     pub(crate) async fn send(&self, entered: &Entered) -> Result<Option<String>> {
         let path = format!("{}/notifications", self.app_path(entered.app));
         let key = format!("accountant-{}", entered.number);
-        let said = self.caller.ask(&Question::post(path, entered.body.to_string(), key)).await?;
+        let said = self
+            .caller
+            .ask(&Question::post(path, entered.body.to_string(), key))
+            .await?;
         match said.status {
             202 => {
-                let id = said.json()?["id"].as_str().context("a 202 without an id")?.to_owned();
+                let id = said.json()?["id"]
+                    .as_str()
+                    .context("a 202 without an id")?
+                    .to_owned();
                 self.note_accepted(entered, id.clone());
                 Ok(Some(id))
             }
-            _ => self.note_refused(entered, &said.code(), &said.text).map(|()| None),
+            _ => self
+                .note_refused(entered, &said.code(), &said.text)
+                .map(|()| None),
         }
     }
 
@@ -138,7 +153,8 @@ impl Scene {
         let mut books = self.books.lock();
         books.asked[entered.number as usize].accepted = Some((id, now()));
         drop(books);
-        self.accepted.fetch_add(entered.deliveries, Ordering::Relaxed);
+        self.accepted
+            .fetch_add(entered.deliveries, Ordering::Relaxed);
     }
 
     /// A refusal is right in one case: the notification had expired before it was accepted, or none of its devices is
@@ -148,13 +164,16 @@ impl Scene {
         let asked = &books.asked[entered.number as usize];
         let has_expired = asked.expires_at.is_some_and(|at| at < now());
         let is_deleted = match &asked.audience {
-            Audience::Devices(devices) => {
-                devices.iter().any(|device| books.devices[*device as usize].deleted.is_some())
-            }
+            Audience::Devices(devices) => devices
+                .iter()
+                .any(|device| books.devices[*device as usize].deleted.is_some()),
             Audience::All => false,
         };
         if !has_expired && !is_deleted {
-            bail!("notification {} was refused ({code}): {text}", entered.number);
+            bail!(
+                "notification {} was refused ({code}): {text}",
+                entered.number
+            );
         }
         Ok(())
     }
@@ -162,11 +181,19 @@ impl Scene {
     /// Cancels a notification. Only a 200 is an acknowledgement.
     pub(crate) async fn cancel(&self, number: u32, app: u32, id: &str) -> Result<()> {
         let path = format!("{}/notifications/{id}/cancel", self.app_path(app));
-        let question = Question { method: reqwest::Method::POST, ..Question::get(path) };
+        let question = Question {
+            method: reqwest::Method::POST,
+            ..Question::get(path)
+        };
         let said = self.caller.ask(&question).await?;
         if said.status == 200 {
-            let not_sent = said.json()?["not_sent"].as_u64().context("a cancel without not_sent")?;
-            self.books.lock().asked[number as usize].cancelled = Some(Cancelled { at: now(), not_sent });
+            let not_sent = said.json()?["not_sent"]
+                .as_u64()
+                .context("a cancel without not_sent")?;
+            self.books.lock().asked[number as usize].cancelled = Some(Cancelled {
+                at: now(),
+                not_sent,
+            });
         } else if said.status != 202 {
             bail!("cancelling {id}: {} {}", said.status, said.text);
         }

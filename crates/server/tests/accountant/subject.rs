@@ -65,7 +65,8 @@ pub(crate) enum Started {
 impl Subject {
     /// Writes the configuration into `folder`.
     pub(crate) fn new(folder: PathBuf, config: &str) -> Result<Self> {
-        std::fs::write(folder.join("carillon.toml"), config).context("cannot write the configuration")?;
+        std::fs::write(folder.join("carillon.toml"), config)
+            .context("cannot write the configuration")?;
         Ok(Self { folder, lives: 0 })
     }
 
@@ -76,7 +77,10 @@ impl Subject {
     /// The admin API key, which the first start has written.
     pub(crate) fn admin_key(&self) -> Result<String> {
         let text = std::fs::read_to_string(self.admin_key_file());
-        Ok(text.context("cannot read the admin API key")?.trim().to_owned())
+        Ok(text
+            .context("cannot read the admin API key")?
+            .trim()
+            .to_owned())
     }
 
     fn admin_key_file(&self) -> PathBuf {
@@ -87,9 +91,14 @@ impl Subject {
     pub(crate) async fn start(&mut self, wish: &Wish) -> Result<Started> {
         self.lives += 1;
         let log = self.folder.join(format!("life-{:03}.log", self.lives));
-        let log = std::fs::File::create(&log).with_context(|| format!("cannot make {}", log.display()))?;
+        let log = std::fs::File::create(&log)
+            .with_context(|| format!("cannot make {}", log.display()))?;
         let mut command = self.command(wish);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true);
         let started = now();
         let mut child = command.spawn().context("cannot start the program")?;
         let pid = child.id().context("the program has no process id")? as i32;
@@ -112,7 +121,10 @@ impl Subject {
         };
         let said: serde_json::Value =
             serde_json::from_str(&line).with_context(|| format!("the program said: {line}"))?;
-        alive.url = said["url"].as_str().with_context(|| format!("no url in: {line}"))?.to_owned();
+        alive.url = said["url"]
+            .as_str()
+            .with_context(|| format!("no url in: {line}"))?
+            .to_owned();
         // Whatever it says later is read, so that it never waits for us.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Started::Ready(alive))
@@ -123,7 +135,10 @@ impl Subject {
         let mut command = if wish.has_full_disk {
             // The signal is ignored, so that the write fails as it does on a full disk.
             let mut command = Command::new("bash");
-            command.arg("-c").arg(r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#).arg("bash");
+            command
+                .arg("-c")
+                .arg(r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#)
+                .arg("bash");
             command.arg(self.room_kib().to_string()).arg(binary);
             command
         } else {
@@ -137,7 +152,10 @@ impl Subject {
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
-        for (name, value) in [("CARILLON_KILL_AT", &wish.kill_at), ("CARILLON_PLANT", &wish.plant)] {
+        for (name, value) in [
+            ("CARILLON_KILL_AT", &wish.kill_at),
+            ("CARILLON_PLANT", &wish.plant),
+        ] {
             command.envs(value.as_ref().map(|value| (name, value)));
         }
         command
@@ -155,7 +173,10 @@ impl Subject {
 impl Alive {
     /// Waits until it ends by itself.
     pub(crate) async fn wait(&mut self) -> Result<ExitStatus> {
-        self.child.wait().await.context("cannot wait for the program")
+        self.child
+            .wait()
+            .await
+            .context("cannot wait for the program")
     }
 
     /// `kill -9`.
@@ -169,7 +190,10 @@ impl Alive {
         self.signal(rustix::process::Signal::TERM)?;
         if timeout(STOP_DEADLINE, self.child.wait()).await.is_err() {
             self.signal(rustix::process::Signal::KILL)?;
-            bail!("the program had not stopped {} s after SIGTERM", STOP_DEADLINE.as_secs());
+            bail!(
+                "the program had not stopped {} s after SIGTERM",
+                STOP_DEADLINE.as_secs()
+            );
         }
         self.ended("stopped").await
     }
@@ -210,7 +234,10 @@ async fn watch_memory(pid: i32, peak_kib: Arc<AtomicU64>) {
 
 /// `VmHWM` in KiB; `None`: there is no such process any more.
 fn peak_of(pid: i32) -> Option<u64> {
-    let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let status =
+        std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }

@@ -9,8 +9,6 @@ use super::Micros;
 pub(crate) struct AppEntry {
     /// Its id at the API.
     pub(crate) id: String,
-    /// Its bundle id at the gateway.
-    pub(crate) bundle: String,
 }
 
 /// A kind of push token.

@@ -1,0 +1,573 @@
+//! One run: life after life of the process under the plan's faults and load, then the books.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use carillon_ports::fault::STAGES;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::audience::{self, APPS, TROUBLED};
+use crate::audit;
+use crate::books::accepted::{Audience, Kind, OnUnknown};
+use crate::books::{Books, Life, Micros, Probe, SECOND};
+use crate::caller::{Caller, Up};
+use crate::dice::Dice;
+use crate::gateway::{self, Gateway};
+use crate::instant::now;
+use crate::load::{self, Pace};
+use crate::lock::Lock;
+use crate::plan::happening::Happening;
+use crate::plan::{Ending, LifePlan, Plan};
+use crate::probe::probe;
+use crate::scene::{Scene, Wanted};
+use crate::subject::{Alive, Started, Subject, Wish};
+
+/// The longest that a life may last that is to end at a stage, or by a full disk.
+const LIFE_LIMIT: Duration = Duration::from_secs(15);
+/// The longest that reaching the number of deliveries may take after the last fault.
+const LOAD_DEADLINE: Duration = Duration::from_secs(600);
+/// How often it is looked whether something has happened.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a fault goes on after traffic has met it.
+const FAULT_LASTS: Duration = Duration::from_millis(900);
+/// Refusals because of the full disk after which its life may end.
+const ENOUGH_REFUSALS: u64 = 3;
+/// What is added to the lag that was measured, for what cannot be measured.
+const LEAST_SLACK: Micros = SECOND * 3 / 10;
+
+/// What the configuration says beside where the gateway is. Intervals are short, so that everything that happens in a
+/// day happens in a minute.
+const CONFIG: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+[store]
+path = "carillon.db"
+[engine]
+fanout_page = 50
+prune_interval = "300ms"
+index_interval = "300ms"
+[retention]
+content = "2s"
+[log]
+level = "info"
+"#;
+
+/// A run in progress.
+struct Run {
+    plan: Plan,
+    scene: Arc<Scene>,
+    subject: Subject,
+    up: watch::Sender<Option<Up>>,
+    dice: Dice,
+    lives: Vec<Life>,
+    probes: Arc<Mutex<Probes>>,
+    lag: Arc<AtomicI64>,
+}
+
+#[derive(Debug, Default)]
+struct Probes {
+    neighbours: Vec<Probe>,
+    recoveries: Vec<Probe>,
+}
+
+/// Who ended a life.
+enum Ended {
+    Itself(ExitStatus),
+    Us,
+}
+
+/// What a run leaves.
+pub(crate) struct Outcome {
+    pub(crate) books: Books,
+    /// How often the API said which kind of "come back later".
+    pub(crate) refusals: BTreeMap<String, u64>,
+    /// Deliveries that were still open when draining ended.
+    pub(crate) open: u64,
+    /// How long draining took.
+    pub(crate) drained_after: Duration,
+}
+
+/// Carries out a plan in a folder of its own.
+pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
+    let bundles = APPS.map(|(_, bundle)| bundle);
+    let (gateway, signing_keys) = Gateway::start(plan.seed, &bundles)?;
+    std::fs::write(folder.join("ca.pem"), gateway.simulator().ca_pem())?;
+    let subject = Subject::new(folder.to_owned(), &format!("{}{CONFIG}", gateway.config()))?;
+    let (up, is_up) = watch::channel(None);
+    let scene = Arc::new(Scene {
+        gateway,
+        caller: Caller::new(is_up)?,
+        books: Mutex::default(),
+        addresses: Mutex::default(),
+        accepted: AtomicU64::new(0),
+        is_over: AtomicBool::new(false),
+    });
+    let dice = Dice::for_purpose(plan.seed, "faults");
+    let lag = Arc::new(AtomicI64::new(0));
+    let (lives, probes) = (Vec::new(), Arc::default());
+    let mut run = Run {
+        plan,
+        scene,
+        subject,
+        up,
+        dice,
+        lives,
+        probes,
+        lag,
+    };
+    run.carry_out(&signing_keys).await
+}
+
+impl Run {
+    async fn carry_out(&mut self, signing_keys: &[String]) -> Result<Outcome> {
+        let fates = self.first_life(signing_keys).await?;
+        let mut tasks = self.start_tasks(fates);
+        let began = Instant::now();
+        let mut dice = Dice::for_purpose(self.plan.seed, "more lives");
+        loop {
+            let is_long = self
+                .plan
+                .length
+                .is_some_and(|length| began.elapsed() < length);
+            let life = match self.plan.lives.pop_front() {
+                Some(life) => life,
+                None if is_long => Plan::deal(&mut dice),
+                None => break,
+            };
+            self.live(&life).await?;
+            check(&mut tasks)?;
+        }
+        self.last_life(tasks).await
+    }
+
+    /// A quiet life, in which everybody is registered.
+    async fn first_life(&mut self, signing_keys: &[String]) -> Result<audience::Fates> {
+        let alive = self
+            .start(&Wish::default())
+            .await?
+            .context("the first life ended at once")?;
+        self.scene.caller.set_api_key(self.subject.admin_key()?);
+        let began = Instant::now();
+        let fates = audience::set_up(&self.scene, signing_keys, self.plan.load.devices).await?;
+        let devices = self.scene.books.lock().devices.len();
+        tell(format!(
+            "{devices} devices registered in {:.1} s",
+            began.elapsed().as_secs_f64()
+        ));
+        self.up.send_replace(None);
+        let life = alive.stop().await?;
+        self.lives.push(life);
+        Ok(fates)
+    }
+
+    fn start_tasks(&self, fates: audience::Fates) -> JoinSet<Result<()>> {
+        let mut tasks = JoinSet::new();
+        let pace = Arc::new(Pace::new());
+        let plan = &self.plan;
+        for caller in 0..plan.load.callers {
+            let (scene, load, pace) = (
+                Arc::clone(&self.scene),
+                plan.load.clone(),
+                Arc::clone(&pace),
+            );
+            let dice = Dice::for_purpose(plan.seed, &format!("caller {caller}"));
+            tasks.spawn(async move { load::call(&scene, &load, &pace, dice).await });
+        }
+        let (scene, dice) = (
+            Arc::clone(&self.scene),
+            Dice::for_purpose(plan.seed, "watch"),
+        );
+        tasks.spawn(async move { load::watch(&scene, dice).await });
+        let (scene, dice) = (
+            Arc::clone(&self.scene),
+            Dice::for_purpose(plan.seed, "devices"),
+        );
+        tasks.spawn(async move { audience::live(&scene, fates, dice).await });
+        let (scene, lag) = (Arc::clone(&self.scene), Arc::clone(&self.lag));
+        tasks.spawn(async move {
+            measure_lag(&scene, &lag).await;
+            Ok(())
+        });
+        tasks
+    }
+
+    /// Starts the process; `None`: it ended before it was ready, as it was told to.
+    async fn start(&mut self, wish: &Wish) -> Result<Option<Alive>> {
+        let bugs: Vec<&str> = self.plan.bugs.iter().map(|bug| bug.as_str()).collect();
+        let plant = (!bugs.is_empty()).then(|| bugs.join(","));
+        match self
+            .subject
+            .start(&Wish {
+                plant,
+                ..wish.clone()
+            })
+            .await?
+        {
+            Started::Ready(alive) => {
+                let life = self.lives.len() as u32 + 1;
+                self.up.send_replace(Some(Up {
+                    life,
+                    url: alive.url.clone(),
+                }));
+                Ok(Some(alive))
+            }
+            Started::Ended(life) if wish.kill_at.is_some() || wish.has_full_disk => {
+                self.lives.push(life);
+                Ok(None)
+            }
+            Started::Ended(life) => bail!("the program ended {}", life.ending),
+        }
+    }
+
+    /// One life of the plan, from start to its end.
+    async fn live(&mut self, plan: &LifePlan) -> Result<()> {
+        let before = now();
+        let kill_at = match plan.ending {
+            Ending::AtStage { stage, count } => Some(format!("{}:{count}", STAGES[stage])),
+            _ => None,
+        };
+        let has_full_disk = plan.ending == Ending::FullDisk;
+        let wish = Wish {
+            kill_at,
+            has_full_disk,
+            ..Wish::default()
+        };
+        let Some(mut alive) = self.start(&wish).await? else {
+            return self.note_end(plan, None);
+        };
+        let limit = match plan.ending {
+            Ending::AtRandom { after } | Ending::Stop { after } => after,
+            Ending::AtStage { .. } | Ending::FullDisk => LIFE_LIMIT,
+        };
+        let troubles = self.troubles(&plan.faults, false, self.dice.clone(), Some(before));
+        self.dice.roll();
+        let refused = self.disk_refusals();
+        let ended = tokio::select! {
+            status = alive.wait() => Ended::Itself(status?),
+            () = sleep(limit) => Ended::Us,
+            () = self.until_refused(refused + ENOUGH_REFUSALS), if has_full_disk => Ended::Us,
+            failed = async { match troubles.await {
+                Ok(()) => std::future::pending().await,
+                Err(error) => error,
+            } } => return Err(failed),
+        };
+        self.up.send_replace(None);
+        self.scene.gateway.calm();
+        let life = match (&ended, plan.ending) {
+            (Ended::Itself(_), _) => alive.ended("by itself").await?,
+            (Ended::Us, Ending::Stop { .. }) => alive.stop().await?,
+            (Ended::Us, _) => alive.kill().await?,
+        };
+        self.lives.push(life);
+        let status = match ended {
+            Ended::Itself(status) => Some(status),
+            Ended::Us => None,
+        };
+        if has_full_disk {
+            let refusals = self.disk_refusals() - refused;
+            self.scene.gateway.note(
+                Happening::FullDisk,
+                refusals.max(u64::from(status.is_some())),
+            );
+        }
+        self.note_end(plan, status)
+    }
+
+    /// Counts how a life ended, and tells.
+    fn note_end(&mut self, plan: &LifePlan, status: Option<ExitStatus>) -> Result<()> {
+        let life = self.lives.last().context("no life was noted")?;
+        let number = self.lives.len();
+        let accepted = self.scene.accepted.load(Ordering::Relaxed);
+        tell(format!(
+            "life {number:>3}: {:?} {:?}: {}; {accepted} deliveries accepted, peak {} MiB, ready after {} ms",
+            plan.ending,
+            plan.faults,
+            life.ending,
+            life.peak_kib / 1024,
+            life.ready_after / 1000
+        ));
+        let is_killed = life.ending.contains("signal: 9");
+        let happening = match plan.ending {
+            // What a full disk leaves is counted where it is seen.
+            Ending::FullDisk => return Ok(()),
+            Ending::Stop { .. } => Happening::GracefulStop,
+            Ending::AtStage { stage, .. } if status.is_some() || life.peak_kib == 0 => {
+                Happening::KillAt(stage)
+            }
+            Ending::AtStage { stage, .. } => {
+                // It never got there: killed all the same, and sent there once more with less to reach.
+                let again = LifePlan {
+                    ending: Ending::AtStage { stage, count: 1 },
+                    faults: Vec::new(),
+                };
+                let is_known = self
+                    .plan
+                    .lives
+                    .iter()
+                    .any(|life| life.ending == again.ending);
+                if !is_known && !matches!(plan.ending, Ending::AtStage { count: 1, .. }) {
+                    self.plan.lives.push_back(again);
+                }
+                Happening::KillAtRandom
+            }
+            Ending::AtRandom { .. } => Happening::KillAtRandom,
+        };
+        let is_expected = match happening {
+            Happening::GracefulStop => life.ending.starts_with("stopped"),
+            _ => is_killed,
+        };
+        ensure!(
+            is_expected,
+            "life {number} ended in another way than planned: {}",
+            life.ending
+        );
+        self.scene.gateway.note(happening, 1);
+        Ok(())
+    }
+
+    fn disk_refusals(&self) -> u64 {
+        self.scene
+            .caller
+            .refusals()
+            .get("507 store.full")
+            .copied()
+            .unwrap_or(0)
+    }
+
+    async fn until_refused(&self, times: u64) {
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+        while self.disk_refusals() < times {
+            ticks.tick().await;
+        }
+    }
+
+    /// The last life: every fault once more, with a probe after each; then everything drains.
+    async fn last_life(&mut self, mut tasks: JoinSet<Result<()>>) -> Result<Outcome> {
+        let before = now();
+        let mut alive = self
+            .start(&Wish::default())
+            .await?
+            .context("the last life ended at once")?;
+        let faults = self.plan.last_faults.clone();
+        let troubles = self.troubles(&faults, true, self.dice.clone(), Some(before));
+        let scene = Arc::clone(&self.scene);
+        let wanted = self.plan.load.deliveries;
+        let drain_deadline = self.plan.drain_deadline;
+        let rest = async {
+            troubles.await?;
+            scene.gateway.calm();
+            timeout(LOAD_DEADLINE, until_accepted(&scene, wanted))
+                .await
+                .context("the API did not accept as much as was planned")?;
+            scene.is_over.store(true, Ordering::Relaxed);
+            while let Some(task) = tasks.join_next().await {
+                task??;
+            }
+            let began = Instant::now();
+            tell("draining".to_owned());
+            let open = audit::drain(&scene, drain_deadline).await?;
+            let drained_after = began.elapsed();
+            tell(format!(
+                "{open} deliveries open after {:.1} s; reading the books",
+                drained_after.as_secs_f64()
+            ));
+            let books = audit::read(&scene).await?;
+            Ok::<_, anyhow::Error>((open, drained_after, books))
+        };
+        let (open, drained_after, mut books) = tokio::select! {
+            status = alive.wait() => bail!("the program ended by itself in its last life: {}", status?),
+            result = rest => result?,
+        };
+        self.up.send_replace(None);
+        let life = alive.stop().await?;
+        self.lives.push(life);
+        books.lives = std::mem::take(&mut self.lives);
+        let probes = std::mem::take(&mut *self.probes.lock());
+        books.neighbours = probes.neighbours;
+        books.recoveries = probes.recoveries;
+        for happening in Happening::ALL {
+            let count = self.scene.gateway.count(happening);
+            if count > 0 || self.plan.is_complete {
+                books.faults.insert(happening.name(), count);
+            }
+        }
+        books.slack = LEAST_SLACK + 2 * self.lag.load(Ordering::Relaxed);
+        let refusals = self.scene.caller.refusals();
+        Ok(Outcome {
+            books,
+            refusals,
+            open,
+            drained_after,
+        })
+    }
+
+    /// First a probe of the new life, then fault after fault. Ended by whoever ends the life.
+    fn troubles(
+        &self,
+        faults: &[Happening],
+        is_measured: bool,
+        dice: Dice,
+        restarted: Option<Micros>,
+    ) -> impl Future<Output = Result<()>> + use<> {
+        let trouble = Trouble {
+            scene: Arc::clone(&self.scene),
+            probes: Arc::clone(&self.probes),
+            database: self.subject.database(),
+            is_measured,
+        };
+        let faults = faults.to_vec();
+        async move { trouble.all(&faults, dice, restarted).await }
+    }
+}
+
+/// Lets faults happen, and measures what follows.
+struct Trouble {
+    scene: Arc<Scene>,
+    probes: Arc<Mutex<Probes>>,
+    database: std::path::PathBuf,
+    is_measured: bool,
+}
+
+impl Trouble {
+    async fn all(
+        &self,
+        faults: &[Happening],
+        mut dice: Dice,
+        restarted: Option<Micros>,
+    ) -> Result<()> {
+        if let Some(before) = restarted {
+            let app = dice.index(APPS.len()) as u32;
+            let found = probe(&self.scene, app, "a restart", before).await?;
+            self.probes.lock().recoveries.push(found);
+        }
+        for fault in faults {
+            self.one(*fault, &mut dice).await?;
+        }
+        Ok(())
+    }
+
+    async fn one(&self, fault: Happening, dice: &mut Dice) -> Result<()> {
+        let gateway = &self.scene.gateway;
+        match fault {
+            Happening::LockedDatabase => {
+                let lock = Lock::take(self.database.clone()).await?;
+                sleep(Duration::from_millis(dice.between(500, 2_500))).await;
+                lock.release().await?;
+                gateway.note(fault, 1);
+            }
+            Happening::BrokenCredential => self.break_credential(dice).await?,
+            _ => {
+                let before = gateway.count(fault);
+                gateway.begin(fault, TROUBLED as usize, dice)?;
+                let met = async {
+                    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+                    while gateway.count(fault) == before && fault != Happening::ExpiredProviderToken
+                    {
+                        ticks.tick().await;
+                    }
+                };
+                let _ = timeout(gateway::LONGEST, met).await;
+                sleep(FAULT_LASTS).await;
+                gateway.culminate(fault);
+                gateway.calm();
+            }
+        }
+        if self.is_measured {
+            let ended = now();
+            let app = match fault {
+                Happening::BrokenCredential => TROUBLED,
+                _ => dice.index(APPS.len()) as u32,
+            };
+            let found = probe(&self.scene, app, fault.name(), ended).await?;
+            self.probes.lock().recoveries.push(found);
+        }
+        Ok(())
+    }
+
+    /// The troubled App's key is revoked: its lane must stop, and nobody else's.
+    async fn break_credential(&self, dice: &mut Dice) -> Result<()> {
+        const REASON: &str = "InvalidProviderToken";
+        let fault = Happening::BrokenCredential;
+        let gateway = &self.scene.gateway;
+        let said = || {
+            gateway
+                .simulator()
+                .counters()
+                .reasons
+                .get(REASON)
+                .copied()
+                .unwrap_or(0)
+        };
+        let before = said();
+        gateway.begin(fault, TROUBLED as usize, dice)?;
+        let to_first = {
+            let books = self.scene.books.lock();
+            let first = books
+                .devices
+                .iter()
+                .position(|device| device.app == TROUBLED);
+            first.context("the troubled App has no device")? as u32
+        };
+        let entered = self.scene.enter(Wanted {
+            app: TROUBLED,
+            kind: Kind::Alert,
+            on_unknown: OnUnknown::Resend,
+            audience: Audience::Devices(vec![to_first]),
+            expires_at: None,
+        })?;
+        self.scene.send(&entered).await?;
+        let met = async {
+            let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+            while said() == before {
+                ticks.tick().await;
+            }
+        };
+        timeout(gateway::LONGEST * 5, met)
+            .await
+            .context("the revoked key was never noticed")?;
+        let others = (0..APPS.len() as u32).filter(|app| *app != TROUBLED);
+        let probes = others.map(|app| probe(&self.scene, app, fault.name(), now()));
+        let found = futures_util::future::try_join_all(probes).await?;
+        self.probes.lock().neighbours.extend(found);
+        gateway.calm();
+        gateway.note(fault, said() - before);
+        Ok(())
+    }
+}
+
+async fn until_accepted(scene: &Scene, deliveries: u64) {
+    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+    while scene.accepted.load(Ordering::Relaxed) < deliveries {
+        ticks.tick().await;
+    }
+}
+
+/// How late this program itself is at worst: what it notes down may be so much too late.
+async fn measure_lag(scene: &Scene, lag: &AtomicI64) {
+    while !scene.is_over() {
+        let before = now();
+        sleep(LOOK_INTERVAL).await;
+        let late = now() - before - LOOK_INTERVAL.as_micros() as Micros;
+        lag.fetch_max(late, Ordering::Relaxed);
+    }
+}
+
+/// A task that has ended before the run is over has failed.
+fn check(tasks: &mut JoinSet<Result<()>>) -> Result<()> {
+    while let Some(task) = tasks.try_join_next() {
+        task??;
+    }
+    Ok(())
+}
+
+fn tell(line: String) {
+    crate::report::line(&line);
+}
