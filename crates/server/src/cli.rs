@@ -1,7 +1,7 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    app, backup, completions, config, credential, demo, device, doctor, explain, keys,
+    app, backup, bench, completions, config, credential, demo, device, doctor, explain, keys,
     notification, openapi, restore, send, serve, simulate,
 };
 use clap::{Parser, Subcommand};
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Explain(explain::Args),
     /// Print the commented default configuration, or check one
     Config(config::Args),
+    /// Measure on this machine
+    Bench(bench::Args),
     /// Write a consistent copy of the store while the server runs
     Backup(backup::Args),
     /// Put a backup in place of the store; the server must be stopped

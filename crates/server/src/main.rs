@@ -87,6 +87,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => commands::doctor::run(args, output).await?,
         Command::Explain(args) => commands::explain::run(args, output).await?,
         Command::Config(args) => commands::config::run(&args, output)?,
+        Command::Bench(args) => commands::bench::run(args, output).await?,
         Command::Backup(args) => commands::backup::run(args, output).await?,
         Command::Restore(args) => commands::restore::run(&args, output)?,
         Command::Openapi(_) => commands::openapi::run(output),

@@ -65,6 +65,9 @@ impl Output {
         }
         table.set_header(head.iter().map(|cell| cell.to_uppercase()));
         table.add_rows(rows);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         for line in table.lines() {
             put(line.trim_end());
         }

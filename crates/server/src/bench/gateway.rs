@@ -1,11 +1,15 @@
 //! The blind gateway: answers 200 to everything and looks at nothing.
 
+use super::process::Process;
 use crate::exit::{Exit, Failure};
 use crate::scratch::Scratch;
 use push_sim::{BlindConfig, BlindServer};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// How long a gateway may take until it listens.
+const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// One in this process.
 pub(crate) struct InProcess {
@@ -49,5 +53,45 @@ impl InProcess {
     /// What its clients have to trust.
     pub(crate) fn ca_file(&self) -> &Path {
         &self.ca_file
+    }
+}
+
+/// One in a process of its own.
+#[derive(Debug)]
+pub(super) struct OwnProcess {
+    process: Process,
+    pub(super) url: String,
+    pub(super) ca_file: PathBuf,
+}
+
+impl OwnProcess {
+    /// Starts it.
+    pub(super) async fn start(delay: Duration) -> Result<Self, Failure> {
+        let delay = format!("{}ms", delay.as_millis());
+        let args = [
+            "simulate",
+            "--blind",
+            "--listen",
+            "127.0.0.1:0",
+            "--delay",
+            &delay,
+        ];
+        let process = Process::start(&args, &[], READY_WITHIN).await?;
+        let text = |name: &str| process.said[name].as_str().unwrap_or_default().to_owned();
+        Ok(Self {
+            url: text("apns_url"),
+            ca_file: text("ca_file").into(),
+            process,
+        })
+    }
+
+    /// `host:port`.
+    pub(super) fn address(&self) -> &str {
+        self.url.trim_start_matches("https://")
+    }
+
+    /// Its CPU time so far, in seconds.
+    pub(super) fn cpu_secs(&self) -> f64 {
+        self.process.cpu_secs()
     }
 }

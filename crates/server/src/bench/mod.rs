@@ -1,5 +1,21 @@
 //! Measuring on this machine: what `carillon bench` runs. The measured server and the simulated
 //! gateway are processes of their own, so that their CPU time and memory can be told apart from the
 //! load generator's.
+//!
+//! Nothing here judges: figures are printed, and `cargo xtask bench` holds them against a yardstick.
 
+pub(crate) mod faces;
+pub(crate) mod figures;
 pub(crate) mod gateway;
+mod http;
+pub(crate) mod latency;
+pub(crate) mod memory;
+pub(crate) mod pipeline;
+mod process;
+mod server;
+pub(crate) mod start;
+
+/// A duration on the command line.
+fn span(text: &str) -> Result<std::time::Duration, String> {
+    carillon_model::duration::parse_ms(text).map(|ms| std::time::Duration::from_millis(ms as u64))
+}
