@@ -5,31 +5,51 @@
 
 use crate::problem::{Problem, codes};
 use carillon_model::problem::FieldProblem;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 use std::fmt::Write as _;
 
-/// Reads one JSON document.
+/// Reads one JSON document: an object.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| match field_problem::<T>(bytes, &error) {
+    object(bytes).map_err(|error| match field_problem::<T>(bytes, &error) {
         Some(field) => Problem::invalid(vec![field]),
         None => Problem::new(&codes::REQUEST_SYNTAX, sentence(&error)),
     })
 }
 
-/// Reads one line of NDJSON.
+/// Reads one line of NDJSON: an object.
 pub(crate) fn read_line<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    object(bytes).map_err(|error| {
         let field = field_problem::<T>(bytes, &error);
         Problem::invalid(vec![field.unwrap_or_else(|| {
+            let place = format!(
+                "{} at column {}",
+                without_place(&error.to_string()),
+                error.column()
+            );
             FieldProblem::new(
                 "",
                 "line.syntax",
-                format!("expected a JSON document in one line: {}", column(&error)),
+                format!("expected a JSON document in one line: {place}"),
             )
         })])
     })
+}
+
+/// serde would take an array for a struct, by position; nobody means that.
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    if is_other_than_object(bytes) {
+        serde_json::from_slice::<IgnoredAny>(bytes)?;
+        return Err(serde::de::Error::custom(NO_OBJECT));
+    }
+    serde_json::from_slice(bytes)
+}
+
+const NO_OBJECT: &str = "invalid type: expected a JSON object";
+
+fn is_other_than_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() != Some(&b'{')
 }
 
 /// The field that is wrong; `None` when it is not JSON at all.
@@ -37,7 +57,13 @@ fn field_problem<T: DeserializeOwned>(
     bytes: &[u8],
     error: &serde_json::Error,
 ) -> Option<FieldProblem> {
-    if error.classify() != Category::Data {
+    if error.classify() == Category::Data && is_other_than_object(bytes) {
+        return Some(FieldProblem::new("", "field.type", NO_OBJECT));
+    }
+    // A number where a word of an enum is expected is a syntax error to serde_json, though it is JSON.
+    let is_word_missing =
+        error.classify() == Category::Syntax && serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+    if error.classify() != Category::Data && !is_word_missing {
         return None;
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -45,19 +71,28 @@ fn field_problem<T: DeserializeOwned>(
     let message = without_place(&error.inner().to_string()).to_owned();
     let mut pointer = pointer(error.path());
     // serde has no types for its own errors; the tests below hold these words still.
-    let code = if message.starts_with("unknown field") {
-        "field.unknown"
-    } else if let Some(rest) = message.strip_prefix("missing field `") {
-        let name = rest.split('`').next().unwrap_or_default();
-        let _ = write!(pointer, "/{}", escape(name));
-        "field.missing"
-    } else if message.starts_with("duplicate field") {
-        "field.twice"
-    } else if message.starts_with("invalid type") {
-        "field.type"
-    } else {
-        "field.value"
+    let named = |start: &str| {
+        message
+            .strip_prefix(start)
+            .and_then(|rest| rest.split('`').next())
     };
+    let (code, inner) = if is_word_missing {
+        let message = "invalid type: expected a string that is one of the known words";
+        return Some(FieldProblem::new(pointer, "field.type", message));
+    } else if message.starts_with("unknown field") {
+        ("field.unknown", None)
+    } else if let Some(name) = named("missing field `") {
+        ("field.missing", Some(name))
+    } else if let Some(name) = named("duplicate field `") {
+        ("field.twice", Some(name))
+    } else if message.starts_with("invalid type") {
+        ("field.type", None)
+    } else {
+        ("field.value", None)
+    };
+    if let Some(name) = inner {
+        let _ = write!(pointer, "/{}", escape(name));
+    }
     Some(FieldProblem::new(pointer, code, message))
 }
 
@@ -93,14 +128,6 @@ fn sentence(error: &serde_json::Error) -> String {
             error.column()
         ),
     }
-}
-
-fn column(error: &serde_json::Error) -> String {
-    format!(
-        "{} at column {}",
-        without_place(&error.to_string()),
-        error.column()
-    )
 }
 
 /// serde_json ends its messages with the place; we say it elsewhere.
@@ -170,7 +197,7 @@ mod tests {
             (
                 r#"{"target":{"all":true},"content":{},"options":{"push_type":7}}"#,
                 "/options/push_type",
-                "field.value",
+                "field.type",
             ),
             (r#"[]"#, "", "field.type"),
             (r#""x""#, "", "field.type"),

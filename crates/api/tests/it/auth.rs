@@ -1,0 +1,75 @@
+//! API keys at the door.
+
+use crate::world::{Ask, Setup, World};
+use axum::http::Method;
+use carillon_ports::registry::Scope;
+use serde_json::json;
+
+#[tokio::test]
+async fn an_admin_key_of_an_app_rules_only_there() {
+    let world = World::furnished(Setup::default()).await;
+    let key = world
+        .make_key(Some(world.app("shop")), &[Scope::Admin])
+        .await;
+    let ask = |method: Method, path: &str| Ask::new(method, path).key(&key);
+    world
+        .send(ask(Method::PUT, "/v1/apps/shop").json(&json!({"name": "Mine"})))
+        .await
+        .is(200);
+    for path in ["/v1/apps/bare", "/v1/apps/nowhere"] {
+        world
+            .send(ask(Method::PUT, path).json(&json!({})))
+            .await
+            .is_problem(403, "auth.app");
+        world
+            .send(ask(Method::GET, path))
+            .await
+            .is_problem(403, "auth.app");
+    }
+    for path in [
+        "/v1/apps",
+        "/v1/api-keys",
+        "/v1/audit",
+        "/v1/status",
+        "/metrics",
+    ] {
+        world
+            .send(ask(Method::GET, path))
+            .await
+            .is_problem(403, "auth.app");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_a_deleted_app_and_revoked_keys_open_nothing() {
+    let world = World::furnished(Setup::default()).await;
+    let body = json!({"name": "x", "app": "shop", "scopes": ["read"]});
+    let made = world
+        .post("/v1/api-keys", body.clone())
+        .await
+        .is(201)
+        .json();
+    let secret = made["secret"].as_str().unwrap();
+    let ask = || Ask::new(Method::GET, "/v1/apps/shop").key(secret);
+    world.send(ask()).await.is(200);
+    world
+        .delete(&format!("/v1/api-keys/{}", made["id"].as_str().unwrap()))
+        .await
+        .is(204);
+    world.send(ask()).await.is_problem(401, "auth.unknown");
+
+    let other = world.post("/v1/api-keys", body).await.is(201).json();
+    world.delete("/v1/apps/shop").await.is(204);
+    let orphan = Ask::new(Method::GET, "/v1/apps/shop").key(other["secret"].as_str().unwrap());
+    world.send(orphan).await.is_problem(401, "auth.unknown");
+}
+
+#[tokio::test]
+async fn the_scheme_may_be_written_in_any_case() {
+    let world = World::new().await;
+    let value = format!("bearer {}", world.admin);
+    let ask = Ask::new(Method::GET, "/v1/apps")
+        .no_key()
+        .header("authorization", &value);
+    world.send(ask).await.is(200);
+}

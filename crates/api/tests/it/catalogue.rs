@@ -1,0 +1,534 @@
+//! One good request for each operation, and what kind of operation it is. `sweep` bends them into
+//! every problem that the document promises.
+
+use crate::world::{Ask, PEM, TOKEN, World};
+use axum::http::Method;
+use carillon_ports::registry::Scope::{self, Admin, Devices, Read, Send};
+use serde_json::{Value, json};
+
+/// An operation as the sweep sees it.
+pub(crate) struct Operation {
+    pub(crate) id: &'static str,
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) body: Sends,
+    /// Scopes that suffice; empty: open to everybody.
+    pub(crate) scopes: &'static [Scope],
+    pub(crate) about: About,
+    pub(crate) stands_on: StandsOn,
+    /// What a stranger's name in the path is answered with.
+    pub(crate) unknown: Option<(&'static str, &'static str)>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Sends {
+    Nothing,
+    Json(fn() -> Value),
+    Text(&'static str, &'static str),
+}
+
+/// What an operation concerns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    App,
+    Everything,
+    Nothing,
+}
+
+/// What an operation stands on, and so can fail by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StandsOn {
+    Memory,
+    Reads,
+    Writes,
+    Gateway,
+    /// Rows are read after the answer began.
+    Stream,
+    /// The store's own health.
+    Health,
+}
+
+impl Operation {
+    /// The good request. `{ntf}`, `{dlv}` and `{key}` in the path are filled in from the world.
+    pub(crate) fn ask(&self, path: &str) -> Ask {
+        let ask = Ask::new(self.method.clone(), path);
+        match self.body {
+            Sends::Nothing => ask,
+            Sends::Json(body) => ask.json(&body()),
+            Sends::Text(content_type, body) => ask.body(content_type, body),
+        }
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        self.id.ends_with("_list") && !["channel_list", "event_list"].contains(&self.id)
+            || ["notification_deliveries", "device_deliveries"].contains(&self.id)
+    }
+}
+
+pub(crate) fn notification() -> Value {
+    json!({"target": {"devices": ["phone"]}, "content": {"title": "Hello", "body": "World"}})
+}
+
+pub(crate) fn device() -> Value {
+    json!({"user_id": "ann", "locale": "ko-KR", "time_zone": "Asia/Seoul", "tags": ["beta"],
+           "push_tokens": [{"kind": "alert", "token": TOKEN}]})
+}
+
+pub(crate) fn credential() -> Value {
+    json!({"gateway": "apns", "environments": ["production", "sandbox"], "topics": ["com.example.shop"],
+           "signing_key": {"pem": PEM, "key_id": "ABC123DEFG", "team_id": "DEF123GHIJ"}})
+}
+
+fn app() -> Value {
+    json!({"name": "Shop", "settings": {"weight": 2, "max_age": "2h"}})
+}
+
+fn channel() -> Value {
+    json!({"environment": "production", "store": true})
+}
+
+fn api_key() -> Value {
+    json!({"name": "backend", "app": "shop", "scopes": ["send", "read"]})
+}
+
+/// Fills in ids that only a running world knows.
+pub(crate) async fn fill(world: &World, path: &str) -> String {
+    let mut path = path.to_owned();
+    if path.contains("{ntf}") || path.contains("{dlv}") {
+        let sent = world.settled("hello").await;
+        let id = sent["id"].as_str().unwrap();
+        if path.contains("{dlv}") {
+            let deliveries = world
+                .get(&format!("/v1/apps/shop/notifications/{id}/deliveries"))
+                .await
+                .is(200)
+                .json();
+            path = path.replace("{dlv}", deliveries["data"][0]["id"].as_str().unwrap());
+        }
+        path = path.replace("{ntf}", id);
+    }
+    if path.contains("{key}") {
+        let made = world.post("/v1/api-keys", api_key()).await.is(201).json();
+        path = path.replace("{key}", made["id"].as_str().unwrap());
+    }
+    path
+}
+
+pub(crate) fn operations() -> Vec<Operation> {
+    let operation = |id, method, path, body, scopes, about, stands_on| Operation {
+        id,
+        method,
+        path,
+        body,
+        scopes,
+        about,
+        stands_on,
+        unknown: None,
+    };
+    let unknown = |mut operation: Operation, code, path| {
+        operation.unknown = Some((code, path));
+        operation
+    };
+    use About::{App, Everything, Nothing};
+    use Sends::{Json, Text};
+    use StandsOn::{Gateway, Health, Memory, Reads, Stream, Writes};
+    const NONE: Sends = Sends::Nothing;
+    let (get, put, post, delete) = (Method::GET, Method::PUT, Method::POST, Method::DELETE);
+    vec![
+        operation(
+            "app_list",
+            get.clone(),
+            "/v1/apps",
+            NONE,
+            &[Read],
+            Everything,
+            Memory,
+        ),
+        operation(
+            "app_put",
+            put.clone(),
+            "/v1/apps/shop",
+            Json(app),
+            &[Admin],
+            App,
+            Writes,
+        ),
+        operation(
+            "app_get",
+            get.clone(),
+            "/v1/apps/shop",
+            NONE,
+            &[Read],
+            App,
+            Memory,
+        ),
+        operation(
+            "app_delete",
+            delete.clone(),
+            "/v1/apps/shop",
+            NONE,
+            &[Admin],
+            App,
+            Writes,
+        ),
+        operation(
+            "credential_list",
+            get.clone(),
+            "/v1/apps/shop/credentials",
+            NONE,
+            &[Read],
+            App,
+            Memory,
+        ),
+        operation(
+            "credential_put",
+            put.clone(),
+            "/v1/apps/shop/credentials/apple",
+            Json(credential),
+            &[Admin],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "credential_get",
+                get.clone(),
+                "/v1/apps/shop/credentials/apple",
+                NONE,
+                &[Read],
+                App,
+                Memory,
+            ),
+            "credential.unknown",
+            "/v1/apps/shop/credentials/nobody",
+        ),
+        unknown(
+            operation(
+                "credential_delete",
+                delete.clone(),
+                "/v1/apps/shop/credentials/apple",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "credential.unknown",
+            "/v1/apps/shop/credentials/nobody",
+        ),
+        unknown(
+            operation(
+                "credential_probe",
+                post.clone(),
+                "/v1/apps/shop/credentials/apple/probe",
+                NONE,
+                &[Admin],
+                App,
+                Gateway,
+            ),
+            "credential.unknown",
+            "/v1/apps/shop/credentials/nobody/probe",
+        ),
+        operation(
+            "device_list",
+            get.clone(),
+            "/v1/apps/shop/devices",
+            NONE,
+            &[Devices, Read],
+            App,
+            Reads,
+        ),
+        operation(
+            "device_create",
+            post.clone(),
+            "/v1/apps/shop/devices",
+            Json(device),
+            &[Devices],
+            App,
+            Writes,
+        ),
+        operation(
+            "device_import",
+            post.clone(),
+            "/v1/apps/shop/devices/import",
+            Text("application/x-ndjson", "{\"id\":\"a\"}\n"),
+            &[Devices],
+            App,
+            Stream,
+        ),
+        operation(
+            "device_put",
+            put,
+            "/v1/apps/shop/devices/phone",
+            Json(device),
+            &[Devices],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "device_get",
+                get.clone(),
+                "/v1/apps/shop/devices/phone",
+                NONE,
+                &[Devices, Read],
+                App,
+                Reads,
+            ),
+            "device.unknown",
+            "/v1/apps/shop/devices/nobody",
+        ),
+        unknown(
+            operation(
+                "device_delete",
+                delete.clone(),
+                "/v1/apps/shop/devices/phone",
+                NONE,
+                &[Devices],
+                App,
+                Writes,
+            ),
+            "device.unknown",
+            "/v1/apps/shop/devices/nobody",
+        ),
+        unknown(
+            operation(
+                "device_deliveries",
+                get.clone(),
+                "/v1/apps/shop/devices/phone/deliveries",
+                NONE,
+                &[Read, Devices],
+                App,
+                Reads,
+            ),
+            "device.unknown",
+            "/v1/apps/shop/devices/nobody/deliveries",
+        ),
+        operation(
+            "user_erase",
+            delete.clone(),
+            "/v1/apps/shop/users/ann",
+            NONE,
+            &[Devices],
+            App,
+            Writes,
+        ),
+        operation(
+            "notification_list",
+            get.clone(),
+            "/v1/apps/shop/notifications",
+            NONE,
+            &[Read, Send],
+            App,
+            Reads,
+        ),
+        operation(
+            "notification_send",
+            post.clone(),
+            "/v1/apps/shop/notifications",
+            Json(notification),
+            &[Send],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "notification_get",
+                get.clone(),
+                "/v1/apps/shop/notifications/{ntf}",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "notification.unknown",
+            "/v1/apps/shop/notifications/ntf_nobody",
+        ),
+        unknown(
+            operation(
+                "notification_deliveries",
+                get.clone(),
+                "/v1/apps/shop/notifications/{ntf}/deliveries",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "notification.unknown",
+            "/v1/apps/shop/notifications/ntf_nobody/deliveries",
+        ),
+        unknown(
+            operation(
+                "notification_cancel",
+                post.clone(),
+                "/v1/apps/shop/notifications/{ntf}/cancel",
+                NONE,
+                &[Send],
+                App,
+                Writes,
+            ),
+            "notification.unknown",
+            "/v1/apps/shop/notifications/ntf_nobody/cancel",
+        ),
+        unknown(
+            operation(
+                "delivery_get",
+                get.clone(),
+                "/v1/apps/shop/deliveries/{dlv}",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "delivery.unknown",
+            "/v1/apps/shop/deliveries/dlv_7_7",
+        ),
+        operation(
+            "channel_list",
+            get.clone(),
+            "/v1/apps/shop/channels?environment=production",
+            NONE,
+            &[Send, Read],
+            App,
+            Gateway,
+        ),
+        operation(
+            "channel_create",
+            post.clone(),
+            "/v1/apps/shop/channels",
+            Json(channel),
+            &[Send],
+            App,
+            Gateway,
+        ),
+        unknown(
+            operation(
+                "channel_get",
+                get.clone(),
+                "/v1/apps/shop/channels/b2xk?environment=production",
+                NONE,
+                &[Send, Read],
+                App,
+                Gateway,
+            ),
+            "channel.unknown",
+            "/v1/apps/shop/channels/nobody?environment=production",
+        ),
+        unknown(
+            operation(
+                "channel_delete",
+                delete.clone(),
+                "/v1/apps/shop/channels/b2xk?environment=production",
+                NONE,
+                &[Send],
+                App,
+                Gateway,
+            ),
+            "channel.unknown",
+            "/v1/apps/shop/channels/nobody?environment=production",
+        ),
+        operation(
+            "stats_get",
+            get.clone(),
+            "/v1/apps/shop/stats",
+            NONE,
+            &[Read],
+            App,
+            Reads,
+        ),
+        operation(
+            "event_list",
+            get.clone(),
+            "/v1/apps/shop/events",
+            NONE,
+            &[Read],
+            App,
+            Reads,
+        ),
+        operation(
+            "api_key_list",
+            get.clone(),
+            "/v1/api-keys",
+            NONE,
+            &[Admin],
+            Everything,
+            Reads,
+        ),
+        operation(
+            "api_key_create",
+            post,
+            "/v1/api-keys",
+            Json(api_key),
+            &[Admin],
+            Everything,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "api_key_delete",
+                delete,
+                "/v1/api-keys/{key}",
+                NONE,
+                &[Admin],
+                Everything,
+                Writes,
+            ),
+            "api_key.unknown",
+            "/v1/api-keys/key_nobody",
+        ),
+        operation(
+            "audit_list",
+            get.clone(),
+            "/v1/audit",
+            NONE,
+            &[Admin],
+            Everything,
+            Reads,
+        ),
+        operation(
+            "status_get",
+            get.clone(),
+            "/v1/status",
+            NONE,
+            &[Read],
+            Everything,
+            Memory,
+        ),
+        operation(
+            "metrics",
+            get.clone(),
+            "/metrics",
+            NONE,
+            &[Read],
+            Everything,
+            Memory,
+        ),
+        operation(
+            "openapi",
+            get.clone(),
+            "/v1/openapi.json",
+            NONE,
+            &[],
+            Nothing,
+            Memory,
+        ),
+        operation(
+            "errors",
+            get.clone(),
+            "/docs/errors",
+            NONE,
+            &[],
+            Nothing,
+            Memory,
+        ),
+        operation(
+            "healthz",
+            get.clone(),
+            "/healthz",
+            NONE,
+            &[],
+            Nothing,
+            Memory,
+        ),
+        operation("readyz", get, "/readyz", NONE, &[], Nothing, Health),
+    ]
+}

@@ -1,0 +1,67 @@
+//! What is committed equals what is served. `CARILLON_UPDATE=1` writes the committed files anew.
+
+use crate::world::World;
+use std::path::Path;
+
+fn holds(committed: &str, served: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(committed);
+    if std::env::var_os("CARILLON_UPDATE").is_some() {
+        std::fs::write(&path, served).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == served,
+        "docs/{committed} is not what is served: run CARILLON_UPDATE=1 cargo test -p carillon-api documents, and look at the difference"
+    );
+}
+
+#[tokio::test]
+async fn the_openapi_document_is_the_committed_one() {
+    let world = World::new().await;
+    let served = world.get("/v1/openapi.json").await.is(200).text();
+    holds("openapi.json", &served);
+    let document: serde_json::Value = serde_json::from_str(&served).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+}
+
+#[tokio::test]
+async fn the_page_of_errors_is_the_committed_one_and_has_every_code() {
+    let world = World::new().await;
+    let served = world.get("/docs/errors").await.is(200).text();
+    holds("errors.md", &served);
+    for code in carillon_api::problem::codes::ALL {
+        assert!(served.contains(&format!("<a id=\"{}\"></a>", code.code)));
+    }
+}
+
+#[tokio::test]
+async fn every_operation_says_who_may_and_every_code_is_in_the_table() {
+    let world = World::new().await;
+    let document: serde_json::Value = serde_json::from_str(&carillon_api::openapi_text()).unwrap();
+    let known: Vec<_> = carillon_api::problem::codes::ALL
+        .iter()
+        .map(|code| (code.status, code.code))
+        .collect();
+    for (operation, status, code) in world.document.promised() {
+        assert!(
+            code.is_empty() || known.contains(&(status, code.as_str())),
+            "{operation} {status} {code}"
+        );
+    }
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let words = operation["description"].as_str().unwrap_or_default();
+            assert!(
+                !operation["summary"].as_str().unwrap_or_default().is_empty(),
+                "{method} {path}"
+            );
+            let open = operation["security"] == serde_json::json!([{}]);
+            assert!(
+                open || words.contains("Needs the scope"),
+                "{method} {path} does not say who may"
+            );
+        }
+    }
+}

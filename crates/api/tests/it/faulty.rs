@@ -1,0 +1,156 @@
+//! Stores that fail on demand, in the methods that the API calls. What the engine does in the
+//! background goes through untouched.
+
+use async_trait::async_trait;
+use carillon_model::UnixMs;
+use carillon_model::app::{App, AppSettings};
+use carillon_model::credential::{Credential, CredentialFacts};
+use carillon_model::delivery::FinalState;
+use carillon_model::device::DeviceRegistration;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{AppNo, CredentialNo, DeliveryId, DeviceNo, NotificationNo};
+use carillon_model::lane::{Class, Gateway, Lane};
+use carillon_model::push_token::{PushToken, PushTokenBytes};
+use carillon_model::push_type::TokenKind;
+use carillon_ports::registry::{
+    Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
+    Sealed,
+};
+use carillon_ports::store::{
+    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryView, Event, Fanout, FanoutPage,
+    HotStore, NewNotification, NotificationView, Recipient, Result, Retention, Settlement,
+    StoreError, WorkId,
+};
+use std::sync::{Arc, Mutex};
+
+/// What the stores are to do instead of their work.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// Fail.
+    Error(StoreError),
+    /// Never answer.
+    Hang,
+    /// Panic.
+    Panic,
+}
+
+/// The switch.
+#[derive(Clone, Default)]
+pub(crate) struct Faults(Arc<Mutex<Option<Fault>>>);
+
+impl Faults {
+    pub(crate) fn set(&self, fault: Option<Fault>) {
+        *self.0.lock().unwrap() = fault;
+    }
+
+    async fn strike(&self) -> Result<()> {
+        let fault = self.0.lock().unwrap().clone();
+        match fault {
+            None => Ok(()),
+            Some(Fault::Error(error)) => Err(error),
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Panic) => panic!("planted panic"),
+        }
+    }
+}
+
+pub(crate) struct FaultyStore {
+    pub(crate) inner: Arc<dyn HotStore>,
+    pub(crate) faults: Faults,
+}
+
+macro_rules! hot_store {
+    (
+        struck { $(async fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)* }
+        passed { $(async fn $passed:ident($($parg:ident: $pty:ty),*) -> $pout:ty;)* }
+    ) => {
+        #[async_trait]
+        impl HotStore for FaultyStore {
+            fn next_notification(&self) -> NotificationNo { self.inner.next_notification() }
+            fn next_seq(&self) -> i64 { self.inner.next_seq() }
+            fn epoch(&self) -> i64 { self.inner.epoch() }
+            fn installation_seed(&self) -> u128 { self.inner.installation_seed() }
+            $(async fn $name(&self, $($arg: $ty),*) -> Result<$out> {
+                self.faults.strike().await?;
+                self.inner.$name($($arg),*).await
+            })*
+            $(async fn $passed(&self, $($parg: $pty),*) -> Result<$pout> {
+                self.inner.$passed($($parg),*).await
+            })*
+        }
+    };
+}
+
+hot_store! {
+    struck {
+        async fn accept(items: Vec<NewNotification>) -> Vec<Acceptance>;
+        async fn cancel(app: AppNo, no: NotificationNo, now: UnixMs) -> Option<CancelMark>;
+        async fn resolve_devices(app: AppNo, ids: Vec<String>, kind: TokenKind) -> Vec<Option<Recipient>>;
+        async fn notification(app: AppNo, no: NotificationNo) -> Option<NotificationView>;
+        async fn notifications(app: AppNo, before: Option<NotificationNo>, limit: u32) -> Vec<NotificationView>;
+        async fn deliveries(app: AppNo, no: NotificationNo, after: Option<DeliveryId>, state: Option<FinalState>, limit: u32) -> Vec<DeliveryView>;
+        async fn delivery(app: AppNo, id: DeliveryId) -> Option<(DeliveryView, Vec<Attempt>)>;
+        async fn device_deliveries(app: AppNo, device: DeviceNo, before: Option<DeliveryId>, limit: u32) -> Vec<DeliveryView>;
+        async fn counts(app: AppNo, from: UnixMs) -> Vec<Count>;
+        async fn events(app: AppNo, after: i64, limit: u32) -> Vec<Event>;
+        async fn ping() -> ();
+    }
+    passed {
+        async fn resolve_user(app: AppNo, user: String, kind: TokenKind, limit: usize) -> Vec<Recipient>;
+        async fn resolve_push_tokens(app: AppNo, tokens: Vec<PushTokenBytes>, kind: TokenKind, declared: TokenEnvironment, now: UnixMs) -> Vec<Recipient>;
+        async fn read_push_tokens(kind: TokenKind, devices: Vec<DeviceNo>) -> (Vec<PushToken>, Vec<DeviceNo>);
+        async fn waiting_lanes() -> Vec<(Lane, Class, UnixMs)>;
+        async fn backlog(limit: u32) -> Vec<(Lane, u32, UnixMs)>;
+        async fn claim(lane: Lane, class: Class, now: UnixMs, batches: u32, deliveries: u32) -> Vec<ClaimedWork>;
+        async fn release(works: Vec<(WorkId, UnixMs)>) -> ();
+        async fn watermark(marks: Vec<(WorkId, u16)>) -> ();
+        async fn settle(settlement: Settlement) -> Vec<NotificationNo>;
+        async fn rescue(after: Option<WorkId>, limit: u32, now: UnixMs) -> Option<WorkId>;
+        async fn fanouts(limit: u32) -> Vec<Fanout>;
+        async fn fanout_devices(app: AppNo, kind: TokenKind, after: DeviceNo, limit: u32) -> Vec<Recipient>;
+        async fn store_fanout_page(page: FanoutPage) -> bool;
+        async fn prune(retention: Retention) -> u64;
+        async fn index_devices(limit: u32) -> u64;
+        async fn disk() -> (u64, u64);
+        async fn backup(to: std::path::PathBuf) -> ();
+    }
+}
+
+pub(crate) struct FaultyRegistry {
+    pub(crate) inner: Arc<dyn Registry>,
+    pub(crate) faults: Faults,
+}
+
+macro_rules! registry {
+    ($(async fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {
+        #[async_trait]
+        impl Registry for FaultyRegistry {
+            $(async fn $name(&self, $($arg: $ty),*) -> Result<$out> {
+                self.faults.strike().await?;
+                self.inner.$name($($arg),*).await
+            })*
+        }
+    };
+}
+
+registry! {
+    async fn directory() -> Directory;
+    async fn put_app(id: String, name: String, settings: AppSettings, now: UnixMs, by: Actor) -> (App, bool);
+    async fn delete_app(app: AppNo, now: UnixMs, by: Actor) -> bool;
+    async fn credential_no(app: AppNo, name: String) -> CredentialNo;
+    async fn put_credential(no: CredentialNo, app: AppNo, name: String, gateway: Gateway, facts: CredentialFacts, secret: Sealed, now: UnixMs, by: Actor) -> Credential;
+    async fn delete_credential(app: AppNo, name: String, now: UnixMs, by: Actor) -> bool;
+    async fn provider_token(name: String) -> Option<Sealed>;
+    async fn put_provider_token(name: String, sealed: Sealed, now: UnixMs) -> ();
+    async fn reseal(with: Resealer, now: UnixMs, by: Actor) -> u64;
+    async fn put_api_key(key: ApiKey, by: Actor) -> ApiKey;
+    async fn revoke_api_key(id: String, now: UnixMs, by: Actor) -> bool;
+    async fn api_keys() -> Vec<ApiKey>;
+    async fn register_devices(app: AppNo, devices: Vec<DeviceRegistration>, now: UnixMs) -> Vec<Registered>;
+    async fn device(app: AppNo, id: String) -> Option<Device>;
+    async fn devices(app: AppNo, filter: DeviceFilter) -> Vec<Device>;
+    async fn device_count(app: AppNo) -> u64;
+    async fn delete_device(app: AppNo, id: String, now: UnixMs, by: Actor) -> bool;
+    async fn erase_user(app: AppNo, user_id: String, now: UnixMs, by: Actor) -> (u64, u64);
+    async fn audit(before: Option<i64>, limit: u32) -> Vec<AuditEntry>;
+}

@@ -1,0 +1,20 @@
+//! The API from outside: requests by `oneshot` against a whole Carillon in memory.
+
+mod apps;
+mod auth;
+mod bodies;
+mod catalogue;
+mod channels;
+mod credentials;
+mod deliveries;
+mod devices;
+mod documents;
+mod faulty;
+mod gateway;
+mod keys;
+mod many;
+mod notifications;
+mod schema;
+mod server;
+mod sweep;
+mod world;

@@ -1,0 +1,236 @@
+//! Holds answers against the OpenAPI document: is this status and code documented for this
+//! operation, and has the body the documented shape?
+//!
+//! Knows as much of JSON Schema as the document uses, and fails on anything else.
+
+use crate::world::Answer;
+use axum::http::Method;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+/// (operation, status, code); the code is empty for what is no problem.
+pub(crate) type Triple = (String, u16, String);
+
+/// The document, and what was seen of it.
+#[derive(Clone)]
+pub(crate) struct Document {
+    root: Arc<Value>,
+    seen: Arc<Mutex<BTreeSet<Triple>>>,
+}
+
+impl Document {
+    pub(crate) fn of_this_crate() -> Self {
+        let root = serde_json::from_str(&carillon_api::openapi_text()).unwrap();
+        Self {
+            root: Arc::new(root),
+            seen: Arc::default(),
+        }
+    }
+
+    /// Every triple that the document promises.
+    pub(crate) fn promised(&self) -> BTreeSet<Triple> {
+        let mut triples = BTreeSet::new();
+        for (_, item) in self.root["paths"].as_object().unwrap() {
+            for (_, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    for code in codes(response) {
+                        triples.insert((id.to_owned(), status.parse().unwrap(), code));
+                    }
+                }
+            }
+        }
+        triples
+    }
+
+    /// Every operation's id.
+    pub(crate) fn operations(&self) -> BTreeSet<String> {
+        self.promised().into_iter().map(|(id, ..)| id).collect()
+    }
+
+    pub(crate) fn seen(&self) -> BTreeSet<Triple> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Fails when the answer is not as documented; otherwise remembers that it was seen.
+    pub(crate) fn check(&self, answer: &Answer) {
+        let Some(operation) = self.operation(&answer.method, &answer.path) else {
+            assert!(
+                matches!(answer.status.as_u16(), 404 | 405),
+                "{answer:?} is no operation"
+            );
+            return;
+        };
+        let id = operation["operationId"].as_str().unwrap();
+        let status = answer.status.as_u16();
+        let response = &operation["responses"][status.to_string()];
+        let place = format!("{id} {status}");
+        assert!(
+            response.is_object(),
+            "{place} is not documented: {}",
+            answer.text()
+        );
+        let content_type = answer
+            .header("content-type")
+            .split(';')
+            .next()
+            .unwrap_or_default();
+        let documented = codes(response);
+        let code = match content_type {
+            "application/problem+json" => answer.json()["code"].as_str().unwrap().to_owned(),
+            _ => String::new(),
+        };
+        assert!(
+            documented.contains(&code),
+            "{place} {code:?} is not documented"
+        );
+        if !answer.bytes.is_empty() {
+            let content = &response["content"][content_type];
+            assert!(
+                content.is_object(),
+                "{place}: {content_type:?} is not documented"
+            );
+            let schema = &content["schema"];
+            match content_type {
+                "application/x-ndjson" => {
+                    for line in answer.lines() {
+                        self.fits(schema, &line, &place);
+                    }
+                }
+                "text/plain" | "text/markdown" => {}
+                _ if schema.is_null() => {}
+                _ => self.fits(schema, &answer.json(), &place),
+            }
+        }
+        self.seen
+            .lock()
+            .unwrap()
+            .insert((id.to_owned(), status, code));
+    }
+
+    fn operation(&self, method: &Method, path: &str) -> Option<&Value> {
+        let path = path.split('?').next().unwrap();
+        let segments: Vec<_> = path.split('/').collect();
+        let fits = |template: &str| {
+            let template: Vec<_> = template.split('/').collect();
+            template.len() == segments.len()
+                && template
+                    .iter()
+                    .zip(&segments)
+                    .all(|(known, found)| known.starts_with('{') || known == found)
+        };
+        let paths = self.root["paths"].as_object().unwrap();
+        let mut candidates: Vec<_> = paths
+            .iter()
+            .filter(|(template, _)| fits(template))
+            .collect();
+        // A word in the path goes before a variable, as in the router.
+        candidates.sort_by_key(|(template, _)| template.matches('{').count());
+        let item = candidates.first()?.1;
+        item.get(method.as_str().to_lowercase())
+    }
+
+    fn fits(&self, schema: &Value, value: &Value, place: &str) {
+        if let Err(why) = self.problem(schema, value) {
+            panic!("{place}: {why}: {value:#}");
+        }
+    }
+
+    fn problem(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        let schema = match schema["$ref"].as_str() {
+            Some(reference) => self
+                .root
+                .pointer(&reference[1..])
+                .ok_or_else(|| format!("{reference} leads nowhere"))?,
+            None => schema,
+        };
+        if let Some(variants) = schema["oneOf"].as_array() {
+            let any = variants
+                .iter()
+                .any(|variant| self.problem(variant, value).is_ok());
+            return any
+                .then_some(())
+                .ok_or_else(|| format!("fits none of {variants:?}"));
+        }
+        if let Some(parts) = schema["allOf"].as_array() {
+            parts
+                .iter()
+                .try_for_each(|part| self.problem(part, value))?;
+        }
+        let types: Vec<_> = match &schema["type"] {
+            Value::String(one) => vec![one.as_str()],
+            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+            Value::Null => return Ok(()),
+            other => return Err(format!("unknown type {other}")),
+        };
+        let is = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        if !types.contains(&is) && !(is == "integer" && types.contains(&"number")) {
+            return Err(format!("expected {types:?}, found {is}"));
+        }
+        if let Some(words) = schema["enum"].as_array()
+            && !words.contains(value)
+        {
+            return Err(format!("expected one of {words:?}, found {value}"));
+        }
+        for item in value.as_array().into_iter().flatten() {
+            self.problem(&schema["items"], item)?;
+        }
+        let Some(fields) = value.as_object() else {
+            return Ok(());
+        };
+        for required in schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
+            if !fields.contains_key(required) {
+                return Err(format!("{required} is missing"));
+            }
+        }
+        let properties = schema["properties"].as_object();
+        for (name, field) in fields {
+            match properties.and_then(|properties| properties.get(name)) {
+                Some(property) => self
+                    .problem(property, field)
+                    .map_err(|why| format!("{name}: {why}"))?,
+                None => self
+                    .problem(&schema["additionalProperties"], field)
+                    .map_err(|why| format!("{name}: {why}"))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The codes that a response may carry: those of problems, and the empty one for anything else.
+fn codes(response: &Value) -> BTreeSet<String> {
+    let mut codes = BTreeSet::new();
+    let contents = response["content"].as_object();
+    for (content_type, content) in contents.into_iter().flatten() {
+        if content_type == "application/problem+json" {
+            let words = content["schema"]["allOf"][1]["properties"]["code"]["enum"].as_array();
+            codes.extend(
+                words
+                    .unwrap()
+                    .iter()
+                    .map(|code| code.as_str().unwrap().to_owned()),
+            );
+        } else {
+            codes.insert(String::new());
+        }
+    }
+    if contents.is_none() {
+        codes.insert(String::new());
+    }
+    codes
+}

@@ -1,0 +1,504 @@
+//! Every (operation, status, code) of the OpenAPI document is made to happen, and nothing happens
+//! that is not in it.
+
+use crate::catalogue::{About, Operation, Sends, StandsOn, fill, operations};
+use crate::faulty::Fault;
+use crate::gateway::Mood;
+use crate::schema::Triple;
+use crate::world::{Ask, Setup, World};
+use axum::body::{Body, Bytes};
+use axum::http::Method;
+use carillon_api::Limits;
+use carillon_ports::registry::Scope;
+use carillon_ports::store::StoreError;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_documented_answer_can_be_had_and_no_other() {
+    let mut seen: BTreeSet<Triple> = BTreeSet::new();
+    let mut promised = BTreeSet::new();
+    let all = operations();
+    for operation in &all {
+        let world = World::furnished(Setup::default()).await;
+        promised = world.document.promised();
+        let listed: BTreeSet<_> = all
+            .iter()
+            .map(|operation| operation.id.to_owned())
+            .collect();
+        assert_eq!(
+            world.document.operations(),
+            listed,
+            "the catalogue has every operation"
+        );
+
+        strangers(&world, operation).await;
+        names(&world, operation).await;
+        lists(&world, operation).await;
+        bodies(&world, operation).await;
+        idempotency(&world, operation).await;
+        gateways(&world, operation).await;
+        stores(&world, operation).await;
+        good(&world, operation).await;
+        seen.extend(world.document.seen());
+        seen.extend(special(operation).await);
+    }
+    let never: Vec<_> = promised.difference(&seen).collect();
+    assert!(never.is_empty(), "documented and never seen: {never:#?}");
+    assert_eq!(seen, promised);
+}
+
+/// Without an API key, with a wrong one, with too small a scope, of another App.
+async fn strangers(world: &World, operation: &Operation) {
+    if operation.scopes.is_empty() {
+        return;
+    }
+    let path = operation.path;
+    world
+        .send(operation.ask(path).no_key())
+        .await
+        .is_problem(401, "auth.missing");
+    let basic = operation
+        .ask(path)
+        .no_key()
+        .header("authorization", "Basic YTpi");
+    world.send(basic).await.is_problem(401, "auth.missing");
+    let answer = world.send(operation.ask(path).key("crl_admin_none")).await;
+    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    answer.is_problem(401, "auth.unknown");
+
+    let (shop, bare) = (world.app("shop"), world.app("bare"));
+    for scope in [Scope::Send, Scope::Devices, Scope::Read] {
+        let app = (operation.about == About::App).then_some(shop);
+        let key = world.make_key(app, &[scope]).await;
+        let answer = world
+            .send(operation.ask(path).key(&key).with_body("not json"))
+            .await;
+        assert_eq!(
+            answer.status == 403,
+            !operation.scopes.contains(&scope)
+                && !is_malformed_first(operation, answer.status.as_u16()),
+            "{} with {scope:?}: {}",
+            operation.id,
+            answer.text()
+        );
+    }
+    let weak = [Scope::Send, Scope::Devices, Scope::Read]
+        .into_iter()
+        .find(|scope| !operation.scopes.contains(scope));
+    let key = world.make_key(Some(shop), &[weak.unwrap()]).await;
+    world
+        .send(operation.ask(path).key(&key))
+        .await
+        .is_problem(403, "auth.scope");
+    let key = world.make_key(Some(bare), &[Scope::Admin]).await;
+    world
+        .send(operation.ask(path).key(&key))
+        .await
+        .is_problem(403, "auth.app");
+}
+
+/// A body that is not JSON is found before the scope is asked for: reading comes with the handler's
+/// arguments.
+fn is_malformed_first(operation: &Operation, status: u16) -> bool {
+    matches!(operation.body, Sends::Json(_)) && matches!(status, 400 | 415)
+}
+
+/// Names in the path: of an unknown App, of unknown things, and such as cannot be read.
+async fn names(world: &World, operation: &Operation) {
+    let documented = |status, code: &str| {
+        let triple = (operation.id.to_owned(), status, code.to_owned());
+        world.document.promised().contains(&triple)
+    };
+    if documented(404, "app.unknown") {
+        let path = operation.path.replace("/shop", "/nowhere");
+        world
+            .send(operation.ask(&path))
+            .await
+            .is_problem(404, "app.unknown");
+    }
+    if operation.about == About::App {
+        let path = operation.path.replace("/shop", "/%ff");
+        world
+            .send(operation.ask(&path))
+            .await
+            .is_problem(400, "request.parameter");
+    }
+    if operation.id == "api_key_delete" {
+        world
+            .delete("/v1/api-keys/%ff")
+            .await
+            .is_problem(400, "request.parameter");
+    }
+    if let Some((code, path)) = operation.unknown {
+        world.send(operation.ask(path)).await.is_problem(404, code);
+    }
+}
+
+async fn lists(world: &World, operation: &Operation) {
+    if !operation.is_list() {
+        return;
+    }
+    let path = operation.path.replace("{ntf}", "ntf_x");
+    for bad in ["limit=0", "limit=1001", "limit=x", "colour=1"] {
+        world
+            .get(&format!("{path}?{bad}"))
+            .await
+            .is_problem(400, "request.parameter");
+    }
+    world
+        .get(&format!("{path}?cursor=bogus"))
+        .await
+        .is_problem(400, "request.cursor");
+}
+
+async fn bodies(world: &World, operation: &Operation) {
+    let Sends::Json(_) = operation.body else {
+        return;
+    };
+    let path = operation.path;
+    world
+        .send(operation.ask(path).with_body("{"))
+        .await
+        .is_problem(400, "request.syntax");
+    let unknown = world
+        .send(operation.ask(path).with_body("{\"no such field\":1}"))
+        .await;
+    let problem = unknown.is_problem(422, "request.invalid");
+    assert_eq!(problem["errors"][0]["pointer"], "/no such field");
+    world
+        .send(operation.ask(path).with_body("[]"))
+        .await
+        .is_problem(422, "request.invalid");
+    let text = operation.ask(path).header("content-type", "text/plain");
+    world
+        .send(text)
+        .await
+        .is_problem(415, "request.content_type");
+    let large = vec![b' '; world.limits.body_bytes + 1];
+    world
+        .send(operation.ask(path).with_body(large))
+        .await
+        .is_problem(413, "request.too_large");
+}
+
+async fn idempotency(world: &World, operation: &Operation) {
+    let path = operation.path;
+    let takes = ["device_create", "device_import", "notification_send"].contains(&operation.id);
+    let refuses = ["channel_create", "api_key_create"].contains(&operation.id);
+    if takes || refuses {
+        let spaced = operation.ask(path).header("idempotency-key", "a b");
+        world.send(spaced).await.is_problem(400, "request.header");
+    }
+    if refuses {
+        let key = operation.ask(path).header("idempotency-key", "a");
+        world.send(key).await.is_problem(400, "request.header");
+    }
+    if !takes {
+        return;
+    }
+    let ask = || operation.ask(path).header("idempotency-key", "a");
+    if operation.id != "device_import" {
+        world.send(ask()).await;
+        world.send(ask()).await;
+        let other = match operation.id {
+            "device_create" => json!({"user_id": "bob"}),
+            _ => json!({"target": {"devices": ["phone"]}, "content": {"body": "other"}}),
+        };
+        world
+            .send(ask().with_body(other.to_string()))
+            .await
+            .is_problem(422, "idempotency.reused");
+    }
+    // A first request whose body never ends holds the key; what differs is only where it waits.
+    let first = match operation.id {
+        "device_create" => {
+            world.faults.set(Some(Fault::Hang));
+            operation.ask(path).header("idempotency-key", "b")
+        }
+        _ => operation
+            .ask(path)
+            .header("idempotency-key", "b")
+            .with_body(endless()),
+    };
+    let first = std::pin::pin!(world.send(first));
+    let second = async {
+        // The first is polled before this, so it has the key.
+        world
+            .send(operation.ask(path).header("idempotency-key", "b"))
+            .await
+    };
+    let second = if operation.id == "device_import" {
+        // Its answer begins at once and its stream holds the key.
+        drop(first);
+        let held = world.router.clone();
+        let request = operation
+            .ask(path)
+            .header("idempotency-key", "c")
+            .with_body(endless());
+        let _held = tower::ServiceExt::oneshot(held, request.request(&world.admin))
+            .await
+            .unwrap();
+        world
+            .send(operation.ask(path).header("idempotency-key", "c"))
+            .await
+    } else {
+        tokio::select! {
+            biased;
+            _ = first => panic!("the first request cannot end"),
+            second = second => second,
+        }
+    };
+    assert_eq!(second.header("retry-after"), "1");
+    second.is_problem(409, "idempotency.in_progress");
+    world.faults.set(None);
+}
+
+/// A body that begins and does not go on.
+fn endless() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>())
+}
+
+async fn gateways(world: &World, operation: &Operation) {
+    if operation.stands_on != StandsOn::Gateway {
+        return;
+    }
+    let path = operation.path;
+    world.gateway.set(Mood::Panic);
+    world
+        .send(operation.ask(path))
+        .await
+        .is_problem(500, "server.error");
+    world.gateway.set(Mood::Reject("TopicMismatch"));
+    if operation.id == "credential_probe" {
+        assert_eq!(
+            world.send(operation.ask(path)).await.is(200).json()["ok"],
+            false
+        );
+    } else {
+        let problem = world
+            .send(operation.ask(path))
+            .await
+            .is_problem(502, "gateway.refused");
+        assert_eq!(
+            problem["gateway"],
+            json!({"status": 403, "reason": "TopicMismatch"})
+        );
+        let bare = path.replace("/shop", "/bare");
+        world
+            .send(operation.ask(&bare))
+            .await
+            .is_problem(409, "credential.missing");
+        if operation.method != Method::POST {
+            let other = format!("{path}&topic=com.example.other");
+            world
+                .send(operation.ask(&other))
+                .await
+                .is_problem(422, "request.invalid");
+        }
+    }
+    world.gateway.set(Mood::Accept);
+}
+
+/// Every way in which a store can fail.
+async fn stores(world: &World, operation: &Operation) {
+    let path = fill(world, operation.path).await;
+    let mut failures = match operation.stands_on {
+        StandsOn::Reads | StandsOn::Writes => vec![
+            (StoreError::Busy, 503, "store.busy"),
+            (StoreError::Closed, 503, "server.stopping"),
+            (
+                StoreError::Corrupt("devices.tags of 1".into()),
+                500,
+                "server.error",
+            ),
+        ],
+        StandsOn::Health => vec![
+            (StoreError::Busy, 503, "server.unready"),
+            (StoreError::DiskFull, 507, "store.full"),
+        ],
+        _ => return,
+    };
+    if operation.stands_on == StandsOn::Writes {
+        failures.push((StoreError::Overloaded, 429, "store.overloaded"));
+        failures.push((StoreError::DiskFull, 507, "store.full"));
+    }
+    for (error, status, code) in failures {
+        world.faults.set(Some(Fault::Error(error)));
+        let answer = world.send(operation.ask(&path)).await;
+        assert_eq!(
+            answer.header("retry-after").is_empty(),
+            !matches!(status, 429 | 503),
+            "{code}"
+        );
+        let problem = answer.is_problem(status, code);
+        assert!(
+            !problem.to_string().contains("devices.tags"),
+            "a 5xx hides its cause: {problem}"
+        );
+    }
+    if operation.stands_on != StandsOn::Health {
+        world.faults.set(Some(Fault::Panic));
+        world
+            .send(operation.ask(&path))
+            .await
+            .is_problem(500, "server.error");
+    }
+    world.faults.set(None);
+}
+
+/// The good request, and the other good answers that there are.
+async fn good(world: &World, operation: &Operation) {
+    let path = fill(world, operation.path).await;
+    match operation.id {
+        "app_put" => {
+            world.send(operation.ask("/v1/apps/new")).await.is(201);
+        }
+        "credential_put" => {
+            world
+                .send(operation.ask("/v1/apps/shop/credentials/new"))
+                .await
+                .is(201);
+        }
+        "device_put" => {
+            world
+                .send(operation.ask("/v1/apps/shop/devices/new"))
+                .await
+                .is(201);
+        }
+        "notification_send" => {
+            let lines = format!("{}\nnope\n", crate::catalogue::notification());
+            let answer = world
+                .send(Ask::new(Method::POST, &path).body("application/x-ndjson", lines))
+                .await;
+            assert_eq!(answer.is(200).lines().len(), 2);
+        }
+        "notification_cancel" => {
+            world.gateway.set(Mood::Hold);
+            let sent = world
+                .post(
+                    "/v1/apps/shop/notifications",
+                    crate::catalogue::notification(),
+                )
+                .await;
+            let id = sent.is(202).json()["id"].as_str().unwrap().to_owned();
+            let seen = format!("/v1/apps/shop/notifications/{id}/deliveries");
+            world
+                .wait(&seen, |seen| seen["data"][0]["next_attempt_at"].is_null())
+                .await;
+            world
+                .wait("/v1/status", |seen| seen["lanes"][0]["in_flight"] == 1)
+                .await;
+            world
+                .send(operation.ask(&format!("/v1/apps/shop/notifications/{id}/cancel")))
+                .await
+                .is(202);
+        }
+        _ => {}
+    }
+    let answer = world.send(operation.ask(&path)).await;
+    assert!(
+        answer.status.is_success(),
+        "{}: {}",
+        operation.id,
+        answer.text()
+    );
+}
+
+/// What needs a server with other limits.
+async fn special(operation: &Operation) -> BTreeSet<Triple> {
+    let mut seen = BTreeSet::new();
+    let limits = || Setup::default().limits;
+    if operation.path.starts_with("/v1/") {
+        let none = Limits {
+            requests: 0,
+            ..limits()
+        };
+        let world = World::furnished(Setup {
+            limits: none,
+            ..Setup::default()
+        })
+        .await;
+        let answer = world.send(operation.ask(operation.path)).await;
+        assert_eq!(answer.header("retry-after"), "1");
+        answer.is_problem(503, "server.busy");
+        seen.extend(world.document.seen());
+    }
+    if matches!(
+        operation.stands_on,
+        StandsOn::Reads | StandsOn::Writes | StandsOn::Gateway
+    ) {
+        let short = Limits {
+            deadline: Duration::from_millis(300),
+            ..limits()
+        };
+        let ids = World::furnished(Setup::default()).await;
+        let path = fill(&ids, operation.path).await;
+        let world = World::furnished(Setup {
+            limits: short,
+            ..Setup::default()
+        })
+        .await;
+        world.faults.set(Some(Fault::Hang));
+        world.gateway.set(Mood::Hold);
+        world
+            .send(operation.ask(&path))
+            .await
+            .is_problem(503, "server.late");
+        seen.extend(world.document.seen());
+    }
+    let streams = operation.stands_on == StandsOn::Stream;
+    if matches!(operation.body, Sends::Json(_)) || streams {
+        let impatient = Limits {
+            body_timeout: Duration::from_millis(50),
+            stream_bytes: 64,
+            ..limits()
+        };
+        let world = World::furnished(Setup {
+            limits: impatient,
+            ..Setup::default()
+        })
+        .await;
+        let mut ask = operation.ask(operation.path);
+        if streams {
+            ask = ask.header("content-type", "text/csv");
+        }
+        world
+            .send(ask.with_body(endless()))
+            .await
+            .is_problem(408, "request.late");
+        if streams {
+            let csv = |body: &str| {
+                operation
+                    .ask(operation.path)
+                    .header("content-type", "text/csv")
+                    .with_body(body.to_owned())
+            };
+            world
+                .send(csv(&"x".repeat(65)))
+                .await
+                .is_problem(413, "request.too_large");
+            world
+                .send(csv("colour\nred\n"))
+                .await
+                .is_problem(422, "request.invalid");
+            world
+                .send(csv("x").header("content-type", "text/plain"))
+                .await
+                .is_problem(415, "request.content_type");
+        }
+        seen.extend(world.document.seen());
+    }
+    if operation.id == "readyz" {
+        let world = World::with(Setup {
+            ready: Err("it waits for the moon".into()),
+            ..Setup::default()
+        })
+        .await;
+        let problem = world.get("/readyz").await.is_problem(503, "server.unready");
+        assert_eq!(problem["detail"], "it waits for the moon");
+        seen.extend(world.document.seen());
+    }
+    seen
+}

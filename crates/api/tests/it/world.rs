@@ -1,0 +1,470 @@
+//! One whole Carillon in memory: stores, engine, fake gateway, router. Requests go in by `oneshot`;
+//! no socket is opened. Every answer is held against the OpenAPI document: status, code and shape.
+
+use crate::faulty::{Faults, FaultyRegistry, FaultyStore};
+use crate::gateway::FakeGateway;
+use crate::schema::Document;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use carillon_api::{ApiState, Limits, api_key};
+use carillon_engine::{Engine, EngineConfig, Parts};
+use carillon_model::UnixMs;
+use carillon_model::id::{ApiKeyNo, AppNo};
+use carillon_ports::clock::Clock;
+use carillon_ports::registry::{Actor, ApiKey, Registry, Scope, Sealed};
+use carillon_ports::secret::{Place, SecretBox};
+use carillon_ports::store::HotStore;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+use tower::ServiceExt as _;
+
+pub(crate) const START: UnixMs = 1_785_585_600_000;
+pub(crate) const PEM: &str = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+pub(crate) const TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
+
+/// A clock that the test moves.
+pub(crate) struct TestClock {
+    now: AtomicI64,
+    draws: AtomicU64,
+}
+
+impl TestClock {
+    pub(crate) fn advance(&self, ms: i64) {
+        self.now.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> UnixMs {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    fn random(&self) -> u64 {
+        self.draws
+            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)
+    }
+}
+
+/// Binds a secret to its place, and hides nothing.
+struct OpenBox;
+
+impl OpenBox {
+    fn label(place: Place<'_>) -> Vec<u8> {
+        format!("{}.{}.{}:", place.table, place.column, place.row).into_bytes()
+    }
+}
+
+impl SecretBox for OpenBox {
+    fn seal(&self, place: Place<'_>, plain: &[u8]) -> Sealed {
+        Sealed([Self::label(place).as_slice(), plain].concat())
+    }
+
+    fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Vec<u8>, String> {
+        let plain = sealed.0.strip_prefix(Self::label(place).as_slice());
+        plain.map(<[u8]>::to_vec).ok_or_else(|| "moved".to_owned())
+    }
+}
+
+/// What may differ from test to test.
+pub(crate) struct Setup {
+    pub(crate) limits: Limits,
+    pub(crate) ready: Result<(), String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let limits = Limits {
+            body_timeout: Duration::from_secs(20),
+            store_tries: 2,
+            store_pause: Duration::from_millis(1),
+            ..Limits::default()
+        };
+        Self {
+            limits,
+            ready: Ok(()),
+        }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) router: Router,
+    pub(crate) gateway: Arc<FakeGateway>,
+    pub(crate) faults: Faults,
+    pub(crate) clock: Arc<TestClock>,
+    /// An API key for everything.
+    pub(crate) admin: String,
+    pub(crate) document: Document,
+    pub(crate) limits: Limits,
+    draws: Arc<AtomicU64>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let faults = Faults::default();
+        let (store, registry) = stores();
+        let store = FaultyStore {
+            inner: store,
+            faults: faults.clone(),
+        };
+        let registry = FaultyRegistry {
+            inner: registry,
+            faults: faults.clone(),
+        };
+        let clock = Arc::new(TestClock {
+            now: AtomicI64::new(START),
+            draws: AtomicU64::new(1),
+        });
+        let gateway = FakeGateway::new();
+        let engine = Engine::start(Parts {
+            store: Arc::new(store),
+            registry: Arc::new(registry),
+            apns: Arc::clone(&gateway) as _,
+            clock: Arc::clone(&clock) as _,
+            secrets: Arc::new(OpenBox),
+            config: EngineConfig {
+                cancel_wait_ms: 50,
+                ..EngineConfig::default()
+            },
+        })
+        .await
+        .unwrap();
+        let draws = Arc::new(AtomicU64::new(7));
+        let random = {
+            let draws = Arc::clone(&draws);
+            move |bytes: &mut [u8]| fill(&draws, bytes)
+        };
+        let ready = setup.ready;
+        let router = carillon_api::router(ApiState {
+            engine: engine.clone(),
+            random: Arc::new(random),
+            metrics: Arc::new(|| "carillon_up 1\n".to_owned()),
+            readiness: Arc::new(move || ready.clone()),
+            limits: setup.limits.clone(),
+            version: "0.0.0-test",
+        });
+        let mut world = Self {
+            engine,
+            router,
+            gateway,
+            faults,
+            clock,
+            admin: String::new(),
+            document: Document::of_this_crate(),
+            limits: setup.limits,
+            draws,
+        };
+        world.admin = world.make_key(None, &[Scope::Admin]).await;
+        world
+    }
+
+    /// The App `shop` with a credential, a device and its user; and an App `bare` with nothing.
+    pub(crate) async fn furnished(setup: Setup) -> Self {
+        let world = Self::with(setup).await;
+        world.furnish().await;
+        world
+    }
+
+    pub(crate) async fn furnish(&self) {
+        let registry = self.engine.registry();
+        let by = Actor {
+            api_key: None,
+            request_id: None,
+        };
+        for id in ["shop", "bare"] {
+            let settings = carillon_model::app::AppSettings::default();
+            registry
+                .put_app(id.into(), id.into(), settings, START, by.clone())
+                .await
+                .unwrap();
+        }
+        self.engine.refresh().await.unwrap();
+        let shop = self.app("shop");
+        let no = registry.credential_no(shop, "apple".into()).await.unwrap();
+        let secret = carillon_model::credential::CredentialSecret::SigningKey { pem: PEM.into() };
+        let facts = carillon_model::credential::CredentialFacts {
+            kind: carillon_model::credential::CredentialKind::SigningKey,
+            environments: carillon_model::environment::Environment::ALL.to_vec(),
+            topics: vec!["com.example.shop".into()],
+            team_id: Some("DEF123GHIJ".into()),
+            key_id: Some("ABC123DEFG".into()),
+            not_after: None,
+            fingerprint: "00ff".into(),
+        };
+        let sealed = self.engine.seal_credential(no, &secret);
+        let gateway = carillon_model::lane::Gateway::Apns;
+        registry
+            .put_credential(no, shop, "apple".into(), gateway, facts, sealed, START, by)
+            .await
+            .unwrap();
+        let device = carillon_model::device::DeviceRegistration {
+            id: Some("phone".into()),
+            user_id: Some("ann".into()),
+            push_tokens: vec![carillon_model::device::PushTokenRegistration {
+                kind: carillon_model::push_type::TokenKind::Alert,
+                bytes: carillon_model::push_token::PushTokenBytes::from_hex(TOKEN).unwrap(),
+                environment: carillon_model::environment::TokenEnvironment::Production,
+            }],
+            ..Default::default()
+        };
+        registry
+            .register_devices(shop, vec![device], START)
+            .await
+            .unwrap();
+        self.engine.refresh().await.unwrap();
+    }
+
+    pub(crate) fn app(&self, id: &str) -> AppNo {
+        self.engine.directory().app(id).unwrap().no
+    }
+
+    /// An API key, stored past the API.
+    pub(crate) async fn make_key(&self, app: Option<AppNo>, scopes: &[Scope]) -> String {
+        let new = api_key::generate(scopes, &|bytes| fill(&self.draws, bytes));
+        let key = ApiKey {
+            no: ApiKeyNo(0),
+            id: format!("key_{}", new.hint),
+            name: "test".into(),
+            app,
+            scopes: scopes.to_vec(),
+            hint: new.hint,
+            hash: new.hash,
+            created_at: START,
+            revoked_at: None,
+        };
+        let by = Actor {
+            api_key: None,
+            request_id: None,
+        };
+        self.engine.registry().put_api_key(key, by).await.unwrap();
+        self.engine.refresh().await.unwrap();
+        new.secret
+    }
+
+    /// Sends a request and holds the answer against the document.
+    pub(crate) async fn send(&self, ask: Ask) -> Answer {
+        let answer = self.send_unchecked(ask).await;
+        self.document.check(&answer);
+        answer
+    }
+
+    async fn send_unchecked(&self, ask: Ask) -> Answer {
+        let (method, path) = (ask.method.clone(), ask.path.clone());
+        let response = self
+            .router
+            .clone()
+            .oneshot(ask.request(&self.admin))
+            .await
+            .unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body
+            .collect()
+            .await
+            .map(|body| body.to_bytes())
+            .unwrap_or_default();
+        Answer {
+            method,
+            path,
+            status: parts.status,
+            headers: parts.headers,
+            bytes,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Ask::new(Method::GET, path)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Ask::new(Method::DELETE, path)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Ask::new(Method::PUT, path).json(&body)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Ask::new(Method::POST, path).json(&body)).await
+    }
+
+    /// Sends a notification to the device `phone` and waits until its delivery has ended.
+    pub(crate) async fn settled(&self, body: &str) -> Value {
+        let target = json!({"target": {"devices": ["phone"]}, "content": {"body": body}});
+        let sent = self
+            .post("/v1/apps/shop/notifications", target)
+            .await
+            .is(202)
+            .json();
+        let path = format!(
+            "/v1/apps/shop/notifications/{}",
+            sent["id"].as_str().unwrap()
+        );
+        self.wait(&path, |seen| seen["deliveries"]["open"] == 0)
+            .await
+    }
+
+    /// Reads until what is there is as wanted. The engine works on threads of its own and tells
+    /// nobody through the API when it is done: asking is the way the API offers.
+    pub(crate) async fn wait(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let asking = async {
+            loop {
+                let seen = self.get(path).await.is(200).json();
+                if wanted(&seen) {
+                    return seen;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asking)
+            .await
+            .expect("it comes about within 20 s")
+    }
+}
+
+/// A fresh pair of stores.
+fn stores() -> (Arc<dyn HotStore>, Arc<dyn Registry>) {
+    let store = Arc::new(carillon_ports::memory::MemoryStore::new());
+    (Arc::clone(&store) as _, store as _)
+}
+
+fn fill(draws: &AtomicU64, bytes: &mut [u8]) {
+    for byte in bytes {
+        let draw = draws.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+        *byte = (draw >> 56) as u8;
+    }
+}
+
+/// A request in the making.
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    headers: HeaderMap,
+    /// `Some(None)`: no API key at all.
+    key: Option<Option<String>>,
+    body: Body,
+}
+
+impl Ask {
+    pub(crate) fn new(method: Method, path: &str) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            key: None,
+            body: Body::empty(),
+        }
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    pub(crate) fn body(self, content_type: &'static str, body: impl Into<Body>) -> Self {
+        let mut ask = self.header("content-type", content_type);
+        ask.body = body.into();
+        ask
+    }
+
+    /// Replaces the body, and nothing else.
+    pub(crate) fn with_body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
+    pub(crate) fn key(mut self, key: &str) -> Self {
+        self.key = Some(Some(key.to_owned()));
+        self
+    }
+
+    pub(crate) fn no_key(mut self) -> Self {
+        self.key = Some(None);
+        self
+    }
+
+    pub(crate) fn request(self, admin: &str) -> Request<Body> {
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri(self.path)
+            .body(self.body)
+            .unwrap();
+        *request.headers_mut() = self.headers;
+        let key = self.key.unwrap_or_else(|| Some(admin.to_owned()));
+        if let Some(key) = key {
+            let value = format!("Bearer {key}").parse().unwrap();
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+        request
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Self {
+        assert_eq!(
+            self.status.as_u16(),
+            status,
+            "{} {}: {}",
+            self.method,
+            self.path,
+            self.text()
+        );
+        self
+    }
+
+    /// The same for a problem: its code, and the pointer of its only field, if one is wanted.
+    #[track_caller]
+    pub(crate) fn is_problem(self, status: u16, code: &str) -> Value {
+        let answer = self.is(status);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let problem = answer.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["request_id"], answer.header("x-request-id"));
+        problem
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+}
