@@ -1,0 +1,215 @@
+//! What the store costs: `cargo run --release -p carillon-store-sql --example bench_store [directory]`.
+//!
+//! Prints CPU (of the whole process, this program's own part included) and wall time for each push or
+//! delivery that is accepted and settled. Numbers of different machines do not compare.
+#![expect(clippy::print_stdout, reason = "a program that prints its findings")]
+
+use bytes::Bytes;
+use carillon_model::batch::BatchDevices;
+use carillon_model::delivery::FinalState;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{AppNo, BatchNo, DeviceNo};
+use carillon_model::lane::{Class, Gateway, Lane};
+use carillon_model::notification::{Priority, SendOptions};
+use carillon_model::push_type::{OnUnknown, PushType, TokenKind};
+use carillon_ports::store::{
+    BatchSettlement, HotStore, NewBatch, NewNotification, Settlement, WorkId,
+};
+use carillon_store_sql::{SqliteConfig, SqliteStore};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
+
+const T0: i64 = 1_800_000_000_000;
+/// Devices that pushes go to, so that their numbers are not in order.
+const DEVICES: i64 = 1_000_000;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn main() -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()?;
+    runtime.block_on(run())
+}
+
+async fn run() -> Outcome {
+    let base = std::env::args().nth(1).unwrap_or_else(|| ".".into());
+    let directory = tempfile::tempdir_in(base)?;
+    let store = SqliteStore::open(SqliteConfig::new(directory.path().join("bench.db")))?;
+    let store = Arc::new(store);
+
+    for (name, group, rounds) in [
+        ("warm-up, 500 a call", 500, 40),
+        ("singles, 500 a call", 500, 200),
+        ("singles, 50 a call", 50, 200),
+        ("singles, 1 a call, 1 at a time", 1, 2_000),
+    ] {
+        let meter = Meter::start();
+        for round in 0..rounds {
+            let items = singles(&store, group, round);
+            let batches = items.iter().map(|item| item.batches[0].no).collect();
+            store.accept(items).await?;
+            store.settle(accepted(batches, 1)).await?;
+        }
+        meter.report(name, group * rounds);
+    }
+
+    let meter = Meter::start();
+    let (group, rounds) = (500, 100);
+    for round in 0..rounds {
+        let items = singles(&store, group, round);
+        let batches = items.iter().map(|item| item.batches[0].no).collect();
+        let mut calls = tokio::task::JoinSet::new();
+        for item in items {
+            let store = store.clone();
+            calls.spawn(async move { store.accept(vec![item]).await });
+        }
+        while let Some(call) = calls.join_next().await {
+            call??;
+        }
+        store.settle(accepted(batches, 1)).await?;
+    }
+    meter.report("singles, 1 a call, 500 at once", group * rounds);
+
+    let meter = Meter::start();
+    for round in 0..rounds {
+        let mut items = singles(&store, group, round);
+        for item in &mut items {
+            item.batches[0].hot = false;
+        }
+        store.accept(items).await?;
+        let works = store.claim(lane(), Class::Normal, T0, 500, 1_000).await?;
+        let batches = works.iter().map(|work| work.work.id.batch).collect();
+        store.settle(accepted(batches, 1)).await?;
+    }
+    meter.report("singles through stored backlog (claim 500)", group * rounds);
+
+    let meter = Meter::start();
+    let batches = 500;
+    for round in 0..batches {
+        let no = store.next_notification();
+        let first = i64::from(round) * 1_000 % DEVICES + 1;
+        let devices = (first..first + 1_000).map(DeviceNo).collect();
+        let item = notification(no.batch(0), devices);
+        store.accept(vec![item]).await?;
+        for quarter in 0..4u16 {
+            let mut settlement = accepted(vec![no.batch(0)], 0);
+            settlement.batches[0].verdicts = (quarter * 250..(quarter + 1) * 250)
+                .map(|position| (position, FinalState::Accepted))
+                .collect();
+            if quarter < 3 {
+                settlement.batches[0].done.clear();
+            }
+            store.settle(settlement).await?;
+        }
+    }
+    meter.report("deliveries in batches of 1,000, 4 flushes each", batches as usize * 1_000);
+
+    let meter = Meter::start();
+    let mut indexed = 0;
+    loop {
+        let rows = store.index_devices(20_000).await?;
+        if rows == 0 {
+            break;
+        }
+        indexed += rows;
+    }
+    meter.report("device index, 20,000 a slice", indexed as usize);
+    store.close().await;
+    Ok(())
+}
+
+fn lane() -> Lane {
+    Lane {
+        app: AppNo(1),
+        gateway: Gateway::Apns,
+        environment: TokenEnvironment::Production,
+    }
+}
+
+fn singles(store: &SqliteStore, count: usize, round: usize) -> Vec<NewNotification> {
+    (0..count)
+        .map(|n| {
+            let device = ((round * count + n) as i64).wrapping_mul(0x9e37_79b9_7f4a) % DEVICES;
+            let batch = store.next_notification().batch(0);
+            notification(batch, vec![DeviceNo(device.abs() + 1)])
+        })
+        .collect()
+}
+
+fn notification(batch: BatchNo, devices: Vec<DeviceNo>) -> NewNotification {
+    NewNotification {
+        no: batch.notification(),
+        app: AppNo(1 + batch.notification().0 % 4),
+        accepted_at: T0,
+        expires_at: Some(T0 + 3_600_000),
+        options: SendOptions {
+            push_type: PushType::Alert,
+            token_kind: TokenKind::Alert,
+            priority: Priority::High,
+            store_offline: true,
+            on_unknown: OnUnknown::Resend,
+            class: Class::Normal,
+            collapse_id: None,
+            apns_topic: None,
+            channel: None,
+        },
+        payload: Bytes::from(vec![b'x'; 600]),
+        batches: vec![NewBatch {
+            no: batch,
+            devices: BatchDevices::new(devices),
+            lane: lane(),
+            class: Class::Normal,
+            hot: true,
+        }],
+        fanout: None,
+        idempotency: None,
+    }
+}
+
+/// Everything accepted, first works done.
+fn accepted(batches: Vec<BatchNo>, count: u16) -> Settlement {
+    Settlement {
+        batches: batches
+            .into_iter()
+            .map(|batch| BatchSettlement {
+                batch,
+                verdicts: (0..count).map(|p| (p, FinalState::Accepted)).collect(),
+                attempts: vec![],
+                done: vec![WorkId { batch, seq: 0 }],
+                follow_ups: vec![],
+            })
+            .collect(),
+        now: T0 + 1,
+        ..Settlement::default()
+    }
+}
+
+struct Meter {
+    cpu: f64,
+    wall: f64,
+}
+
+impl Meter {
+    fn start() -> Self {
+        Self {
+            cpu: micros(ClockId::ProcessCPUTime),
+            wall: micros(ClockId::Monotonic),
+        }
+    }
+
+    fn report(&self, name: &str, count: usize) {
+        let each = |now: f64, then: f64| (now - then) / count as f64;
+        println!(
+            "{name:50} {:8.2} µs CPU {:9.2} µs wall each, {count} in all",
+            each(micros(ClockId::ProcessCPUTime), self.cpu),
+            each(micros(ClockId::Monotonic), self.wall),
+        );
+    }
+}
+
+fn micros(clock: ClockId) -> f64 {
+    let time = clock_gettime(clock);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+}
