@@ -26,6 +26,7 @@ mod phone;
 mod recorder;
 mod script;
 mod simulator;
+mod stream;
 mod tls;
 mod wire;
 mod world;

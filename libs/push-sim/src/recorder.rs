@@ -6,6 +6,7 @@
 //! [`crate::Counters`].
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -72,7 +73,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) priority: Option<u8>,
     pub(crate) expiration: Option<i64>,
     pub(crate) collapse_id: Option<&'a str>,
-    pub(crate) payload: &'a [u8],
+    pub(crate) payload: &'a Arc<[u8]>,
 }
 
 #[derive(Debug)]
@@ -83,7 +84,7 @@ struct Record {
     push_token: TokenBytes,
     expiration: Option<i64>,
     collapse_id: Option<Box<str>>,
-    payload: Option<Box<[u8]>>,
+    payload: Option<Arc<[u8]>>,
     payload_hash: u64,
     payload_bytes: u32,
     connection: u32,
@@ -278,7 +279,11 @@ impl Recorder {
         let hash = digest(&SHA256, arrival.payload);
         let mut first = [0; 8];
         first.copy_from_slice(&hash.as_ref()[..8]);
-        let kept = &arrival.payload[..arrival.payload.len().min(self.max_payload)];
+        let kept: Arc<[u8]> = match arrival.payload.get(..self.max_payload) {
+            Some(beginning) => beginning.into(),
+            None => Arc::clone(arrival.payload),
+        };
+        let kept_bytes = kept.len();
         let seq = self.next_seq();
         let record = Record {
             at_ms: arrival.at_ms,
@@ -287,7 +292,7 @@ impl Recorder {
             push_token: arrival.push_token.into(),
             expiration: arrival.expiration,
             collapse_id: arrival.collapse_id.map(Box::from),
-            payload: (!kept.is_empty()).then(|| kept.into()),
+            payload: (!kept.is_empty()).then_some(kept),
             payload_hash: u64::from_be_bytes(first),
             payload_bytes: arrival.payload.len() as u32,
             connection: arrival.connection,
@@ -304,7 +309,7 @@ impl Recorder {
             effect: None,
         };
         self.records.push_back(record);
-        self.payload_memory += kept.len();
+        self.payload_memory += kept_bytes;
         self.forget_payloads();
         seq
     }
@@ -337,6 +342,15 @@ impl Recorder {
         record.effect = decision.effect;
         record.fault = decision.fault.unwrap_or(0);
         record.apns_id = decision.apns_id.or(record.apns_id);
+    }
+
+    /// Notes that another answer than the one decided went out.
+    pub(crate) fn correct(&mut self, seq: u64, status: u16, reason: Option<&str>) {
+        let reason = self.texts.number(reason.unwrap_or_default());
+        if let Some(record) = self.get_mut(seq) {
+            record.status = status;
+            record.reason = reason;
+        }
     }
 
     /// Notes what became of the answer.
@@ -439,7 +453,7 @@ impl Recorder {
 mod tests {
     use super::*;
 
-    fn arrival(payload: &[u8]) -> Arrival<'_> {
+    fn arrival(payload: &Arc<[u8]>) -> Arrival<'_> {
         Arrival {
             at_ms: 1,
             wall_us: 2,
@@ -462,7 +476,7 @@ mod tests {
     fn the_oldest_record_makes_room_and_is_counted() {
         let mut recorder = Recorder::new(2, 1000, 1000);
         for _ in 0..3 {
-            recorder.arrive(&arrival(b"{}"));
+            recorder.arrive(&arrival(&Arc::from(*b"{}")));
         }
         recorder.decide(
             3,
@@ -488,7 +502,7 @@ mod tests {
     fn payload_memory_is_bounded_oldest_first() {
         let mut recorder = Recorder::new(100, 10, 6);
         for _ in 0..3 {
-            recorder.arrive(&arrival(b"12345678"));
+            recorder.arrive(&arrival(&Arc::from(*b"12345678")));
         }
         let page = recorder.page(&ReceivedFilter::default());
         let kept: Vec<_> = page.received.iter().map(|r| r.payload.as_deref()).collect();
@@ -500,7 +514,8 @@ mod tests {
     fn pages_follow_each_other_through_a_filter() {
         let mut recorder = Recorder::new(100, 0, 0);
         for n in 0..10 {
-            let mut arrival = arrival(b"{}");
+            let payload: Arc<[u8]> = Arc::from(*b"{}");
+            let mut arrival = arrival(&payload);
             if n % 2 == 0 {
                 arrival.topic = "net.example.other";
             }

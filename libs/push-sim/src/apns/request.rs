@@ -1,5 +1,7 @@
 //! One request as it came in: its pseudo-headers, its APNs headers and its body, unjudged.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Method};
 
 use crate::host::{Environment, Host};
@@ -13,7 +15,7 @@ pub(crate) struct PushRequest<'a> {
     pub(crate) scheme: Option<&'a str>,
     pub(crate) path: &'a str,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) body: &'a [u8],
+    pub(crate) body: &'a Arc<[u8]>,
 }
 
 /// Which of Apple's pages a path belongs to.

@@ -628,6 +628,17 @@ async fn all_provider_tokens_in_flight_expire() {
     for response in waiting {
         assert_eq!(soon(finish(response)).await.unwrap().verdict(), expired);
     }
+    let given = records(&sim);
+    let given: Vec<_> = given[1..]
+        .iter()
+        .map(|r| (r.status, r.reason.as_deref()))
+        .collect();
+    assert_eq!(
+        given,
+        [(403, Some("ExpiredProviderToken")); 10],
+        "the answers really given"
+    );
+    assert_eq!(sim.counters().answered[&403], 10);
     assert_eq!(
         peer.push(&Push::v2()).await.verdict(),
         expired,

@@ -4,26 +4,30 @@
 //! "Sending notification requests to APNs" (storing), "Responding to VoIP notifications from
 //! PushKit" (calls that must be reported).
 
+mod installation;
+mod view;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::apns::push_type::{PushTokenKind, PushType};
 use crate::apns::request::{decode_hex, encode_hex};
 use crate::host::Environment;
-use crate::live_activity::{self, Activity, ActivityState, Happened};
+use crate::live_activity::{self, Activity, Happened};
+
+pub use installation::Effect;
+use installation::Installation;
+pub(crate) use installation::Push;
+pub use view::{ActivityView, AppView, PhoneView, ShownView};
 
 /// Longest time Apple keeps a notification for an offline phone.
 const MAX_STORED_SECS: i64 = 30 * 24 * 3600;
 /// Longest time a channel keeps its newest message.
 pub(crate) const MAX_CHANNEL_STORED_SECS: i64 = 8 * 3600;
-/// VoIP pushes without a reported call after which the system stops starting the app.
-const MAX_UNREPORTED_CALLS: u32 = 3;
 
 /// Whether a push token still leads to an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,85 +51,11 @@ pub(crate) struct TokenTarget {
     pub(crate) state: TokenState,
 }
 
-/// A notification on its way to a phone.
-#[derive(Debug, Clone)]
-pub(crate) struct Push {
-    pub(crate) record: u64,
-    pub(crate) apns_id: Uuid,
-    pub(crate) push_type: PushType,
-    pub(crate) expiration: Option<i64>,
-    pub(crate) collapse_id: Option<Box<str>>,
-    pub(crate) payload: Box<[u8]>,
-}
-
-/// What became of an accepted notification at the phone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// On the screen, as a new entry.
-    Shown,
-    /// On the screen, in place of the entry with the same collapse id.
-    Replaced,
-    /// The app was woken without anything on the screen (background, location, widgets …).
-    Woken,
-    /// An incoming call was reported.
-    Call,
-    /// The app reported no call and was killed.
-    Killed,
-    /// The app was not started: it failed to report calls too often.
-    Muted,
-    /// Kept for an offline phone; the slot was free.
-    Stored,
-    /// Kept for an offline phone in place of an older one.
-    StoredOver,
-    /// The phone was offline and the notification asked not to be kept.
-    Missed,
-    /// The user has switched notifications off.
-    Suppressed,
-    /// A Live Activity started.
-    ActivityStarted,
-    /// A Live Activity changed.
-    ActivityUpdated,
-    /// A Live Activity ended.
-    ActivityEnded,
-    /// The phone did nothing (old timestamp, ended activity, incomplete start …).
-    Ignored,
-    /// The payload was not a JSON object the phone understands.
-    Unreadable,
-}
-
-/// One entry of what an app has shown.
-#[derive(Debug, Clone)]
-struct Shown {
-    record: u64,
-    apns_id: Uuid,
-    collapse_id: Option<Box<str>>,
-    at_ms: i64,
-    effect: Effect,
-    times: u32,
-    payload: Box<[u8]>,
-}
-
 /// The newest broadcast of a channel that keeps one.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredBroadcast {
     pub(crate) aps: Value,
     pub(crate) until_secs: i64,
-}
-
-#[derive(Debug)]
-struct Installation {
-    bundle: Arc<str>,
-    environment: Environment,
-    installed: bool,
-    notifications: bool,
-    reports_calls: bool,
-    tokens: Vec<(PushTokenKind, Box<[u8]>)>,
-    stored: Option<Box<(Push, PushTokenKind, u32)>>,
-    shown: VecDeque<Shown>,
-    effects: Vec<(Effect, u32)>,
-    unreported_calls: u32,
-    activities: Vec<Activity>,
 }
 
 #[derive(Debug)]
@@ -211,84 +141,6 @@ pub struct PhonePatch {
     pub rotate_tokens: bool,
 }
 
-/// A phone as its owner sees it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PhoneView {
-    /// Number of the phone.
-    pub id: u32,
-    /// Reachable.
-    pub online: bool,
-    /// Apps on it.
-    pub apps: Vec<AppView>,
-}
-
-/// One app on a phone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AppView {
-    /// Bundle ID.
-    pub app: String,
-    /// Environment of the build.
-    pub environment: Environment,
-    /// False after removal.
-    pub installed: bool,
-    /// The user lets it show notifications.
-    pub notifications: bool,
-    /// It reports calls.
-    pub reports_calls: bool,
-    /// Current push tokens in hexadecimal.
-    pub push_tokens: BTreeMap<PushTokenKind, String>,
-    /// `apns-id` of the notification kept for it while offline.
-    pub stored_apns_id: Option<Uuid>,
-    /// Newest entries of what it showed, oldest first.
-    pub shown: Vec<ShownView>,
-    /// How often each effect happened, since the phone was made.
-    pub effects: BTreeMap<Effect, u32>,
-    /// Its Live Activities, oldest first.
-    pub activities: Vec<ActivityView>,
-}
-
-/// One entry on a phone's screen (or a call, or a wake-up).
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ShownView {
-    /// Sequence number of the received request.
-    pub record: u64,
-    /// `apns-id`.
-    pub apns_id: Uuid,
-    /// `apns-collapse-id`.
-    pub collapse_id: Option<String>,
-    /// When, by the simulator's clock.
-    pub at_ms: i64,
-    /// What kind of thing it was.
-    pub effect: Effect,
-    /// How often the same entry was shown (1, more with a collapse id).
-    pub times: u32,
-    /// The payload, if it is JSON.
-    pub payload: Value,
-}
-
-/// A Live Activity on a phone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ActivityView {
-    /// Swift type of the attributes.
-    pub attributes_type: String,
-    /// Static data.
-    pub attributes: Value,
-    /// What it shows.
-    pub content_state: Value,
-    /// How it looks now.
-    pub state: ActivityState,
-    /// Push token for updates, hexadecimal.
-    pub update_token: Option<String>,
-    /// Channel it follows.
-    pub channel: Option<String>,
-    /// Timestamp of the newest push applied.
-    pub timestamp: i64,
-    /// Pushes applied after the start.
-    pub updates: u32,
-    /// Pushes ignored.
-    pub ignored: u32,
-}
-
 /// All phones and where every push token leads.
 #[derive(Debug)]
 pub(crate) struct PhoneBook {
@@ -310,19 +162,6 @@ impl Moment {
     fn secs(self) -> i64 {
         self.now_ms.div_euclid(1000)
     }
-}
-
-#[derive(Deserialize)]
-struct Payload {
-    #[serde(default)]
-    aps: Option<Aps>,
-}
-
-#[derive(Deserialize)]
-struct Aps {
-    alert: Option<IgnoredAny>,
-    badge: Option<IgnoredAny>,
-    sound: Option<IgnoredAny>,
 }
 
 impl PhoneBook {
@@ -746,135 +585,4 @@ fn hex_tokens(tokens: &[(PushTokenKind, Box<[u8]>)]) -> BTreeMap<PushTokenKind, 
         .iter()
         .map(|(kind, token)| (*kind, encode_hex(token)))
         .collect()
-}
-
-impl Installation {
-    fn count(&mut self, effect: Effect) {
-        match self.effects.iter_mut().find(|(known, _)| *known == effect) {
-            Some((_, count)) => *count += 1,
-            None => self.effects.push((effect, 1)),
-        }
-    }
-
-    /// Everything but Live Activities.
-    fn take(&mut self, push: Push, moment: Moment, max_shown: usize) -> Effect {
-        let effect = self.judge(&push);
-        self.count(effect);
-        match effect {
-            Effect::Shown | Effect::Replaced | Effect::Woken | Effect::Call | Effect::Killed => {
-                self.remember(&push, effect, moment, max_shown);
-            }
-            _ => {}
-        }
-        effect
-    }
-
-    fn judge(&mut self, push: &Push) -> Effect {
-        if push.push_type == PushType::Voip {
-            if self.unreported_calls >= MAX_UNREPORTED_CALLS {
-                return Effect::Muted;
-            }
-            if self.reports_calls {
-                return Effect::Call;
-            }
-            self.unreported_calls += 1;
-            return Effect::Killed;
-        }
-        let Ok(payload) = serde_json::from_slice::<Payload>(&push.payload) else {
-            return Effect::Unreadable;
-        };
-        let visible = payload
-            .aps
-            .is_some_and(|aps| aps.alert.is_some() || aps.badge.is_some() || aps.sound.is_some());
-        if push.push_type != PushType::Alert || !visible {
-            return Effect::Woken;
-        }
-        if !self.notifications {
-            return Effect::Suppressed;
-        }
-        let replaces = push.collapse_id.is_some()
-            && self
-                .shown
-                .iter()
-                .any(|entry| entry.collapse_id == push.collapse_id);
-        if replaces {
-            Effect::Replaced
-        } else {
-            Effect::Shown
-        }
-    }
-
-    fn remember(&mut self, push: &Push, effect: Effect, moment: Moment, max_shown: usize) {
-        let mut entry = Shown {
-            record: push.record,
-            apns_id: push.apns_id,
-            collapse_id: push.collapse_id.clone(),
-            at_ms: moment.now_ms,
-            effect,
-            times: 1,
-            payload: push.payload.clone(),
-        };
-        if effect == Effect::Replaced
-            && let Some(at) = self
-                .shown
-                .iter()
-                .position(|old| old.collapse_id == entry.collapse_id)
-            && let Some(old) = self.shown.remove(at)
-        {
-            entry.times = old.times + 1;
-        }
-        if self.shown.len() >= max_shown {
-            self.shown.pop_front();
-        }
-        if max_shown > 0 {
-            self.shown.push_back(entry);
-        }
-    }
-
-    fn view(&self, moment: Moment) -> AppView {
-        AppView {
-            app: self.bundle.to_string(),
-            environment: self.environment,
-            installed: self.installed,
-            notifications: self.notifications,
-            reports_calls: self.reports_calls,
-            push_tokens: hex_tokens(&self.tokens),
-            stored_apns_id: self.stored.as_ref().map(|stored| stored.0.apns_id),
-            shown: self.shown.iter().map(Shown::view).collect(),
-            effects: self.effects.iter().copied().collect(),
-            activities: self
-                .activities
-                .iter()
-                .map(|one| view_activity(one, moment))
-                .collect(),
-        }
-    }
-}
-
-impl Shown {
-    fn view(&self) -> ShownView {
-        ShownView {
-            record: self.record,
-            apns_id: self.apns_id,
-            collapse_id: self.collapse_id.as_deref().map(str::to_owned),
-            at_ms: self.at_ms,
-            effect: self.effect,
-            times: self.times,
-            payload: serde_json::from_slice(&self.payload).unwrap_or(Value::Null),
-        }
-    }
-}
-
-fn view_activity(activity: &Activity, moment: Moment) -> ActivityView {
-    ActivityView {
-        attributes_type: activity.attributes_type.clone(),
-        attributes: activity.attributes.clone(),
-        content_state: activity.content_state.clone(),
-        state: activity.state(moment.secs()),
-        update_token: activity.update_token.as_deref().map(encode_hex),
-        channel: activity.channel.clone(),
-        timestamp: activity.timestamp,
-        updates: activity.updates,
-        ignored: activity.ignored,
-    }
 }
