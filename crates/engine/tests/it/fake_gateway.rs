@@ -1,0 +1,357 @@
+//! A gateway that does what a test's script says, and remembers what was written.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carillon_model::UnixMs;
+use carillon_model::content::Content;
+use carillon_model::credential::{CredentialFacts, CredentialSecret};
+use carillon_model::environment::Environment;
+use carillon_model::lane::Class;
+use carillon_model::notification::{Priority, RequestOptions, SendOptions};
+use carillon_model::outcome::{Answer, Outcome, TokenFate, Trouble, TroubleScope, Verdict};
+use carillon_model::problem::FieldProblem;
+use carillon_model::push_type::PushType;
+use carillon_model::target::Target;
+use carillon_ports::gateway::{
+    ChannelAnswer, ChannelCall, ChannelError, ClaimedFacts, Gateway, OutcomeSink, Pool, PoolId,
+    PoolSpec, PoolStatus, Prepared, Push, PushOutcome,
+};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A push that the gateway got.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) pool: PoolId,
+    pub(crate) push_token: Vec<u8>,
+    pub(crate) gateway_id: uuid::Uuid,
+    pub(crate) payload: Bytes,
+    pub(crate) at: Instant,
+    /// How many there were of this delivery before.
+    pub(crate) before: usize,
+}
+
+/// What becomes of a push: outcomes after delays. None at all: it waits unwritten until it is
+/// cancelled, expires or the pool closes.
+pub(crate) type Reply = Vec<(u64, Outcome)>;
+
+type Script = Box<dyn FnMut(&Written) -> Reply + Send>;
+
+struct State {
+    script: Script,
+    written: Vec<Written>,
+    opened: Vec<PoolId>,
+    closed: Vec<PoolId>,
+}
+
+/// See the module's words. Clones share it.
+#[derive(Clone)]
+pub(crate) struct FakeGateway {
+    state: Arc<Mutex<State>>,
+    window: Arc<AtomicUsize>,
+}
+
+impl FakeGateway {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State {
+                script: Box::new(|_| accept()),
+                written: Vec::new(),
+                opened: Vec::new(),
+                closed: Vec::new(),
+            })),
+            window: Arc::new(AtomicUsize::new(1_000)),
+        }
+    }
+
+    /// From now on.
+    pub(crate) fn script(&self, script: impl FnMut(&Written) -> Reply + Send + 'static) {
+        self.state.lock().script = Box::new(script);
+    }
+
+    pub(crate) fn window(&self, window: usize) {
+        self.window.store(window, Relaxed);
+    }
+
+    pub(crate) fn written(&self) -> Vec<Written> {
+        self.state.lock().written.clone()
+    }
+
+    pub(crate) fn opened(&self) -> Vec<PoolId> {
+        self.state.lock().opened.clone()
+    }
+
+    pub(crate) fn closed(&self) -> Vec<PoolId> {
+        self.state.lock().closed.clone()
+    }
+}
+
+/// After a millisecond.
+pub(crate) fn accept() -> Reply {
+    vec![(1, Outcome::accepted(1, 1_000))]
+}
+
+/// A verdict with the gateway's words, after a millisecond.
+pub(crate) fn reply(verdict: Verdict, status: u16, reason: &str) -> Reply {
+    vec![(1, outcome(verdict, status, reason))]
+}
+
+pub(crate) fn outcome(verdict: Verdict, status: u16, reason: &str) -> Outcome {
+    Outcome {
+        verdict,
+        answer: Some(Box::new(Answer {
+            status,
+            reason: reason.into(),
+            raw: format!("{{\"reason\":\"{reason}\"}}"),
+            timestamp: None,
+        })),
+        connection: 1,
+        elapsed_us: 1_000,
+    }
+}
+
+pub(crate) fn rejected(fate: TokenFate, status: u16, reason: &str) -> Reply {
+    reply(Verdict::Rejected(fate), status, reason)
+}
+
+pub(crate) fn retry() -> Reply {
+    let verdict = Verdict::Retry {
+        retry_after_ms: None,
+    };
+    reply(verdict, 429, "TooManyRequests")
+}
+
+pub(crate) fn in_doubt() -> Reply {
+    reply(Verdict::InDoubt, 0, "timeout")
+}
+
+pub(crate) fn blocked(scope: TroubleScope, reason: &str, retry_after_ms: Option<u32>) -> Reply {
+    let trouble = Trouble {
+        scope,
+        reason: reason.into(),
+        mend: "mend it".into(),
+        retry_after_ms,
+    };
+    vec![(
+        1,
+        Outcome {
+            verdict: Verdict::Blocked(trouble),
+            answer: None,
+            connection: 0,
+            elapsed_us: 0,
+        },
+    )]
+}
+
+pub(crate) fn not_sent() -> Reply {
+    vec![(1, plain(Verdict::NotSent))]
+}
+
+fn plain(verdict: Verdict) -> Outcome {
+    Outcome {
+        verdict,
+        answer: None,
+        connection: 0,
+        elapsed_us: 0,
+    }
+}
+
+#[async_trait]
+impl Gateway for FakeGateway {
+    fn prepare(
+        &self,
+        target: &Target,
+        content: &Content,
+        options: &RequestOptions,
+        _now: UnixMs,
+    ) -> Result<Prepared, Vec<FieldProblem>> {
+        if content.badge == Some(666) {
+            let problem = FieldProblem::new("/content/badge", "test.badge", "expected another");
+            return Err(vec![problem]);
+        }
+        let push_type = options.push_type;
+        let channel = match target {
+            Target::Channel(id) => Some(id.clone()),
+            _ => None,
+        };
+        let class = match (target, push_type) {
+            (_, PushType::Voip) => Class::Urgent,
+            (Target::All(_), _) => Class::Bulk,
+            _ => Class::Normal,
+        };
+        Ok(Prepared {
+            options: SendOptions {
+                push_type,
+                token_kind: push_type.token_kind(),
+                priority: options.priority.unwrap_or(Priority::High),
+                store_offline: true,
+                on_unknown: options
+                    .on_unknown
+                    .unwrap_or(push_type.default_on_unknown(false)),
+                class: options.class.unwrap_or(class),
+                collapse_id: options.collapse_id.clone(),
+                apns_topic: options.apns_topic.clone(),
+                channel,
+            },
+            payload: Bytes::from(content.body.clone().unwrap_or_default()),
+        })
+    }
+
+    fn inspect(
+        &self,
+        _secret: &CredentialSecret,
+        _claimed: &ClaimedFacts,
+        _now: UnixMs,
+    ) -> Result<CredentialFacts, Vec<FieldProblem>> {
+        Err(Vec::new())
+    }
+
+    fn open_pool(&self, spec: PoolSpec, outcomes: OutcomeSink) -> Arc<dyn Pool> {
+        self.state.lock().opened.push(spec.id);
+        Arc::new(FakePool {
+            id: spec.id,
+            gateway: self.clone(),
+            sink: outcomes,
+            is_closed: Arc::new(AtomicBool::new(false)),
+        })
+    }
+
+    async fn probe(&self, _spec: PoolSpec, _push: Push) -> Outcome {
+        plain(Verdict::NotSent)
+    }
+
+    async fn channels(
+        &self,
+        _spec: PoolSpec,
+        _topic: &str,
+        _call: ChannelCall,
+    ) -> Result<ChannelAnswer, ChannelError> {
+        Ok(ChannelAnswer::Deleted)
+    }
+}
+
+struct FakePool {
+    id: PoolId,
+    gateway: FakeGateway,
+    sink: OutcomeSink,
+    is_closed: Arc<AtomicBool>,
+}
+
+impl Pool for FakePool {
+    fn window(&self) -> usize {
+        self.gateway.window.load(Relaxed)
+    }
+
+    fn submit(&self, pushes: Vec<Push>) {
+        assert!(!pushes.is_empty(), "nothing to submit");
+        let mut soon: Vec<(u64, PushOutcome)> = Vec::new();
+        for push in pushes {
+            let tag = push.tag;
+            let is_cancelled = push.message.cancelled.load(Relaxed);
+            if is_cancelled || self.is_closed.load(Relaxed) {
+                let verdict = if is_cancelled {
+                    Verdict::Withdrawn
+                } else {
+                    Verdict::NotSent
+                };
+                let outcome = plain(verdict);
+                soon.push((0, PushOutcome { tag, outcome }));
+                continue;
+            }
+            let mut state = self.gateway.state.lock();
+            let before = state
+                .written
+                .iter()
+                .filter(|written| written.gateway_id == push.gateway_id)
+                .count();
+            let written = Written {
+                pool: self.id,
+                push_token: push.push_token.0.to_vec(),
+                gateway_id: push.gateway_id,
+                payload: push.message.payload.clone(),
+                at: Instant::now(),
+                before,
+            };
+            let reply = (state.script)(&written);
+            if reply.is_empty() {
+                drop(state);
+                tokio::spawn(wait(
+                    self.id,
+                    push,
+                    self.sink.clone(),
+                    self.is_closed.clone(),
+                ));
+                continue;
+            }
+            let is_written = |(_, outcome): &(u64, Outcome)| {
+                !matches!(outcome.verdict, Verdict::NotSent | Verdict::Blocked(_))
+                    || outcome.connection > 0
+            };
+            if reply.iter().any(is_written) {
+                state.written.push(written);
+            }
+            for (after, outcome) in reply {
+                soon.push((after, PushOutcome { tag, outcome }));
+            }
+        }
+        soon.sort_by_key(|(after, _)| *after);
+        for group in soon.chunk_by(|a, b| a.0 == b.0) {
+            let after = Duration::from_millis(group[0].0);
+            let outcomes: Vec<_> = group.iter().map(|(_, outcome)| outcome.clone()).collect();
+            let (id, sink) = (self.id, self.sink.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                sink(id, outcomes);
+            });
+        }
+    }
+
+    fn close(&self, _within_ms: u32) {
+        self.is_closed.store(true, Relaxed);
+        self.gateway.state.lock().closed.push(self.id);
+    }
+
+    fn status(&self) -> PoolStatus {
+        PoolStatus::default()
+    }
+}
+
+/// An unwritten push: until somebody takes it back.
+async fn wait(id: PoolId, push: Push, sink: OutcomeSink, is_closed: Arc<AtomicBool>) {
+    let verdict = loop {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if push.message.cancelled.load(Relaxed) {
+            break Verdict::Withdrawn;
+        }
+        if is_closed.load(Relaxed) {
+            break Verdict::NotSent;
+        }
+    };
+    let outcome = PushOutcome {
+        tag: push.tag,
+        outcome: plain(verdict),
+    };
+    sink(id, vec![outcome]);
+}
+
+/// Facts of a signing key.
+pub(crate) fn signing_key(environments: &[Environment]) -> CredentialFacts {
+    CredentialFacts {
+        kind: carillon_model::credential::CredentialKind::SigningKey,
+        environments: environments.to_vec(),
+        topics: vec!["com.example.app".into()],
+        team_id: Some("TEAM".into()),
+        key_id: Some("KEY".into()),
+        not_after: None,
+        fingerprint: "f".into(),
+    }
+}
+
+/// How many of these went through a credential's pools.
+pub(crate) fn by_app(written: &[Written], credential: carillon_model::id::CredentialNo) -> usize {
+    let of = |written: &&Written| written.pool.credential == credential;
+    written.iter().filter(of).count()
+}

@@ -1,0 +1,16 @@
+//! The engine on paused time, with the store in memory and a scripted gateway: no socket, no disk, no
+//! waiting. A second of the engine's life takes as long as its work takes.
+
+mod breakers;
+mod cancelling;
+mod fairness;
+mod fake_gateway;
+mod fanning_out;
+mod intake;
+mod repairs;
+mod retries;
+mod sending;
+mod stopping;
+mod store_trouble;
+mod verdicts;
+mod world;

@@ -1,0 +1,346 @@
+//! An engine with everything around it, and what tests do with it all the time.
+
+use crate::fake_gateway::{FakeGateway, signing_key};
+use bytes::Bytes;
+use carillon_engine::{Accepted, Engine, EngineConfig, IdempotencyKey, Parts, Refusal, SendItem};
+use carillon_model::UnixMs;
+use carillon_model::app::AppSettings;
+use carillon_model::credential::{CredentialFacts, CredentialSecret};
+use carillon_model::delivery::FinalState;
+use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
+use carillon_model::environment::{Environment, TokenEnvironment};
+use carillon_model::id::{AppNo, CredentialNo, DeliveryId, DeviceNo, NotificationNo};
+use carillon_model::lane::Gateway;
+use carillon_model::push_token::{PushToken, PushTokenBytes};
+use carillon_model::push_type::TokenKind;
+use carillon_ports::clock::Clock;
+use carillon_ports::memory::MemoryStore;
+use carillon_ports::registry::{Actor, Registry, Sealed};
+use carillon_ports::secret::{Place, SecretBox};
+use carillon_ports::store::{Attempt, Event, HotStore, NotificationView};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+pub(crate) const T0: UnixMs = 1_800_000_000_000;
+
+/// Business time that moves with tokio's, and may be moved ahead of it.
+pub(crate) struct TestClock {
+    start: Instant,
+    ahead: AtomicI64,
+    random: AtomicU64,
+}
+
+impl TestClock {
+    pub(crate) fn jump(&self, ms: i64) {
+        self.ahead.fetch_add(ms, Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> UnixMs {
+        let passed = Instant::now().saturating_duration_since(self.start);
+        T0 + passed.as_millis() as i64 + self.ahead.load(Relaxed)
+    }
+
+    fn random(&self) -> u64 {
+        // Any sequence will do, as long as it is always the same.
+        let step = 0x9e37_79b9_7f4a_7c15;
+        self.random.fetch_add(step, Relaxed).wrapping_mul(step)
+    }
+}
+
+/// Seals by writing the place in front.
+struct PlainSecrets;
+
+impl SecretBox for PlainSecrets {
+    fn seal(&self, place: Place<'_>, plain: &[u8]) -> Sealed {
+        let mut sealed = format!("{place:?}").into_bytes();
+        sealed.extend(plain);
+        Sealed(sealed)
+    }
+
+    fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Vec<u8>, String> {
+        let prefix = format!("{place:?}").into_bytes();
+        sealed
+            .0
+            .strip_prefix(prefix.as_slice())
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| "sealed for another place".to_owned())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) store: MemoryStore,
+    pub(crate) hot: Arc<dyn HotStore>,
+    pub(crate) gateway: FakeGateway,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) engine: Engine,
+    /// An App with a signing key for both environments.
+    pub(crate) app: AppNo,
+    config: EngineConfig,
+}
+
+pub(crate) fn nobody() -> Actor {
+    Actor {
+        api_key: None,
+        request_id: None,
+    }
+}
+
+/// A push token told from others by its number.
+pub(crate) fn address(number: u64) -> PushTokenBytes {
+    let mut bytes = [7u8; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    PushTokenBytes(Bytes::copy_from_slice(&bytes))
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(EngineConfig::default()).await
+    }
+
+    pub(crate) async fn with(config: EngineConfig) -> Self {
+        let store = MemoryStore::new();
+        let hot = Arc::new(store.clone());
+        Self::on(config, store, hot).await
+    }
+
+    /// With a hot store that stands before the one in memory.
+    pub(crate) async fn on(
+        config: EngineConfig,
+        store: MemoryStore,
+        hot: Arc<dyn HotStore>,
+    ) -> Self {
+        let clock = Arc::new(TestClock {
+            start: Instant::now(),
+            ahead: AtomicI64::new(0),
+            random: AtomicU64::new(1),
+        });
+        let gateway = FakeGateway::new();
+        let engine = start(&config, &store, &hot, &gateway, &clock).await;
+        let mut world = Self {
+            store,
+            hot,
+            gateway,
+            clock,
+            engine,
+            app: AppNo(0),
+            config,
+        };
+        world.app = world.app("shop", AppSettings::default()).await;
+        world
+            .credential(world.app, "key", signing_key(&Environment::ALL))
+            .await;
+        world
+    }
+
+    /// Ends the engine as a crash would, and starts another on the same store.
+    pub(crate) async fn crash(mut self) -> Self {
+        let World { engine, .. } = self;
+        drop(engine);
+        self.store.restart();
+        self.engine = start(
+            &self.config,
+            &self.store,
+            &self.hot,
+            &self.gateway,
+            &self.clock,
+        )
+        .await;
+        self
+    }
+
+    pub(crate) async fn app(&self, id: &str, settings: AppSettings) -> AppNo {
+        let put = self
+            .store
+            .put_app(id.into(), id.into(), settings, T0, nobody())
+            .await;
+        self.engine.refresh().await.unwrap();
+        put.unwrap().0.no
+    }
+
+    pub(crate) async fn credential(
+        &self,
+        app: AppNo,
+        name: &str,
+        facts: CredentialFacts,
+    ) -> CredentialNo {
+        let no = self.store.credential_no(app, name.into()).await.unwrap();
+        let secret = CredentialSecret::SigningKey { pem: "pem".into() };
+        let sealed = self.engine.seal_credential(no, &secret);
+        let gateway = Gateway::Apns;
+        self.store
+            .put_credential(no, app, name.into(), gateway, facts, sealed, T0, nobody())
+            .await
+            .unwrap();
+        self.engine.refresh().await.unwrap();
+        no
+    }
+
+    /// Registers devices `d<n>` of users `u<n>` in the usual App, for production.
+    pub(crate) async fn devices(&self, numbers: std::ops::Range<u64>) -> Vec<DeviceNo> {
+        self.devices_of(
+            self.app,
+            numbers,
+            TokenKind::Alert,
+            TokenEnvironment::Production,
+        )
+        .await
+    }
+
+    pub(crate) async fn devices_of(
+        &self,
+        app: AppNo,
+        numbers: std::ops::Range<u64>,
+        kind: TokenKind,
+        environment: TokenEnvironment,
+    ) -> Vec<DeviceNo> {
+        let registrations = numbers
+            .map(|n| DeviceRegistration {
+                id: Some(format!("d{n}")),
+                user_id: Some(format!("u{n}")),
+                push_tokens: vec![PushTokenRegistration {
+                    kind,
+                    bytes: address(n),
+                    environment,
+                }],
+                ..DeviceRegistration::default()
+            })
+            .collect();
+        let now = self.clock.now();
+        let registered = self.store.register_devices(app, registrations, now).await;
+        registered.unwrap().iter().map(|device| device.no).collect()
+    }
+
+    pub(crate) async fn push_token(&self, device: DeviceNo) -> PushToken {
+        let read = self.hot.read_push_tokens(TokenKind::Alert, vec![device]);
+        read.await.unwrap().0.remove(0)
+    }
+
+    // --- sending ---
+
+    pub(crate) async fn try_send(&self, body: Value) -> Result<Accepted, Refusal> {
+        self.try_send_to(self.app, body, None).await
+    }
+
+    pub(crate) async fn try_send_to(
+        &self,
+        app: AppNo,
+        body: Value,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Accepted, Refusal> {
+        let item = SendItem {
+            request: serde_json::from_value(body).unwrap(),
+            idempotency,
+        };
+        let mut answers = self.engine.send(app, vec![item]).await.unwrap();
+        assert_eq!(answers.len(), 1);
+        answers.remove(0)
+    }
+
+    pub(crate) async fn send(&self, body: Value) -> NotificationNo {
+        self.try_send(body).await.unwrap().no
+    }
+
+    /// To devices `d<n>`.
+    pub(crate) async fn to(&self, numbers: std::ops::Range<u64>) -> NotificationNo {
+        self.send(to(numbers)).await
+    }
+
+    // --- watching ---
+
+    pub(crate) async fn view(&self, no: NotificationNo) -> NotificationView {
+        self.view_of(self.app, no).await
+    }
+
+    pub(crate) async fn view_of(&self, app: AppNo, no: NotificationNo) -> NotificationView {
+        self.hot.notification(app, no).await.unwrap().unwrap()
+    }
+
+    /// Waits until all deliveries are final; at most an hour of the engine's time.
+    pub(crate) async fn completed(&self, no: NotificationNo) -> NotificationView {
+        self.completed_of(self.app, no).await
+    }
+
+    pub(crate) async fn completed_of(&self, app: AppNo, no: NotificationNo) -> NotificationView {
+        let is_done = async || self.view_of(app, no).await.completed_at.is_some();
+        self.until(Duration::from_secs(3_600), is_done).await;
+        self.view_of(app, no).await
+    }
+
+    /// Waits until something is so, looking every millisecond of the engine's time.
+    pub(crate) async fn until(&self, within: Duration, mut is_so: impl AsyncFnMut() -> bool) {
+        let deadline = Instant::now() + within;
+        while !is_so().await {
+            assert!(
+                Instant::now() < deadline,
+                "it did not come to be: {:#?}",
+                self.engine.status()
+            );
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Lets the engine go on for so long.
+    pub(crate) async fn pass(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+
+    pub(crate) async fn attempts(&self, no: NotificationNo, position: u16) -> Vec<Attempt> {
+        let id = DeliveryId {
+            batch: no.batch(0),
+            position,
+        };
+        let found = self.hot.delivery(self.app, id).await.unwrap();
+        found.unwrap().1
+    }
+
+    pub(crate) async fn events(&self, kind: &str) -> Vec<Event> {
+        let all = self.hot.events(self.app, 0, 10_000).await.unwrap();
+        all.into_iter().filter(|event| event.kind == kind).collect()
+    }
+
+    /// Every delivery that was ever counted as ended, by the counters.
+    pub(crate) async fn counted(&self) -> Vec<(FinalState, u64)> {
+        let mut sums = std::collections::BTreeMap::new();
+        for count in self.hot.counts(self.app, 0).await.unwrap() {
+            *sums.entry(count.state).or_default() += count.count;
+        }
+        sums.into_iter().collect()
+    }
+}
+
+async fn start(
+    config: &EngineConfig,
+    store: &MemoryStore,
+    hot: &Arc<dyn HotStore>,
+    gateway: &FakeGateway,
+    clock: &Arc<TestClock>,
+) -> Engine {
+    let parts = Parts {
+        store: hot.clone(),
+        registry: Arc::new(store.clone()),
+        apns: Arc::new(gateway.clone()),
+        clock: clock.clone(),
+        secrets: Arc::new(PlainSecrets),
+        config: config.clone(),
+    };
+    Engine::start_on(parts, Handle::current()).await.unwrap()
+}
+
+/// The body of a notification to devices `d<n>`.
+pub(crate) fn to(numbers: std::ops::Range<u64>) -> Value {
+    let ids: Vec<String> = numbers.map(|n| format!("d{n}")).collect();
+    json!({ "target": { "devices": ids }, "content": { "body": "hello" } })
+}
+
+/// The same with options.
+pub(crate) fn to_with(numbers: std::ops::Range<u64>, options: Value) -> Value {
+    let mut body = to(numbers);
+    body["options"] = options;
+    body
+}
