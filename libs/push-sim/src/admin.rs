@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::action::{Action, ActionReport, ConnectionView};
 use crate::apns::auth::TeamKey;
 use crate::apps::AppSettings;
 use crate::config::Settings;
@@ -21,7 +22,7 @@ use crate::keys::{self, NewKey};
 use crate::phone::{MadePhone, NewPhones, PhonePatch, PhoneView};
 use crate::recorder::{ReceivedFilter, ReceivedPage};
 use crate::script::{Fault, FaultFilter, FaultReport};
-use crate::world::{Action, ActionReport, ConnectionView, World};
+use crate::world::World;
 
 /// Largest admin request.
 const MAX_BODY_BYTES: usize = 16 << 20;

@@ -9,6 +9,7 @@
 //! It shares no code with any client library, on purpose: two readings of Apple's pages, so that a
 //! shared mistake cannot hide. It decides nothing about how a client should behave.
 
+mod action;
 mod admin;
 mod apns;
 mod apps;
@@ -31,6 +32,7 @@ mod tls;
 mod wire;
 mod world;
 
+pub use action::{Action, ActionReport, ConnectionView};
 pub use apns::auth::TeamKey;
 pub use apns::push_type::PushTokenKind;
 pub use apps::AppSettings;
@@ -48,7 +50,7 @@ pub use recorder::{AnswerFate, Received, ReceivedFilter, ReceivedPage};
 pub use script::{AfterGoaway, Fault, FaultFilter, FaultKind, FaultReport, GoawayDebug};
 pub use simulator::{Simulator, StartError};
 pub use tls::Authority;
-pub use world::{Action, ActionReport, ConnectionView, World};
+pub use world::World;
 
 /// Runs the README's Rust example with the doc tests.
 #[cfg(doctest)]

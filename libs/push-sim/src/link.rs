@@ -7,12 +7,12 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::action::{Action, ConnectionView};
 use crate::apns::Answer;
 use crate::apns::auth::ConnectionAuth;
 use crate::host::{Environment, Host};
 use crate::script::AfterGoaway;
 use crate::wire::WireHandle;
-use crate::world::{Action, ConnectionView};
 
 /// How long the other side may take to close after us.
 const LINGER: Duration = Duration::from_secs(2);

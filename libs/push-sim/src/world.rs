@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use serde::{Deserialize, Serialize};
 
+use crate::action::{Action, ActionReport, ConnectionView};
 use crate::apns::auth::{ConnectionAuth, KeyRing, TeamKey};
 use crate::apns::request::{PushRequest, Service, decode_hex};
 use crate::apns::rules::{self, Case, Facts};
@@ -26,9 +26,7 @@ use crate::phone::{
     PhoneView, Push, StoredBroadcast,
 };
 use crate::recorder::{ReceivedFilter, ReceivedPage, Recorder};
-use crate::script::{
-    AfterGoaway, Fault, FaultFilter, FaultReport, GoawayDebug, Occasion, Script, Stage, Strike,
-};
+use crate::script::{Fault, FaultFilter, FaultReport, Occasion, Script, Stage, Strike};
 
 /// The part that the rules read and a push changes.
 #[derive(Debug)]
@@ -48,80 +46,6 @@ pub(crate) struct Judged {
     /// The sender was believed.
     pub(crate) authenticated: bool,
     pub(crate) effect: Option<Effect>,
-}
-
-/// Something done at once to live connections.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Action {
-    /// GOAWAY; all streams so far count as processed.
-    Goaway {
-        /// Debug data.
-        #[serde(default)]
-        debug: GoawayDebug,
-        /// HTTP/2 error code.
-        #[serde(default)]
-        code: u32,
-        /// What follows.
-        #[serde(default)]
-        then: AfterGoaway,
-    },
-    /// The TCP connection ends without a word.
-    Drop {
-        /// With RST instead of FIN.
-        #[serde(default)]
-        reset: bool,
-    },
-    /// Stops reading, answering and acknowledging PINGs.
-    Freeze,
-    /// Ends a freeze.
-    Thaw,
-    /// SETTINGS with another stream limit.
-    LimitStreams {
-        /// SETTINGS_MAX_CONCURRENT_STREAMS.
-        max: u32,
-    },
-    /// Every request that waits for its (delayed) answer gets this one now.
-    FailInFlight {
-        /// HTTP status.
-        status: u16,
-        /// Apple's reason.
-        #[serde(default)]
-        reason: Option<String>,
-    },
-    /// Every provider token the connections have accepted expires now; requests that wait for a
-    /// delayed answer get 403 `ExpiredProviderToken`.
-    ExpireProviderTokens,
-}
-
-/// What an action reached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActionReport {
-    /// Connections it was done to.
-    pub connections: u64,
-    /// Requests waiting for an answer on them.
-    pub requests_in_flight: u64,
-}
-
-/// A live connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ConnectionView {
-    /// Its number, from 1.
-    pub id: u32,
-    /// Environment of the host.
-    pub environment: Environment,
-    /// Kind of the host.
-    pub host: crate::Host,
-    /// Requests waiting for an answer.
-    pub in_flight: u32,
-    /// Stream limit last announced.
-    pub stream_limit: u32,
-    /// Highest stream the sender opened.
-    pub highest_stream: u32,
-    /// A client certificate was shown.
-    pub certificate: bool,
-    /// Frozen by a script.
-    pub frozen: bool,
 }
 
 /// The simulator's state. Cheap to clone; clones are the same world.
