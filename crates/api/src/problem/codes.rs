@@ -124,103 +124,6 @@ codes! {
         "Free some space or lower the retention. Nothing was stored; reading and sending go on.";
 }
 
-/// Codes of single fields (`errors[].code`) that this crate, the model and the engine give. Those of
-/// a gateway's own rules (`apns.…`) are the gateway's: their message says what the rule is.
-pub static FIELDS: &[(&str, &str)] = &[
-    (
-        "field.unknown",
-        "There is no such field. The message lists those there are.",
-    ),
-    ("field.missing", "The field is required."),
-    ("field.twice", "The field stands there twice."),
-    ("field.type", "The value has the wrong JSON type."),
-    (
-        "field.value",
-        "The value is not one of those allowed, or out of its range.",
-    ),
-    (
-        "name.plain",
-        "Names of Apps, credentials and devices have 1 to 64 (devices: 128) characters of `A-Z a-z 0-9 . _ : @ -`.",
-    ),
-    (
-        "query.parameter",
-        "Unknown query parameter, or a value that cannot be read.",
-    ),
-    ("query.limit", "`limit` is out of its range."),
-    ("app.weight", "A share of sending is 1 to 100."),
-    (
-        "app.max_per_second",
-        "A limit of pushes a second is 1 or more; leave it out for none.",
-    ),
-    ("app.max_attempts", "Attempts are 1 to 100."),
-    (
-        "app.max_age",
-        "The longest time of trying is a duration from `1s` to `30d`.",
-    ),
-    ("app.name", "A name for people has at most 200 bytes."),
-    ("api_key.name", "A name for people has 1 to 200 bytes."),
-    (
-        "api_key.scopes",
-        "An API key has at least one scope, each once.",
-    ),
-    (
-        "api_key.app",
-        "An API key may be bound to an App that exists.",
-    ),
-    (
-        "credential.secret",
-        "A credential has exactly one of `signing_key` and `certificate`.",
-    ),
-    (
-        "device.id",
-        "A device's id has 1 to 128 characters of `A-Z a-z 0-9 . _ : @ -`.",
-    ),
-    (
-        "device.id_in_body",
-        "The device's id stands in the address, not in the body.",
-    ),
-    ("device.user_id", "A user id has 1 to 128 bytes."),
-    (
-        "device.locale",
-        "A locale is a BCP 47 tag such as `ko-KR`, at most 35 characters.",
-    ),
-    (
-        "device.time_zone",
-        "A time zone is an IANA name such as `Asia/Seoul`.",
-    ),
-    ("device.app_version", "A version has 1 to 64 bytes."),
-    ("device.tags", "At most 100 tags."),
-    ("device.tag", "A tag has 1 to 64 bytes."),
-    ("device.push_tokens", "At most one push token of each kind."),
-    (
-        "device.push_token",
-        "A push token is hexadecimal, as Apple gave it to the app.",
-    ),
-    ("channel.topic", "The topic is not one of the credential's."),
-    (
-        "import.columns",
-        "The first row of a CSV file names its columns.",
-    ),
-    (
-        "import.row",
-        "The row has another number of values than the first row, or is not UTF-8.",
-    ),
-    (
-        "line.too_long",
-        "A line of NDJSON or a row of CSV has at most 64 KiB.",
-    ),
-    ("line.syntax", "The line is not a JSON document."),
-    ("target.entries", "A target has 1 to 1,000 entries."),
-    ("target.entry", "An entry has 1 to 512 bytes."),
-    ("target.all_is_true", "`all` can only be `true`."),
-    (
-        "target.channel",
-        "A channel id as Apple issued it has 1 to 256 bytes.",
-    ),
-    ("target.unknown_device", "No device has this id."),
-    ("target.nobody", "None of these users has a device."),
-];
-
 /// Groups that several operations share.
 pub(crate) mod groups {
     use super::*;
@@ -275,7 +178,5 @@ mod tests {
                 code.code
             );
         }
-        let fields: BTreeSet<_> = FIELDS.iter().map(|(code, _)| code).collect();
-        assert_eq!(fields.len(), FIELDS.len());
     }
 }

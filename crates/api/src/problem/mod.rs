@@ -5,6 +5,7 @@
 
 pub mod codes;
 pub(crate) mod document;
+pub mod fields;
 pub mod page;
 
 use axum::http::{HeaderValue, StatusCode, header};

@@ -1,7 +1,8 @@
 //! The page of error codes, `docs/errors.md`, also served at `/docs/errors`: each problem's `type`
 //! points into it.
 
-use super::codes::{ALL, FIELDS};
+use super::codes::ALL;
+use super::fields::FIELDS;
 use std::fmt::Write as _;
 
 /// The page as Markdown.
@@ -25,7 +26,7 @@ pub fn markdown() -> String {
     out.push_str(
         "## Codes of single fields\n\n\
          In `errors[].code`, beside `request.invalid` and `request.parameter`. Codes that begin with the\n\
-         name of a gateway (`apns.…`) are that gateway's own rules; their message names the rule.\n\n\
+         name of a gateway (`apns.…`) are that gateway's own rules.\n\n\
          | code | rule |\n| --- | --- |\n",
     );
     for (code, rule) in FIELDS {

@@ -31,14 +31,11 @@ async fn an_app_is_made_changed_and_deleted() {
     assert_eq!(world.get("/v1/apps/shop").await.is(200).json(), changed);
 
     assert!(world.delete("/v1/apps/shop").await.is(204).bytes.is_empty());
-    world
-        .get("/v1/apps/shop")
-        .await
-        .is_problem(404, "app.unknown");
+    world.get("/v1/apps/shop").await.problem(404, "app.unknown");
     world
         .delete("/v1/apps/shop")
         .await
-        .is_problem(404, "app.unknown");
+        .problem(404, "app.unknown");
 }
 
 #[tokio::test]
@@ -48,7 +45,7 @@ async fn what_is_wrong_is_named_all_at_once() {
     let problem = world
         .put("/v1/apps/shop", body)
         .await
-        .is_problem(422, "request.invalid");
+        .problem(422, "request.invalid");
     let pointers: Vec<_> = problem["errors"]
         .as_array()
         .unwrap()
@@ -61,12 +58,9 @@ async fn what_is_wrong_is_named_all_at_once() {
         world
             .put(&format!("/v1/apps/{bad}"), json!({}))
             .await
-            .is_problem(400, "request.parameter");
+            .problem(400, "request.parameter");
     }
-    world
-        .get("/v1/apps/shop")
-        .await
-        .is_problem(404, "app.unknown");
+    world.get("/v1/apps/shop").await.problem(404, "app.unknown");
 }
 
 #[tokio::test]

@@ -20,11 +20,11 @@ async fn an_admin_key_of_an_app_rules_only_there() {
         world
             .send(ask(Method::PUT, path).json(&json!({})))
             .await
-            .is_problem(403, "auth.app");
+            .problem(403, "auth.app");
         world
             .send(ask(Method::GET, path))
             .await
-            .is_problem(403, "auth.app");
+            .problem(403, "auth.app");
     }
     for path in [
         "/v1/apps",
@@ -36,7 +36,7 @@ async fn an_admin_key_of_an_app_rules_only_there() {
         world
             .send(ask(Method::GET, path))
             .await
-            .is_problem(403, "auth.app");
+            .problem(403, "auth.app");
     }
 }
 
@@ -56,12 +56,12 @@ async fn keys_of_a_deleted_app_and_revoked_keys_open_nothing() {
         .delete(&format!("/v1/api-keys/{}", made["id"].as_str().unwrap()))
         .await
         .is(204);
-    world.send(ask()).await.is_problem(401, "auth.unknown");
+    world.send(ask()).await.problem(401, "auth.unknown");
 
     let other = world.post("/v1/api-keys", body).await.is(201).json();
     world.delete("/v1/apps/shop").await.is(204);
     let orphan = Ask::new(Method::GET, "/v1/apps/shop").key(other["secret"].as_str().unwrap());
-    world.send(orphan).await.is_problem(401, "auth.unknown");
+    world.send(orphan).await.problem(401, "auth.unknown");
 }
 
 #[tokio::test]

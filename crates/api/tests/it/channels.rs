@@ -37,7 +37,7 @@ async fn channels_are_made_read_listed_and_deleted() {
     let problem = world
         .get("/v1/apps/shop/channels/eA?environment=production")
         .await
-        .is_problem(404, "channel.unknown");
+        .problem(404, "channel.unknown");
     assert_eq!(problem["gateway"]["reason"], "ChannelNotRegistered");
 }
 
@@ -51,20 +51,20 @@ async fn credential_and_topic_may_be_named() {
     let problem = world
         .post("/v1/apps/shop/channels", body)
         .await
-        .is_problem(409, "credential.missing");
+        .problem(409, "credential.missing");
     assert!(problem["detail"].as_str().unwrap().contains("\"pear\""));
     let body = json!({"environment": "production", "topic": "com.example.other"});
     let problem = world
         .post("/v1/apps/shop/channels", body)
         .await
-        .is_problem(422, "request.invalid");
+        .problem(422, "request.invalid");
     assert_eq!(problem["errors"][0]["code"], "channel.topic");
     world
         .get("/v1/apps/shop/channels")
         .await
-        .is_problem(400, "request.parameter");
+        .problem(400, "request.parameter");
     world
         .get("/v1/apps/shop/channels?environment=moon")
         .await
-        .is_problem(400, "request.parameter");
+        .problem(400, "request.parameter");
 }

@@ -62,7 +62,7 @@ async fn the_secret_goes_in_and_never_comes_back() {
         "sealed for its own row"
     );
     world.delete(PATH).await.is(204);
-    world.get(PATH).await.is_problem(404, "credential.unknown");
+    world.get(PATH).await.problem(404, "credential.unknown");
 }
 
 #[tokio::test]
@@ -98,10 +98,7 @@ async fn exactly_one_secret_and_a_readable_one() {
             "/environments/0",
         ),
     ] {
-        let problem = world
-            .put(PATH, body)
-            .await
-            .is_problem(422, "request.invalid");
+        let problem = world.put(PATH, body).await.problem(422, "request.invalid");
         let error = &problem["errors"][0];
         assert_eq!(
             (&error["code"], &error["pointer"]),
@@ -110,11 +107,11 @@ async fn exactly_one_secret_and_a_readable_one() {
         );
         assert!(!problem.to_string().contains("PRIVATE KEY"), "{problem}");
     }
-    world.get(PATH).await.is_problem(404, "credential.unknown");
+    world.get(PATH).await.problem(404, "credential.unknown");
     world
         .put("/v1/apps/shop/credentials/a%20b", credential())
         .await
-        .is_problem(400, "request.parameter");
+        .problem(400, "request.parameter");
     let certificate =
         json!({"gateway": "apns", "environments": ["production"], "certificate": certificate});
     assert_eq!(

@@ -96,6 +96,6 @@ async fn ids_of_other_apps_and_other_makes_are_unknown() {
         "/v1/apps/shop/deliveries/dlv_1".into(),
         "/v1/apps/shop/deliveries/x".into(),
     ] {
-        world.get(&path).await.is_problem(404, "delivery.unknown");
+        world.get(&path).await.problem(404, "delivery.unknown");
     }
 }

@@ -22,7 +22,7 @@ async fn a_device_is_registered_again_and_deleted() {
     let token = &made["push_tokens"][0];
     assert_eq!(
         (&token["kind"], &token["environment"]),
-        (&json!("alert"), &json!("auto"))
+        (&json!("alert"), &json!("production"))
     );
     assert!(
         !made.to_string().contains(TOKEN),
@@ -47,7 +47,7 @@ async fn a_device_is_registered_again_and_deleted() {
     world
         .get("/v1/apps/shop/devices/tablet")
         .await
-        .is_problem(404, "device.unknown");
+        .problem(404, "device.unknown");
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn carillon_makes_ids_and_a_repeated_request_makes_no_second_device() {
     world
         .send(ask(&json!({"user_id": "bob"})))
         .await
-        .is_problem(422, "idempotency.reused");
+        .problem(422, "idempotency.reused");
     let eves = world
         .get("/v1/apps/shop/devices?user_id=eve")
         .await
@@ -86,17 +86,17 @@ async fn names_and_bodies_are_checked() {
     world
         .put("/v1/apps/shop/devices/a%2Fb", json!({}))
         .await
-        .is_problem(400, "request.parameter");
+        .problem(400, "request.parameter");
     let problem = world
         .put("/v1/apps/shop/devices/a", json!({"id": "b"}))
         .await
-        .is_problem(422, "request.invalid");
+        .problem(422, "request.invalid");
     assert_eq!(problem["errors"][0]["code"], "device.id_in_body");
     let body = json!({"push_tokens": [{"token": "xyz"}, {"kind": "fax", "token": "aa"}]});
     let problem = world
         .post(DEVICES, body)
         .await
-        .is_problem(422, "request.invalid");
+        .problem(422, "request.invalid");
     assert_eq!(problem["errors"][0]["pointer"], "/push_tokens/1/kind");
 }
 
@@ -147,7 +147,7 @@ async fn a_user_is_erased() {
     world
         .get("/v1/apps/shop/devices/phone")
         .await
-        .is_problem(404, "device.unknown");
+        .problem(404, "device.unknown");
     let again = world.delete("/v1/apps/shop/users/ann").await.is(200).json();
     assert_eq!(again["devices"], 0);
 }

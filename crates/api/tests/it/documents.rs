@@ -52,7 +52,10 @@ async fn every_operation_says_who_may_and_every_code_is_in_the_table() {
     }
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let words = operation["description"].as_str().unwrap_or_default();
+            let words = operation["description"]
+                .as_str()
+                .unwrap_or_default()
+                .replace('\n', " ");
             assert!(
                 !operation["summary"].as_str().unwrap_or_default().is_empty(),
                 "{method} {path}"
@@ -64,4 +67,53 @@ async fn every_operation_says_who_may_and_every_code_is_in_the_table() {
             );
         }
     }
+}
+
+/// The codes of other crates' rules, as their sources write them.
+fn codes_in(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            codes_in(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let literals = text.split('"').map(str::to_owned);
+            found.extend(literals.filter(|literal| is_field_code(literal)));
+        }
+    }
+}
+
+fn is_field_code(literal: &str) -> bool {
+    let events = ["credential.failing", "credential.recovered"];
+    let of_fields = ["apns.", "credential.", "expiry.", "target."];
+    of_fields.iter().any(|prefix| literal.starts_with(prefix))
+        && literal
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte))
+        && !events.contains(&literal)
+        && !literal.ends_with(".put")
+        && !literal.ends_with(".delete")
+}
+
+#[test]
+fn every_code_of_the_other_crates_is_on_the_page() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Vec::new();
+    for name in ["model", "engine", "gateways"] {
+        codes_in(&crates.join(name).join("src"), &mut found);
+    }
+    assert!(
+        found.len() > 30,
+        "the sources are where they were: {}",
+        found.len()
+    );
+    let known: Vec<_> = carillon_api::problem::fields::FIELDS
+        .iter()
+        .map(|(code, _)| *code)
+        .collect();
+    found.retain(|code| !known.contains(&code.as_str()));
+    assert!(
+        found.is_empty(),
+        "write their rules into crates/api/src/problem/fields.rs: {found:?}"
+    );
 }

@@ -213,7 +213,7 @@ async fn too_many_streams_are_refused() {
     world
         .send(ask(notification().to_string()))
         .await
-        .is_problem(503, "server.busy");
+        .problem(503, "server.busy");
 }
 
 #[tokio::test]

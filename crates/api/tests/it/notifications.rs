@@ -69,7 +69,7 @@ async fn the_same_key_and_body_is_the_same_notification() {
     world
         .send(ask(&other))
         .await
-        .is_problem(422, "idempotency.reused");
+        .problem(422, "idempotency.reused");
     // Another API key has keys of its own.
     let key = world
         .make_key(None, &[carillon_ports::registry::Scope::Send])
@@ -114,16 +114,16 @@ async fn ids_are_whole_or_unknown() {
         world
             .get(&format!("{PATH}/{bad}"))
             .await
-            .is_problem(404, "notification.unknown");
+            .problem(404, "notification.unknown");
         world
             .post(&format!("{PATH}/{bad}/cancel"), json!({}))
             .await
-            .is_problem(404, "notification.unknown");
+            .problem(404, "notification.unknown");
     }
     world
         .get(&format!("/v1/apps/bare/notifications/{id}"))
         .await
-        .is_problem(404, "notification.unknown");
+        .problem(404, "notification.unknown");
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn deliveries_by_state_and_page() {
     world
         .get(&format!("{path}?state=open"))
         .await
-        .is_problem(400, "request.parameter");
+        .problem(400, "request.parameter");
 }
 
 #[tokio::test]

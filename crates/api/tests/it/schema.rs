@@ -173,7 +173,8 @@ impl Document {
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        if !types.contains(&is) && !(is == "integer" && types.contains(&"number")) {
+        let fits = types.contains(&is) || is == "integer" && types.contains(&"number");
+        if !fits {
             return Err(format!("expected {types:?}, found {is}"));
         }
         if let Some(words) = schema["enum"].as_array()

@@ -24,7 +24,7 @@ async fn open_doors_and_closed_ones() {
     world
         .send(Ask::new(Method::GET, "/metrics").no_key())
         .await
-        .is_problem(401, "auth.missing");
+        .problem(401, "auth.missing");
     let limits = Limits {
         open_metrics: true,
         ..Setup::default().limits
@@ -68,7 +68,7 @@ async fn lanes_pools_counters_and_events() {
     world
         .get("/v1/apps/shop/stats?from=yesterday")
         .await
-        .is_problem(400, "request.parameter");
+        .problem(400, "request.parameter");
 
     let events = world.get("/v1/apps/shop/events").await.is(200).json();
     let completed = events["data"]

@@ -436,7 +436,7 @@ impl Answer {
 
     /// The same for a problem: its code, and the pointer of its only field, if one is wanted.
     #[track_caller]
-    pub(crate) fn is_problem(self, status: u16, code: &str) -> Value {
+    pub(crate) fn problem(self, status: u16, code: &str) -> Value {
         let answer = self.is(status);
         assert_eq!(answer.header("content-type"), "application/problem+json");
         let problem = answer.json();

@@ -1,0 +1,227 @@
+//! Codes of single fields (`errors[].code`), with the rule behind each: those of this crate, the
+//! model, the engine and the gateways. A test holds the list against the sources.
+
+/// (code, rule), each once.
+pub static FIELDS: &[(&str, &str)] = &[
+    (
+        "field.unknown",
+        "There is no such field. The message lists those there are.",
+    ),
+    ("field.missing", "The field is required."),
+    ("field.twice", "The field stands there twice."),
+    ("field.type", "The value has the wrong JSON type."),
+    (
+        "field.value",
+        "The value is not one of those allowed, or out of its range.",
+    ),
+    ("line.syntax", "The line is not a JSON document."),
+    (
+        "line.too_long",
+        "A line of NDJSON or a row of CSV has at most 64 KiB (`api.line_bytes`).",
+    ),
+    (
+        "query.parameter",
+        "Unknown query parameter, or a value that cannot be read.",
+    ),
+    ("query.limit", "`limit` is out of its range."),
+    (
+        "name.plain",
+        "Names of Apps and credentials have 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`, ids of devices 1 to 128.",
+    ),
+    ("app.name", "A name for people has at most 200 bytes."),
+    ("app.weight", "A share of sending is 1 to 100."),
+    (
+        "app.max_per_second",
+        "A limit of pushes a second is 1 or more; leave it out for none.",
+    ),
+    ("app.max_attempts", "Attempts are 1 to 100."),
+    (
+        "app.max_age",
+        "The longest time of trying is a duration from `1s` to `30d`.",
+    ),
+    ("api_key.name", "A name for people has 1 to 200 bytes."),
+    (
+        "api_key.scopes",
+        "An API key has at least one scope, each once.",
+    ),
+    (
+        "api_key.app",
+        "An API key can be bound to an App that exists.",
+    ),
+    (
+        "credential.secret",
+        "A credential has exactly one of `signing_key` and `certificate`.",
+    ),
+    (
+        "credential.signing_key",
+        "A signing key is Apple's `.p8` file: a P-256 key in PKCS#8 PEM.",
+    ),
+    (
+        "credential.certificate",
+        "A certificate comes with its chain and its own private key, is valid now, and fits the environments that are claimed.",
+    ),
+    (
+        "credential.id",
+        "Apple's Key ID and Team ID have 10 capital letters and digits.",
+    ),
+    (
+        "credential.topics",
+        "Topics are bundle ids; a signing key needs at least one, a certificate only takes its own.",
+    ),
+    (
+        "device.id",
+        "A device's id has 1 to 128 characters of `A-Z a-z 0-9 . _ : @ -`.",
+    ),
+    (
+        "device.id_in_body",
+        "The device's id stands in the address, not in the body.",
+    ),
+    ("device.user_id", "A user id has 1 to 128 bytes."),
+    (
+        "device.locale",
+        "A locale is a BCP 47 tag such as `ko-KR`, at most 35 characters.",
+    ),
+    (
+        "device.time_zone",
+        "A time zone is an IANA name such as `Asia/Seoul`.",
+    ),
+    ("device.app_version", "A version has 1 to 64 bytes."),
+    ("device.tags", "A device has at most 100 tags."),
+    ("device.tag", "A tag has 1 to 64 bytes."),
+    (
+        "device.push_tokens",
+        "A device has at most one push token of each kind.",
+    ),
+    (
+        "device.push_token",
+        "A push token is hexadecimal, as Apple gave it to the app.",
+    ),
+    ("channel.topic", "The topic is one of the credential's."),
+    (
+        "import.columns",
+        "The first row of a CSV file names its columns, each once.",
+    ),
+    (
+        "import.row",
+        "A row has as many values as the first one, in UTF-8.",
+    ),
+    ("target.entries", "A target has 1 to 1,000 entries."),
+    ("target.entry", "An entry has 1 to 512 bytes."),
+    (
+        "target.all_is_true",
+        "`all` can only be `true`: to send to nobody, do not send.",
+    ),
+    (
+        "target.channel",
+        "A channel id as Apple issued it has 1 to 256 bytes.",
+    ),
+    ("target.unknown_device", "No device has this id."),
+    (
+        "target.push_token",
+        "A push token is hexadecimal, as Apple gave it to the app.",
+    ),
+    ("target.nobody", "None of these users has a device."),
+    (
+        "expiry.one_of",
+        "At most one of `expires_at` and `expires_in` is given.",
+    ),
+    ("expiry.time", "`expires_at` is an instant in RFC 3339."),
+    (
+        "expiry.duration",
+        "`expires_in` is a duration such as `15m`.",
+    ),
+    (
+        "expiry.past",
+        "The notification's time is not over before it is accepted.",
+    ),
+    (
+        "apns.priority",
+        "Priority `low` is for alerts and background pushes of some kinds only.",
+    ),
+    (
+        "apns.priority_for_background",
+        "A background push has priority `normal`.",
+    ),
+    ("apns.collapse_id", "A collapse id has 1 to 64 bytes."),
+    (
+        "apns.collapse_id_of_broadcast",
+        "A broadcast has no collapse id.",
+    ),
+    (
+        "apns.push_type_of_broadcast",
+        "A channel takes push type `liveactivity`.",
+    ),
+    (
+        "apns.channel_id",
+        "A channel id is base64, as Apple issued it.",
+    ),
+    (
+        "apns.topic",
+        "A topic is a bare bundle id: the suffix of the push type is added. MDM has a topic of its own.",
+    ),
+    (
+        "apns.field_for_push_type",
+        "The portable field means nothing to this push type.",
+    ),
+    (
+        "apns.reserved_key",
+        "The key `aps` is Apple's own: use `content.apns` for it.",
+    ),
+    (
+        "apns.not_an_object",
+        "The payload is a JSON object, and so is its `aps`.",
+    ),
+    ("apns.empty", "The payload says something."),
+    (
+        "apns.too_large",
+        "The rendered payload is within the limit of its push type: 4,096 bytes, for VoIP 5,120.",
+    ),
+    ("apns.required", "The push type needs this key."),
+    (
+        "apns.not_allowed",
+        "The push type does not take this key or value.",
+    ),
+    ("apns.wrong_type", "Apple's key has another JSON type."),
+    (
+        "apns.out_of_range",
+        "Apple's key has a value out of its range.",
+    ),
+    (
+        "apns.duplicate_key",
+        "A key stands there twice: devices differ in which one they take.",
+    ),
+    (
+        "apns.nothing_to_show",
+        "An alert shows, sounds or badges something.",
+    ),
+    (
+        "apns.needs_alert",
+        "The start of a Live Activity has an alert.",
+    ),
+    ("apns.misspelt", "The key is written otherwise at Apple's."),
+    (
+        "apns.misplaced",
+        "The key belongs elsewhere in the payload.",
+    ),
+    ("apns.without_key", "The key needs another one beside it."),
+    ("apns.conflict", "Two keys contradict each other."),
+    (
+        "apns.payload",
+        "The payload breaks another rule of Apple's; the message says which.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::FIELDS;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_code_once_with_its_rule_in_a_sentence() {
+        let codes: BTreeSet<_> = FIELDS.iter().map(|(code, _)| code).collect();
+        assert_eq!(codes.len(), FIELDS.len());
+        for (code, rule) in FIELDS {
+            assert!(code.contains('.') && rule.ends_with('.'), "{code}");
+        }
+    }
+}
