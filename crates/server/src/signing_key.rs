@@ -69,7 +69,11 @@ mod tests {
     fn a_fresh_key_is_one_that_apns_takes() {
         let key = fresh().unwrap();
         assert_eq!(public_pem(&key.private_pem).unwrap(), key.public_pem);
-        assert!(apns::SigningKey::from_pem(&key.private_pem, "ABC123DEFG", "DEF123GHIJ").is_ok());
+        let (key_id, team_id) = (
+            apns::KeyId::new("ABC123DEFG").unwrap(),
+            apns::TeamId::new("DEF123GHIJ").unwrap(),
+        );
+        assert!(apns::SigningKey::from_p8(key.private_pem.as_bytes(), key_id, team_id).is_ok());
         assert!(public_pem("-----BEGIN PRIVATE KEY-----\nAAAA\n").is_err());
     }
 }

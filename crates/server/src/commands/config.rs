@@ -10,6 +10,9 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Print the table for docs/configuration.md instead
+    #[arg(long, hide = true)]
+    markdown: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -24,6 +27,7 @@ enum Command {
 /// Prints or checks.
 pub(crate) fn run(args: &Args, output: Output) -> Result<(), Failure> {
     match &args.command {
+        None if args.markdown => output.text(&config::markdown()),
         None => output.text(&config::example()),
         Some(Command::Check { file }) => {
             let config = config::load(&Sources::of_process(Some(file)))?;

@@ -12,7 +12,7 @@ mod settings;
 mod value;
 
 pub(crate) use load::{Sources, load};
-pub(crate) use settings::{example, key_of};
+pub(crate) use settings::{example, key_of, markdown};
 pub(crate) use value::{Endpoint, Span};
 
 use crate::exit::{Exit, Failure};

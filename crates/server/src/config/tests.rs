@@ -64,6 +64,16 @@ fn the_committed_example_is_what_is_printed_and_covers_every_key() {
     );
 }
 
+#[test]
+fn the_committed_table_is_what_is_printed() {
+    let committed = include_str!("../../../../docs/configuration.md");
+    assert_eq!(
+        committed,
+        markdown(),
+        "write it again with: carillon config --markdown > docs/configuration.md"
+    );
+}
+
 /// Each key is really read, from the file and from the environment: nonsense in it is refused by name.
 #[test]
 fn every_key_is_read_from_file_and_environment() {

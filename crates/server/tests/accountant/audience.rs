@@ -81,7 +81,6 @@ pub(crate) async fn set_up(scene: &Scene, signing_keys: &[String], devices: u32)
     for (app, (id, bundle)) in APPS.iter().enumerate() {
         scene.books.lock().apps.push(AppEntry {
             id: (*id).to_owned(),
-            bundle: (*bundle).to_owned(),
         });
         let attempts = if app as u32 == HASTY { 3 } else { 8 };
         let body = json!({ "settings": { "max_attempts": attempts, "max_age": "10m" } });

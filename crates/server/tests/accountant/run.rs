@@ -43,9 +43,15 @@ const ENOUGH_REFUSALS: u64 = 3;
 /// What is added to the lag that was measured, for what cannot be measured.
 const LEAST_SLACK: Micros = SECOND * 3 / 10;
 
-/// What the configuration says beside where the gateway is. Intervals are short, so that everything that happens in a
-/// day happens in a minute.
+/// What the configuration says beside where the gateway is (it goes on in the section `[apns]`). Deadlines and intervals
+/// are short, so that everything that happens in a day happens in a minute.
 const CONFIG: &str = r#"
+request_timeout = "2s"
+late_grace = "4s"
+ping_busy = "1s"
+ping_timeout = "1s"
+backoff_min = "100ms"
+backoff_max = "1s"
 [server]
 listen = "127.0.0.1:0"
 [store]

@@ -235,7 +235,7 @@ impl Books {
                 continue;
             };
             let seen = effects(simulated, &["shown", "replaced", "call"]);
-            let muted = effects(simulated, &["muted"]);
+            let muted = effects(simulated, &["suppressed"]);
             if seen + muted != accepted {
                 disagreements.push(format!(
                     "{id}: we say {accepted} accepted, it got {}",

@@ -22,7 +22,6 @@ pub(crate) fn true_books() -> Forged {
     let mut books = Books {
         apps: vec![AppEntry {
             id: "app".into(),
-            bundle: "net.example.app".into(),
         }],
         slack: SECOND / 2,
         ..Books::default()

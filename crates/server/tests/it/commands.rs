@@ -1,0 +1,148 @@
+//! The commands against a running server.
+
+use crate::support::Home;
+use serde_json::json;
+
+#[test]
+fn import_reports_bad_rows_by_their_line() {
+    let home = Home::new();
+    let server = home.serve();
+    server.set_up(&[]);
+    std::fs::write(
+        home.path().join("rows.csv"),
+        "id,user_id,push_token\na,u,00aa\nb,u,nonsense\nc,,00bb\nd e,u,00cc\n",
+    )
+    .unwrap();
+    let ran = server.carillon(&["device", "import", "rows.csv", "--app", "shop"]);
+    assert_eq!(ran.code, 65, "{ran:?}");
+    assert!(ran.stdout.contains("2 refused"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("line 3:") && ran.stdout.contains("line 5:"),
+        "{ran:?}"
+    );
+    std::fs::write(
+        home.path().join("rows.ndjson"),
+        "{\"id\":\"e\"}\n{\"idd\":\"f\"}\n",
+    )
+    .unwrap();
+    let ran = server.carillon(&["device", "import", "rows.ndjson", "--app", "shop", "--json"]);
+    assert_eq!(ran.code, 65, "{ran:?}");
+    let report: serde_json::Value = serde_json::from_str(ran.stdout.trim()).unwrap();
+    assert_eq!(
+        (&report["registered"], &report["problems"][0]["line"]),
+        (&json!(1), &json!(2))
+    );
+    let listed = server.json(&["device", "list", "--app", "shop"]);
+    assert_eq!(listed["data"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn explain_tells_the_gateways_words_the_rule_and_the_mend() {
+    let home = Home::new();
+    let server = home.serve();
+    server.set_up(&home.phones(1));
+    let gone = push_sim::PhonePatch {
+        installed: Some(false),
+        ..push_sim::PhonePatch::default()
+    };
+    home.simulator.patch_phone(1, &gone).unwrap();
+    let sent = server.json(&[
+        "send", "shop", "--device", "phone-1", "--body", "hello", "--wait",
+    ]);
+    assert_eq!(sent["deliveries"]["rejected"], 1, "{sent}");
+    let id = sent["id"].as_str().unwrap();
+    let shown = server.json(&["notification", "show", id, "--app", "shop", "--deliveries"]);
+    let delivery = shown["delivery_list"][0]["id"].as_str().unwrap();
+    let story = server.carillon(&["explain", delivery]);
+    assert_eq!(story.code, 0, "{story:?}");
+    for part in ["410", "Unregistered", "The rule", "What to do", "phone-1"] {
+        assert!(story.stdout.contains(part), "{part}: {}", story.stdout);
+    }
+    let device = server.json(&["device", "show", "phone-1", "--app", "shop"]);
+    assert!(
+        device["push_tokens"][0]["retired_at"].is_string(),
+        "{device}"
+    );
+    let unknown = server.carillon(&["explain", "dlv_1_1"]);
+    assert_eq!(unknown.code, 66, "{unknown:?}");
+}
+
+#[test]
+fn refusals_have_words_and_codes() {
+    let home = Home::new();
+    let server = home.serve();
+    server.set_up(&[]);
+    let nobody = server.carillon(&["send", "shop", "--device", "nobody", "--body", "x"]);
+    assert_eq!(nobody.code, 65, "{nobody:?}");
+    assert!(
+        nobody.stderr.contains("target.unknown_device"),
+        "{nobody:?}"
+    );
+    let unknown = server.carillon(&["app", "show", "nowhere"]);
+    assert_eq!(unknown.code, 66, "{unknown:?}");
+    let stranger = server.carillon(&["app", "list", "--api-key", "crl_admin_wrong"]);
+    assert_eq!(stranger.code, 77, "{stranger:?}");
+    let created = server.json(&["keys", "create", "reader", "--scope", "read"]);
+    let reader = created["secret"].as_str().unwrap();
+    let forbidden = server.carillon(&["backup", "copy.db", "--api-key", reader]);
+    assert_eq!(forbidden.code, 77, "{forbidden:?}");
+    let id = created["id"].as_str().unwrap();
+    server.json(&["keys", "revoke", id]);
+    assert_eq!(
+        server.carillon(&["app", "list", "--api-key", reader]).code,
+        77
+    );
+}
+
+#[test]
+fn a_backup_is_restored_and_a_new_master_key_opens_everything() {
+    let home = Home::new();
+    let server = home.serve();
+    server.set_up(&home.phones(1));
+    let before = server.json(&["backup", "copy.db"]);
+    assert!(before["bytes"].as_u64().unwrap() > 0);
+    let twice = server.carillon(&["backup", "copy.db"]);
+    assert_eq!(
+        twice.code, 65,
+        "an existing file is not overwritten: {twice:?}"
+    );
+    server.json(&["app", "delete", "shop"]);
+    assert_eq!(server.stop(), 0);
+
+    let database = home.database();
+    let env = [("CARILLON_STORE__PATH", database.to_str().unwrap())];
+    let restored = crate::support::run_in(home.path(), &["restore", "copy.db", "--json"], &env);
+    assert_eq!(restored.json()["from"], "copy.db");
+    let server = home.serve();
+    let rotated = server.json(&["keys", "rotate-master"]);
+    assert!(rotated["resealed"].as_u64().unwrap() >= 1, "{rotated}");
+    assert_eq!(server.stop(), 0);
+    let server = home.serve();
+    let sent = server.json(&[
+        "send", "shop", "--device", "phone-1", "--body", "again", "--wait",
+    ]);
+    assert_eq!(sent["deliveries"]["accepted"], 1, "{sent}");
+}
+
+#[test]
+fn a_cancelled_notification_is_not_sent() {
+    let home = Home::new();
+    let server = home.serve();
+    server.set_up(&home.phones(1));
+    home.simulator
+        .add_fault(push_sim::FaultKind::RefuseConnection)
+        .unwrap();
+    let sent = server.json(&["send", "shop", "--device", "phone-1", "--body", "no"]);
+    let id = sent["id"].as_str().unwrap();
+    let cancelled = server.json(&["notification", "cancel", id, "--app", "shop"]);
+    assert_eq!(
+        (&cancelled["status"], &cancelled["not_sent"]),
+        (&json!("cancelled"), &json!(1))
+    );
+    home.simulator.clear_faults();
+    let later = server.json(&[
+        "send", "shop", "--device", "phone-1", "--body", "yes", "--wait",
+    ]);
+    assert_eq!(later["deliveries"]["accepted"], 1, "{later}");
+    assert_eq!(home.simulator.counters().answered.get(&200), Some(&1));
+}

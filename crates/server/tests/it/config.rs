@@ -1,0 +1,106 @@
+//! Configuration errors as a person meets them.
+
+use crate::support::run_in;
+
+#[test]
+fn the_printed_configuration_is_the_committed_one_and_passes_its_check() {
+    let directory = tempfile::tempdir().unwrap();
+    let printed = run_in(directory.path(), &["config"], &[]);
+    let committed = include_str!("../../../../config.example.toml");
+    assert_eq!(printed.stdout, committed);
+    std::fs::write(directory.path().join("carillon.toml"), committed).unwrap();
+    let checked = run_in(
+        directory.path(),
+        &["config", "check", "carillon.toml", "--json"],
+        &[],
+    );
+    assert_eq!(checked.json()["ok"], true);
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_64_before_anything_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(
+        directory.path().join("carillon.toml"),
+        "[server]\nlisen = \"127.0.0.1:0\"\n",
+    )
+    .unwrap();
+    let ran = run_in(directory.path(), &["serve"], &[]);
+    assert_eq!(ran.code, 64, "{ran:?}");
+    assert!(
+        ran.stderr.contains("server.lisen") && ran.stderr.contains("server.listen"),
+        "{ran:?}"
+    );
+    assert_eq!(
+        std::fs::read_dir(directory.path()).unwrap().count(),
+        1,
+        "no store was made"
+    );
+
+    let cases: [(&str, &str, &[&str]); 4] = [
+        (
+            "CARILLON_SERVER__LISTN",
+            "x",
+            &["CARILLON_SERVER__LISTN", "CARILLON_SERVER__LISTEN"],
+        ),
+        (
+            "CARILLON_SERVER__LISTEN",
+            "nowhere",
+            &["server.listen", "CARILLON_SERVER__LISTEN"],
+        ),
+        (
+            "CARILLON_CLOCK__SPEED",
+            "60",
+            &["clock", "production", "development"],
+        ),
+        (
+            "CARILLON_ENGINE__QUANTUM",
+            "0",
+            &["engine.quantum", "at least 1"],
+        ),
+    ];
+    let empty = tempfile::tempdir().unwrap();
+    for (name, value, said) in cases {
+        let ran = run_in(empty.path(), &["serve"], &[(name, value)]);
+        assert_eq!(ran.code, 64, "{ran:?}");
+        for part in said {
+            assert!(ran.stderr.contains(part), "{part}: {ran:?}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn wrong_arguments_end_with_64_and_help_with_0() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(run_in(directory.path(), &["srve"], &[]).code, 64);
+    assert_eq!(run_in(directory.path(), &["send"], &[]).code, 64);
+    let help = run_in(directory.path(), &["--help"], &[]);
+    assert!(
+        help.code == 0 && help.stdout.contains("carillon demo"),
+        "{help:?}"
+    );
+    assert_eq!(
+        run_in(
+            directory.path(),
+            &["serve", "--config", "missing.toml"],
+            &[]
+        )
+        .code,
+        66
+    );
+}
+
+#[test]
+fn completions_and_the_openapi_document_are_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    let bash = run_in(directory.path(), &["completions", "bash"], &[]);
+    assert!(
+        bash.code == 0 && bash.stdout.contains("_carillon"),
+        "{}",
+        bash.stderr
+    );
+    let openapi = run_in(directory.path(), &["openapi"], &[]).json();
+    assert!(openapi["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(openapi["paths"]["/v1/apps/{app}/notifications"]["post"].is_object());
+}

@@ -1,0 +1,13 @@
+//! The whole program as a process: what a user and an operator see of it. Parts have their own tests
+//! beside them; here is only what needs the real binary.
+
+mod commands;
+mod config;
+mod conflicts;
+mod demo;
+mod doctor;
+mod readme;
+mod secrets;
+mod stop;
+mod support;
+mod tls;
