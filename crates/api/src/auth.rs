@@ -145,6 +145,11 @@ impl Caller {
         }
     }
 
+    /// For the log.
+    pub(crate) fn request_id(&self) -> Arc<str> {
+        Arc::clone(&self.request_id)
+    }
+
     /// For the audit log.
     pub(crate) fn actor(&self) -> Actor {
         Actor {

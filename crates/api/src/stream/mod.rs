@@ -12,6 +12,7 @@ mod results;
 
 pub(crate) use results::Results;
 
+use crate::auth::Caller;
 use crate::idempotency::Held;
 use crate::problem::{Problem, codes};
 use crate::state::{Api, Limits};
@@ -46,6 +47,7 @@ pub(crate) trait Rows: Send + 'static {
 /// Answers with the results of `submit` for each group of rows, in order.
 pub(crate) fn run<R, S, F>(
     api: &Api,
+    caller: &Caller,
     rows: R,
     submit: S,
     held: Option<Held>,
@@ -61,7 +63,7 @@ where
             let detail = format!("{} streams are being carried out", api.limits.streams);
             Problem::new(&codes::SERVER_BUSY, detail).retry_after(1)
         })?;
-    let (results, body) = results::channel(&api.limits);
+    let (results, body) = results::channel(&api.limits, caller.request_id());
     let limits = api.limits.clone();
     tokio::spawn(async move {
         let _kept = (permit, held);

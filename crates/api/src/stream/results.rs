@@ -51,6 +51,7 @@ pub(super) struct Sender {
     room: Arc<Semaphore>,
     most: usize,
     patience: Duration,
+    request_id: Arc<str>,
 }
 
 struct Receiver {
@@ -63,6 +64,7 @@ struct Receiver {
 /// Both ends: the second is the answer's body.
 pub(super) fn channel(
     limits: &Limits,
+    request_id: Arc<str>,
 ) -> (
     Sender,
     impl Stream<Item = io::Result<Bytes>> + Send + 'static,
@@ -77,6 +79,7 @@ pub(super) fn channel(
         room: Arc::clone(&room),
         most,
         patience: limits.body_timeout,
+        request_id,
     };
     let receiver = Receiver {
         queue: receiver,
@@ -109,7 +112,8 @@ impl Sender {
     /// Hands over a group's lines. `false`: the client is gone, or has read nothing for too long.
     pub(super) async fn send(&mut self, results: Results) -> bool {
         if let Some(cause) = &results.cause {
-            tracing::error!(cause, "some lines of a stream failed: {cause}");
+            let id = &self.request_id;
+            tracing::error!(request.id = %id, cause, "lines of request {id} failed");
         }
         let wanted = results.bytes.len().min(self.most) as u32;
         let room = tokio::time::timeout(self.patience, self.room.acquire_many(wanted)).await;
@@ -146,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_arrive_in_order_and_the_end_is_an_end() {
-        let (mut sender, body) = channel(&Limits::default());
+        let (mut sender, body) = channel(&Limits::default(), "r".into());
         assert!(sender.send(line("a")).await && sender.send(line("b")).await);
         sender.finish().await;
         let all: Vec<_> = body.map(|part| part.unwrap()).collect().await;
@@ -155,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_maker_that_is_gone_is_an_error() {
-        let (mut sender, body) = channel(&Limits::default());
+        let (mut sender, body) = channel(&Limits::default(), "r".into());
         assert!(sender.send(line("a")).await);
         drop(sender);
         let all: Vec<_> = body.collect().await;
@@ -169,7 +173,7 @@ mod tests {
             body_timeout: Duration::from_millis(1),
             ..Limits::default()
         };
-        let (mut sender, body) = channel(&limits);
+        let (mut sender, body) = channel(&limits, "r".into());
         assert!(sender.send(line("123456")).await);
         assert!(!sender.send(line("1")).await, "no room for a ninth byte");
         drop(body);
@@ -182,7 +186,7 @@ mod tests {
             result_bytes: 2,
             ..Limits::default()
         };
-        let (mut sender, body) = channel(&limits);
+        let (mut sender, body) = channel(&limits, "r".into());
         assert!(sender.send(line("123456")).await);
         let mut body = std::pin::pin!(body);
         assert_eq!(body.next().await.unwrap().unwrap(), "\"123456\"\n");

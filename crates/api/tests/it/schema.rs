@@ -137,46 +137,52 @@ impl Document {
         }
     }
 
+    /// What does not fit, of the value and of all in it.
     fn problem(&self, schema: &Value, value: &Value) -> Result<(), String> {
-        let schema = match schema["$ref"].as_str() {
-            Some(reference) => self
-                .root
-                .pointer(&reference[1..])
-                .ok_or_else(|| format!("{reference} leads nowhere"))?,
+        self.shape(schema, value)?;
+        let (Some(fields), Some(known)) = (value.as_object(), self.known(schema)) else {
+            return Ok(());
+        };
+        match fields.keys().find(|name| !known.contains(name.as_str())) {
+            Some(name) => Err(format!("{name} is not documented")),
+            None => Ok(()),
+        }
+    }
+
+    /// The fields that a schema names, in all its parts; `None` when it takes any.
+    fn known<'s>(&'s self, schema: &'s Value) -> Option<BTreeSet<&'s str>> {
+        let schema = self.resolve(schema);
+        if schema.get("additionalProperties").is_some() || schema["oneOf"].is_array() {
+            return None;
+        }
+        let own = schema["properties"].as_object().into_iter().flatten();
+        let mut names: BTreeSet<_> = own.map(|(name, _)| name.as_str()).collect();
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            names.extend(self.known(part)?);
+        }
+        (!names.is_empty()).then_some(names)
+    }
+
+    fn resolve<'s>(&'s self, schema: &'s Value) -> &'s Value {
+        match schema["$ref"].as_str() {
+            Some(reference) => self.root.pointer(&reference[1..]).expect(reference),
             None => schema,
-        };
+        }
+    }
+
+    fn shape(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        let schema = self.resolve(schema);
         if let Some(variants) = schema["oneOf"].as_array() {
-            let any = variants
-                .iter()
-                .any(|variant| self.problem(variant, value).is_ok());
-            return any
-                .then_some(())
-                .ok_or_else(|| format!("fits none of {variants:?}"));
+            let mut problems = variants.iter().map(|variant| self.problem(variant, value));
+            return match problems.any(|problem| problem.is_ok()) {
+                true => Ok(()),
+                false => Err(format!("fits none of {variants:?}")),
+            };
         }
-        if let Some(parts) = schema["allOf"].as_array() {
-            parts
-                .iter()
-                .try_for_each(|part| self.problem(part, value))?;
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            self.shape(part, value)?;
         }
-        let types: Vec<_> = match &schema["type"] {
-            Value::String(one) => vec![one.as_str()],
-            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
-            Value::Null => return Ok(()),
-            other => return Err(format!("unknown type {other}")),
-        };
-        let is = match value {
-            Value::Null => "null",
-            Value::Bool(_) => "boolean",
-            Value::Number(number) if number.is_f64() => "number",
-            Value::Number(_) => "integer",
-            Value::String(_) => "string",
-            Value::Array(_) => "array",
-            Value::Object(_) => "object",
-        };
-        let fits = types.contains(&is) || is == "integer" && types.contains(&"number");
-        if !fits {
-            return Err(format!("expected {types:?}, found {is}"));
-        }
+        kind(&schema["type"], value)?;
         if let Some(words) = schema["enum"].as_array()
             && !words.contains(value)
         {
@@ -188,28 +194,43 @@ impl Document {
         let Some(fields) = value.as_object() else {
             return Ok(());
         };
-        for required in schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            if !fields.contains_key(required) {
-                return Err(format!("{required} is missing"));
-            }
+        let required = schema["required"].as_array().into_iter().flatten();
+        let mut required = required.filter_map(Value::as_str);
+        if let Some(missing) = required.find(|name| !fields.contains_key(*name)) {
+            return Err(format!("{missing} is missing"));
         }
-        let properties = schema["properties"].as_object();
-        for (name, field) in fields {
-            match properties.and_then(|properties| properties.get(name)) {
-                Some(property) => self
-                    .problem(property, field)
-                    .map_err(|why| format!("{name}: {why}"))?,
-                None => self
-                    .problem(&schema["additionalProperties"], field)
-                    .map_err(|why| format!("{name}: {why}"))?,
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            if let Some(field) = fields.get(name) {
+                let inner = self.problem(property, field);
+                inner.map_err(|why| format!("{name}: {why}"))?;
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the value is of the type, or one of the types.
+fn kind(types: &Value, value: &Value) -> Result<(), String> {
+    let types: Vec<_> = match types {
+        Value::String(one) => vec![one.as_str()],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        Value::Null => return Ok(()),
+        other => return Err(format!("unknown type {other}")),
+    };
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let fits = types.contains(&is) || is == "integer" && types.contains(&"number");
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("expected {types:?}, found {is}"))
     }
 }
 

@@ -59,6 +59,10 @@ async fn lanes_pools_counters_and_events() {
         (&json!(1), &json!(1))
     );
     assert_eq!(stats["data"][0]["hour"], "2026-08-01T12:00:00.000Z");
+    assert_eq!(stats["from"], "2026-07-31T12:00:00.000Z");
+    let within = "/v1/apps/shop/stats?from=2026-08-01T14:59:59%2B02:00";
+    let within = world.get(within).await.is(200).json();
+    assert_eq!(within["totals"]["accepted"], 1, "the hour counts whole");
     let later = world
         .get("/v1/apps/shop/stats?from=2026-08-01T13:00:00Z")
         .await

@@ -86,12 +86,12 @@ pub(crate) async fn import(
         let mut rows = Csv::new(frames, api.limits.line_bytes);
         let columns = Columns::read(rows.first().await?)
             .map_err(|problem| Problem::invalid(vec![problem]))?;
-        respond(&api, app, held, scoped, rows, move |row: &Row| {
+        respond(&api, &caller, app, held, scoped, rows, move |row: &Row| {
             columns.device(row)
         })
     } else {
         let rows = Lines::new(frames, api.limits.line_bytes);
-        respond(&api, app, held, scoped, rows, |line: &Line| {
+        respond(&api, &caller, app, held, scoped, rows, |line: &Line| {
             json::read_line(line.text()?)
         })
     }
@@ -99,6 +99,7 @@ pub(crate) async fn import(
 
 fn respond<R: Rows<Row: Sync>>(
     api: &Api,
+    caller: &Caller,
     app: AppNo,
     held: Option<Held>,
     scoped: Option<Arc<str>>,
@@ -122,7 +123,7 @@ fn respond<R: Rows<Row: Sync>>(
             .collect();
         register(Api::clone(&shared), app, devices)
     };
-    run(api, rows, submit, held)
+    run(api, caller, rows, submit, held)
 }
 
 /// Registers one group and writes its result lines.

@@ -2,6 +2,7 @@
 
 use super::send::refused;
 use crate::api_key::sha256;
+use crate::auth::Caller;
 use crate::idempotency::Held;
 use crate::json;
 use crate::problem::{Problem, ProblemDocument};
@@ -42,6 +43,7 @@ pub(crate) struct LineResult<'a> {
 /// Answers with a stream of results.
 pub(crate) fn stream(
     api: &Api,
+    caller: &Caller,
     app: &App,
     held: Option<Held>,
     body: Body,
@@ -50,7 +52,7 @@ pub(crate) fn stream(
     let lines = Lines::new(Frames::new(body, &api.limits), api.limits.line_bytes);
     let (no, shared) = (app.no, Api::clone(api));
     let submit = move |group| submit(Api::clone(&shared), no, scoped.clone(), group);
-    run(api, lines, submit, held)
+    run(api, caller, lines, submit, held)
 }
 
 /// Accepts one group and writes its result lines.
@@ -76,10 +78,11 @@ async fn submit(
             }
             api.engine.send(app, items)
         },
+        // Never when one was accepted: it would be accepted twice.
         |answers| {
-            answers
-                .iter()
-                .any(|answer| matches!(answer, Err(Refusal::Overloaded { .. })))
+            let mut answers = answers.iter();
+            answers.clone().all(Result::is_err)
+                && answers.any(|answer| matches!(answer, Err(Refusal::Overloaded { .. })))
         },
     )
     .await;

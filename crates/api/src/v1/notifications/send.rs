@@ -72,7 +72,7 @@ pub(crate) async fn send(
     let held = Held::take(&api, &caller, app.no, request.headers())?;
     let media_type = media_type(request.headers());
     if is_ndjson(media_type) {
-        return many::stream(&api, app, held, request.into_body());
+        return many::stream(&api, &caller, app, held, request.into_body());
     }
     if !is_json(media_type) {
         return Err(wrong_media_type(

@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// Counters.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Stats {
-    /// Counted from here on.
+    /// Counted from here on: a full hour.
     #[schema(format = DateTime)]
     from: String,
     /// Devices that are registered now.
@@ -51,7 +53,7 @@ pub(crate) struct StatsRow {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct StatsParams {
-    /// Count from this instant on; default: the last 24 hours.
+    /// Count from the hour of this instant on; default: the last 24 hours.
     #[param(format = DateTime)]
     from: Option<String>,
 }
@@ -92,6 +94,8 @@ pub(crate) async fn get(
         Some(text) => instant::parse(text)
             .map_err(|sentence| Problem::parameter("from", "query.parameter", sentence))?,
     };
+    // The store counts by whole hours.
+    let from = from - from.rem_euclid(HOUR_MS);
     let counts = api.store().counts(app.no, from).await?;
     let mut totals: BTreeMap<_, u64> = words::states().into_iter().map(|word| (word, 0)).collect();
     for count in &counts {
