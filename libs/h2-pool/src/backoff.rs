@@ -25,7 +25,11 @@ pub struct Backoff {
 impl Backoff {
     /// Waits between `min` and `max`; a `max` below `min` is read as `min`.
     pub fn new(min: Duration, max: Duration) -> Self {
-        Self { min, max: max.max(min), failures: 0 }
+        Self {
+            min,
+            max: max.max(min),
+            failures: 0,
+        }
     }
 
     /// How many failures in a row this has counted.
@@ -35,11 +39,17 @@ impl Backoff {
 
     /// Counts a failure and says how long to wait. `random` is in 0..1; what lies outside is brought in.
     pub fn next_wait(&mut self, random: f64) -> Duration {
-        let doubled = 2_u32.checked_pow(self.failures.saturating_add(1)).and_then(|factor| self.min.checked_mul(factor));
+        let doubled = 2_u32
+            .checked_pow(self.failures.saturating_add(1))
+            .and_then(|factor| self.min.checked_mul(factor));
         let upper = doubled.unwrap_or(self.max).min(self.max);
         let lower = (upper / 2).max(self.min).min(upper);
         self.failures = self.failures.saturating_add(1);
-        let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.0 };
+        let random = if random.is_finite() {
+            random.clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         lower + (upper - lower).mul_f64(random)
     }
 
@@ -59,8 +69,22 @@ mod tests {
     fn windows_double_up_to_the_longest_wait() {
         let mut low = Backoff::new(SECOND, 60 * SECOND);
         let mut high = low.clone();
-        let windows: Vec<_> = (0..8).map(|_| (low.next_wait(0.0).as_secs(), high.next_wait(1.0).as_secs())).collect();
-        assert_eq!(windows, [(1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (30, 60), (30, 60), (30, 60)]);
+        let windows: Vec<_> = (0..8)
+            .map(|_| (low.next_wait(0.0).as_secs(), high.next_wait(1.0).as_secs()))
+            .collect();
+        assert_eq!(
+            windows,
+            [
+                (1, 2),
+                (2, 4),
+                (4, 8),
+                (8, 16),
+                (16, 32),
+                (30, 60),
+                (30, 60),
+                (30, 60)
+            ]
+        );
     }
 
     #[test]
@@ -80,7 +104,10 @@ mod tests {
             let mut backoff = Backoff::new(min * SECOND, max * SECOND);
             for round in 0..100 {
                 let wait = backoff.next_wait([-1.0, 0.0, 0.3, 1.0, 7.0, f64::NAN][round % 6]);
-                assert!(wait >= min * SECOND && wait <= max.max(min) * SECOND, "{min}..{max}: {wait:?}");
+                assert!(
+                    wait >= min * SECOND && wait <= max.max(min) * SECOND,
+                    "{min}..{max}: {wait:?}"
+                );
             }
         }
     }

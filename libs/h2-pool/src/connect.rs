@@ -16,7 +16,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::TcpStream;
 
 use crate::error::{Error, ErrorKind};
@@ -94,7 +96,10 @@ const MAX_PER_ADDRESS: Duration = Duration::from_secs(3);
 impl Tls {
     /// Trusts the public certificate authorities (Mozilla's list).
     pub fn new() -> Self {
-        Self { extra_roots: Vec::new(), client: None }
+        Self {
+            extra_roots: Vec::new(),
+            client: None,
+        }
     }
 
     /// Trusts these certificate authorities besides: for a simulator, or a proxy that inspects.
@@ -110,7 +115,11 @@ impl Tls {
     ///
     /// # Errors
     /// If the PEM text holds no certificate or no private key.
-    pub fn client_certificate_pem(mut self, certificate: &[u8], private_key: &[u8]) -> Result<Self, Error> {
+    pub fn client_certificate_pem(
+        mut self,
+        certificate: &[u8],
+        private_key: &[u8],
+    ) -> Result<Self, Error> {
         let chain = certificates(certificate, "client certificate")?;
         let private_key = PrivateKeyDer::from_pem_slice(private_key)
             .map_err(|error| invalid(format!("private key of the client certificate: {error}")))?;
@@ -123,17 +132,28 @@ impl Tls {
     ///
     /// # Errors
     /// If the private key has none of these forms.
-    pub fn client_certificate_der(mut self, chain: Vec<Vec<u8>>, private_key: Vec<u8>) -> Result<Self, Error> {
+    pub fn client_certificate_der(
+        mut self,
+        chain: Vec<Vec<u8>>,
+        private_key: Vec<u8>,
+    ) -> Result<Self, Error> {
         let private_key = PrivateKeyDer::try_from(private_key)
             .map_err(|error| invalid(format!("private key of the client certificate: {error}")))?;
-        self.client = Some((chain.into_iter().map(CertificateDer::from).collect(), Arc::new(private_key)));
+        self.client = Some((
+            chain.into_iter().map(CertificateDer::from).collect(),
+            Arc::new(private_key),
+        ));
         Ok(self)
     }
 
     fn connector(self) -> Result<tokio_rustls::TlsConnector, Error> {
-        let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let mut roots = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
         for root in self.extra_roots {
-            roots.add(root).map_err(|error| invalid(format!("extra CA: {error}")))?;
+            roots
+                .add(root)
+                .map_err(|error| invalid(format!("extra CA: {error}")))?;
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider)
@@ -154,12 +174,19 @@ impl Tls {
 impl Proxy {
     /// The proxy's own address. It is spoken to in clear; what goes through it is TLS.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, authorization: None }
+        Self {
+            host: host.into(),
+            port,
+            authorization: None,
+        }
     }
 
     /// Shows a user name and a password (RFC 7617).
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
-        self.authorization = Some(format!("Basic {}", BASE64.encode(format!("{user}:{password}"))));
+        self.authorization = Some(format!(
+            "Basic {}",
+            BASE64.encode(format!("{user}:{password}"))
+        ));
         self
     }
 }
@@ -168,7 +195,13 @@ impl Connector {
     /// Plain TCP to `host`, which may be a name or an address. Without [`tls`](Self::tls) HTTP/2 is spoken in clear,
     /// with prior knowledge.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, tls: None, proxy: None, resolver: Arc::new(SystemResolver) }
+        Self {
+            host: host.into(),
+            port,
+            tls: None,
+            proxy: None,
+            resolver: Arc::new(SystemResolver),
+        }
     }
 
     /// Speaks TLS.
@@ -176,8 +209,12 @@ impl Connector {
     /// # Errors
     /// If the host cannot stand in a certificate, or the certificates in `tls` do not fit together.
     pub fn tls(mut self, tls: Tls) -> Result<Self, Error> {
-        let name = ServerName::try_from(self.host.clone())
-            .map_err(|_| invalid(format!("{:?} is neither a host name nor an address", self.host)))?;
+        let name = ServerName::try_from(self.host.clone()).map_err(|_| {
+            invalid(format!(
+                "{:?} is neither a host name nor an address",
+                self.host
+            ))
+        })?;
         self.tls = Some((tls.connector()?, name));
         Ok(self)
     }
@@ -215,18 +252,24 @@ impl Connector {
                 attempt.await
             } else {
                 let patience = (MAX_PER_ADDRESS / (last as u32)).max(MIN_PER_ADDRESS);
-                tokio::time::timeout(patience, attempt).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                tokio::time::timeout(patience, attempt)
+                    .await
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             };
             match result.and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
                 Ok(stream) => return Ok(stream),
                 Err(error) => trouble.push(format!("{address}: {error}")),
             }
         }
-        Err(failed(format!("connecting to {host}: {}", trouble.join("; "))))
+        Err(failed(format!(
+            "connecting to {host}: {}",
+            trouble.join("; ")
+        )))
     }
 
     async fn tunnel(&self, proxy: &Proxy, seed: u64) -> Result<BufReader<TcpStream>, Error> {
-        let named = |error: io::Error| failed(format!("proxy {}:{}: {error}", proxy.host, proxy.port));
+        let named =
+            |error: io::Error| failed(format!("proxy {}:{}: {error}", proxy.host, proxy.port));
         let stream = self.tcp(&proxy.host, proxy.port, seed).await?;
         let mut stream = BufReader::with_capacity(READ_BUFFER, stream);
         let target = if self.host.contains(':') && !self.host.starts_with('[') {
@@ -250,14 +293,22 @@ impl Connector {
         let status_line = String::from_utf8_lossy(&line).trim().to_owned();
         let status = status_line.split(' ').nth(1).unwrap_or_default();
         if !(status_line.starts_with("HTTP/1.") && status.len() == 3 && status.starts_with('2')) {
-            return Err(failed(format!("proxy {}:{} refused the tunnel: {status_line:?}", proxy.host, proxy.port)));
+            return Err(failed(format!(
+                "proxy {}:{} refused the tunnel: {status_line:?}",
+                proxy.host, proxy.port
+            )));
         }
         loop {
             line.clear();
             let read = answer.read_until(b'\n', &mut line).await.map_err(named)?;
             match (read, &line[..]) {
                 (_, b"\r\n" | b"\n") => return Ok(stream),
-                (0, _) => return Err(failed(format!("proxy {}:{}: its answer has no end", proxy.host, proxy.port))),
+                (0, _) => {
+                    return Err(failed(format!(
+                        "proxy {}:{}: its answer has no end",
+                        proxy.host, proxy.port
+                    )));
+                }
                 _ => {}
             }
         }
@@ -266,7 +317,9 @@ impl Connector {
     async fn stream(&self, seed: u64) -> Result<Box<dyn Stream>, Error> {
         let stream = match &self.proxy {
             Some(proxy) => self.tunnel(proxy, seed).await?,
-            None => BufReader::with_capacity(READ_BUFFER, self.tcp(&self.host, self.port, seed).await?),
+            None => {
+                BufReader::with_capacity(READ_BUFFER, self.tcp(&self.host, self.port, seed).await?)
+            }
         };
         let Some((connector, name)) = &self.tls else {
             return Ok(Box::new(stream));
@@ -279,7 +332,10 @@ impl Connector {
             None | Some(b"h2") => Ok(Box::new(stream)),
             Some(other) => {
                 let other = String::from_utf8_lossy(other).into_owned();
-                Err(failed(format!("{} chose {other:?} instead of HTTP/2", self.host)))
+                Err(failed(format!(
+                    "{} chose {other:?} instead of HTTP/2",
+                    self.host
+                )))
             }
         }
     }
@@ -290,7 +346,9 @@ fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, 
         .collect::<Result<_, _>>()
         .map_err(|error| invalid(format!("{what}: {error}")))?;
     if found.is_empty() {
-        return Err(invalid(format!("{what}: no CERTIFICATE block in the PEM text")));
+        return Err(invalid(format!(
+            "{what}: no CERTIFICATE block in the PEM text"
+        )));
     }
     Ok(found)
 }

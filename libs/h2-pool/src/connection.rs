@@ -8,7 +8,7 @@
 //! # What is in doubt
 //! | seen | the request |
 //! | --- | --- |
-//! | stream above the last one of a `GOAWAY`; `REFUSED_STREAM`; no byte of it left | was not processed: back to the queue |
+//! | stream above the last one of a `GOAWAY`; `REFUSED_STREAM`; its last byte never left | was not processed: back to the queue |
 //! | any other reset, end of file, error, PING unanswered, our own guard | in doubt |
 //! | no answer in time | in doubt; reported, and still listened for during a grace |
 //! | success status, then death | answered: nothing more was to come that matters |
@@ -54,15 +54,18 @@ struct Flight<R> {
     report: Report,
     /// After `Report::InDoubt`: until when the answer is still welcome.
     deadline: Instant,
-    /// Where in the byte stream its first byte cannot be before.
-    position: u64,
-    /// The how-manieth request of the connection it is.
-    ordinal: u64,
+    stream: u32,
 }
 
 enum Stage {
     Head(ResponseFuture),
-    Body { status: StatusCode, headers: HeaderMap, stream: RecvStream, kept: BytesMut, seen: usize },
+    Body {
+        status: StatusCode,
+        headers: HeaderMap,
+        stream: RecvStream,
+        kept: BytesMut,
+        seen: usize,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,7 +103,9 @@ struct Driver<P: Protocol> {
     /// Our own bound, halved by refusals and slowly growing back.
     cap: usize,
     cap_credit: usize,
-    cap_cut_at: u64,
+    /// Refusals up to this stream belong to the last cut.
+    cap_cut_at: u32,
+    next_stream: Option<u32>,
     opened: u64,
     answers: u64,
     abandoned: u32,
@@ -114,7 +119,10 @@ struct Driver<P: Protocol> {
 ///
 /// # Errors
 /// If it never became ready, or ended without a single answer by no doing of ours.
-pub(crate) async fn drive<P: Protocol>(shared: &Rc<Shared<P>>, link: &Rc<Link>) -> Result<(CloseCause, u64), Error> {
+pub(crate) async fn drive<P: Protocol>(
+    shared: &Rc<Shared<P>>,
+    link: &Rc<Link>,
+) -> Result<(CloseCause, u64), Error> {
     let config = &shared.config;
     let began_at = Instant::now();
     let ready_by = began_at + config.connect_timeout;
@@ -133,9 +141,12 @@ pub(crate) async fn drive<P: Protocol>(shared: &Rc<Shared<P>>, link: &Rc<Link>) 
             .map_err(|error| Error::new(ErrorKind::Connect, format!("HTTP/2 preface: {error}")))?;
         Ok((pipe, send, h2))
     };
-    let (pipe, send, mut h2) = timeout_at(ready_by, handshake)
-        .await
-        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Connect, format!("no connection within {:?}", config.connect_timeout))))?;
+    let (pipe, send, mut h2) = timeout_at(ready_by, handshake).await.unwrap_or_else(|_| {
+        Err(Error::new(
+            ErrorKind::Connect,
+            format!("no connection within {:?}", config.connect_timeout),
+        ))
+    })?;
     let now = Instant::now();
     let mut driver = Driver {
         ping: h2.ping_pong(),
@@ -160,6 +171,7 @@ pub(crate) async fn drive<P: Protocol>(shared: &Rc<Shared<P>>, link: &Rc<Link>) 
         cap: config.max_streams.max(1),
         cap_credit: 0,
         cap_cut_at: 0,
+        next_stream: None,
         opened: 0,
         answers: 0,
         abandoned: 0,
@@ -176,8 +188,15 @@ pub(crate) async fn drive<P: Protocol>(shared: &Rc<Shared<P>>, link: &Rc<Link>) 
         }
         return Ok((driver.cause, driver.opened));
     }
-    let said = driver.goaway.as_ref().map(|frame| format!(", saying {:?}", frame.text())).unwrap_or_default();
-    Err(Error::new(ErrorKind::Connect, format!("the connection ended without an answer ({detail}){said}")))
+    let said = driver
+        .goaway
+        .as_ref()
+        .map(|frame| format!(", saying {:?}", frame.text()))
+        .unwrap_or_default();
+    Err(Error::new(
+        ErrorKind::Connect,
+        format!("the connection ended without an answer ({detail}){said}"),
+    ))
 }
 
 impl<P: Protocol> Driver<P> {
@@ -185,7 +204,10 @@ impl<P: Protocol> Driver<P> {
     fn was_useless(&self) -> bool {
         let was_short = self.began_at.elapsed() < self.shared.config.backoff_max;
         let was_ready = self.link.phase.get() != Phase::Starting;
-        !was_ready || (self.answers == 0 && self.cause != CloseCause::Ours && (self.opened > 0 || was_short))
+        !was_ready
+            || (self.answers == 0
+                && self.cause != CloseCause::Ours
+                && (self.opened > 0 || was_short))
     }
 
     /// One turn; ready with a few words once the connection is no more.
@@ -194,7 +216,10 @@ impl<P: Protocol> Driver<P> {
         self.flights.unwatch();
         {
             let mut known = self.link.waker.borrow_mut();
-            if !known.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            if !known
+                .as_ref()
+                .is_some_and(|known| known.will_wake(cx.waker()))
+            {
                 *known = Some(cx.waker().clone());
             }
         }
@@ -222,8 +247,9 @@ impl<P: Protocol> Driver<P> {
         if let Some(detail) = &ended {
             self.fall(detail, now);
         } else {
-            let has_goodbye_to_say =
-                self.link.phase.get() == Phase::Draining && self.flights.is_empty() && self.send.is_some();
+            let has_goodbye_to_say = self.link.phase.get() == Phase::Draining
+                && self.flights.is_empty()
+                && self.send.is_some();
             if has_goodbye_to_say || !self.flights.watch(cx.waker()) {
                 cx.waker().wake_by_ref();
             }
@@ -240,8 +266,14 @@ impl<P: Protocol> Driver<P> {
     fn launch(&mut self, now: Instant) -> bool {
         let mut has_launched = false;
         while self.link.free() > 0 {
-            let Some(mut queued) = self.shared.pull(now) else { break };
-            let (head, body) = match self.shared.protocol.encode(&mut queued.request, self.link.id) {
+            let Some(mut queued) = self.shared.pull(now) else {
+                break;
+            };
+            let (head, body) = match self
+                .shared
+                .protocol
+                .encode(&mut queued.request, self.link.id)
+            {
                 Ok(encoded) => encoded,
                 Err(error) => {
                     self.shared.fail(queued, error);
@@ -252,7 +284,6 @@ impl<P: Protocol> Driver<P> {
                 self.returned.push(queued);
                 break;
             };
-            let position = self.pipe.accepted();
             let (response, mut stream) = match send.send_request(head, body.is_empty()) {
                 Ok(opened) => opened,
                 Err(error) if error.is_go_away() || error.is_io() || error.is_reset() => {
@@ -261,10 +292,17 @@ impl<P: Protocol> Driver<P> {
                     break;
                 }
                 Err(error) => {
-                    self.shared.fail(queued, Error::new(ErrorKind::Invalid, error.to_string()));
+                    self.next_stream = None;
+                    self.shared
+                        .fail(queued, Error::new(ErrorKind::Invalid, error.to_string()));
                     continue;
                 }
             };
+            // Asking `h2` costs a lock, and it counts as everybody counts.
+            let number = self
+                .next_stream
+                .unwrap_or_else(|| response.stream_id().into());
+            self.next_stream = Some(number + 2);
             if !body.is_empty() {
                 // If this fails the stream is already over, and its response says why.
                 let _ = stream.send_data(body, true);
@@ -276,14 +314,17 @@ impl<P: Protocol> Driver<P> {
                 stage: Stage::Head(response),
                 report: Report::Open,
                 deadline: now + self.shared.config.request_timeout,
-                position,
-                ordinal: self.opened,
+                stream: number,
             });
             self.link.in_flight.set(self.flights.len());
             // Registers the waker; an answer cannot be there yet, but an error can.
             self.look_at(number, now);
         }
-        let most = self.shared.config.max_requests_per_connection.min(MAX_REQUESTS);
+        let most = self
+            .shared
+            .config
+            .max_requests_per_connection
+            .min(MAX_REQUESTS);
         if self.opened >= most && self.link.phase.get() == Phase::Ready {
             self.link.phase.set(Phase::Aging);
             self.shared.ring();
@@ -302,7 +343,14 @@ impl<P: Protocol> Driver<P> {
             Poll::Ready(Ok(())) => Some((CloseCause::Lost, "closed by the peer".to_owned())),
             Poll::Ready(Err(error)) => {
                 let is_ours = error.is_go_away() && !error.is_remote();
-                Some((if is_ours { CloseCause::Protocol } else { CloseCause::Lost }, error.to_string()))
+                Some((
+                    if is_ours {
+                        CloseCause::Protocol
+                    } else {
+                        CloseCause::Lost
+                    },
+                    error.to_string(),
+                ))
             }
         };
         let push = self.pipe.poll_push(cx);
@@ -330,7 +378,7 @@ impl<P: Protocol> Driver<P> {
     }
 
     fn hear(&mut self, now: Instant) {
-        let read = self.pipe.read();
+        let read = self.pipe.received();
         if read != self.heard {
             self.heard = read;
             self.keep_alive.heard(now);
@@ -340,11 +388,16 @@ impl<P: Protocol> Driver<P> {
     /// `h2` tells of a `GOAWAY` only when asked for a stream.
     fn look_for_goaway(&mut self, cx: &mut Context<'_>, now: Instant) {
         let Some(send) = &mut self.send else { return };
-        let Poll::Ready(Err(error)) = send.poll_ready(cx) else { return };
+        let Poll::Ready(Err(error)) = send.poll_ready(cx) else {
+            return;
+        };
         if self.goaway.is_none()
             && let Some(frame) = GoAway::from_h2(&error)
         {
-            self.shared.observer.observe(&Event::GoAway { connection: self.link.id, frame: &frame });
+            self.shared.observer.observe(&Event::GoAway {
+                connection: self.link.id,
+                frame: &frame,
+            });
             self.goaway = Some(frame);
         }
         self.drain(now);
@@ -370,9 +423,17 @@ impl<P: Protocol> Driver<P> {
 
     fn set_permits(&mut self) {
         let config = &self.shared.config;
-        let probation = if self.is_trusted { usize::MAX } else { config.initial_streams.max(1) };
-        self.link.permits.set(self.cap.min(self.peer_max).min(probation));
-        self.link.is_on_probation.set(!self.is_trusted && probation < config.max_streams);
+        let probation = if self.is_trusted {
+            usize::MAX
+        } else {
+            config.initial_streams.max(1)
+        };
+        self.link
+            .permits
+            .set(self.cap.min(self.peer_max).min(probation));
+        self.link
+            .is_on_probation
+            .set(!self.is_trusted && probation < config.max_streams);
     }
 
     /// Looks at the streams that have news.
@@ -389,7 +450,9 @@ impl<P: Protocol> Driver<P> {
     /// Looks at one stream, as far as it goes.
     fn look_at(&mut self, number: u32, now: Instant) {
         loop {
-            let Some((flight, waker)) = self.flights.get(number) else { return };
+            let Some((flight, waker)) = self.flights.get(number) else {
+                return;
+            };
             let cx = &mut Context::from_waker(waker);
             match &mut flight.stage {
                 Stage::Head(response) => match Pin::new(response).poll(cx) {
@@ -399,7 +462,16 @@ impl<P: Protocol> Driver<P> {
                         let (parts, stream) = response.into_parts();
                         let (status, headers) = (parts.status, parts.headers);
                         if stream.is_end_stream() {
-                            return self.answer(number, Answer { status, headers, body: Bytes::new() }, true, now);
+                            return self.answer(
+                                number,
+                                Answer {
+                                    status,
+                                    headers,
+                                    body: Bytes::new(),
+                                },
+                                true,
+                                now,
+                            );
                         }
                         if status.is_success() && !self.shared.protocol.wants_body(status) {
                             flight.stage = Stage::Body {
@@ -409,20 +481,42 @@ impl<P: Protocol> Driver<P> {
                                 kept: BytesMut::new(),
                                 seen: 0,
                             };
-                            self.answer(number, Answer { status, headers, body: Bytes::new() }, false, now);
+                            self.answer(
+                                number,
+                                Answer {
+                                    status,
+                                    headers,
+                                    body: Bytes::new(),
+                                },
+                                false,
+                                now,
+                            );
                         } else {
-                            flight.stage = Stage::Body { status, headers, stream, kept: BytesMut::new(), seen: 0 };
+                            flight.stage = Stage::Body {
+                                status,
+                                headers,
+                                stream,
+                                kept: BytesMut::new(),
+                                seen: 0,
+                            };
                         }
                     }
                 },
-                Stage::Body { status, headers, stream, kept, seen } => match stream.poll_data(cx) {
+                Stage::Body {
+                    status,
+                    headers,
+                    stream,
+                    kept,
+                    seen,
+                } => match stream.poll_data(cx) {
                     Poll::Pending => return,
                     Poll::Ready(Some(Ok(chunk))) => {
                         // An error means that the stream has ended, which the next poll reports.
                         let _ = stream.flow_control().release_capacity(chunk.len());
                         *seen += chunk.len();
                         let room = self.shared.config.max_body_bytes.saturating_sub(kept.len());
-                        if flight.report != Report::Done && self.shared.protocol.wants_body(*status) {
+                        if flight.report != Report::Done && self.shared.protocol.wants_body(*status)
+                        {
                             kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
                         }
                         if *seen > MAX_DROPPED {
@@ -451,7 +545,8 @@ impl<P: Protocol> Driver<P> {
                             };
                             return self.answer(number, answer, true, now);
                         }
-                        let error = Error::new(ErrorKind::Interrupted, error.to_string()).with_status(*status);
+                        let error = Error::new(ErrorKind::Interrupted, error.to_string())
+                            .with_status(*status);
                         self.end(number, Err(error));
                         self.land(number, now);
                         return;
@@ -463,7 +558,9 @@ impl<P: Protocol> Driver<P> {
 
     /// Judges and reports an answer; `is_over` if nothing more comes on its stream.
     fn answer(&mut self, number: u32, answer: Answer, is_over: bool, now: Instant) {
-        let Some((flight, _)) = self.flights.get(number) else { return };
+        let Some((flight, _)) = self.flights.get(number) else {
+            return;
+        };
         if flight.report == Report::Done {
             if is_over {
                 self.land(number, now);
@@ -505,28 +602,45 @@ impl<P: Protocol> Driver<P> {
 
     /// A stream ended without an answer.
     fn lose(&mut self, number: u32, error: &h2::Error, now: Instant) {
-        let flushed = self.pipe.flushed();
-        let Some((flight, _)) = self.flights.get(number) else { return };
-        let is_refused = error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
+        let Some((flight, _)) = self.flights.get(number) else {
+            return;
+        };
+        let is_refused =
+            error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
         let is_above_last = error.is_go_away() && error.is_remote();
-        let is_unsent = flushed <= flight.position;
-        let ordinal = flight.ordinal;
+        let is_unsent = !self.pipe.has_left(flight.stream);
+        let stream = flight.stream;
         if is_refused {
-            self.shared.observer.observe(&Event::Refused { connection: self.link.id });
-            self.cut_cap(ordinal);
+            self.shared.observer.observe(&Event::Refused {
+                connection: self.link.id,
+            });
+            self.cut_cap(stream);
         }
         if is_refused || is_above_last || is_unsent {
-            let Some(mut flight) = self.land(number, now) else { return };
+            let Some(mut flight) = self.land(number, now) else {
+                return;
+            };
             if flight.report == Report::Open {
                 self.returned.push(flight.queued);
             } else {
-                let result = Err(Error::new(ErrorKind::Refused, "not processed, as it turned out after the deadline"));
-                let end = End { result, connection: Some(self.link.id), late: true };
+                let result = Err(Error::new(
+                    ErrorKind::Refused,
+                    "not processed, as it turned out after the deadline",
+                ));
+                let end = End {
+                    result,
+                    connection: Some(self.link.id),
+                    late: true,
+                };
                 self.shared.protocol.finish(&mut flight.queued.request, end);
             }
             return;
         }
-        let kind = if error.is_reset() && error.is_remote() { ErrorKind::Reset } else { ErrorKind::ConnectionLost };
+        let kind = if error.is_reset() && error.is_remote() {
+            ErrorKind::Reset
+        } else {
+            ErrorKind::ConnectionLost
+        };
         let detail = match &self.epitaph {
             Some(epitaph) if error.is_io() => epitaph.clone(),
             _ => error.to_string(),
@@ -538,7 +652,9 @@ impl<P: Protocol> Driver<P> {
     /// Reports the end of a request, once.
     fn end(&mut self, number: u32, result: Result<Answer, Error>) {
         let id = self.link.id;
-        let Some((flight, _)) = self.flights.get(number) else { return };
+        let Some((flight, _)) = self.flights.get(number) else {
+            return;
+        };
         let report = std::mem::replace(&mut flight.report, Report::Done);
         // After a reported deadline only the truth is news, not another doubt.
         let is_news = match report {
@@ -547,7 +663,11 @@ impl<P: Protocol> Driver<P> {
             Report::Done => false,
         };
         if is_news {
-            let end = End { result, connection: Some(id), late: report == Report::InDoubt };
+            let end = End {
+                result,
+                connection: Some(id),
+                late: report == Report::InDoubt,
+            };
             self.shared.protocol.finish(&mut flight.queued.request, end);
         }
     }
@@ -562,11 +682,11 @@ impl<P: Protocol> Driver<P> {
         Some(flight)
     }
 
-    fn cut_cap(&mut self, ordinal: u64) {
+    fn cut_cap(&mut self, stream: u32) {
         // One cut for each flight of requests, not for each frame.
-        if ordinal > self.cap_cut_at {
+        if stream > self.cap_cut_at {
             self.cap = (self.flights.len() / 2).max(1);
-            self.cap_cut_at = self.opened;
+            self.cap_cut_at = self.next_stream.map_or(stream, |next| next - 2);
             self.cap_credit = 0;
             self.set_permits();
         }
@@ -606,7 +726,10 @@ impl<P: Protocol> Driver<P> {
 
     /// Lets go of `h2`'s last handle once a draining connection owes nothing; `h2` then says `GOAWAY` and closes.
     fn say_goodbye(&mut self, now: Instant) -> bool {
-        if self.link.phase.get() != Phase::Draining || !self.flights.is_empty() || self.send.is_none() {
+        if self.link.phase.get() != Phase::Draining
+            || !self.flights.is_empty()
+            || self.send.is_none()
+        {
             return false;
         }
         self.send = None;
@@ -621,7 +744,10 @@ impl<P: Protocol> Driver<P> {
         let mut next = now + Duration::from_secs(3600);
         if self.link.phase.get() == Phase::Starting {
             if now >= self.ready_by {
-                return Some(format!("no SETTINGS frame within {:?}", config.connect_timeout));
+                return Some(format!(
+                    "no SETTINGS frame within {:?}",
+                    config.connect_timeout
+                ));
             }
             next = next.min(self.ready_by);
         } else if let Some(dead) = self.watch_ping(now, cx, &mut next) {
@@ -631,7 +757,11 @@ impl<P: Protocol> Driver<P> {
             let by = *self.drain_by.get_or_insert(now + config.drain_timeout);
             let by = self.close_by.map_or(by, |close_by| close_by.min(by));
             if now >= by {
-                self.cause = if self.close_by.is_some() { CloseCause::Ours } else { CloseCause::DrainTimeout };
+                self.cause = if self.close_by.is_some() {
+                    CloseCause::Ours
+                } else {
+                    CloseCause::DrainTimeout
+                };
                 return Some("it did not finish draining in time".to_owned());
             }
             next = next.min(by);
@@ -660,7 +790,12 @@ impl<P: Protocol> Driver<P> {
         None
     }
 
-    fn watch_ping(&mut self, now: Instant, cx: &mut Context<'_>, next: &mut Instant) -> Option<String> {
+    fn watch_ping(
+        &mut self,
+        now: Instant,
+        cx: &mut Context<'_>,
+        next: &mut Instant,
+    ) -> Option<String> {
         let ping = self.ping.as_mut()?;
         if self.keep_alive.is_waiting() {
             match ping.poll_pong(cx) {
@@ -681,9 +816,15 @@ impl<P: Protocol> Driver<P> {
             }
             Action::Dead => {
                 let in_flight = self.flights.len();
-                self.shared.observer.observe(&Event::PingTimedOut { connection: self.link.id, in_flight });
+                self.shared.observer.observe(&Event::PingTimedOut {
+                    connection: self.link.id,
+                    in_flight,
+                });
                 self.cause = CloseCause::Ping;
-                return Some(format!("PING unanswered for {:?}", self.shared.config.ping_timeout));
+                return Some(format!(
+                    "PING unanswered for {:?}",
+                    self.shared.config.ping_timeout
+                ));
             }
         }
         None
@@ -692,8 +833,12 @@ impl<P: Protocol> Driver<P> {
     /// Looks at every deadline.
     fn sweep(&mut self, now: Instant) {
         let grace = self.shared.config.late_grace;
+        let mut lowest = u32::MAX;
         for number in self.flights.numbers() {
-            let Some((flight, _)) = self.flights.get(number) else { continue };
+            let Some((flight, _)) = self.flights.get(number) else {
+                continue;
+            };
+            lowest = lowest.min(flight.stream);
             if now < flight.deadline {
                 continue;
             }
@@ -702,7 +847,11 @@ impl<P: Protocol> Driver<P> {
                 flight.deadline = now + grace;
                 let waited = self.shared.config.request_timeout;
                 let result = Err(Error::new(ErrorKind::Timeout, format!("waited {waited:?}")));
-                let end = End { result, connection: Some(self.link.id), late: false };
+                let end = End {
+                    result,
+                    connection: Some(self.link.id),
+                    late: false,
+                };
                 self.shared.protocol.finish(&mut flight.queued.request, end);
             } else {
                 // Dropping it resets the stream.
@@ -710,6 +859,8 @@ impl<P: Protocol> Driver<P> {
                 self.abandoned += 1;
             }
         }
+        self.pipe
+            .forget_below(lowest.min(self.next_stream.unwrap_or(0)));
         if self.abandoned >= self.shared.config.max_abandoned.max(1) {
             self.drain(now);
         }
@@ -728,9 +879,10 @@ impl<P: Protocol> Driver<P> {
             self.look_at(number, now);
         }
         for number in numbers {
-            let flushed = self.pipe.flushed();
-            let Some((flight, _)) = self.flights.get(number) else { continue };
-            if flushed <= flight.position && flight.report == Report::Open {
+            let Some((flight, _)) = self.flights.get(number) else {
+                continue;
+            };
+            if !self.pipe.has_left(flight.stream) && flight.report == Report::Open {
                 if let Some(flight) = self.land(number, now) {
                     self.returned.push(flight.queued);
                 }

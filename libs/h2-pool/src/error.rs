@@ -67,7 +67,12 @@ impl ErrorKind {
     /// Whether the peer may have processed the request.
     pub const fn maybe_sent(self) -> bool {
         match self {
-            Self::Connect | Self::QueueTimeout | Self::Expired | Self::Refused | Self::Closed | Self::Invalid => false,
+            Self::Connect
+            | Self::QueueTimeout
+            | Self::Expired
+            | Self::Refused
+            | Self::Closed
+            | Self::Invalid => false,
             Self::Timeout | Self::ConnectionLost | Self::Reset | Self::Interrupted => true,
         }
     }
@@ -91,7 +96,11 @@ impl ErrorKind {
 impl Error {
     /// An error of this kind, with what is known besides. `detail` may be empty; it must not hold secrets.
     pub fn new(kind: ErrorKind, detail: impl Into<Arc<str>>) -> Self {
-        Self { kind, status: None, detail: detail.into() }
+        Self {
+            kind,
+            status: None,
+            detail: detail.into(),
+        }
     }
 
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {

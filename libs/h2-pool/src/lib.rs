@@ -7,7 +7,7 @@
 //! - **Never more streams than the peer allows**, live: the number follows `SETTINGS` up and down, and starts at none
 //!   until the first `SETTINGS` frame has arrived.
 //! - **What was never processed is sent again, unseen by the caller**: a refused stream, a stream above the last one a
-//!   `GOAWAY` names, a request whose first byte never left. Everything else that ends without an answer is *in doubt*,
+//!   `GOAWAY` names, a request whose last byte never left. Everything else that ends without an answer is *in doubt*,
 //!   is reported as such ([`Error::maybe_sent`]), and is never sent again from here.
 //! - **Every wait ends**: connecting, waiting for a stream, waiting for an answer, draining, closing. See [`Config`].
 //! - **A dead peer is noticed** by PING, not by the first thousand requests that time out.
@@ -41,4 +41,6 @@ pub use crate::connect::{Connect, Connector, Proxy, Resolve, Stream, Tls};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::observer::{CloseCause, Event, GoAway, NoObserver, Observer};
 pub use crate::pool::{Pool, Status};
-pub use crate::protocol::{Answer, ConnectionId, ConnectionVerdict, End, Judgement, Protocol, RequestVerdict};
+pub use crate::protocol::{
+    Answer, ConnectionId, ConnectionVerdict, End, Judgement, Protocol, RequestVerdict,
+};

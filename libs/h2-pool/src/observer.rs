@@ -118,7 +118,10 @@ impl GoAway {
             return None;
         }
         let code = error.reason().map_or(0, u32::from);
-        Some(Self { code, debug_data: debug_data_of(&error.to_string()) })
+        Some(Self {
+            code,
+            debug_data: debug_data_of(&error.to_string()),
+        })
     }
 }
 
@@ -127,7 +130,10 @@ impl GoAway {
 /// `h2` 0.4 keeps the bytes to itself and shows them only at the end of that text, as ` (b"…")` with the escapes of
 /// `bytes::Bytes`' `Debug`. Whatever does not look like that yields nothing: the data is for people, never for a decision.
 fn debug_data_of(display: &str) -> Vec<u8> {
-    let Some(quoted) = display.split_once(" (b\"").and_then(|(_, rest)| rest.strip_suffix("\")")) else {
+    let Some(quoted) = display
+        .split_once(" (b\"")
+        .and_then(|(_, rest)| rest.strip_suffix("\")"))
+    else {
         return Vec::new();
     };
     let mut data = Vec::with_capacity(quoted.len());
@@ -169,15 +175,29 @@ mod tests {
     #[test]
     fn debug_data_survives_the_way_through_display() {
         let all: Vec<u8> = (0..=255).collect();
-        for data in [&b"{\"reason\":\"Shutdown\",\"timestamp\":1}"[..], b"too many (b\"active\") streams \\", b"\n\r\t\0", &all] {
-            let display = format!("connection error received: not a result of an error ({:?})", Bytes::copy_from_slice(data));
+        for data in [
+            &b"{\"reason\":\"Shutdown\",\"timestamp\":1}"[..],
+            b"too many (b\"active\") streams \\",
+            b"\n\r\t\0",
+            &all,
+        ] {
+            let display = format!(
+                "connection error received: not a result of an error ({:?})",
+                Bytes::copy_from_slice(data)
+            );
             assert_eq!(debug_data_of(&display), data, "{display}");
         }
     }
 
     #[test]
     fn anything_else_yields_nothing() {
-        for display in ["", "connection error received: not a result of an error", "broken pipe", "x (b\"open", "(b\"a\")"] {
+        for display in [
+            "",
+            "connection error received: not a result of an error",
+            "broken pipe",
+            "x (b\"open",
+            "(b\"a\")",
+        ] {
             assert_eq!(debug_data_of(display), b"", "{display}");
         }
     }

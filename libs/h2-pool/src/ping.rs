@@ -29,7 +29,13 @@ pub(crate) struct KeepAlive {
 
 impl KeepAlive {
     pub(crate) fn new(busy: Duration, idle: Duration, timeout: Duration, now: Instant) -> Self {
-        Self { busy, idle, timeout, heard_at: now, sent_at: None }
+        Self {
+            busy,
+            idle,
+            timeout,
+            heard_at: now,
+            sent_at: None,
+        }
     }
 
     /// Bytes arrived.
@@ -53,10 +59,18 @@ impl KeepAlive {
     pub(crate) fn action(&self, now: Instant, is_busy: bool) -> Action {
         if let Some(sent_at) = self.sent_at {
             let dead_at = sent_at.max(self.heard_at) + self.timeout;
-            return if now >= dead_at { Action::Dead } else { Action::Wait(dead_at) };
+            return if now >= dead_at {
+                Action::Dead
+            } else {
+                Action::Wait(dead_at)
+            };
         }
         let due_at = self.heard_at + if is_busy { self.busy } else { self.idle };
-        if now >= due_at { Action::Send } else { Action::Wait(due_at) }
+        if now >= due_at {
+            Action::Send
+        } else {
+            Action::Wait(due_at)
+        }
     }
 }
 
@@ -75,7 +89,10 @@ mod tests {
         let start = Instant::now();
         let keep_alive = keep_alive(start);
         assert_eq!(keep_alive.action(start + 15 * SECOND, true), Action::Send);
-        assert_eq!(keep_alive.action(start + 15 * SECOND, false), Action::Wait(start + 60 * SECOND));
+        assert_eq!(
+            keep_alive.action(start + 15 * SECOND, false),
+            Action::Wait(start + 60 * SECOND)
+        );
         assert_eq!(keep_alive.action(start + 60 * SECOND, false), Action::Send);
     }
 
@@ -84,10 +101,16 @@ mod tests {
         let start = Instant::now();
         let mut keep_alive = keep_alive(start);
         keep_alive.sent(start + 15 * SECOND);
-        assert_eq!(keep_alive.action(start + 20 * SECOND, true), Action::Wait(start + 25 * SECOND));
+        assert_eq!(
+            keep_alive.action(start + 20 * SECOND, true),
+            Action::Wait(start + 25 * SECOND)
+        );
         assert_eq!(keep_alive.action(start + 25 * SECOND, true), Action::Dead);
         keep_alive.heard(start + 24 * SECOND);
-        assert_eq!(keep_alive.action(start + 25 * SECOND, true), Action::Wait(start + 34 * SECOND));
+        assert_eq!(
+            keep_alive.action(start + 25 * SECOND, true),
+            Action::Wait(start + 34 * SECOND)
+        );
         assert_eq!(keep_alive.action(start + 34 * SECOND, true), Action::Dead);
     }
 
@@ -99,6 +122,9 @@ mod tests {
         assert!(keep_alive.is_waiting());
         keep_alive.heard(start + 16 * SECOND);
         keep_alive.answered();
-        assert_eq!(keep_alive.action(start + 30 * SECOND, true), Action::Wait(start + 31 * SECOND));
+        assert_eq!(
+            keep_alive.action(start + 30 * SECOND, true),
+            Action::Wait(start + 31 * SECOND)
+        );
     }
 }

@@ -113,7 +113,12 @@ impl<P: Protocol> Pool<P> {
     ///
     /// # Panics
     /// Outside a [`tokio::task::LocalSet`].
-    pub fn new(connect: impl Connect, protocol: Rc<P>, config: Config, observer: Rc<dyn Observer>) -> Self {
+    pub fn new(
+        connect: impl Connect,
+        protocol: Rc<P>,
+        config: Config,
+        observer: Rc<dyn Observer>,
+    ) -> Self {
         let now = Instant::now();
         let state = State {
             queue: VecDeque::new(),
@@ -155,7 +160,11 @@ impl<P: Protocol> Pool<P> {
         if state.is_closing || state.is_paused(Instant::now()) {
             return 0;
         }
-        self.0.config.queue_capacity.max(1).saturating_sub(state.queue.len())
+        self.0
+            .config
+            .queue_capacity
+            .max(1)
+            .saturating_sub(state.queue.len())
     }
 
     /// Takes requests from the front of `requests`, as many as fit, and says how many.
@@ -172,7 +181,11 @@ impl<P: Protocol> Pool<P> {
         let mut state = self.0.state.borrow_mut();
         let mut taken = Vec::new();
         for queued in std::mem::take(&mut state.queue) {
-            if pick(&queued.request) { taken.push(queued.request) } else { state.queue.push_back(queued) }
+            if pick(&queued.request) {
+                taken.push(queued.request)
+            } else {
+                state.queue.push_back(queued)
+            }
         }
         taken
     }
@@ -190,7 +203,12 @@ impl<P: Protocol> Pool<P> {
     /// What the pool is doing.
     pub fn status(&self) -> Status {
         let state = self.0.state.borrow();
-        let ready = || state.links.iter().filter(|link| link.phase.get() != Phase::Starting);
+        let ready = || {
+            state
+                .links
+                .iter()
+                .filter(|link| link.phase.get() != Phase::Starting)
+        };
         let now = Instant::now();
         Status {
             connections: ready().count(),
@@ -198,7 +216,10 @@ impl<P: Protocol> Pool<P> {
             queued: state.queue.len(),
             free_streams: state.links.iter().map(|link| link.free()).sum(),
             connect_failures: state.backoff.failures(),
-            paused_for: state.paused_until.filter(|&until| until > now).map(|until| until - now),
+            paused_for: state
+                .paused_until
+                .filter(|&until| until > now)
+                .map(|until| until - now),
         }
     }
 
@@ -216,20 +237,30 @@ impl<P: Protocol> Pool<P> {
         if answered.is_err() {
             let unsent = std::mem::take(&mut shared.state.borrow_mut().queue);
             for queued in unsent {
-                shared.fail(queued, Error::new(ErrorKind::Closed, "closed before it could be sent"));
+                shared.fail(
+                    queued,
+                    Error::new(ErrorKind::Closed, "closed before it could be sent"),
+                );
             }
             for link in shared.links() {
                 link.is_aborted.set(true);
                 link.wake();
             }
         }
-        let starting: Vec<_> = shared.links().into_iter().filter(|link| link.phase.get() == Phase::Starting).collect();
+        let starting: Vec<_> = shared
+            .links()
+            .into_iter()
+            .filter(|link| link.phase.get() == Phase::Starting)
+            .collect();
         for link in starting {
             shared.abort(link.id);
         }
         shared.retire(|_| true);
         let goodbye = Instant::now() + shared.config.close_timeout;
-        if timeout_at(goodbye, shared.until(|state| state.links.is_empty())).await.is_err() {
+        if timeout_at(goodbye, shared.until(|state| state.links.is_empty()))
+            .await
+            .is_err()
+        {
             for link in shared.links() {
                 link.is_aborted.set(true);
                 link.wake();
@@ -264,7 +295,10 @@ impl<R> State<R> {
     }
 
     fn count(&self, phase: Phase) -> usize {
-        self.links.iter().filter(|link| link.phase.get() == phase).count()
+        self.links
+            .iter()
+            .filter(|link| link.phase.get() == phase)
+            .count()
     }
 }
 
@@ -291,7 +325,12 @@ impl<P: Protocol> Shared<P> {
             for request in requests {
                 let sequence = state.next_sequence;
                 state.next_sequence += 1;
-                state.queue.push_back(Queued { request, sequence, give_up_at, requeues: 0 });
+                state.queue.push_back(Queued {
+                    request,
+                    sequence,
+                    give_up_at,
+                    requeues: 0,
+                });
             }
         }
         self.stir();
@@ -310,12 +349,22 @@ impl<P: Protocol> Shared<P> {
                     continue;
                 }
                 queued.requeues += 1;
-                let place = state.queue.iter().take_while(|other| other.sequence < queued.sequence).count();
+                let place = state
+                    .queue
+                    .iter()
+                    .take_while(|other| other.sequence < queued.sequence)
+                    .count();
                 state.queue.insert(place, queued);
             }
         }
         for queued in spent {
-            self.fail(queued, Error::new(ErrorKind::Refused, format!("not processed after {most} tries")));
+            self.fail(
+                queued,
+                Error::new(
+                    ErrorKind::Refused,
+                    format!("not processed after {most} tries"),
+                ),
+            );
         }
         self.stir();
     }
@@ -361,16 +410,28 @@ impl<P: Protocol> Shared<P> {
     }
 
     fn overdue(&self, queued: &Queued<P::Request>, now: Instant) -> Option<Error> {
-        if self.protocol.write_by(&queued.request).is_some_and(|last| last <= now) {
+        if self
+            .protocol
+            .write_by(&queued.request)
+            .is_some_and(|last| last <= now)
+        {
             return Some(Error::new(ErrorKind::Expired, ""));
         }
         let waited = self.config.queue_timeout;
-        (queued.give_up_at <= now).then(|| Error::new(ErrorKind::QueueTimeout, format!("waited {waited:?}")))
+        (queued.give_up_at <= now)
+            .then(|| Error::new(ErrorKind::QueueTimeout, format!("waited {waited:?}")))
     }
 
     /// Reports a request that was never sent.
     pub(crate) fn fail(&self, mut queued: Queued<P::Request>, error: Error) {
-        self.protocol.finish(&mut queued.request, End { result: Err(error), connection: None, late: false });
+        self.protocol.finish(
+            &mut queued.request,
+            End {
+                result: Err(error),
+                connection: None,
+                late: false,
+            },
+        );
     }
 
     pub(crate) fn pause(&self, span: Duration) {
@@ -415,7 +476,11 @@ impl<P: Protocol> Shared<P> {
         let takes = |link: &&Rc<Link>| matches!(link.phase.get(), Phase::Ready | Phase::Aging);
         let is_full = !state.queue.is_empty()
             && state.links.iter().any(|link| takes(&link))
-            && state.links.iter().filter(takes).all(|link| link.free() == 0 && !link.is_on_probation.get());
+            && state
+                .links
+                .iter()
+                .filter(takes)
+                .all(|link| link.free() == 0 && !link.is_on_probation.get());
         match (is_full, state.full_since) {
             (true, None) => {
                 state.full_since = Some(now);
@@ -431,7 +496,10 @@ impl<P: Protocol> Shared<P> {
     pub(crate) fn connected(&self, link: &Link, took: Duration) {
         link.phase.set(Phase::Ready);
         self.state.borrow_mut().connect_after = None;
-        self.observer.observe(&Event::Connected { connection: link.id, took });
+        self.observer.observe(&Event::Connected {
+            connection: link.id,
+            took,
+        });
         self.bell.notify_one();
     }
 
@@ -464,9 +532,17 @@ impl<P: Protocol> Shared<P> {
             let failures = state.backoff.failures();
             let is_alone = state.count(Phase::Ready) + state.count(Phase::Aging) == 0;
             let give_up = is_alone && failures >= self.config.connect_attempts;
-            let unsent = if give_up { std::mem::take(&mut state.queue) } else { VecDeque::new() };
+            let unsent = if give_up {
+                std::mem::take(&mut state.queue)
+            } else {
+                VecDeque::new()
+            };
             drop(state);
-            self.observer.observe(&Event::ConnectFailed { error, failures, retry_in });
+            self.observer.observe(&Event::ConnectFailed {
+                error,
+                failures,
+                retry_in,
+            });
             unsent
         };
         for queued in unsent {
@@ -508,7 +584,10 @@ impl<P: Protocol> Shared<P> {
         }
         if state.count(Phase::Ready) > 1 {
             for link in state.links.iter().filter(|link| link.in_flight.get() == 0) {
-                next = next.min((link.idle_since.get() + self.config.idle_timeout).max(now + Duration::from_millis(1)));
+                next = next.min(
+                    (link.idle_since.get() + self.config.idle_timeout)
+                        .max(now + Duration::from_millis(1)),
+                );
             }
         }
         next
@@ -527,12 +606,18 @@ impl<P: Protocol> Shared<P> {
             }
             let mut overdue = Vec::new();
             for queued in std::mem::take(&mut state.queue) {
-                if is_due(&queued) { overdue.push(queued) } else { state.queue.push_back(queued) }
+                if is_due(&queued) {
+                    overdue.push(queued)
+                } else {
+                    state.queue.push_back(queued)
+                }
             }
             overdue
         };
         for queued in overdue {
-            let error = self.overdue(&queued, now).unwrap_or_else(|| Error::new(ErrorKind::QueueTimeout, ""));
+            let error = self
+                .overdue(&queued, now)
+                .unwrap_or_else(|| Error::new(ErrorKind::QueueTimeout, ""));
             self.fail(queued, error);
         }
         self.protocol.turn_ended();
@@ -542,7 +627,11 @@ impl<P: Protocol> Shared<P> {
     fn replace_aging(&self) {
         let has_young = self.state.borrow().count(Phase::Ready) > 0;
         if has_young {
-            for link in self.links().into_iter().filter(|link| link.phase.get() == Phase::Aging) {
+            for link in self
+                .links()
+                .into_iter()
+                .filter(|link| link.phase.get() == Phase::Aging)
+            {
                 link.phase.set(Phase::Draining);
                 link.wake();
             }
@@ -550,11 +639,18 @@ impl<P: Protocol> Shared<P> {
     }
 
     fn release_idle(&self, now: Instant) {
-        let mut ready: Vec<_> = self.links().into_iter().filter(|link| link.phase.get() == Phase::Ready).collect();
+        let mut ready: Vec<_> = self
+            .links()
+            .into_iter()
+            .filter(|link| link.phase.get() == Phase::Ready)
+            .collect();
         while ready.len() > 1 {
-            let is_idle =
-                |link: &Rc<Link>| link.in_flight.get() == 0 && link.idle_since.get() + self.config.idle_timeout <= now;
-            let Some(at) = ready.iter().rposition(is_idle) else { break };
+            let is_idle = |link: &Rc<Link>| {
+                link.in_flight.get() == 0 && link.idle_since.get() + self.config.idle_timeout <= now
+            };
+            let Some(at) = ready.iter().rposition(is_idle) else {
+                break;
+            };
             let link = ready.remove(at);
             link.phase.set(Phase::Draining);
             link.wake();
@@ -566,7 +662,10 @@ impl<P: Protocol> Shared<P> {
         let mut state = self.state.borrow_mut();
         let ready = state.count(Phase::Ready);
         let aging = state.count(Phase::Aging);
-        if state.count(Phase::Starting) > 0 || state.is_paused(now) || (state.is_closing && state.queue.is_empty()) {
+        if state.count(Phase::Starting) > 0
+            || state.is_paused(now)
+            || (state.is_closing && state.queue.is_empty())
+        {
             return;
         }
         let is_needed = if ready + aging == 0 {
@@ -575,7 +674,9 @@ impl<P: Protocol> Shared<P> {
             true
         } else {
             ready + aging < self.config.max_connections.max(1)
-                && state.full_since.is_some_and(|since| since + self.config.grow_after <= now)
+                && state
+                    .full_since
+                    .is_some_and(|since| since + self.config.grow_after <= now)
         };
         if !is_needed || state.connect_after.is_some_and(|after| after > now) {
             return;
@@ -629,7 +730,11 @@ async fn keep<P: Protocol>(shared: Rc<Shared<P>>) {
 /// The life of one connection.
 async fn run<P: Protocol>(shared: Rc<Shared<P>>, link: Rc<Link>) {
     match connection::drive(&shared, &link).await {
-        Ok((cause, requests)) => shared.observer.observe(&Event::Closed { connection: link.id, cause, requests }),
+        Ok((cause, requests)) => shared.observer.observe(&Event::Closed {
+            connection: link.id,
+            cause,
+            requests,
+        }),
         Err(error) => shared.connect_failed(&error),
     }
     shared.disconnected(link.id);

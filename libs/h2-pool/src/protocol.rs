@@ -69,8 +69,11 @@ pub struct Judgement {
 
 impl Judgement {
     /// Report the answer and go on.
-    pub const REPORT: Self =
-        Self { request: RequestVerdict::Report, connection: ConnectionVerdict::Keep, pause: None };
+    pub const REPORT: Self = Self {
+        request: RequestVerdict::Report,
+        connection: ConnectionVerdict::Keep,
+        pause: None,
+    };
 }
 
 /// What a [`Pool`](crate::Pool) asks of the protocol above it.
@@ -92,7 +95,13 @@ pub trait Protocol: 'static {
     ) -> Result<(http::Request<()>, Bytes), Error>;
 
     /// Judges an answer, before it is reported. `late` as in [`End`]; a late answer is never resent.
-    fn judge(&self, request: &mut Self::Request, connection: ConnectionId, answer: &Answer, late: bool) -> Judgement;
+    fn judge(
+        &self,
+        request: &mut Self::Request,
+        connection: ConnectionId,
+        answer: &Answer,
+        late: bool,
+    ) -> Judgement;
 
     /// The request has ended. Comes once, or twice if the first was a [`Timeout`](crate::ErrorKind::Timeout).
     fn finish(&self, request: &mut Self::Request, end: End);

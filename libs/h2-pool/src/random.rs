@@ -9,7 +9,9 @@ pub(crate) struct Random(Cell<u64>);
 
 impl Random {
     pub(crate) fn new(seed: Option<u64>) -> Self {
-        Self(Cell::new(seed.unwrap_or_else(|| RandomState::new().hash_one(0_u8))))
+        Self(Cell::new(
+            seed.unwrap_or_else(|| RandomState::new().hash_one(0_u8)),
+        ))
     }
 
     pub(crate) fn next(&self) -> u64 {

@@ -36,7 +36,11 @@ impl Wake for SlotWaker {
             return;
         }
         let owner = {
-            let mut inner = self.ready.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut inner = self
+                .ready
+                .inner
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             inner.numbers.push(self.number);
             inner.owner.take()
         };
@@ -61,7 +65,11 @@ pub(crate) struct Slots<T> {
 
 impl<T> Slots<T> {
     pub(crate) fn new() -> Self {
-        Self { seats: Vec::new(), free: Vec::new(), ready: Arc::default() }
+        Self {
+            seats: Vec::new(),
+            free: Vec::new(),
+            ready: Arc::default(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -78,9 +86,17 @@ impl<T> Slots<T> {
             return number;
         }
         let number = self.seats.len() as u32;
-        let note = Arc::new(SlotWaker { ready: self.ready.clone(), number, is_noted: AtomicBool::new(false) });
+        let note = Arc::new(SlotWaker {
+            ready: self.ready.clone(),
+            number,
+            is_noted: AtomicBool::new(false),
+        });
         let waker = Waker::from(note.clone());
-        self.seats.push(Seat { item: Some(item), note, waker });
+        self.seats.push(Seat {
+            item: Some(item),
+            note,
+            waker,
+        });
         number
     }
 
@@ -97,27 +113,46 @@ impl<T> Slots<T> {
 
     /// All numbers in use.
     pub(crate) fn numbers(&self) -> Vec<u32> {
-        (0_u32..).zip(&self.seats).filter(|(_, seat)| seat.item.is_some()).map(|(number, _)| number).collect()
+        (0_u32..)
+            .zip(&self.seats)
+            .filter(|(_, seat)| seat.item.is_some())
+            .map(|(number, _)| number)
+            .collect()
     }
 
     /// Swaps the numbers woken since the last call into `numbers`, which must be empty.
     pub(crate) fn take_ready(&mut self, numbers: &mut Vec<u32>) {
         {
-            let mut inner = self.ready.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut inner = self
+                .ready
+                .inner
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut inner.numbers, numbers);
         }
         for &number in numbers.iter() {
-            self.seats[number as usize].note.is_noted.store(false, Ordering::Release);
+            self.seats[number as usize]
+                .note
+                .is_noted
+                .store(false, Ordering::Release);
         }
     }
 
     /// Asks to be woken at the next note. Returns false, and asks for nothing, if there are notes already.
     pub(crate) fn watch(&self, owner: &Waker) -> bool {
-        let mut inner = self.ready.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self
+            .ready
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if !inner.numbers.is_empty() {
             return false;
         }
-        if !inner.owner.as_ref().is_some_and(|known| known.will_wake(owner)) {
+        if !inner
+            .owner
+            .as_ref()
+            .is_some_and(|known| known.will_wake(owner))
+        {
             inner.owner = Some(owner.clone());
         }
         true
@@ -125,7 +160,11 @@ impl<T> Slots<T> {
 
     /// Stops asking: notes made from now on wake nobody.
     pub(crate) fn unwatch(&self) {
-        self.ready.inner.lock().unwrap_or_else(PoisonError::into_inner).owner = None;
+        self.ready
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .owner = None;
     }
 }
 
@@ -148,7 +187,9 @@ mod tests {
     fn a_wake_up_is_noted_once_and_can_be_noted_again() {
         let mut slots = Slots::new();
         let (first, second) = (slots.insert('a'), slots.insert('b'));
-        let wakers: Vec<_> = [first, second].map(|number| slots.get(number).unwrap().1.clone()).into();
+        let wakers: Vec<_> = [first, second]
+            .map(|number| slots.get(number).unwrap().1.clone())
+            .into();
         wakers[1].wake_by_ref();
         wakers[1].wake_by_ref();
         wakers[0].wake_by_ref();

@@ -1,0 +1,352 @@
+//! The face for everybody: one call, one push, from any thread and any runtime.
+//!
+//! A thread of its own runs a [`Connection`] and owns everything that touches the network. A call costs a message there
+//! and one back; whoever pushes by the million, and has an I/O thread already, uses [`Connection`] and saves both.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use h2_pool::{NoObserver, Proxy};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::connection::{Connection, ConnectionConfig, Finished, Push, Template};
+use crate::endpoint::{Credential, Endpoint};
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind};
+use crate::priority::Priority;
+use crate::push_type::PushType;
+use crate::request::Request;
+use crate::response::Response;
+use crate::topic::ApnsTopic;
+
+/// Templates kept before the collection is begun anew. One app needs a handful.
+const MAX_TEMPLATES: usize = 1_000;
+
+/// How often a full or paused connection is asked whether it takes more.
+const CAPACITY_POLL: Duration = Duration::from_millis(20);
+
+type Answer = oneshot::Sender<Result<Response, Error>>;
+
+enum Command {
+    Send(Request, Answer),
+    Close(Duration, oneshot::Sender<()>),
+}
+
+/// Pushes to APNs. Clones share one thread and its connections; the last one dropped lets the answers still owed come
+/// in and then ends them.
+///
+/// ```no_run
+/// use apns::{ApnsTopic, Client, Environment, Payload, ProviderTokens, Request, Response};
+/// # async fn example(tokens: ProviderTokens, payload: Payload) -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder(tokens).environment(Environment::Sandbox).build()?;
+/// let request = Request::builder(
+///     "0badc0de0badc0de0badc0de0badc0de0badc0de0badc0de0badc0de0badc0de".parse()?,
+///     ApnsTopic::new("net.example.pager")?,
+///     payload,
+/// )
+/// .build()?;
+/// match client.send(request).await {
+///     Ok(Response::Accepted(_)) => println!("accepted"),
+///     Ok(Response::Rejected(rejected)) => println!("rejected: {}", rejected.reason),
+///     Err(error) if error.maybe_sent() => println!("unknown: {error}"),
+///     Err(error) => println!("certainly not sent: {error}"),
+/// }
+/// client.close(std::time::Duration::from_secs(30)).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    commands: mpsc::Sender<Command>,
+}
+
+/// Settings of a [`Client`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until build() is called"]
+pub struct ClientBuilder {
+    credential: Credential,
+    endpoint: Endpoint,
+    config: ConnectionConfig,
+    max_waiting: usize,
+}
+
+impl Client {
+    /// Begins a client that pushes as this credential: [`ProviderTokens`](crate::ProviderTokens) or a
+    /// [`ClientCertificate`](crate::ClientCertificate). Without more it pushes to the production environment.
+    pub fn builder(credential: impl Into<Credential>) -> ClientBuilder {
+        ClientBuilder {
+            credential: credential.into(),
+            endpoint: Endpoint::environment(Environment::Production),
+            config: ConnectionConfig::default(),
+            max_waiting: 1_024,
+        }
+    }
+
+    /// Sends a push and waits for the answer. A rejection is an answer: `Ok`.
+    ///
+    /// Every wait inside has its deadline ([`ConnectionConfig::pool`]), so this ends. Dropping the future does not
+    /// take the push back.
+    ///
+    /// # Errors
+    /// If there is no answer. See [`Error::maybe_sent`].
+    pub async fn send(&self, request: Request) -> Result<Response, Error> {
+        let (answer, answered) = oneshot::channel();
+        if self
+            .commands
+            .send(Command::Send(request, answer))
+            .await
+            .is_err()
+        {
+            return Err(Error::new(ErrorKind::Closed, ""));
+        }
+        answered.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::ConnectionLost,
+                "the client's thread ended",
+            ))
+        })
+    }
+
+    /// Takes nothing more, for all clones; waits for the answers still owed, as long as `within`, and closes.
+    pub async fn close(&self, within: Duration) {
+        let (done, closed) = oneshot::channel();
+        if self
+            .commands
+            .send(Command::Close(within, done))
+            .await
+            .is_ok()
+        {
+            // An error means that another clone's close came first and the thread is gone.
+            let _ = closed.await;
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Apple's host for this environment.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.endpoint = Endpoint::environment(environment);
+        self
+    }
+
+    /// Any endpoint: a simulator, a proxy, another resolver. Replaces what was set before.
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// Another port, such as [`Environment::ALTERNATIVE_PORT`].
+    pub fn port(mut self, port: u16) -> Self {
+        self.endpoint = self.endpoint.port(port);
+        self
+    }
+
+    /// Goes through an HTTP proxy that allows `CONNECT`.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.endpoint = self.endpoint.proxy(proxy);
+        self
+    }
+
+    /// Trusts the certificate authorities in this PEM text besides the public ones.
+    pub fn extra_ca_pem(mut self, pem: &[u8]) -> Self {
+        self.endpoint = self.endpoint.extra_ca_pem(pem);
+        self
+    }
+
+    /// Bounds and deadlines.
+    pub fn config(mut self, config: ConnectionConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// How many calls of [`Client::send`] may wait for the client's thread to take them; the next ones wait in their
+    /// callers. Default 1,024, at least 1.
+    pub fn max_waiting(mut self, max_waiting: usize) -> Self {
+        self.max_waiting = max_waiting.max(1);
+        self
+    }
+
+    /// Starts the client's thread. Nothing is connected before the first push.
+    ///
+    /// # Errors
+    /// If the endpoint is no host, a certificate cannot be used, or no thread can be started.
+    pub fn build(self) -> Result<Client, Error> {
+        // Found out here rather than on the thread, where nobody would hear it.
+        self.endpoint.connector(&self.credential)?;
+        self.endpoint.origin()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Invalid, format!("starting a runtime: {error}"))
+            })?;
+        let (commands, mut receiver) = mpsc::channel(self.max_waiting);
+        let Self {
+            credential,
+            endpoint,
+            config,
+            ..
+        } = self;
+        thread::Builder::new()
+            .name("apns-client".to_owned())
+            .spawn(move || {
+                tokio::task::LocalSet::new().block_on(&runtime, async {
+                    let opened =
+                        Connection::open(&endpoint, &credential, config, Rc::new(NoObserver));
+                    match opened {
+                        Ok(connection) => Desk::new(connection, receiver).serve().await,
+                        Err(error) => refuse(&mut receiver, &error).await,
+                    }
+                });
+            })
+            .map_err(|error| {
+                Error::new(ErrorKind::Invalid, format!("starting a thread: {error}"))
+            })?;
+        Ok(Client { commands })
+    }
+}
+
+/// Answers every call with the same error, until there can be no more.
+async fn refuse(commands: &mut mpsc::Receiver<Command>, error: &Error) {
+    while let Some(command) = commands.recv().await {
+        match command {
+            // A caller that has gone needs no answer.
+            Command::Send(_, answer) => drop(answer.send(Err(error.clone()))),
+            Command::Close(_, done) => drop(done.send(())),
+        }
+    }
+}
+
+/// The client's thread: takes commands, keeps who waits for what.
+struct Desk {
+    connection: Connection,
+    commands: mpsc::Receiver<Command>,
+    callers: Callers,
+    templates: HashMap<(ApnsTopic, PushType, Priority), Template>,
+    batch: VecDeque<Push>,
+}
+
+/// Who waits for which tag.
+#[derive(Default)]
+struct Callers {
+    places: Vec<Option<Answer>>,
+    free: Vec<usize>,
+}
+
+impl Desk {
+    fn new(connection: Connection, commands: mpsc::Receiver<Command>) -> Self {
+        Self {
+            connection,
+            commands,
+            callers: Callers::default(),
+            templates: HashMap::new(),
+            batch: VecDeque::new(),
+        }
+    }
+
+    async fn serve(mut self) {
+        let mut finished = Vec::new();
+        let mut taken = Vec::new();
+        loop {
+            let capacity = self.connection.free_capacity();
+            tokio::select! {
+                biased;
+                () = self.connection.outcomes(&mut finished) => self.callers.answer(&mut finished),
+                count = self.commands.recv_many(&mut taken, capacity), if capacity > 0 => {
+                    if count == 0 {
+                        // Every clone is gone; nobody can ask for more, but answers are still owed.
+                        return self.close(Duration::MAX, finished).await;
+                    }
+                    for command in taken.drain(..) {
+                        match command {
+                            Command::Send(request, answer) => self.take(&request, answer),
+                            Command::Close(within, done) => {
+                                self.connection.submit(&mut self.batch);
+                                self.close(within, finished).await;
+                                let _ = done.send(());
+                                return;
+                            }
+                        }
+                    }
+                    self.connection.submit(&mut self.batch);
+                }
+                () = tokio::time::sleep(CAPACITY_POLL), if capacity == 0 => {}
+            }
+        }
+    }
+
+    fn take(&mut self, request: &Request, answer: Answer) {
+        let kind = (
+            request.topic().clone(),
+            request.push_type(),
+            request.priority(),
+        );
+        if self.templates.len() >= MAX_TEMPLATES && !self.templates.contains_key(&kind) {
+            self.templates.clear();
+        }
+        let template = self
+            .templates
+            .entry(kind)
+            .or_insert_with_key(|(topic, push_type, priority)| {
+                Template::new(topic, *push_type, *priority)
+            })
+            .clone();
+        let tag = self.callers.seat(answer);
+        self.batch
+            .push_back(Push::from_request(tag, template, request));
+    }
+
+    async fn close(&mut self, within: Duration, mut finished: Vec<Finished>) {
+        // Every push has its own deadlines, so even without one of ours this ends.
+        let far = Duration::from_secs(24 * 3600);
+        let deadline = Instant::now() + within.min(far);
+        self.commands.close();
+        let mut closing = std::pin::pin!(self.connection.close(deadline));
+        loop {
+            tokio::select! {
+                biased;
+                () = self.connection.outcomes(&mut finished) => self.callers.answer(&mut finished),
+                () = &mut closing => break,
+            }
+        }
+        self.callers.answer(&mut finished);
+        self.callers.refuse_all(&Error::new(ErrorKind::Closed, ""));
+        refuse(&mut self.commands, &Error::new(ErrorKind::Closed, "")).await;
+    }
+}
+
+impl Callers {
+    fn seat(&mut self, answer: Answer) -> u64 {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        self.places[place] = Some(answer);
+        place as u64
+    }
+
+    fn answer(&mut self, finished: &mut Vec<Finished>) {
+        for outcome in finished.drain(..) {
+            // A late answer's caller has been told of the doubt, and its place may be another's by now.
+            if outcome.late {
+                continue;
+            }
+            let place = outcome.tag as usize;
+            if let Some(answer) = self.places.get_mut(place).and_then(Option::take) {
+                self.free.push(place);
+                // A caller that has gone needs no answer.
+                let _ = answer.send(outcome.result);
+            }
+        }
+    }
+
+    fn refuse_all(&mut self, error: &Error) {
+        for caller in self.places.drain(..).flatten() {
+            let _ = caller.send(Err(error.clone()));
+        }
+        self.free.clear();
+    }
+}

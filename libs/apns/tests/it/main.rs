@@ -1,0 +1,14 @@
+//! The client against peers that do what an honest server never does, and against an honest one over TLS.
+
+#[path = "../../../h2-pool/tests/it/peer.rs"]
+#[allow(
+    dead_code,
+    reason = "shared with the tests of h2-pool; each uses a part"
+)]
+mod peer;
+
+mod connection;
+mod credentials;
+mod deaths;
+mod rig;
+mod wire;
