@@ -125,7 +125,9 @@ impl Core {
             self.adopt(incoming, moment);
         }
         let state = &mut self.lanes.all[order.index];
-        self.hub.gauges.free(&state.gauge, order.deliveries, 0);
+        self.hub
+            .gauges
+            .free(&state.gauge, class, order.deliveries, 0);
         if rows < order.batches && deliveries < order.deliveries {
             state.due[at] = None;
             state.gauge.clear_stored(class, order.seen);
@@ -211,16 +213,19 @@ impl Core {
         let jobs = &self.jobs;
         let flow = &mut self.lanes.all[index].flows[flow].1;
         let mut over = flow.waiting().saturating_sub(keep);
+        if over == 0 {
+            return;
+        }
+        // A job in several runs would have to be gathered first: only those in one.
         let leaving = flow.remove(|run| {
             let Some(job) = jobs.get(run.job) else {
+                over = over.saturating_sub(run.chunk.len() as u32);
                 return true;
             };
-            // Only whole jobs. Those that wait below their watermark are better off with a new row:
-            // after a crash they would count as written.
             let is_whole = job.busy == 0 && run.chunk.len() as u32 == job.open;
-            let leaves = is_whole && (over >= job.open || job.work.watermark > 0);
+            let leaves = is_whole && over >= job.open;
             if leaves {
-                over = over.saturating_sub(job.open);
+                over -= job.open;
             }
             leaves
         });
@@ -373,7 +378,10 @@ pub(crate) async fn claim(shared: Arc<Shared>, order: Order) {
         }
         Err(error) => {
             let gauge = &core.lanes.all[order.index].gauge;
-            shared.hub.gauges.free(gauge, order.deliveries, 0);
+            shared
+                .hub
+                .gauges
+                .free(gauge, order.class, order.deliveries, 0);
             core.store_refused("claiming work", &error, moment);
         }
     }

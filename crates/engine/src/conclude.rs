@@ -64,8 +64,13 @@ impl Core {
             }
         }
         self.routes.give_room(pool, answered);
+        let is_blocked = !self.routes.all[route].breaker.is_closed();
         for back in backs {
-            self.requeue(back.job, back.positions, back.environment, moment);
+            if is_blocked {
+                self.send_back(back.job, back.positions, back.environment, moment);
+            } else {
+                self.requeue(back.job, back.positions, back.environment, moment);
+            }
         }
     }
 

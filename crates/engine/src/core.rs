@@ -245,14 +245,15 @@ impl Core {
         let bytes = crate::job::weight(usize::from(count), note.message.payload.len());
         let gauges = &self.hub.gauges;
         let gauge = &self.lanes.all[lane].gauge;
-        gauges.hold(gauge, open, bytes);
-        gauges.free(gauge, reserved, reserved_bytes);
+        gauges.hold(gauge, work.class, open, bytes);
+        gauges.free(gauge, work.class, reserved, reserved_bytes);
 
         let flushes = usize::from(self.hub.parts.config.flushes_per_batch);
         let is_small = open as usize <= carillon_model::batch::INLINE_BATCH;
         let class = work.class;
         let in_doubt = work.in_doubt;
         let environment = work.lane.environment;
+        let marked = work.watermark;
         let key = self.jobs.insert(Job {
             work,
             devices,
@@ -262,6 +263,7 @@ impl Core {
             open,
             busy: 0,
             progress: Progress::default(),
+            marked,
             flush_at: if is_small {
                 usize::MAX
             } else {
@@ -350,6 +352,36 @@ impl Core {
             self.lanes.all[lane].flow(route).push(class, run, true);
             self.lanes.activate(lane);
         }
+    }
+
+    /// Whether a job's doubt is dropped and a pool in trouble sent all of it back that it had: then a
+    /// new row in the store is better than waiting here below the watermark, because after a crash
+    /// what is below it counts as written.
+    fn leaves_with(&self, key: JobKey, positions: usize) -> bool {
+        self.jobs.get(key).is_some_and(|job| {
+            job.note.drops_doubt() && job.work.watermark > 0 && job.busy as usize == positions
+        })
+    }
+
+    /// Positions that a pool in trouble sent back.
+    pub(crate) fn send_back(
+        &mut self,
+        key: JobKey,
+        positions: Vec<u16>,
+        environment: TokenEnvironment,
+        moment: Moment,
+    ) {
+        if !self.leaves_with(key, positions.len()) {
+            return self.requeue(key, positions, environment, moment);
+        }
+        if let Some(job) = self.jobs.get_mut(key) {
+            for position in positions {
+                job.slots[usize::from(position)].step = Step::Queued;
+                job.busy -= 1;
+            }
+        }
+        // Runs of it that still wait find no job any more.
+        self.give_back(key, moment.now);
     }
 
     // --- ending deliveries ---
@@ -441,6 +473,11 @@ impl Core {
             return;
         }
         self.progressing -= handed;
+        job.held -= handed as u32;
+        let gauge = &self.lanes.all[job.lane].gauge;
+        self.hub
+            .gauges
+            .free(gauge, job.work.class, handed as u32, 0);
         let old = job.work.id;
         let note = (job.note.app, job.note.accepted_at);
         let mut new = self.follow_ups(key, &moves);
@@ -512,7 +549,9 @@ impl Core {
             return;
         };
         let gauge = &self.lanes.all[job.lane].gauge;
-        self.hub.gauges.free(gauge, job.held, job.bytes);
+        self.hub
+            .gauges
+            .free(gauge, job.work.class, job.held, job.bytes);
         if job.work.in_doubt
             && let Some(keys) = self.doubts.resending.get_mut(&job.work.id.batch)
         {

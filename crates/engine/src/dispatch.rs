@@ -167,11 +167,9 @@ impl Core {
 
     /// A lane's turn: at most `budget` deliveries go into `loads`.
     fn turn(&mut self, lane: usize, budget: usize, loads: &mut Vec<Load>, moment: Moment) -> usize {
-        let hub = self.hub.clone();
-        let sink = self.sink.clone();
-        let rules = self.probe_rules();
+        let quantum = self.hub.parts.config.quantum as usize;
         let state = &mut self.lanes.all[lane];
-        let turn = hub.parts.config.quantum as usize * state.weight as usize;
+        let turn = quantum * state.weight as usize;
         state.deficit = (state.deficit + turn).min(turn * 2);
         let mut allowed = state.deficit.min(budget);
         if let Some(limiter) = &mut state.limiter {
@@ -183,50 +181,18 @@ impl Core {
             allowed = allowed.min(permits);
         }
         let mut total = 0;
-        let classes: Vec<(Class, u32)> = self.lanes.all[lane].class_order().collect();
-        'classes: for (class, credit) in classes {
-            let at = usize::from(class.code());
-            let mut credit = credit as usize;
-            for flow in 0..self.lanes.all[lane].flows.len() {
-                if allowed == 0 {
-                    break 'classes;
-                }
-                if credit == 0 {
-                    continue 'classes;
-                }
-                let (route, of) = &self.lanes.all[lane].flows[flow];
-                if of.queued[at] == 0 {
-                    continue;
-                }
-                let route = *route;
-                let admission = self.routes.admits(route, &hub, &sink, moment, rules);
-                let (room, is_probe) = match admission {
-                    Admission::Now(room) => (room, false),
-                    Admission::Probe => (1, true),
-                    Admission::Later(at) => {
-                        if let Some(at) = at {
-                            self.wake(at);
-                        }
-                        continue;
-                    }
-                    Admission::Trouble(trouble) => {
-                        self.trip(route, u64::MAX, &trouble, moment);
-                        continue;
-                    }
-                };
-                let mut want = room.min(allowed).min(credit);
-                while want > 0 {
-                    let flow = &mut self.lanes.all[lane].flows[flow].1;
-                    let Some(run) = flow.take(class, want) else {
-                        break;
-                    };
-                    let picked = self.pick(run, route, is_probe, loads, moment);
-                    want -= picked;
-                    allowed -= picked;
-                    credit -= picked;
-                    total += picked;
-                    self.lanes.all[lane].spend(class, picked as u32);
-                }
+        loop {
+            let before = total;
+            let classes: Vec<(Class, u32)> = self.lanes.all[lane].class_order().collect();
+            for (class, credit) in classes {
+                let want = allowed.min(credit as usize);
+                let taken = self.take(lane, class, want, loads, moment);
+                self.lanes.all[lane].spend(class, taken as u32);
+                allowed -= taken;
+                total += taken;
+            }
+            if total == before || allowed == 0 {
+                break;
             }
         }
         let state = &mut self.lanes.all[lane];
@@ -239,6 +205,55 @@ impl Core {
             limiter.take(total);
         }
         total
+    }
+
+    /// Takes at most `most` deliveries of a class, from all routes that have room.
+    fn take(
+        &mut self,
+        lane: usize,
+        class: Class,
+        most: usize,
+        loads: &mut Vec<Load>,
+        moment: Moment,
+    ) -> usize {
+        let hub = self.hub.clone();
+        let sink = self.sink.clone();
+        let rules = self.probe_rules();
+        let at = usize::from(class.code());
+        let mut left = most;
+        for flow in 0..self.lanes.all[lane].flows.len() {
+            let (route, of) = &self.lanes.all[lane].flows[flow];
+            if left == 0 || of.queued[at] == 0 {
+                continue;
+            }
+            let route = *route;
+            let admission = self.routes.admits(route, &hub, &sink, moment, rules);
+            let (room, is_probe) = match admission {
+                Admission::Now(room) => (room, false),
+                Admission::Probe => (1, true),
+                Admission::Later(at) => {
+                    if let Some(at) = at {
+                        self.wake(at);
+                    }
+                    continue;
+                }
+                Admission::Trouble(trouble) => {
+                    self.trip(route, u64::MAX, &trouble, moment);
+                    continue;
+                }
+            };
+            let mut want = room.min(left);
+            while want > 0 {
+                let flow = &mut self.lanes.all[lane].flows[flow].1;
+                let Some(run) = flow.take(class, want) else {
+                    break;
+                };
+                let picked = self.pick(run, route, is_probe, loads, moment);
+                want -= picked;
+                left -= picked;
+            }
+        }
+        most - left
     }
 
     fn wake(&mut self, at: Instant) {
@@ -325,7 +340,7 @@ impl Core {
                 devices.extend(pick.chunk.iter().map(|p| all[usize::from(p)]));
             }
             let highest = pick.chunk.iter().max().unwrap_or(0);
-            if job.note.drops_doubt() && highest >= job.work.watermark {
+            if job.note.drops_doubt() && highest >= job.marked {
                 match marks.last_mut() {
                     Some((id, upto)) if *id == job.work.id => *upto = (*upto).max(highest + 1),
                     _ => marks.push((job.work.id, highest + 1)),
@@ -623,7 +638,7 @@ async fn send_load(shared: Arc<Shared>, load: Load) {
     core.loads -= 1;
     match result {
         Ok(((tokens, without), ())) => {
-            core.mark(&load, &marks);
+            core.mark(&load, &marks, true);
             core.store_answered();
             for (pool, pushes) in core.submit(load, tokens, without, moment) {
                 pool.submit(pushes);
@@ -632,8 +647,8 @@ async fn send_load(shared: Arc<Shared>, load: Load) {
             fault::stage("dispatch.submitted");
         }
         Err(error) => {
-            // The watermark may be on disk all the same: it counts as committed.
-            core.mark(&load, &marks);
+            // The watermark may be on disk all the same.
+            core.mark(&load, &marks, false);
             core.unload(load, &error, moment);
             drop(core);
         }
@@ -642,7 +657,8 @@ async fn send_load(shared: Arc<Shared>, load: Load) {
 }
 
 impl Core {
-    fn mark(&mut self, load: &Load, marks: &[(WorkId, u16)]) {
+    /// Remembers watermarks that are, or may be, on disk.
+    fn mark(&mut self, load: &Load, marks: &[(WorkId, u16)], is_sure: bool) {
         for pick in &load.picks {
             let Some(job) = self.jobs.get_mut(pick.job) else {
                 continue;
@@ -650,6 +666,9 @@ impl Core {
             let mark = marks.iter().find(|(id, _)| *id == job.work.id);
             if let Some((_, upto)) = mark {
                 job.work.watermark = job.work.watermark.max(*upto);
+                if is_sure {
+                    job.marked = job.marked.max(*upto);
+                }
             }
         }
     }

@@ -14,31 +14,21 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 /// Counts of one lane.
 #[derive(Debug)]
 pub(crate) struct LaneGauge {
-    /// Deliveries in memory, or about to come.
-    held: AtomicU32,
-    /// Most that may be.
+    /// Deliveries in memory, or about to come, by class.
+    held: [AtomicU32; 3],
+    /// Most of each class that may be: a crowd does not take the room of a single push.
     room: AtomicU32,
     /// For each class: rises whenever work was put into the store, 0 when there is none.
     stored: [AtomicU32; 3],
 }
 
 impl LaneGauge {
-    pub(crate) fn held(&self) -> u32 {
-        self.held.load(Relaxed)
+    pub(crate) fn held(&self, class: Class) -> u32 {
+        self.held[usize::from(class.code())].load(Relaxed)
     }
 
     pub(crate) fn set_room(&self, room: u32) {
         self.room.store(room, Relaxed);
-    }
-
-    /// Most deliveries of this class: the less urgent leave room for the more urgent.
-    pub(crate) fn limit(&self, class: Class) -> u32 {
-        let room = self.room.load(Relaxed);
-        match class {
-            Class::Urgent => room,
-            Class::Normal => room - room / 5,
-            Class::Bulk => room / 2,
-        }
     }
 
     /// Work of this class is in the store, or will be in a moment.
@@ -101,7 +91,7 @@ impl Gauges {
             return gauge.clone();
         }
         let new = || LaneGauge {
-            held: AtomicU32::new(0),
+            held: Default::default(),
             room: AtomicU32::new(self.min_room),
             stored: Default::default(),
         };
@@ -125,12 +115,12 @@ impl Gauges {
         if self.is_shut.load(Relaxed) || gauge.has_stored_before(class) {
             return false;
         }
-        let held = gauge.held.fetch_add(count, Relaxed) + count;
-        let total = self.deliveries.fetch_add(count, Relaxed) + count;
-        let total_bytes = self.bytes.fetch_add(bytes, Relaxed) + bytes;
-        let is_full = total > self.max_deliveries || total_bytes > self.max_bytes;
-        if held > gauge.limit(class) || (is_full && held > self.floor) {
-            self.free(gauge, count, bytes);
+        self.hold(gauge, class, count, bytes);
+        let held = gauge.held(class);
+        let is_full = self.deliveries.load(Relaxed) > self.max_deliveries
+            || self.bytes.load(Relaxed) > self.max_bytes;
+        if held > gauge.room.load(Relaxed) || (is_full && held > self.floor) {
+            self.free(gauge, class, count, bytes);
             return false;
         }
         true
@@ -141,7 +131,7 @@ impl Gauges {
         if self.is_shut.load(Relaxed) {
             return 0;
         }
-        let (held, limit) = (gauge.held(), gauge.limit(class));
+        let (held, limit) = (gauge.held(class), gauge.room.load(Relaxed));
         let is_full = self.deliveries.load(Relaxed) >= self.max_deliveries
             || self.bytes.load(Relaxed) >= self.max_bytes;
         let limit = if is_full {
@@ -154,20 +144,20 @@ impl Gauges {
             return 0;
         }
         let count = (limit - held).min(most).max(1);
-        self.hold(gauge, count, 0);
+        self.hold(gauge, class, count, 0);
         count
     }
 
     /// Counts work that came in without a reservation.
-    pub(crate) fn hold(&self, gauge: &LaneGauge, count: u32, bytes: usize) {
-        gauge.held.fetch_add(count, Relaxed);
+    pub(crate) fn hold(&self, gauge: &LaneGauge, class: Class, count: u32, bytes: usize) {
+        gauge.held[usize::from(class.code())].fetch_add(count, Relaxed);
         self.deliveries.fetch_add(count, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
     }
 
     /// Work left the memory.
-    pub(crate) fn free(&self, gauge: &LaneGauge, count: u32, bytes: usize) {
-        gauge.held.fetch_sub(count, Relaxed);
+    pub(crate) fn free(&self, gauge: &LaneGauge, class: Class, count: u32, bytes: usize) {
+        gauge.held[usize::from(class.code())].fetch_sub(count, Relaxed);
         self.deliveries.fetch_sub(count, Relaxed);
         self.bytes.fetch_sub(bytes, Relaxed);
     }
@@ -203,16 +193,17 @@ mod tests {
     }
 
     #[test]
-    fn the_less_urgent_leave_room() {
-        let gauges = gauges();
+    fn each_class_has_room_of_its_own() {
+        let gauges = Gauges::new(&EngineConfig {
+            lane_min_deliveries: 100,
+            ..EngineConfig::default()
+        });
         let lane = gauges.lane(lane(1));
-        assert!(gauges.reserve_hot(&lane, Class::Bulk, 50, 0));
-        assert!(!gauges.reserve_hot(&lane, Class::Bulk, 1, 0));
-        assert!(gauges.reserve_hot(&lane, Class::Normal, 30, 0));
-        assert!(!gauges.reserve_hot(&lane, Class::Normal, 1, 0));
-        assert!(gauges.reserve_hot(&lane, Class::Urgent, 20, 0));
-        assert!(!gauges.reserve_hot(&lane, Class::Urgent, 1, 0));
-        assert_eq!(lane.held(), 100, "refusals leave no trace");
+        for class in [Class::Bulk, Class::Normal, Class::Urgent] {
+            assert!(gauges.reserve_hot(&lane, class, 100, 0));
+            assert!(!gauges.reserve_hot(&lane, class, 1, 0));
+            assert_eq!(lane.held(class), 100, "refusals leave no trace");
+        }
     }
 
     #[test]
@@ -242,7 +233,7 @@ mod tests {
         );
         assert!(!gauges.reserve_hot(&quiet, Class::Normal, 1, 10));
         assert_eq!(gauges.reserve_claim(&quiet, Class::Normal, 50), 0);
-        gauges.free(&busy, 100, 1_000);
+        gauges.free(&busy, Class::Urgent, 100, 1_000);
         assert_eq!(gauges.reserve_claim(&quiet, Class::Normal, 50), 50);
         gauges.shut();
         assert!(!gauges.reserve_hot(&quiet, Class::Urgent, 1, 0));

@@ -442,8 +442,12 @@ impl Said {
 
 fn release(hub: &Hub, incoming: &Incoming) {
     let gauge = hub.gauges.lane(incoming.work.lane);
-    hub.gauges
-        .free(&gauge, incoming.reserved, incoming.reserved_bytes);
+    hub.gauges.free(
+        &gauge,
+        incoming.work.class,
+        incoming.reserved,
+        incoming.reserved_bytes,
+    );
 }
 
 /// One in so many batches is lost or doubled when such a bug is planted.

@@ -156,6 +156,9 @@ pub(crate) struct Job {
     /// Of these: loading or in flight.
     pub(crate) busy: u32,
     pub(crate) progress: Progress,
+    /// Positions below this may be written: the watermark as it surely is on disk. The row's own may
+    /// be there, too.
+    pub(crate) marked: u16,
     /// So much progress is worth writing.
     pub(crate) flush_at: usize,
     pub(crate) held: u32,

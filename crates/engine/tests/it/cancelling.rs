@@ -122,8 +122,8 @@ async fn a_cancel_right_behind_the_acceptance_wins_or_tells() {
     world.devices(1..51).await;
     world.gateway.script(|_| accept());
     for _ in 0..20 {
-        let no = world.to(1..51).await;
         let before = world.gateway.written().len();
+        let no = world.to(1..51).await;
         let answer = world.engine.cancel(world.app, no).await.unwrap().unwrap();
         assert!(answer.confirmed);
         assert_eq!(answer.not_sent + answer.sent, 50);

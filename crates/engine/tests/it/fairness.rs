@@ -47,7 +47,7 @@ async fn app(
 #[tokio::test(start_paused = true)]
 async fn apps_share_by_weight() {
     let world = World::with(narrow()).await;
-    world.gateway.window(100_000);
+    world.gateway.window(0);
     let heavy = AppSettings {
         weight: 3,
         ..AppSettings::default()
@@ -56,6 +56,7 @@ async fn apps_share_by_weight() {
     let (b, of_b) = app(&world, "b", AppSettings::default(), 1_000).await;
     world.try_send_to(a, to(1..1001), None).await.unwrap();
     let last = world.try_send_to(b, to(1..1001), None).await.unwrap();
+    world.gateway.window(100_000);
     world.completed_of(b, last.no).await;
     let written = world.gateway.written();
     // The first may have begun alone; then they share.

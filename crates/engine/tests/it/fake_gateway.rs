@@ -17,6 +17,7 @@ use carillon_ports::gateway::{
     PoolSpec, PoolStatus, Prepared, Push, PushOutcome,
 };
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -43,6 +44,7 @@ type Script = Box<dyn FnMut(&Written) -> Reply + Send>;
 struct State {
     script: Script,
     written: Vec<Written>,
+    counts: HashMap<uuid::Uuid, usize>,
     opened: Vec<PoolId>,
     closed: Vec<PoolId>,
 }
@@ -60,6 +62,7 @@ impl FakeGateway {
             state: Arc::new(Mutex::new(State {
                 script: Box::new(|_| accept()),
                 written: Vec::new(),
+                counts: HashMap::new(),
                 opened: Vec::new(),
                 closed: Vec::new(),
             })),
@@ -262,11 +265,7 @@ impl Pool for FakePool {
                 continue;
             }
             let mut state = self.gateway.state.lock();
-            let before = state
-                .written
-                .iter()
-                .filter(|written| written.gateway_id == push.gateway_id)
-                .count();
+            let before = state.counts.get(&push.gateway_id).copied().unwrap_or(0);
             let written = Written {
                 pool: self.id,
                 push_token: push.push_token.0.to_vec(),
@@ -291,6 +290,7 @@ impl Pool for FakePool {
                     || outcome.connection > 0
             };
             if reply.iter().any(is_written) {
+                *state.counts.entry(written.gateway_id).or_default() += 1;
                 state.written.push(written);
             }
             for (after, outcome) in reply {

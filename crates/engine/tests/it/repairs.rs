@@ -50,7 +50,9 @@ async fn an_unknown_environment_is_found_out_and_remembered() {
     }
     use TokenEnvironment::{Production, Sandbox};
     assert_eq!(found, [Production, Sandbox, Production, Sandbox]);
-    assert_eq!(world.events("environment.repaired").await.len(), 2);
+    let events = world.events("environment.repaired").await;
+    let told: String = events.iter().map(|event| event.data.as_str()).collect();
+    assert_eq!(told.matches("dlv_").count(), 4);
 
     let again = world.to(1..5).await;
     world.completed(again).await;

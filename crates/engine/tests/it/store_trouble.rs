@@ -62,9 +62,11 @@ async fn a_watermark_that_is_refused_holds_the_push_back() {
     let world = World::new().await;
     world.devices(1..2).await;
     let body = crate::world::to_with(1..2, serde_json::json!({ "on_unknown": "drop" }));
+    world.gateway.window(0);
     let sending = world.send(body).await;
     // Accepted, and from now on nothing can be written.
     world.store.fail(Some(StoreError::DiskFull));
+    world.gateway.window(1_000);
     world.pass(10_000).await;
     assert!(world.gateway.written().is_empty());
     world.store.fail(None);
