@@ -93,7 +93,43 @@ fn field_problem<T: DeserializeOwned>(
     if let Some(name) = inner {
         let _ = write!(pointer, "/{}", escape(name));
     }
-    Some(FieldProblem::new(pointer, code, message))
+    Some(FieldProblem::new(pointer, code, plain(&message)))
+}
+
+/// serde's message in words for people who do not write Rust, and without the string that stood
+/// where something else was expected: it may be a secret.
+fn plain(message: &str) -> String {
+    let mut text = message.to_owned();
+    for start in ["invalid type: string ", "invalid value: string "] {
+        if let Some((_, expected)) = text
+            .strip_prefix(start)
+            .and_then(|rest| rest.rsplit_once(", expected "))
+        {
+            text = format!("{start}found, expected {expected}")
+                .replace(" string found", " found a string");
+        }
+    }
+    let words = [
+        ("unknown variant", "unknown word"),
+        ("a sequence", "a list"),
+        ("a map", "an object"),
+        ("expected a borrowed string", "expected a string"),
+    ];
+    for (from, to) in words {
+        text = text.replace(from, to);
+    }
+    let Some((before, kind)) = text.rsplit_once("expected ") else {
+        return text;
+    };
+    let kind = match kind.split_whitespace().next().unwrap_or_default() {
+        "struct" => "an object",
+        "enum" => "a word or an object with one key",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more, of fitting size",
+        "i64" | "i32" => "a whole number",
+        "any" => "any JSON value",
+        _ => return text,
+    };
+    format!("{before}expected {kind}")
 }
 
 /// JSON pointer (RFC 6901) of a path.
@@ -226,6 +262,31 @@ mod tests {
         let detail = serde_json::to_value(problem.document(None)).unwrap();
         assert_eq!(detail["code"], "request.syntax");
         assert_eq!(detail["detail"], "expected value at line 1 column 12");
+    }
+
+    #[test]
+    fn messages_are_for_people_and_keep_secrets() {
+        for (message, told) in [
+            (
+                "invalid type: string \"-----BEGIN, expected \\\"x\\\"\", expected struct SigningKey",
+                "invalid type: found a string, expected an object",
+            ),
+            (
+                "invalid type: string \"00fc\", expected a sequence",
+                "invalid type: found a string, expected a list",
+            ),
+            (
+                "invalid value: integer `-1`, expected u32",
+                "invalid value: integer `-1`, expected a whole number, 0 or more, of fitting size",
+            ),
+            (
+                "unknown variant `x`, expected one of `a`, `b`",
+                "unknown word `x`, expected one of `a`, `b`",
+            ),
+            ("missing field `name`", "missing field `name`"),
+        ] {
+            assert_eq!(plain(message), told);
+        }
     }
 
     #[test]

@@ -70,6 +70,7 @@ async fn exactly_one_secret_and_a_readable_one() {
     let world = World::furnished(Setup::default()).await;
     let key = json!({"pem": PEM, "key_id": "A", "team_id": "B"});
     let certificate = json!({"chain_pem": "c", "private_key_pem": "k"});
+    let bare = PEM;
     for (body, code, pointer) in [
         (json!({"gateway": "apns"}), "credential.secret", ""),
         (
@@ -86,6 +87,11 @@ async fn exactly_one_secret_and_a_readable_one() {
             json!({"gateway": "apns", "signing_key": {"pem": PEM, "key_id": "A"}}),
             "field.missing",
             "/signing_key/team_id",
+        ),
+        (
+            json!({"gateway": "apns", "signing_key": bare}),
+            "field.type",
+            "/signing_key",
         ),
         (
             json!({"gateway": "fcm", "signing_key": key}),

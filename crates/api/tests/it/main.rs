@@ -17,4 +17,5 @@ mod notifications;
 mod schema;
 mod server;
 mod sweep;
+mod wire;
 mod world;
