@@ -32,8 +32,11 @@ pub(crate) struct Args {
     /// Accept any well-formed provider token, and any app
     #[arg(long)]
     accept_any_key: bool,
+    /// An app that Apple knows, by its bundle id (repeat); apps of made phones are known by themselves
+    #[arg(long = "app", value_name = "BUNDLE_ID")]
+    apps: Vec<String>,
     /// Check nothing and answer 200 to everything: for benchmarks
-    #[arg(long, conflicts_with_all = ["lax", "accept_any_key", "dir"])]
+    #[arg(long, conflicts_with_all = ["lax", "accept_any_key", "dir", "apps"])]
     blind: bool,
     /// With --blind: answer so much later, e.g. 20ms
     #[arg(long, requires = "blind", value_parser = span, default_value = "0ms")]
@@ -75,6 +78,9 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         Failure::new(Exit::Unavailable, error.to_string())
             .mend("choose other ports with --listen, e.g. 127.0.0.1:0 for free ones")
     })?;
+    for app in &args.apps {
+        simulator.set_app(app, push_sim::AppSettings::default());
+    }
     let mut said = addresses(simulator.addresses());
     if let Some(dir) = &args.dir {
         let key_file = keep_key(&simulator, dir)?;

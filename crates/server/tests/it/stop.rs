@@ -27,7 +27,7 @@ fn until_received(home: &Home, count: u64) {
             begun.elapsed() < crate::support::PATIENCE,
             "the pushes never arrived"
         );
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
 }
 
@@ -103,7 +103,7 @@ fn until_logged(server: &Server<'_>, word: &str) {
             "{word} never came: {}",
             server.log()
         );
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
     }
 }
 

@@ -109,6 +109,7 @@ impl Home {
                 ..NewKey::default()
             })
             .unwrap();
+        simulator.set_app(BUNDLE_ID, push_sim::AppSettings::default());
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("ca.pem"), simulator.ca_pem()).unwrap();
         std::fs::write(
