@@ -4,7 +4,7 @@
 //! is back, and the pools take back what they did not write. Only when nothing of it is in memory any
 //! more is the cancel confirmed: nothing more of it will be written.
 
-use crate::core::Core;
+use crate::core::{Core, Tombstone};
 use crate::job::Step;
 use crate::moment::{Moment, ms};
 use crate::request::CancelAnswer;
@@ -66,11 +66,16 @@ fn figures(view: &NotificationView) -> (u64, u64) {
 impl Core {
     /// Ends what waits in memory, and has the pools take back what they did not write.
     fn cancel(&mut self, no: NotificationNo, moment: Moment) {
-        self.tombstones.insert(no, moment.at);
+        let jobs = self.jobs.keys(|job| job.note.no == no);
+        let stone = Tombstone {
+            since: moment.at,
+            jobs: jobs.len(),
+        };
+        self.tombstones.insert(no, stone);
         if let Some(note) = self.notes.get(&no).and_then(Weak::upgrade) {
             note.message.cancelled.store(true, Relaxed);
         }
-        for key in self.jobs.keys(|job| job.note.no == no) {
+        for key in jobs {
             let Some(job) = self.jobs.get(key) else {
                 continue;
             };
@@ -88,7 +93,7 @@ impl Core {
     fn holds(&self, no: NotificationNo) -> bool {
         let is_coming = |incoming: &crate::job::Incoming| incoming.note.no == no;
         self.hub.inbox.hot.lock().iter().any(is_coming)
-            || self.jobs.iter().any(|(_, job)| job.note.no == no)
+            || self.tombstones.get(&no).is_some_and(|stone| stone.jobs > 0)
     }
 
     fn is_settling(&self, no: NotificationNo) -> bool {

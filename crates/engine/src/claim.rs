@@ -51,14 +51,26 @@ impl Core {
         }
     }
 
+    fn wants_backlog(&mut self, moment: Moment) -> bool {
+        let is_time = moment.at >= self.backlog_at;
+        if is_time {
+            self.backlog_at = moment.at + ms(self.hub.parts.config.backlog_interval_ms);
+        }
+        is_time
+    }
+
+    fn note_backlog(&mut self, backlog: &[(Lane, u32, UnixMs)]) {
+        for state in &mut self.lanes.all {
+            let found = backlog.iter().find(|(lane, ..)| *lane == state.lane);
+            state.oldest_stored = found.map(|(_, _, oldest)| *oldest);
+        }
+    }
+
     /// Claims for lanes with due work and room, in turns.
     pub(crate) fn plan_claims(&mut self, moment: Moment) -> Vec<Order> {
         let config = &self.hub.parts.config;
         let (max_claims, batches) = (config.max_claims, config.claim_batches);
-        let most = config
-            .load_deliveries
-            .max(carillon_model::batch::MAX_BATCH as u32)
-            * 2;
+        let most = config.claim_deliveries;
         let is_behind = self.unsettled() >= config.max_unsettled as usize;
         let mut orders = Vec::new();
         let lanes = self.lanes.all.len();
@@ -148,7 +160,11 @@ impl Core {
         let (late_ms, cancel_ms) = (config.late_answer_ms, config.cancel_memory_ms);
         self.doubts.forget_old(moment.at, late_ms);
         let keep = ms(cancel_ms);
-        self.tombstones.retain(|_, since| *since + keep > moment.at);
+        self.tombstones
+            .retain(|_, stone| stone.since + keep > moment.at || stone.jobs > 0);
+        if self.notes.len() > self.jobs.len() * 2 + 1_024 {
+            self.notes.retain(|_, note| note.strong_count() > 0);
+        }
         for index in 0..self.lanes.all.len() {
             self.set_room(index, moment);
             self.publish(index, moment);
@@ -284,7 +300,7 @@ impl Core {
             .filter_map(|run| self.jobs.get(run.job))
             .map(|job| job.note.accepted_at)
             .min();
-        let in_store = state.oldest_stored.filter(|_| state.gauge.has_stored());
+        let in_store = state.oldest_stored;
         [in_memory, in_store].into_iter().flatten().min()
     }
 
@@ -333,7 +349,14 @@ pub(crate) async fn poll(shared: Arc<Shared>) {
         hub: shared.hub.clone(),
         part: "dispatch",
     };
-    let waiting = shared.hub.parts.store.waiting_lanes().await;
+    let store = &shared.hub.parts.store;
+    let waiting = store.waiting_lanes().await;
+    let wants_backlog = shared.core.lock().wants_backlog(shared.hub.moment());
+    if wants_backlog && waiting.is_ok() {
+        // Only for figures: a refusal shows in what else is asked.
+        let backlog = store.backlog(1).await.unwrap_or_default();
+        shared.core.lock().note_backlog(&backlog);
+    }
     let moment = shared.hub.moment();
     let mut core = shared.core.lock();
     core.is_polling = false;

@@ -18,9 +18,9 @@ pub struct EngineConfig {
     // --- lanes ---
     /// A lane keeps about so much time's worth of sending in memory; the rest waits in the store.
     pub lane_horizon_ms: u32,
-    /// Deliveries that a lane may always keep in memory, however slow it is.
+    /// Deliveries of each class that a lane may always keep in memory, however slow it is.
     pub lane_min_deliveries: u32,
-    /// Most deliveries that a lane keeps in memory.
+    /// Most deliveries of each class that a lane keeps in memory.
     pub lane_max_deliveries: u32,
     /// Deliveries that a lane keeps in memory while its breaker is open: enough to probe with.
     pub lane_blocked_deliveries: u32,
@@ -41,8 +41,12 @@ pub struct EngineConfig {
     pub max_loads: u32,
     /// How often the store is asked for due work besides wake-ups.
     pub poll_interval_ms: u32,
+    /// How often the store is asked for the age of the oldest that waits there.
+    pub backlog_interval_ms: u32,
     /// Most batches of one claim.
     pub claim_batches: u32,
+    /// Most deliveries of one claim, about.
+    pub claim_deliveries: u32,
     /// Most claims at once.
     pub max_claims: u32,
     /// After so many `NotSent` in a row a delivery backs off like after a refusal, and the attempt is
@@ -135,7 +139,9 @@ impl Default for EngineConfig {
             load_deliveries: 1_024,
             max_loads: 4,
             poll_interval_ms: 250,
+            backlog_interval_ms: 5_000,
             claim_batches: 256,
+            claim_deliveries: 8_000,
             max_claims: 2,
             max_not_sent: 16,
             store_retry_max_ms: 5_000,
@@ -179,7 +185,9 @@ impl EngineConfig {
             ("load_deliveries", self.load_deliveries),
             ("max_loads", self.max_loads),
             ("poll_interval_ms", self.poll_interval_ms),
+            ("backlog_interval_ms", self.backlog_interval_ms),
             ("claim_batches", self.claim_batches),
+            ("claim_deliveries", self.claim_deliveries),
             ("max_claims", self.max_claims),
             ("store_retry_max_ms", self.store_retry_max_ms),
             ("probe_interval_ms", self.probe_interval_ms),

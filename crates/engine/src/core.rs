@@ -45,7 +45,7 @@ pub(crate) struct Core {
     pub(crate) doubts: Doubts,
     pub(crate) floods: HashMap<(AppNo, Environment), FloodGuard>,
     /// Notifications cancelled of late: their work may still surface from a commit or a claim.
-    pub(crate) tombstones: HashMap<NotificationNo, Instant>,
+    pub(crate) tombstones: HashMap<NotificationNo, Tombstone>,
     /// Push token reads under way.
     pub(crate) loads: u32,
     /// Claims under way.
@@ -59,7 +59,16 @@ pub(crate) struct Core {
     /// When dispatch wants to look again, at the latest.
     pub(crate) wake_at: Option<Instant>,
     pub(crate) poll_at: Instant,
+    pub(crate) backlog_at: Instant,
     pub(crate) tidy_at: Instant,
+}
+
+/// A notification that was cancelled of late.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tombstone {
+    pub(crate) since: Instant,
+    /// Jobs of it in memory.
+    pub(crate) jobs: usize,
 }
 
 /// Deliveries in doubt, of which a late answer may come.
@@ -144,6 +153,7 @@ impl Core {
             store_problem: None,
             wake_at: None,
             poll_at: at,
+            backlog_at: at,
             tidy_at: at,
         }
     }
@@ -272,6 +282,9 @@ impl Core {
             held: open,
             bytes,
         });
+        if let Some(stone) = self.tombstones.get_mut(&note.no) {
+            stone.jobs += 1;
+        }
         if in_doubt {
             self.doubts.resending.entry(batch).or_default().push(key);
         }
@@ -287,7 +300,7 @@ impl Core {
         };
         if let Some(state) = end {
             for position in chunk.iter() {
-                self.end(key, position, state, "", moment);
+                self.end(key, position, state, end_word(state), moment);
             }
         }
         if open == 0 {
@@ -302,7 +315,7 @@ impl Core {
             let probing = self.hub.parts.config.probing_per_second;
             let route = self.routes.index(route, probing, moment.at);
             let run = Run { job: key, chunk };
-            self.lanes.all[lane].flow(route).push(class, run, false);
+            self.lanes.all[lane].flow(route).push(class, run);
             self.lanes.activate(lane);
         }
     }
@@ -332,8 +345,16 @@ impl Core {
         let note = job.note.clone();
         let directory = self.hub.directory.load();
         let credentials = directory.credentials(app);
+        let is_gone = directory.app_by_no(app).is_none();
         for (tried, positions) in (0u8..).zip(by_tried) {
             if positions.is_empty() {
+                continue;
+            }
+            if is_gone {
+                let state = FinalState::Suppressed(Suppression::AppGone);
+                for position in positions {
+                    self.end(key, position, state, "app_gone", moment);
+                }
                 continue;
             }
             let options = &note.message.options;
@@ -345,11 +366,9 @@ impl Core {
             };
             let probing = self.hub.parts.config.probing_per_second;
             let route = self.routes.index(route, probing, moment.at);
-            let run = Run {
-                job: key,
-                chunk: Chunk::List(positions),
-            };
-            self.lanes.all[lane].flow(route).push(class, run, true);
+            self.lanes.all[lane]
+                .flow(route)
+                .put_back(class, key, positions);
             self.lanes.activate(lane);
         }
     }
@@ -433,7 +452,14 @@ impl Core {
                 self.dirty.push(key);
             }
         }
-        if job.open == 0 || job.progress.verdicts.len() + job.progress.moves.len() >= job.flush_at {
+        let progress = &job.progress;
+        // Of a job whose doubt is dropped, only the verdicts can be handed over before its end.
+        let moves = if job.note.drops_doubt() {
+            0
+        } else {
+            progress.moves.len()
+        };
+        if job.open == 0 || progress.verdicts.len() + moves >= job.flush_at {
             self.flush(key);
         }
     }
@@ -561,6 +587,9 @@ impl Core {
             }
         }
         let no = job.note.no;
+        if let Some(stone) = self.tombstones.get_mut(&no) {
+            stone.jobs = stone.jobs.saturating_sub(1);
+        }
         if Arc::strong_count(&job.note) == 1 {
             self.notes.remove(&no);
         }
@@ -632,4 +661,13 @@ fn leave(job: &mut Job, position: u16) -> bool {
     slot.step = Step::Done;
     job.open -= 1;
     true
+}
+
+/// The reason that is counted for what never was sent.
+fn end_word(state: FinalState) -> &'static str {
+    if state == FinalState::Suppressed(Suppression::AppGone) {
+        "app_gone"
+    } else {
+        ""
+    }
 }

@@ -640,10 +640,11 @@ async fn send_load(shared: Arc<Shared>, load: Load) {
         Ok(((tokens, without), ())) => {
             core.mark(&load, &marks, true);
             core.store_answered();
-            for (pool, pushes) in core.submit(load, tokens, without, moment) {
+            let submits = core.submit(load, tokens, without, moment);
+            drop(core);
+            for (pool, pushes) in submits {
                 pool.submit(pushes);
             }
-            drop(core);
             fault::stage("dispatch.submitted");
         }
         Err(error) => {

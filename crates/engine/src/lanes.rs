@@ -71,13 +71,25 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    pub(crate) fn push(&mut self, class: Class, run: Run, in_front: bool) {
+    pub(crate) fn push(&mut self, class: Class, run: Run) {
         let at = usize::from(class.code());
         self.queued[at] += run.chunk.len() as u32;
-        if in_front {
-            self.queues[at].push_front(run);
-        } else {
-            self.queues[at].push_back(run);
+        self.queues[at].push_back(run);
+    }
+
+    /// Puts positions in front; together with the first run, if that is of the same job.
+    pub(crate) fn put_back(&mut self, class: Class, job: JobKey, mut positions: Vec<u16>) {
+        let at = usize::from(class.code());
+        self.queued[at] += positions.len() as u32;
+        match self.queues[at].front_mut() {
+            Some(first) if first.job == job => {
+                positions.extend(first.chunk.iter());
+                first.chunk = Chunk::List(positions);
+            }
+            _ => self.queues[at].push_front(Run {
+                job,
+                chunk: Chunk::List(positions),
+            }),
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn choose<'a>(
     let serves = |credential: &&Credential| {
         let facts = &credential.facts;
         (facts.environments.is_empty() || facts.environments.contains(&environment))
-            && takes(facts.kind, options.push_type)
+            && takes(facts.kind, options)
             && has_topic(facts, options.apns_topic.as_deref())
     };
     let mut serving = credentials.iter().filter(serves);
@@ -54,11 +54,13 @@ pub(crate) fn choose<'a>(
     serving.clone().find(is_key).or_else(|| serving.next())
 }
 
-fn takes(kind: CredentialKind, push_type: PushType) -> bool {
+fn takes(kind: CredentialKind, options: &SendOptions) -> bool {
     match kind {
-        CredentialKind::SigningKey => push_type != PushType::Mdm,
+        CredentialKind::SigningKey => options.push_type != PushType::Mdm,
+        // Apple's page on broadcasts allows certificates.
+        CredentialKind::Certificate if options.channel.is_some() => true,
         CredentialKind::Certificate => !matches!(
-            push_type,
+            options.push_type,
             PushType::Location
                 | PushType::FileProvider
                 | PushType::LiveActivity

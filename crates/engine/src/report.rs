@@ -1,11 +1,11 @@
 //! Gathers the engine's status, and puts changed credentials into effect.
 
 use crate::core::Core;
-use crate::lanes::Run;
 use crate::moment::Moment;
 use crate::pools::{KeyRing, RouteState, route_for};
 use crate::service::Shared;
 use crate::status::{EngineStatus, LaneStatus, PoolReport};
+use carillon_model::delivery::{FinalState, Suppression};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -79,6 +79,7 @@ impl Core {
         let environment = self.lanes.all[lane].lane.environment;
         let app = self.lanes.all[lane].lane.app;
         let credentials = directory.credentials(app);
+        let is_gone = directory.app_by_no(app).is_none();
         let probing = self.hub.parts.config.probing_per_second;
         for (route, mut flow) in flows {
             let of = self.routes.all[route].route;
@@ -97,6 +98,13 @@ impl Core {
                 let Some(first) = run.chunk.iter().next() else {
                     continue;
                 };
+                if is_gone {
+                    let state = FinalState::Suppressed(Suppression::AppGone);
+                    for position in run.chunk.iter() {
+                        self.end(run.job, position, state, "app_gone", moment);
+                    }
+                    continue;
+                }
                 let tried = job.slot(first).tried;
                 let options = &job.note.message.options;
                 let wanted = route_for(credentials, app, known, tried, options)
@@ -104,8 +112,7 @@ impl Core {
                 let at = wanted.map_or(route, |wanted| {
                     self.routes.index(wanted, probing, moment.at)
                 });
-                let run = Run { ..run };
-                self.lanes.all[lane].flow(at).push(class, run, false);
+                self.lanes.all[lane].flow(at).push(class, run);
             }
         }
     }

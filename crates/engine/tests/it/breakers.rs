@@ -158,7 +158,7 @@ async fn one_apps_trouble_stops_no_other() {
             blocked(TroubleScope::Credential, "InvalidProviderToken", None)
         }
     });
-    for _ in 0..100 {
+    for _ in 0..30 {
         world.to(1..1001).await;
     }
     world.pass(5_000).await;

@@ -137,7 +137,7 @@ async fn a_cancel_right_behind_the_acceptance_wins_or_tells() {
 #[tokio::test(start_paused = true)]
 async fn a_campaign_is_stopped_with_its_fan_out() {
     let world = World::new().await;
-    world.devices(1..5001).await;
+    world.devices(1..2001).await;
     world.gateway.window(100);
     world
         .gateway

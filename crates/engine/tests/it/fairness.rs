@@ -76,7 +76,7 @@ async fn a_campaign_of_one_app_does_not_delay_anothers_push() {
     world
         .gateway
         .script(|_| vec![(20, Outcome::accepted(1, 20_000))]);
-    let (a, _) = app(&world, "a", AppSettings::default(), 5_000).await;
+    let (a, _) = app(&world, "a", AppSettings::default(), 1_500).await;
     let (b, _) = app(&world, "b", AppSettings::default(), 50).await;
     let all = json!({ "target": { "all": true }, "content": { "body": "sale" } });
     world.try_send_to(a, all, None).await.unwrap();

@@ -193,22 +193,23 @@ async fn nothing_is_written_after_its_expiry() {
 #[tokio::test(start_paused = true)]
 async fn work_of_a_deleted_app_is_suppressed() {
     let world = World::new().await;
-    world.devices(1..3).await;
+    world.devices(1..5).await;
     world.gateway.window(1);
     world
         .gateway
         .script(|_| vec![(200, carillon_model::outcome::Outcome::accepted(1, 1))]);
-    let first = world.to(1..2).await;
-    world.completed(first).await;
+    // One is being sent, the other waits.
+    let no = world.to(1..3).await;
+    world.pass(50).await;
     world
         .store
         .delete_app(world.app, 1, nobody())
         .await
         .unwrap();
-    // Not refreshed yet: accepted still.
-    let no = world.to(2..3).await;
-    world.completed(no).await;
     world.engine.refresh().await.unwrap();
+    let view = world.completed(no).await;
+    let rule = FinalState::Suppressed(Suppression::AppGone);
+    assert_eq!(view.states, [(FinalState::Accepted, 1), (rule, 1)]);
     let refused = world.try_send(to(1..2)).await;
     assert_eq!(refused, Err(carillon_engine::Refusal::AppGone));
 }
