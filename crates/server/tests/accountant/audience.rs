@@ -146,7 +146,7 @@ fn install(scene: &Scene, app: u32, place: u32, fate: Fate) -> Result<Installed>
     }
     if fate == Fate::Ghost {
         new.installed = false;
-        new.gone_at_ms = Some(long_ago_ms());
+        new.gone_at_ms = Some(business_ms(scene, long_ago_ms()));
     }
     let made = scene
         .gateway
@@ -163,6 +163,11 @@ fn install(scene: &Scene, app: u32, place: u32, fate: Fate) -> Result<Installed>
 
 fn long_ago_ms() -> i64 {
     (now() - 3600 * SECOND) / 1000
+}
+
+/// What the gateway, which lives in business time, calls this instant of the books.
+fn business_ms(scene: &Scene, at_ms: i64) -> i64 {
+    at_ms + scene.ahead.get() / 1000
 }
 
 /// Enters a device into the first book.
@@ -338,7 +343,7 @@ fn remove(scene: &Scene, device: u32, phone: u32) -> Result<()> {
     drop(books);
     let patch = PhonePatch {
         installed: Some(false),
-        gone_at_ms: Some(since_ms),
+        gone_at_ms: Some(business_ms(scene, since_ms)),
         ..PhonePatch::default()
     };
     scene

@@ -130,6 +130,11 @@ impl Caller {
         })
     }
 
+    /// The client itself, for whoever asks somebody else.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     pub(crate) fn set_api_key(&self, api_key: String) {
         self.api_key.get_or_init(|| api_key);
     }

@@ -1,6 +1,6 @@
 //! The gateway: push-sim inside this process, with real TLS, strict, and the faults that are scripted for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -28,6 +28,8 @@ const MAX_PAYLOAD: usize = 256;
 pub(crate) struct Gateway {
     simulator: Simulator,
     armed: Mutex<Vec<(u32, Happening)>>,
+    /// Faults that cut an answer after its head.
+    half_answers: Mutex<BTreeSet<u32>>,
     happened: Mutex<BTreeMap<Happening, u64>>,
     /// Each App's key as Apple knows it.
     keys: Vec<TeamKey>,
@@ -70,11 +72,12 @@ impl Gateway {
             secrets.push(pair.serialize_pem());
             keys.push(key);
         }
-        let (armed, happened) = (Mutex::default(), Mutex::default());
+        let (armed, happened, half_answers) = Default::default();
         Ok((
             Self {
                 simulator,
                 armed,
+                half_answers,
                 happened,
                 keys,
             },
@@ -141,15 +144,6 @@ impl Gateway {
         *self.happened.lock().entry(happening).or_default() += times;
     }
 
-    fn answers_with(&self, reason: &str) -> u64 {
-        self.simulator
-            .counters()
-            .reasons
-            .get(reason)
-            .copied()
-            .unwrap_or(0)
-    }
-
     /// Lets a fault begin. `troubled` is the App whose signing key may be revoked.
     pub(crate) fn begin(
         &self,
@@ -190,12 +184,9 @@ impl Gateway {
         let everywhere = FaultFilter::default();
         match happening {
             Happening::ExpiredProviderToken => {
-                let before = self.answers_with("ExpiredProviderToken");
                 let report = self
                     .simulator
                     .act(&Action::ExpireProviderTokens, &everywhere);
-                // Those in flight are answered at once; the counter follows when they are written.
-                let _ = before;
                 self.note(happening, report.requests_in_flight);
             }
             Happening::CutConnection => {
@@ -209,11 +200,15 @@ impl Gateway {
     }
 
     fn arm(&self, happening: Happening, fault: Fault) -> Result<()> {
+        let is_half = matches!(fault.kind, FaultKind::CutAnswer { .. });
         let id = self
             .simulator
             .add_fault(fault)
             .map_err(|error| anyhow!(error))?;
         self.armed.lock().push((id, happening));
+        if is_half {
+            self.half_answers.lock().insert(id);
+        }
         Ok(())
     }
 
@@ -293,6 +288,8 @@ impl Gateway {
 
     /// The whole third book. `addresses` says which push token is which.
     pub(crate) fn read_book(&self, addresses: &HashMap<String, u32>) -> Result<Vec<Receipt>> {
+        let half_answers = self.half_answers.lock().clone();
+        let is_half = |fault| half_answers.contains(&fault);
         let mut receipts = Vec::with_capacity(self.simulator.received_count());
         let mut filter = ReceivedFilter {
             limit: 10_000,
@@ -323,6 +320,7 @@ impl Gateway {
                     reason: received.reason.unwrap_or_default(),
                     answer: match received.answer {
                         AnswerFate::Answered => Answer::Given,
+                        AnswerFate::Cut if received.fault.is_some_and(is_half) => Answer::Begun,
                         _ => Answer::Withheld,
                     },
                 });

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::audience::{APPS, TROUBLED};
 use crate::books::SECOND;
-use crate::books::accepted::{Audience, Kind, OnUnknown, Sighting};
+use crate::books::accepted::{Audience, DeviceEntry, Kind, OnUnknown, Sighting};
 use crate::caller::Question;
 use crate::dice::Dice;
 use crate::instant::now;
@@ -27,6 +27,8 @@ const SIGHTING_INTERVAL: Duration = Duration::from_millis(60);
 const MAX_SIGHTINGS: usize = 3;
 /// Longest short life of a notification, in milliseconds.
 const SHORT_MS: u64 = 3_000;
+/// Of a thousand notifications, those that are sent without looking whether the devices have the push token for it.
+const CARELESS: u64 = 30;
 /// A long life.
 const LONG: i64 = 600 * SECOND;
 
@@ -79,16 +81,17 @@ pub(crate) async fn call(scene: &Scene, load: &Load, pace: &Pace, mut dice: Dice
             continue;
         }
         let app = app(load, &mut dice);
+        let kind = kind(load, &mut dice);
         let audience = match roll - shares.files {
             roll if roll < shares.fanouts => Some(Audience::All),
             roll if roll < shares.fanouts + shares.lists => {
                 let count = dice.between(2, 60);
-                devices(scene, app, count, &mut dice)
+                devices(scene, app, kind, count, &mut dice)
             }
-            _ => devices(scene, app, 1, &mut dice),
+            _ => devices(scene, app, kind, 1, &mut dice),
         };
         let Some(audience) = audience else { continue };
-        let entered = scene.enter(wanted(load, app, audience, &mut dice))?;
+        let entered = scene.enter(wanted(load, app, kind, audience, &mut dice))?;
         pace.asked(entered.deliveries);
         if let Some(id) = scene.send(&entered).await?
             && dice.permille(shares.cancels)
@@ -110,10 +113,22 @@ fn app(load: &Load, dice: &mut Dice) -> u32 {
 }
 
 /// Some devices of the App, ascending; `None`: just now there is none.
-fn devices(scene: &Scene, app: u32, count: u64, dice: &mut Dice) -> Option<Audience> {
+fn devices(scene: &Scene, app: u32, kind: Kind, count: u64, dice: &mut Dice) -> Option<Audience> {
+    // Now and then also those that have no such push token.
+    let is_careless = dice.permille(CARELESS);
     let books = scene.books.lock();
+    let fits = |device: &DeviceEntry| {
+        is_careless
+            || device
+                .addresses
+                .iter()
+                .any(|address| books.addresses[*address as usize].kind == kind)
+    };
     let there = (0u32..).zip(&books.devices).filter(|(_, device)| {
-        device.app == app && device.deleted.is_none() && !device.registered.is_empty()
+        device.app == app
+            && device.deleted.is_none()
+            && !device.registered.is_empty()
+            && fits(device)
     });
     let mut there: Vec<u32> = there.map(|(place, _)| place).collect();
     drop(books);
@@ -126,12 +141,14 @@ fn devices(scene: &Scene, app: u32, count: u64, dice: &mut Dice) -> Option<Audie
     (!there.is_empty()).then_some(Audience::Devices(there))
 }
 
-fn wanted(load: &Load, app: u32, audience: Audience, dice: &mut Dice) -> Wanted {
-    let kind = if dice.permille(load.shares.calls) {
-        Kind::Voip
-    } else {
-        Kind::Alert
-    };
+fn kind(load: &Load, dice: &mut Dice) -> Kind {
+    match dice.permille(load.shares.calls) {
+        true => Kind::Voip,
+        false => Kind::Alert,
+    }
+}
+
+fn wanted(load: &Load, app: u32, kind: Kind, audience: Audience, dice: &mut Dice) -> Wanted {
     let on_unknown = match kind {
         Kind::Voip => OnUnknown::Drop,
         Kind::Alert if dice.permille(80) => OnUnknown::Drop,
@@ -156,10 +173,11 @@ async fn file(scene: &Scene, load: &Load, pace: &Pace, dice: &mut Dice) -> Resul
     let app = app(load, dice);
     let mut entered = Vec::new();
     for _ in 0..dice.between(20, 120) {
-        let Some(audience) = devices(scene, app, 1, dice) else {
+        let kind = kind(load, dice);
+        let Some(audience) = devices(scene, app, kind, 1, dice) else {
             continue;
         };
-        entered.push(scene.enter(wanted(load, app, audience, dice))?);
+        entered.push(scene.enter(wanted(load, app, kind, audience, dice))?);
     }
     let Some(first) = entered.first() else {
         return Ok(());

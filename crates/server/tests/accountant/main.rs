@@ -35,6 +35,7 @@ mod run;
 mod scene;
 mod self_test;
 mod subject;
+mod trouble;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

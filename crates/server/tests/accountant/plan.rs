@@ -114,7 +114,9 @@ impl Plan {
             .collect();
         endings.extend((0..3).map(|_| at_random(&mut dice)));
         dice.shuffle(&mut endings);
-        let mut faults = Happening::PASSING;
+        // Provider tokens expire once: they are renewed every twenty minutes at most.
+        let mut faults = Happening::PASSING.to_vec();
+        faults.retain(|fault| *fault != Happening::ExpiredProviderToken);
         dice.shuffle(&mut faults);
         let mut faults = faults.iter().copied().cycle();
         let mut lives: VecDeque<LifePlan> = endings
@@ -182,10 +184,10 @@ impl Dice {
 /// Dies at a stage, early or late in its life: rare stages after fewer times.
 fn at_stage(stage: usize, dice: &mut Dice) -> Ending {
     let most = match STAGES[stage] {
-        "fanout.page_committed" => 8,
-        "dispatch.watermark_committed" => 30,
-        "prune.slice_committed" => 3,
-        _ => 150,
+        "fanout.page_committed" => 30,
+        "dispatch.watermark_committed" => 40,
+        "prune.slice_committed" => 6,
+        _ => 300,
     };
     Ending::AtStage {
         stage,

@@ -14,21 +14,19 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::audience::{self, APPS, TROUBLED};
+use crate::audience::{self, APPS};
 use crate::audit;
-use crate::books::accepted::{Audience, Kind, OnUnknown};
-use crate::books::{Books, Life, Micros, Probe, SECOND};
+use crate::books::{Books, Life, Micros, SECOND};
 use crate::caller::{Caller, Up};
 use crate::dice::Dice;
-use crate::gateway::{self, Gateway};
-use crate::instant::now;
+use crate::gateway::Gateway;
+use crate::instant::{Ahead, now};
 use crate::load::{self, Pace};
-use crate::lock::Lock;
 use crate::plan::happening::Happening;
 use crate::plan::{Ending, LifePlan, Plan};
-use crate::probe::probe;
-use crate::scene::{Scene, Wanted};
+use crate::scene::Scene;
 use crate::subject::{Alive, Started, Subject, Wish};
+use crate::trouble::{Probes, Trouble};
 
 /// The longest that a life may last that is to end at a stage, or by a full disk.
 const LIFE_LIMIT: Duration = Duration::from_secs(15);
@@ -36,15 +34,22 @@ const LIFE_LIMIT: Duration = Duration::from_secs(15);
 const LOAD_DEADLINE: Duration = Duration::from_secs(600);
 /// How often it is looked whether something has happened.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// How long a fault goes on after traffic has met it.
-const FAULT_LASTS: Duration = Duration::from_millis(900);
 /// Refusals because of the full disk after which its life may end.
 const ENOUGH_REFUSALS: u64 = 3;
+/// Provider tokens may be renewed from the age of 21 minutes, and are renewed by themselves at 45. Between these two ages
+/// a life may let them expire; after the third they are surely renewed.
+const RENEWABLE_FROM: Micros = 23 * MINUTE;
+/// What younger ones are brought to.
+const RENEWABLE_AT: Micros = 27 * MINUTE;
+const RENEWABLE_UNTIL: Micros = 42 * MINUTE;
+const RENEWED_AT: Micros = 48 * MINUTE;
+const MINUTE: Micros = 60 * SECOND;
 /// What is added to the lag that was measured, for what cannot be measured.
 const LEAST_SLACK: Micros = SECOND * 3 / 10;
 
 /// What the configuration says beside where the gateway is (it goes on in the section `[apns]`). Deadlines and intervals
-/// are short, so that everything that happens in a day happens in a minute.
+/// are short, so that everything that happens in a day happens in a minute; few streams, so that what waits unread in
+/// the simulator's sockets was written not long ago.
 const CONFIG: &str = r#"
 request_timeout = "2s"
 late_grace = "4s"
@@ -52,6 +57,8 @@ ping_busy = "1s"
 ping_timeout = "1s"
 backoff_min = "100ms"
 backoff_max = "1s"
+max_streams = 100
+max_connections = 2
 [server]
 listen = "127.0.0.1:0"
 [store]
@@ -76,12 +83,8 @@ struct Run {
     lives: Vec<Life>,
     probes: Arc<Mutex<Probes>>,
     lag: Arc<AtomicI64>,
-}
-
-#[derive(Debug, Default)]
-struct Probes {
-    neighbours: Vec<Probe>,
-    recoveries: Vec<Probe>,
+    /// When all provider tokens were new, in business time.
+    renewed_at: Arc<AtomicI64>,
 }
 
 /// Who ended a life.
@@ -114,6 +117,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         books: Mutex::default(),
         addresses: Mutex::default(),
         accepted: AtomicU64::new(0),
+        ahead: Ahead::default(),
         is_over: AtomicBool::new(false),
     });
     let dice = Dice::for_purpose(plan.seed, "faults");
@@ -128,6 +132,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         lives,
         probes,
         lag,
+        renewed_at: Arc::new(AtomicI64::new(now())),
     };
     run.carry_out(&signing_keys).await
 }
@@ -198,10 +203,7 @@ impl Run {
         );
         tasks.spawn(async move { audience::live(&scene, fates, dice).await });
         let (scene, lag) = (Arc::clone(&self.scene), Arc::clone(&self.lag));
-        tasks.spawn(async move {
-            measure_lag(&scene, &lag).await;
-            Ok(())
-        });
+        tasks.spawn(async move { measure_lag(&scene, &lag).await });
         tasks
     }
 
@@ -209,14 +211,13 @@ impl Run {
     async fn start(&mut self, wish: &Wish) -> Result<Option<Alive>> {
         let bugs: Vec<&str> = self.plan.bugs.iter().map(|bug| bug.as_str()).collect();
         let plant = (!bugs.is_empty()).then(|| bugs.join(","));
-        match self
-            .subject
-            .start(&Wish {
-                plant,
-                ..wish.clone()
-            })
-            .await?
-        {
+        let ahead = self.scene.ahead.get();
+        let wish = Wish {
+            plant,
+            ahead,
+            ..wish.clone()
+        };
+        match self.subject.start(&wish).await? {
             Started::Ready(alive) => {
                 let life = self.lives.len() as u32 + 1;
                 self.up.send_replace(Some(Up {
@@ -233,9 +234,44 @@ impl Run {
         }
     }
 
+    /// Lets the provider tokens come of age before a life in which they expire, by moving business time: nobody may
+    /// renew a young one. Returns the faults that may happen.
+    fn age_tokens(&self, faults: &[Happening]) -> Vec<Happening> {
+        let expires = |fault: &Happening| *fault == Happening::ExpiredProviderToken;
+        let mut faults = faults.to_vec();
+        if !faults.iter().any(expires) {
+            return faults;
+        }
+        let age = now() + self.scene.ahead.get() - self.renewed_at.load(Ordering::Relaxed);
+        if age < RENEWABLE_FROM {
+            self.move_clocks(RENEWABLE_AT - age);
+        } else if age > RENEWABLE_UNTIL {
+            // Soon they are renewed without being asked for: not now.
+            self.move_clocks(RENEWED_AT - age);
+            let business = now() + self.scene.ahead.get();
+            self.renewed_at.store(business, Ordering::Relaxed);
+            faults.retain(|fault| !expires(fault));
+        }
+        // A second time would find young ones.
+        let first = faults.iter().position(expires);
+        let mut place = 0..;
+        faults.retain(|fault| {
+            let is_first = place.next() == first;
+            is_first || !expires(fault)
+        });
+        faults
+    }
+
+    fn move_clocks(&self, by: Micros) {
+        self.scene.ahead.grow(by);
+        let by = Duration::from_micros(by.unsigned_abs());
+        self.scene.gateway.simulator().advance(by);
+    }
+
     /// One life of the plan, from start to its end.
     async fn live(&mut self, plan: &LifePlan) -> Result<()> {
         let before = now();
+        let faults = self.age_tokens(&plan.faults);
         let kill_at = match plan.ending {
             Ending::AtStage { stage, count } => Some(format!("{}:{count}", STAGES[stage])),
             _ => None,
@@ -253,7 +289,7 @@ impl Run {
             Ending::AtRandom { after } | Ending::Stop { after } => after,
             Ending::AtStage { .. } | Ending::FullDisk => LIFE_LIMIT,
         };
-        let troubles = self.troubles(&plan.faults, false, self.dice.clone(), Some(before));
+        let troubles = self.troubles(&faults, false, self.dice.clone(), before);
         self.dice.roll();
         let refused = self.disk_refusals();
         let ended = tokio::select! {
@@ -358,12 +394,12 @@ impl Run {
     /// The last life: every fault once more, with a probe after each; then everything drains.
     async fn last_life(&mut self, mut tasks: JoinSet<Result<()>>) -> Result<Outcome> {
         let before = now();
+        let faults = self.age_tokens(&self.plan.last_faults);
         let mut alive = self
             .start(&Wish::default())
             .await?
             .context("the last life ended at once")?;
-        let faults = self.plan.last_faults.clone();
-        let troubles = self.troubles(&faults, true, self.dice.clone(), Some(before));
+        let troubles = self.troubles(&faults, true, self.dice.clone(), before);
         let scene = Arc::clone(&self.scene);
         let wanted = self.plan.load.deliveries;
         let drain_deadline = self.plan.drain_deadline;
@@ -421,131 +457,17 @@ impl Run {
         faults: &[Happening],
         is_measured: bool,
         dice: Dice,
-        restarted: Option<Micros>,
+        restarted: Micros,
     ) -> impl Future<Output = Result<()>> + use<> {
         let trouble = Trouble {
             scene: Arc::clone(&self.scene),
             probes: Arc::clone(&self.probes),
+            renewed_at: Arc::clone(&self.renewed_at),
             database: self.subject.database(),
             is_measured,
         };
         let faults = faults.to_vec();
         async move { trouble.all(&faults, dice, restarted).await }
-    }
-}
-
-/// Lets faults happen, and measures what follows.
-struct Trouble {
-    scene: Arc<Scene>,
-    probes: Arc<Mutex<Probes>>,
-    database: std::path::PathBuf,
-    is_measured: bool,
-}
-
-impl Trouble {
-    async fn all(
-        &self,
-        faults: &[Happening],
-        mut dice: Dice,
-        restarted: Option<Micros>,
-    ) -> Result<()> {
-        if let Some(before) = restarted {
-            let app = dice.index(APPS.len()) as u32;
-            let found = probe(&self.scene, app, "a restart", before).await?;
-            self.probes.lock().recoveries.push(found);
-        }
-        for fault in faults {
-            self.one(*fault, &mut dice).await?;
-        }
-        Ok(())
-    }
-
-    async fn one(&self, fault: Happening, dice: &mut Dice) -> Result<()> {
-        let gateway = &self.scene.gateway;
-        match fault {
-            Happening::LockedDatabase => {
-                let lock = Lock::take(self.database.clone()).await?;
-                sleep(Duration::from_millis(dice.between(500, 2_500))).await;
-                lock.release().await?;
-                gateway.note(fault, 1);
-            }
-            Happening::BrokenCredential => self.break_credential(dice).await?,
-            _ => {
-                let before = gateway.count(fault);
-                gateway.begin(fault, TROUBLED as usize, dice)?;
-                let met = async {
-                    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-                    while gateway.count(fault) == before && fault != Happening::ExpiredProviderToken
-                    {
-                        ticks.tick().await;
-                    }
-                };
-                let _ = timeout(gateway::LONGEST, met).await;
-                sleep(FAULT_LASTS).await;
-                gateway.culminate(fault);
-                gateway.calm();
-            }
-        }
-        if self.is_measured {
-            let ended = now();
-            let app = match fault {
-                Happening::BrokenCredential => TROUBLED,
-                _ => dice.index(APPS.len()) as u32,
-            };
-            let found = probe(&self.scene, app, fault.name(), ended).await?;
-            self.probes.lock().recoveries.push(found);
-        }
-        Ok(())
-    }
-
-    /// The troubled App's key is revoked: its lane must stop, and nobody else's.
-    async fn break_credential(&self, dice: &mut Dice) -> Result<()> {
-        const REASON: &str = "InvalidProviderToken";
-        let fault = Happening::BrokenCredential;
-        let gateway = &self.scene.gateway;
-        let said = || {
-            gateway
-                .simulator()
-                .counters()
-                .reasons
-                .get(REASON)
-                .copied()
-                .unwrap_or(0)
-        };
-        let before = said();
-        gateway.begin(fault, TROUBLED as usize, dice)?;
-        let to_first = {
-            let books = self.scene.books.lock();
-            let first = books
-                .devices
-                .iter()
-                .position(|device| device.app == TROUBLED);
-            first.context("the troubled App has no device")? as u32
-        };
-        let entered = self.scene.enter(Wanted {
-            app: TROUBLED,
-            kind: Kind::Alert,
-            on_unknown: OnUnknown::Resend,
-            audience: Audience::Devices(vec![to_first]),
-            expires_at: None,
-        })?;
-        self.scene.send(&entered).await?;
-        let met = async {
-            let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-            while said() == before {
-                ticks.tick().await;
-            }
-        };
-        timeout(gateway::LONGEST * 5, met)
-            .await
-            .context("the revoked key was never noticed")?;
-        let others = (0..APPS.len() as u32).filter(|app| *app != TROUBLED);
-        let probes = others.map(|app| probe(&self.scene, app, fault.name(), now()));
-        let found = futures_util::future::try_join_all(probes).await?;
-        self.probes.lock().neighbours.extend(found);
-        gateway.calm();
-        gateway.note(fault, said() - before);
-        Ok(())
     }
 }
 
@@ -556,14 +478,29 @@ async fn until_accepted(scene: &Scene, deliveries: u64) {
     }
 }
 
-/// How late this program itself is at worst: what it notes down may be so much too late.
-async fn measure_lag(scene: &Scene, lag: &AtomicI64) {
+/// How late this program and the simulator are at worst: what they note down may be so much too late.
+async fn measure_lag(scene: &Scene, lag: &AtomicI64) -> Result<()> {
+    let clock = format!(
+        "http://{}/v1/clock",
+        scene.gateway.simulator().addresses().admin
+    );
     while !scene.is_over() {
         let before = now();
         sleep(LOOK_INTERVAL).await;
         let late = now() - before - LOOK_INTERVAL.as_micros() as Micros;
         lag.fetch_max(late, Ordering::Relaxed);
+        let before = now();
+        scene
+            .caller
+            .http()
+            .get(&clock)
+            .send()
+            .await?
+            .bytes()
+            .await?;
+        lag.fetch_max(now() - before, Ordering::Relaxed);
     }
+    Ok(())
 }
 
 /// A task that has ended before the run is over has failed.

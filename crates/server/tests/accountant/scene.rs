@@ -11,7 +11,7 @@ use crate::books::accepted::{Asked, Audience, Cancelled, Kind, OnUnknown};
 use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
 use crate::gateway::Gateway;
-use crate::instant::{now, rfc3339};
+use crate::instant::{Ahead, now, rfc3339};
 
 /// A run in progress.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Scene {
     pub(crate) books: Mutex<Books>,
     /// Every push token that was registered, by its hexadecimal form.
     pub(crate) addresses: Mutex<HashMap<String, u32>>,
+    /// How far business time is ahead of the books' time.
+    pub(crate) ahead: Ahead,
     /// Deliveries of everything that was accepted.
     pub(crate) accepted: AtomicU64,
     /// Nothing new is asked any more.
@@ -58,7 +60,11 @@ impl Scene {
 
     /// Enters a notification into the first book, not yet accepted.
     pub(crate) fn enter(&self, wanted: Wanted) -> Result<Entered> {
-        let expires_at = wanted.expires_at.map(rfc3339).transpose()?;
+        let ahead = self.ahead.get();
+        let expires_at = wanted
+            .expires_at
+            .map(|at| rfc3339(at + ahead))
+            .transpose()?;
         let mut books = self.books.lock();
         let number = u32::try_from(books.asked.len()).context("too many notifications")?;
         let (target, deliveries) = match &wanted.audience {
@@ -113,6 +119,7 @@ impl Scene {
             on_unknown: wanted.on_unknown,
             audience: wanted.audience,
             expires_at: wanted.expires_at.map(|at| at.div_euclid(1000) * 1000),
+            ahead,
             sent: now(),
             accepted: None,
             cancelled: None,
@@ -162,7 +169,10 @@ impl Scene {
     pub(crate) fn note_refused(&self, entered: &Entered, code: &str, text: &str) -> Result<()> {
         let books = self.books.lock();
         let asked = &books.asked[entered.number as usize];
-        let has_expired = asked.expires_at.is_some_and(|at| at < now());
+        let business = now() + self.ahead.get();
+        let has_expired = asked
+            .expires_at
+            .is_some_and(|at| at + asked.ahead < business);
         let is_deleted = match &asked.audience {
             Audience::Devices(devices) => devices
                 .iter()

@@ -41,6 +41,8 @@ pub(crate) struct Wish {
     /// Names of bugs, with commas.
     pub(crate) plant: Option<String>,
     pub(crate) has_full_disk: bool,
+    /// How far its clock is ahead.
+    pub(crate) ahead: Micros,
 }
 
 /// A life.
@@ -152,6 +154,12 @@ impl Subject {
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
+        if wish.ahead > 0 {
+            let offset = format!("{}ms", wish.ahead / 1000);
+            command
+                .env("CARILLON_SERVER__MODE", "development")
+                .env("CARILLON_CLOCK__OFFSET", offset);
+        }
         for (name, value) in [
             ("CARILLON_KILL_AT", &wish.kill_at),
             ("CARILLON_PLANT", &wish.plant),

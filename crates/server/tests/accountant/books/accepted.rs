@@ -82,6 +82,8 @@ pub(crate) struct Asked {
     pub(crate) audience: Audience,
     /// After this instant it must not be written.
     pub(crate) expires_at: Option<Micros>,
+    /// How far business time was ahead of the books' when it was entered: the gateway is told business time.
+    pub(crate) ahead: Micros,
     /// Before it was first sent.
     pub(crate) sent: Micros,
     /// The 202: id and instant. `None`: the API refused it for good.
@@ -97,7 +99,7 @@ pub(crate) struct Asked {
 pub(crate) struct Cancelled {
     /// When the answer had been read.
     pub(crate) at: Micros,
-    /// Deliveries that the answer calls not sent.
+    /// Deliveries of which the answer says that they will never be sent.
     pub(crate) not_sent: u64,
 }
 

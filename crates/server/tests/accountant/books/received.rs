@@ -28,6 +28,8 @@ pub(crate) struct Receipt {
 pub(crate) enum Answer {
     /// Handed to the connection.
     Given,
+    /// Only its head was, then the connection ended: whoever reads so much may believe it, or doubt it.
+    Begun,
     /// Never, or not before the connection or the stream had ended.
     Withheld,
 }
@@ -65,12 +67,17 @@ const NOT_FOR_GOOD: &[&str] = &[
 impl Receipt {
     pub(crate) fn meaning(&self) -> Meaning {
         match (self.answer, self.status) {
-            (Answer::Withheld, _) | (_, 0) => Meaning::Silent,
+            (Answer::Withheld | Answer::Begun, _) | (_, 0) => Meaning::Silent,
             (Answer::Given, 200) => Meaning::Taken,
             (Answer::Given, 429 | 500..) => Meaning::TryAgain,
             (Answer::Given, _) if NOT_FOR_GOOD.contains(&self.reason.as_str()) => Meaning::TryAgain,
             (Answer::Given, _) => Meaning::Refused,
         }
+    }
+
+    /// Whether the delivery may be called `accepted` on the strength of it.
+    pub(crate) fn can_accept(&self) -> bool {
+        self.answer != Answer::Withheld && self.status == 200
     }
 
     /// Whether the delivery may be called `rejected` on the strength of it.
@@ -119,6 +126,9 @@ mod tests {
             let unheard = receipt(status, reason, Answer::Withheld);
             assert_eq!(unheard.meaning(), Meaning::Silent, "{reason}");
         }
+        assert_eq!(receipt(200, "", Answer::Begun).meaning(), Meaning::Silent);
+        assert!(receipt(200, "", Answer::Begun).can_accept());
+        assert!(!receipt(200, "", Answer::Withheld).can_accept());
         assert!(receipt(400, "BadDeviceToken", Answer::Given).can_reject());
         assert!(!receipt(429, "TooManyRequests", Answer::Given).can_reject());
         assert!(!receipt(410, "Unregistered", Answer::Withheld).can_reject());

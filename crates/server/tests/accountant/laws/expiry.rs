@@ -17,7 +17,7 @@ pub(super) fn check(books: &Books) -> Vec<String> {
                 ));
             }
             // Whole seconds: rounding up is the gateway's unit, not ours to forbid.
-            let latest = expires_at.div_euclid(SECOND) + 1;
+            let latest = (expires_at + asked.ahead).div_euclid(SECOND) + 1;
             if receipt.expiration.is_some_and(|until| until > latest) {
                 found.push(format!(
                     "{id} was given to the gateway to keep until {:?}, which is after its expiry",

@@ -20,9 +20,7 @@ pub(crate) struct Forged(pub(crate) Books);
 /// Books of a run in which everything went well: an alert to two devices and a call to the third.
 pub(crate) fn true_books() -> Forged {
     let mut books = Books {
-        apps: vec![AppEntry {
-            id: "app".into(),
-        }],
+        apps: vec![AppEntry { id: "app".into() }],
         slack: SECOND / 2,
         ..Books::default()
     };
@@ -93,6 +91,7 @@ impl Forged {
             },
             audience: Audience::Devices(devices.to_vec()),
             expires_at: None,
+            ahead: 0,
             sent,
             accepted: Some((format!("ntf_{number}"), sent + SECOND / 10)),
             cancelled: None,

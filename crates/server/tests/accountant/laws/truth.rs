@@ -25,7 +25,9 @@ fn lie(story: &Story<'_>, state: State) -> Option<&'static str> {
     let taken = story.count(Meaning::Taken) > 0;
     let is_in_doubt = story.kept.doubts > 0;
     match state {
-        State::Accepted => (!taken).then_some("no 200 was given"),
+        State::Accepted => {
+            (!story.receipts.iter().any(Receipt::can_accept)).then_some("no 200 was given")
+        }
         State::Rejected if !story.receipts.iter().any(Receipt::can_reject) => {
             Some("no refusal was given")
         }

@@ -1,0 +1,155 @@
+//! The faults of one life, one after the other: each begins, is met by traffic, has its height, ends; and what follows is
+//! measured.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use parking_lot::Mutex;
+use tokio::time::{sleep, timeout};
+
+use crate::audience::{APPS, TROUBLED};
+use crate::books::accepted::{Audience, Kind, OnUnknown};
+use crate::books::{Micros, Probe};
+use crate::dice::Dice;
+use crate::gateway;
+use crate::instant::now;
+use crate::lock::Lock;
+use crate::plan::happening::Happening;
+use crate::probe::probe;
+use crate::scene::{Scene, Wanted};
+
+/// How often it is looked whether something has happened.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a fault goes on after traffic has met it.
+const FAULT_LASTS: Duration = Duration::from_millis(900);
+
+/// What was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Probes {
+    pub(crate) neighbours: Vec<Probe>,
+    pub(crate) recoveries: Vec<Probe>,
+}
+
+/// Lets faults happen, and measures what follows.
+pub(crate) struct Trouble {
+    pub(crate) scene: Arc<Scene>,
+    pub(crate) probes: Arc<Mutex<Probes>>,
+    /// When all provider tokens were new, in business time.
+    pub(crate) renewed_at: Arc<AtomicI64>,
+    pub(crate) database: PathBuf,
+    /// Whether a probe follows each fault.
+    pub(crate) is_measured: bool,
+}
+
+impl Trouble {
+    /// First a probe of the new life, whose predecessor ended at `restarted`; then fault after fault.
+    pub(crate) async fn all(
+        &self,
+        faults: &[Happening],
+        mut dice: Dice,
+        restarted: Micros,
+    ) -> Result<()> {
+        let app = dice.index(APPS.len()) as u32;
+        let found = probe(&self.scene, app, "a restart", restarted).await?;
+        self.probes.lock().recoveries.push(found);
+        for fault in faults {
+            self.one(*fault, &mut dice).await?;
+        }
+        Ok(())
+    }
+
+    async fn one(&self, fault: Happening, dice: &mut Dice) -> Result<()> {
+        let gateway = &self.scene.gateway;
+        match fault {
+            Happening::LockedDatabase => {
+                let lock = Lock::take(self.database.clone()).await?;
+                sleep(Duration::from_millis(dice.between(500, 2_500))).await;
+                lock.release().await?;
+                gateway.note(fault, 1);
+            }
+            Happening::BrokenCredential => self.break_credential(dice).await?,
+            _ => {
+                let before = gateway.count(fault);
+                gateway.begin(fault, TROUBLED as usize, dice)?;
+                let met = async {
+                    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+                    while gateway.count(fault) == before && fault != Happening::ExpiredProviderToken
+                    {
+                        ticks.tick().await;
+                    }
+                };
+                let _ = timeout(gateway::LONGEST, met).await;
+                sleep(FAULT_LASTS).await;
+                gateway.culminate(fault);
+                if fault == Happening::ExpiredProviderToken {
+                    let business = now() + self.scene.ahead.get();
+                    self.renewed_at.store(business, Ordering::Relaxed);
+                }
+                gateway.calm();
+            }
+        }
+        if self.is_measured {
+            let ended = now();
+            let app = match fault {
+                Happening::BrokenCredential => TROUBLED,
+                _ => dice.index(APPS.len()) as u32,
+            };
+            let found = probe(&self.scene, app, fault.name(), ended).await?;
+            self.probes.lock().recoveries.push(found);
+        }
+        Ok(())
+    }
+
+    /// The troubled App's key is revoked: its lane must stop, and nobody else's.
+    async fn break_credential(&self, dice: &mut Dice) -> Result<()> {
+        const REASON: &str = "InvalidProviderToken";
+        let fault = Happening::BrokenCredential;
+        let gateway = &self.scene.gateway;
+        let said = || {
+            gateway
+                .simulator()
+                .counters()
+                .reasons
+                .get(REASON)
+                .copied()
+                .unwrap_or(0)
+        };
+        let before = said();
+        gateway.begin(fault, TROUBLED as usize, dice)?;
+        let to_first = {
+            let books = self.scene.books.lock();
+            let first = books
+                .devices
+                .iter()
+                .position(|device| device.app == TROUBLED);
+            first.context("the troubled App has no device")? as u32
+        };
+        let entered = self.scene.enter(Wanted {
+            app: TROUBLED,
+            kind: Kind::Alert,
+            on_unknown: OnUnknown::Resend,
+            audience: Audience::Devices(vec![to_first]),
+            expires_at: None,
+        })?;
+        self.scene.send(&entered).await?;
+        let met = async {
+            let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+            while said() == before {
+                ticks.tick().await;
+            }
+        };
+        timeout(gateway::LONGEST * 5, met)
+            .await
+            .context("the revoked key was never noticed")?;
+        let others = (0..APPS.len() as u32).filter(|app| *app != TROUBLED);
+        let probes = others.map(|app| probe(&self.scene, app, fault.name(), now()));
+        let found = futures_util::future::try_join_all(probes).await?;
+        self.probes.lock().neighbours.extend(found);
+        gateway.calm();
+        gateway.note(fault, said() - before);
+        Ok(())
+    }
+}
