@@ -47,6 +47,10 @@ impl Lifecycle {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // A file at its size limit is a full disk, which the store knows how to survive; the signal
+        // that says the same would kill the process. Listening is enough, nobody needs to hear.
+        let size_limit = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        let _ = signal(size_limit)?;
         let this = self.clone();
         tokio::spawn(async move {
             loop {

@@ -8,11 +8,13 @@
 
 mod load;
 mod nearest;
+mod printed;
 mod settings;
 mod value;
 
 pub(crate) use load::{Sources, load};
-pub(crate) use settings::{example, key_of, markdown};
+pub(crate) use printed::{example, markdown};
+pub(crate) use settings::key_of;
 pub(crate) use value::{Endpoint, Span};
 
 use crate::exit::{Exit, Failure};

@@ -95,3 +95,26 @@ fn another_master_key_is_said_at_the_start() {
         true
     );
 }
+
+#[test]
+fn a_disk_without_room_at_the_start_is_one_sentence_and_74() {
+    let directory = tempfile::tempdir().unwrap();
+    // 8 KiB for each file: too little for an empty store.
+    let script = format!(
+        "ulimit -f 8; exec {} serve",
+        crate::support::program().display()
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .env("CARILLON_SERVER__LISTEN", "127.0.0.1:0")
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(74), "{said}");
+    assert!(
+        said.starts_with("carillon: ") && said.contains("carillon.db"),
+        "{said}"
+    );
+    assert!(said.lines().count() <= 2, "{said}");
+}
