@@ -104,7 +104,10 @@ async fn run() -> Outcome {
             store.settle(settlement).await?;
         }
     }
-    meter.report("deliveries in batches of 1,000, 4 flushes each", batches as usize * 1_000);
+    meter.report(
+        "deliveries in batches of 1,000, 4 flushes each",
+        batches as usize * 1_000,
+    );
 
     let meter = Meter::start();
     let mut indexed = 0;

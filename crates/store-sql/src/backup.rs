@@ -169,15 +169,3 @@ fn sync_directory(of: &Path) -> std::result::Result<(), OpenErrorKind> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(())
 }
-
-/// Bytes of the database's files, and bytes free on their disk.
-pub(crate) fn disk(path: &Path) -> Done<(u64, u64)> {
-    let used = ["", "-wal", "-shm"]
-        .iter()
-        .filter_map(|suffix| std::fs::metadata(beside(path, suffix)).ok())
-        .map(|file| file.len())
-        .sum();
-    let disk = rustix::fs::statvfs(path)
-        .map_err(|error| StoreError::Failed(format!("cannot ask for the free space: {error}")))?;
-    Ok((used, disk.f_bavail.saturating_mul(disk.f_frsize)))
-}

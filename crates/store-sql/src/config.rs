@@ -24,6 +24,9 @@ pub struct SqliteConfig {
     pub readers: u32,
     /// Pages of write-ahead log after which they are copied into the database.
     pub checkpoint_pages: u32,
+    /// Bytes of free disk below which notifications are refused as if it were full: what is left is for
+    /// settling and pruning.
+    pub reserve_bytes: u64,
     /// Upper bound of the database file, in pages of 4 KiB; beyond it the disk counts as full. 0: none.
     pub max_pages: u32,
 }
@@ -40,6 +43,7 @@ impl SqliteConfig {
             cache_kib: 16_384,
             readers: 2,
             checkpoint_pages: 20_000,
+            reserve_bytes: 64 << 20,
             max_pages: 0,
         }
     }

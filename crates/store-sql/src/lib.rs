@@ -6,7 +6,9 @@
 //! sending: what a row means is in `carillon-model`, what is done about it in `carillon-engine`.
 
 mod backup;
+mod checkpoint;
 mod config;
+mod disk;
 mod error;
 mod hot;
 mod lock;

@@ -63,14 +63,24 @@ pub(crate) fn writer(config: &SqliteConfig, found: i64) -> Result<Connection, Op
         )));
     }
     conn.pragma_update(None, "synchronous", "FULL")?;
-    conn.pragma_update(None, "wal_autocheckpoint", config.checkpoint_pages)?;
+    // Done by a thread of its own.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.pragma_update(None, "cache_size", -i64::from(config.cache_kib))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     if config.max_pages > 0 {
         conn.pragma_update_and_check(None, "max_page_count", config.max_pages, |_| Ok(()))?;
     }
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    prepared(&conn)?;
     migrate(&conn, found)?;
+    Ok(conn)
+}
+
+/// The connection that copies the log into the database.
+pub(crate) fn checkpointer(config: &SqliteConfig) -> Result<Connection, OpenErrorKind> {
+    let conn = Connection::open_with_flags(&config.path, plain(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+    conn.busy_timeout(Duration::from_millis(config.busy_timeout_ms.into()))?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "cache_size", -64)?;
     Ok(conn)
 }
 
@@ -81,8 +91,16 @@ pub(crate) fn reader(config: &SqliteConfig) -> Result<Connection, OpenErrorKind>
     conn.pragma_update(None, "cache_size", -i64::from(config.cache_kib / 8))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "query_only", true)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    prepared(&conn)?;
     Ok(conn)
+}
+
+/// Statements are prepared once: without the second line SQLite looks at the values of some of them and
+/// prepares those again at each use, which costs more than running them.
+fn prepared(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Each connection stays on one thread; a path is a path, never a URI.

@@ -1,6 +1,8 @@
 //! The store itself: opens the file, starts the threads, hands commands to them.
 
+use crate::checkpoint::Checkpoints;
 use crate::config::SqliteConfig;
+use crate::disk::Bounds;
 use crate::error::{Done, Fault};
 use crate::lock::LockFile;
 use crate::marks::{Marks, read_meta, write_meta};
@@ -66,6 +68,9 @@ impl SqliteStore {
 
         let (queue, reads) = (Arc::new(Queue::default()), Arc::new(Reads::default()));
         let (fatal_sender, fatal) = watch::channel(None);
+        let fatal_sender = Arc::new(fatal_sender);
+        let checkpoints = Arc::new(Checkpoints::new(config.checkpoint_pages));
+        let checkpointer = open::checkpointer(&config)?;
         let (alive, threads) = watch::channel(());
         let alive = Arc::new(alive);
         let seqs = Arc::new(AtomicI64::new(epoch << SEQ_BITS));
@@ -77,9 +82,15 @@ impl SqliteStore {
             seqs: seqs.clone(),
             queue: queue.clone(),
             path: config.path.clone(),
-            fatal: fatal_sender,
+            bounds: Bounds::new(&config),
+            fatal: fatal_sender.clone(),
+            checkpoints: checkpoints.clone(),
             lock,
         };
+        let path = config.path.clone();
+        spawn("store-checkpoint", alive.clone(), move || {
+            checkpoints.serve(&checkpointer, &path, &fatal_sender);
+        })?;
         spawn("store-writer", alive.clone(), move || writer.serve())?;
         for (n, conn) in readers.into_iter().enumerate() {
             let reads = reads.clone();

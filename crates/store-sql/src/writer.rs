@@ -5,13 +5,17 @@
 //! disk fails the group's intake and lets the rest try once more (pruning may make room). Any other
 //! I/O error poisons the store: nothing is written any more, and the server is told to stop.
 
+use crate::checkpoint::Checkpoints;
+use crate::disk::{Bounds, is_full};
 use crate::error::{Done, Fault};
-use crate::lock::{LockFile, beside};
+use crate::lock::LockFile;
 use crate::marks::Marks;
 use crate::queue::{Class, Job, Queue};
 use carillon_ports::store::{Result, StoreError};
 use rusqlite::Connection;
-use std::path::{Path, PathBuf};
+use rusqlite::hooks::Wal;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::watch;
@@ -39,8 +43,10 @@ pub(crate) struct Writer {
     pub(crate) seqs: Arc<AtomicI64>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) path: PathBuf,
+    pub(crate) bounds: Bounds,
     /// Set once, to the reason, when nothing may be written any more.
-    pub(crate) fatal: watch::Sender<Option<String>>,
+    pub(crate) fatal: Arc<watch::Sender<Option<String>>>,
+    pub(crate) checkpoints: Arc<Checkpoints>,
     pub(crate) lock: LockFile,
 }
 
@@ -57,9 +63,21 @@ enum Stop {
 impl Writer {
     /// Serves until the queue is closed and empty.
     pub(crate) fn serve(mut self) {
-        while let Some(group) = self.queue.next_group() {
-            self.commit(group);
+        let checkpoints = self.checkpoints.clone();
+        let hooked = self.conn.wal_hook(Some(move |_: &mut Wal, pages| {
+            checkpoints.note(u32::try_from(pages).unwrap_or(0));
+            Ok(())
+        }));
+        if let Err(error) = hooked {
+            self.stop(&error.to_string());
         }
+        while let Some(group) = self.queue.next_group() {
+            // A panic here is a bug of ours: whoever waits is told that the store is gone.
+            if catch_unwind(AssertUnwindSafe(|| self.commit(group))).is_err() {
+                self.stop("the writer panicked; the log has the place");
+            }
+        }
+        self.checkpoints.close();
         if self.fatal.borrow().is_none()
             && let Err(error) = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
@@ -73,51 +91,86 @@ impl Writer {
         if let Some(reason) = self.fatal.borrow().clone() {
             return answer_all(group, &StoreError::Failed(reason));
         }
+        let room = if group.iter().any(|job| job.class() == Class::Intake) {
+            self.bounds.for_intake(&self.conn)
+        } else {
+            self.bounds.for_others(&self.conn).map(|()| true)
+        };
+        match room {
+            Ok(true) => {}
+            Ok(false) => return self.without_intake(group),
+            Err(error) => return answer_all(group, &StoreError::from(Fault::from(error))),
+        }
         let stop = match self.attempt(&mut group) {
-            Ok(()) => return answer_all_ok(group),
+            Ok(()) => {
+                answer_all_ok(group);
+                return self.tend_log();
+            }
             Err(stop) => stop,
         };
-        match stop {
+        match self.sort(stop) {
             Stop::Job(StoreError::DiskFull) | Stop::Group(StoreError::DiskFull) => {
                 self.without_room(group);
             }
             Stop::Job(..) => self.commit_one_by_one(group),
             Stop::Group(error) => answer_all(group, &error),
-            Stop::Io(text) if self.is_full() => {
+            Stop::Io(text) => self.poison(&text, group),
+        }
+    }
+
+    /// What SQLite calls an I/O error may be a full disk.
+    fn sort(&self, stop: Stop) -> Stop {
+        match stop {
+            Stop::Io(text) if is_full(&self.path) => {
                 tracing::warn!(error = text, "the disk is full");
-                self.without_room(group);
+                Stop::Group(StoreError::DiskFull)
             }
-            Stop::Io(text) => self.poison(text, group),
+            other => other,
         }
     }
 
     /// Runs the group, each command in a savepoint of its own.
     fn commit_one_by_one(&mut self, mut group: Vec<Box<dyn Job>>) {
         let mut failed: Vec<Option<StoreError>> = vec![None; group.len()];
-        match self.attempt_with_savepoints(&mut group, &mut failed) {
+        let stop = match self.attempt_with_savepoints(&mut group, &mut failed) {
             Ok(()) => {
                 for (job, failure) in group.into_iter().zip(failed) {
                     job.answer(failure.map_or(Ok(()), Err));
                 }
+                return;
             }
-            Err(Stop::Io(text)) if !self.is_full() => self.poison(text, group),
-            Err(Stop::Io(_)) => answer_all(group, &StoreError::DiskFull),
-            Err(Stop::Job(error) | Stop::Group(error)) => answer_all(group, &error),
+            Err(stop) => stop,
+        };
+        match self.sort(stop) {
+            Stop::Job(error) | Stop::Group(error) => answer_all(group, &error),
+            Stop::Io(text) => self.poison(&text, group),
         }
     }
 
-    /// No room on the disk: intake is refused, and the rest tries once more after the log was copied
-    /// into the database, which lets the log be written from its beginning again.
-    fn without_room(&mut self, group: Vec<Box<dyn Job>>) {
+    /// No room on the disk. The log is copied into the database, so that it can be written from its
+    /// beginning again, and the group is tried once more; if that was not it, intake is refused and the
+    /// rest goes on alone: pruning makes room.
+    fn without_room(&mut self, mut group: Vec<Box<dyn Job>>) {
+        if let Err(error) = self.conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {
+            tracing::debug!(%error, "no room for a checkpoint either");
+        }
+        if self.attempt(&mut group).is_ok() {
+            return answer_all_ok(group);
+        }
+        self.without_intake(group);
+    }
+
+    fn without_intake(&mut self, group: Vec<Box<dyn Job>>) {
         let (intake, rest): (Vec<_>, Vec<_>) = group
             .into_iter()
             .partition(|job| job.class() == Class::Intake);
         answer_all(intake, &StoreError::DiskFull);
-        if let Err(error) = self.conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {
-            tracing::debug!(%error, "no room for a checkpoint either");
+        if rest.is_empty() {
+            return;
         }
-        if !rest.is_empty() {
-            self.commit_one_by_one(rest);
+        match self.bounds.for_others(&self.conn) {
+            Ok(()) => self.commit_one_by_one(rest),
+            Err(error) => answer_all(rest, &StoreError::from(Fault::from(error))),
         }
     }
 
@@ -151,8 +204,9 @@ impl Writer {
                 match job.run(tx) {
                     Ok(()) => exec(tx.conn, "RELEASE job")?,
                     Err(Fault::Io(text)) => return Err(Stop::Io(text)),
-                    Err(Fault::Store(StoreError::DiskFull)) => {
-                        return Err(Stop::Group(StoreError::DiskFull));
+                    // A full disk may have ended the transaction; then there is nothing to go on with.
+                    Err(Fault::Store(error)) if tx.conn.is_autocommit() => {
+                        return Err(Stop::Group(error));
                     }
                     Err(Fault::Store(error)) => {
                         exec(tx.conn, "ROLLBACK TO job; RELEASE job")?;
@@ -191,25 +245,30 @@ impl Writer {
         result
     }
 
-    /// Whether there is no room for the files to grow: SQLite calls a file-size limit and a quota
-    /// plain I/O errors, so this tries to write as far out as the larger of them reaches.
-    fn is_full(&self) -> bool {
-        probe_room(&self.path).is_err_and(|error| {
-            use std::io::ErrorKind as K;
-            matches!(
-                error.kind(),
-                K::StorageFull | K::QuotaExceeded | K::FileTooLarge
-            )
-        })
+    fn tend_log(&self) {
+        match self.checkpoints.tend(&self.conn) {
+            Ok(()) => {}
+            Err(Fault::Store(error)) => tracing::warn!(%error, "checkpoint put off"),
+            Err(Fault::Io(text)) if is_full(&self.path) => {
+                tracing::warn!(error = text, "no room for a checkpoint");
+            }
+            Err(Fault::Io(text)) => drop(self.stop(&text)),
+        }
     }
 
-    fn poison(&self, text: String, group: Vec<Box<dyn Job>>) {
+    /// Nothing is written any more. Returns the sentence that says so.
+    fn stop(&self, text: &str) -> String {
         tracing::error!(
             error = text,
             "writing the database failed: nothing is written any more"
         );
         let reason = format!("writing the database failed ({text}): nothing is written any more");
         self.fatal.send_replace(Some(reason.clone()));
+        reason
+    }
+
+    fn poison(&self, text: &str, group: Vec<Box<dyn Job>>) {
+        let reason = self.stop(text);
         answer_all(group, &StoreError::Failed(reason));
     }
 }
@@ -234,33 +293,7 @@ fn answer_all_ok(group: Vec<Box<dyn Job>>) {
     }
 }
 
-/// Tries to write where the database and its log end.
-fn probe_room(path: &Path) -> std::io::Result<()> {
-    use std::io::{Seek, SeekFrom, Write};
-    let probe = beside(path, ".probe");
-    let end = [path.to_owned(), beside(path, "-wal")]
-        .iter()
-        .filter_map(|file| std::fs::metadata(file).ok())
-        .map(|found| found.len())
-        .max()
-        .unwrap_or(0);
-    let mut file = crate::lock::private(
-        std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true),
-    )
-    .open(&probe)?;
-    let result = file
-        .seek(SeekFrom::Start(end))
-        .and_then(|_| file.write_all(&[0; 1 << 16]))
-        .and_then(|()| file.sync_data());
-    drop(file);
-    std::fs::remove_file(&probe)?;
-    result
-}
-
-/// What `?` in commands needs to see.
+/// A write that changes nothing of anybody's.
 pub(crate) fn ping(tx: &mut Tx<'_>) -> Done<()> {
     let epoch = tx.epoch;
     crate::marks::write_meta(tx.conn, "pinged_by", epoch)

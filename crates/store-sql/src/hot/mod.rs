@@ -295,7 +295,7 @@ impl HotStore for SqliteStore {
 
     async fn disk(&self) -> Result<(u64, u64)> {
         let path = self.config().path.clone();
-        self.read(move |_| crate::backup::disk(&path)).await
+        self.read(move |_| crate::disk::usage(&path)).await
     }
 
     async fn backup(&self, to: std::path::PathBuf) -> Result<()> {

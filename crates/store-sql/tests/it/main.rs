@@ -1,3 +1,11 @@
 //! The SQLite store from outside.
 
+mod backups;
+mod child;
+mod crashing;
+mod full_disk;
+mod groups;
+mod model;
+mod opening;
 mod suite;
+mod support;

@@ -1,0 +1,236 @@
+//! Group commit: one command's failure is its own, and every queue has its bound.
+
+use crate::support::{APP, accepted, open, place, single, stored};
+use carillon_model::id::NotificationNo;
+use carillon_ports::conformance::T0;
+use carillon_ports::registry::{Actor, Registry};
+use carillon_ports::store::{Acceptance, HotStore, Result, StoreError};
+use carillon_store_sql::{SqliteConfig, SqliteStore};
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// Another program that holds the file locked until it is dropped.
+struct Stranger(Connection);
+
+impl Stranger {
+    fn locks(path: &Path) -> Self {
+        let conn = Connection::open(path).unwrap();
+        conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Self(conn)
+    }
+
+    fn goes(self) {
+        self.0.execute_batch("ROLLBACK").unwrap();
+    }
+}
+
+type Accepting = JoinHandle<Result<Vec<Acceptance>>>;
+
+/// Spawned in order; each has taken its place in the queue when this returns.
+async fn queue(store: &Arc<SqliteStore>, numbers: &[i64]) -> Vec<Accepting> {
+    let mut calls = Vec::new();
+    for no in numbers {
+        let (store, item) = (store.clone(), single(NotificationNo(*no)));
+        calls.push(tokio::spawn(async move { store.accept(vec![item]).await }));
+        // On one thread a spawned task runs up to its first wait when we yield.
+        tokio::task::yield_now().await;
+    }
+    calls
+}
+
+#[tokio::test]
+async fn a_failing_command_does_not_fail_its_group() {
+    let (_directory, path) = place();
+    let store = Arc::new(open(&path));
+    let stranger = Stranger::locks(&path);
+    // The first waits for the stranger, the others become one group behind it.
+    let calls = queue(&store, &[1, 2, 3, 2, 4, 3, 5]).await;
+    stranger.goes();
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await.unwrap());
+    }
+    let fine: Vec<_> = answers.iter().map(Result::is_ok).collect();
+    assert_eq!(fine, [true, true, true, false, true, false, true]);
+    assert!(matches!(&answers[3], Err(StoreError::Failed(text)) if text.contains("UNIQUE")));
+    let numbers: Vec<_> = (1..=5).map(NotificationNo).collect();
+    assert_eq!(stored(&store, &numbers).await, [true; 5]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_unreadable_row_is_named_and_stops_nobody_else() {
+    let (_directory, path) = place();
+    let store = Arc::new(open(&path));
+    let numbers: Vec<_> = (1..=3).map(NotificationNo).collect();
+    store
+        .accept(numbers.iter().map(|no| single(*no)).collect())
+        .await
+        .unwrap();
+    store.settle(accepted(numbers[1].batch(0))).await.unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute(
+            "UPDATE batches SET verdicts = x'ff' WHERE batch_no = ?1",
+            [numbers[1].batch(0).0],
+        )
+        .unwrap();
+    let stranger = Stranger::locks(&path);
+    let mut calls = Vec::new();
+    for no in [numbers[0], numbers[1], numbers[2], numbers[1]] {
+        let store = store.clone();
+        calls.push(tokio::spawn(async move {
+            store.settle(accepted(no.batch(0))).await
+        }));
+        tokio::task::yield_now().await;
+    }
+    stranger.goes();
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await.unwrap());
+    }
+    assert_eq!(answers[0].as_ref().unwrap(), &[numbers[0]]);
+    assert_eq!(answers[2].as_ref().unwrap(), &[numbers[2]]);
+    let Err(StoreError::Corrupt(text)) = &answers[1] else {
+        panic!("{:?}", answers[1]);
+    };
+    let row = numbers[1].batch(0).to_string();
+    for word in ["batches", "verdicts", &row] {
+        assert!(text.contains(word), "{text} names {word}");
+    }
+    assert!(answers[3].is_err());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn unreadable_work_is_set_aside() {
+    let (_directory, path) = place();
+    let store = open(&path);
+    let numbers: Vec<_> = (1..=3).map(NotificationNo).collect();
+    let mut items: Vec<_> = numbers.iter().map(|no| single(*no)).collect();
+    for item in &mut items {
+        item.batches[0].hot = false;
+    }
+    store.accept(items).await.unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute(
+            "UPDATE batches SET devices = x'00' WHERE batch_no = ?1",
+            [numbers[0].batch(0).0],
+        )
+        .unwrap();
+    let lane = carillon_ports::conformance::lane(APP);
+    let class = carillon_model::lane::Class::Normal;
+    let works = store.claim(lane, class, T0, 10, 10).await.unwrap();
+    let claimed: Vec<_> = works.iter().map(|work| work.notification.no).collect();
+    assert_eq!(claimed, numbers[1..]);
+    let waiting = store.waiting_lanes().await.unwrap();
+    assert!(waiting[0].2 > T0, "it comes again later");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_locked_file_is_busy_and_then_not() {
+    let (_directory, path) = place();
+    let config = SqliteConfig {
+        busy_timeout_ms: 30,
+        ..SqliteConfig::new(&path)
+    };
+    let store = SqliteStore::open(config).unwrap();
+    let no = NotificationNo(1);
+    let stranger = Stranger::locks(&path);
+    let busy = store.accept(vec![single(no)]).await;
+    assert!(matches!(busy, Err(StoreError::Busy)), "{busy:?}");
+    assert_eq!(stored(&store, &[no]).await, [false], "reads go on");
+    stranger.goes();
+    assert!(store.accept(vec![single(no)]).await.is_ok());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn queues_have_bounds() {
+    let (_directory, path) = place();
+    let config = SqliteConfig {
+        queue_items: 4,
+        queue_wait_ms: 20,
+        ..SqliteConfig::new(&path)
+    };
+    let store = Arc::new(SqliteStore::open(config).unwrap());
+    let stranger = Stranger::locks(&path);
+    let calls = queue(&store, &[1, 2, 3, 4]).await;
+    let refused = store.accept(vec![single(NotificationNo(5))]).await;
+    assert!(
+        matches!(refused, Err(StoreError::Overloaded)),
+        "{refused:?}"
+    );
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        let store = store.clone();
+        others.push(tokio::spawn(async move { store.ping().await }));
+        tokio::task::yield_now().await;
+    }
+    let waited = store.ping().await;
+    assert!(matches!(waited, Err(StoreError::Busy)), "{waited:?}");
+    stranger.goes();
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+    for other in others {
+        assert!(other.await.unwrap().is_ok());
+    }
+    assert!(store.accept(vec![single(NotificationNo(5))]).await.is_ok());
+    // One that is larger than the queue goes in when nothing else does.
+    let many = (10..30).map(|no| single(NotificationNo(no))).collect();
+    assert_eq!(store.accept(many).await.unwrap().len(), 20);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn closing_finishes_what_waits_and_takes_no_more() {
+    let (_directory, path) = place();
+    let store = Arc::new(open(&path));
+    let stranger = Stranger::locks(&path);
+    let calls = queue(&store, &[1, 2, 3]).await;
+    let closing = tokio::spawn({
+        let store = store.clone();
+        async move { store.close().await }
+    });
+    tokio::task::yield_now().await;
+    let late = store.accept(vec![single(NotificationNo(9))]).await;
+    assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
+    stranger.goes();
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+    closing.await.unwrap();
+    let read = store.notification(APP, NotificationNo(1)).await;
+    assert!(matches!(read, Err(StoreError::Closed)), "{read:?}");
+    let wal = crate::support::beside(&path, "-wal");
+    assert!(!wal.exists(), "everything is in the database");
+    let again = open(&path);
+    let numbers: Vec<_> = [1, 2, 3, 9].map(NotificationNo).to_vec();
+    assert_eq!(stored(&again, &numbers).await, [true, true, true, false]);
+    again.close().await;
+}
+
+#[tokio::test]
+async fn a_panicking_command_fails_alone() {
+    let (_directory, path) = place();
+    let store = open(&path);
+    store
+        .put_provider_token("t/k".into(), carillon_ports::registry::Sealed(vec![1]), T0)
+        .await
+        .unwrap();
+    let by = Actor {
+        api_key: None,
+        request_id: None,
+    };
+    let failed = store
+        .reseal(Box::new(|_, _, _, _| panic!("a bug in a resealer")), T0, by)
+        .await;
+    assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
+    assert!(store.accept(vec![single(NotificationNo(1))]).await.is_ok());
+    store.close().await;
+}
