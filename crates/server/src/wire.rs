@@ -305,13 +305,24 @@ async fn first_admin_key(
     if !registry.api_keys().await.map_err(failed)?.is_empty() {
         return Ok(None);
     }
+    make_admin_key(registry, clock, "first start")
+        .await
+        .map(Some)
+}
+
+/// Makes an API key that may do everything, and stores its hash.
+pub(crate) async fn make_admin_key(
+    registry: &dyn Registry,
+    clock: &dyn Clock,
+    name: &str,
+) -> Result<SecretString, Failure> {
     let scopes = vec![Scope::Admin];
     let made = carillon_api::api_key::generate(&scopes, &fill_random);
     let now = clock.now();
     let key = ApiKey {
         no: carillon_model::id::ApiKeyNo(0),
         id: carillon_model::id::public("key", now, (clock.random() >> 2) as i64),
-        name: "first start".to_owned(),
+        name: name.to_owned(),
         app: None,
         scopes,
         hint: made.hint,
@@ -326,8 +337,8 @@ async fn first_admin_key(
     registry
         .put_api_key(key, server)
         .await
-        .map_err(|error| store::failed("store the first API key", &error))?;
-    Ok(Some(SecretString::from(made.secret)))
+        .map_err(|error| store::failed("store the API key", &error))?;
+    Ok(SecretString::from(made.secret))
 }
 
 /// A fresh master key beside a store that has sealed secrets means that the old key file is lost or

@@ -1,8 +1,14 @@
-//! `carillon keys create|list|revoke|rotate-master`.
+//! `carillon keys create|list|revoke|rotate-master|recover-admin`.
 
 use crate::client::{ApiClient, ServerOptions, escape};
+use crate::clock::ServerClock;
+use crate::config::{self, Sources};
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
+use crate::{store, wire};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
+use std::path::{Path, PathBuf};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -35,12 +41,22 @@ enum Command {
     },
     /// Make a new master key and seal every secret with it
     RotateMaster,
+    /// Make a new admin key here, while no server runs: for when the only one was lost
+    RecoverAdmin {
+        /// Configuration that names the store; without it carillon.toml, if there is one
+        #[arg(long, short, env = "CARILLON_CONFIG", value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
 }
 
 /// Talks to the server.
 pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
+    if let Command::RecoverAdmin { config } = &args.command {
+        return recover_admin(config.as_deref(), output).await;
+    }
     let client = ApiClient::new(&args.server)?;
     match args.command {
+        Command::RecoverAdmin { .. } => {}
         Command::Create { name, app, scopes } => {
             let mut body = json!({ "name": name, "scopes": scopes });
             if let Some(app) = app {
@@ -108,6 +124,28 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             ));
             output.note("keep a copy of the new key file; the old one no longer opens new backups");
         }
+    }
+    Ok(())
+}
+
+/// Whoever may write the store's file may do everything anyway, so this gives nothing away.
+async fn recover_admin(config: Option<&Path>, output: Output) -> anyhow::Result<()> {
+    let config = config::load(&Sources::of_process(config))?;
+    if !config.store.path.exists() {
+        return Err(Failure::new(Exit::NoInput, format!("there is no store at {}", config.store.path.display()))
+            .mend("name its configuration with --config; a fresh store makes its admin key at the first start")
+            .into());
+    }
+    let store = tokio::task::spawn_blocking(move || store::open(&config.store)).await??;
+    let made = wire::make_admin_key(&store, &ServerClock::system(), "recovered").await;
+    store.close().await;
+    let made = made?;
+    output.line(format!(
+        "admin API key (shown only this once): {}",
+        made.expose_secret()
+    ));
+    if output.is_json() {
+        output.json(&json!({ "secret": made.expose_secret() }));
     }
     Ok(())
 }

@@ -59,8 +59,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     plain(
         "server.header_timeout",
-        "\"10s\"",
-        "How long a client may take to send a request's head.",
+        "\"1m\"",
+        "How long a client may take to send a request's head, and how long an idle connection is kept.",
     ),
     plain(
         "server.stop_deadline",

@@ -146,3 +146,19 @@ fn a_cancelled_notification_is_not_sent() {
     assert_eq!(later["deliveries"]["accepted"], 1, "{later}");
     assert_eq!(home.simulator.counters().answered.get(&200), Some(&1));
 }
+
+#[test]
+fn a_lost_admin_key_is_recovered_while_no_server_runs() {
+    let home = Home::new();
+    let server = home.serve();
+    let database = home.database();
+    let env = [("CARILLON_STORE__PATH", database.to_str().unwrap())];
+    let busy = crate::support::run_in(home.path(), &["keys", "recover-admin"], &env);
+    assert_eq!(busy.code, 75, "{busy:?}");
+    assert_eq!(server.stop(), 0);
+    let made =
+        crate::support::run_in(home.path(), &["keys", "recover-admin", "--json"], &env).json();
+    let server = home.serve();
+    let listed = server.carillon(&["app", "list", "--api-key", made["secret"].as_str().unwrap()]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+}
