@@ -337,12 +337,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain(
         "engine.lane_min_deliveries",
         "2000",
-        "Deliveries that a lane may always keep in memory, however slow it is.",
+        "Deliveries of each class that a lane may always keep in memory, however slow it is.",
     ),
     plain(
         "engine.lane_max_deliveries",
         "20000",
-        "Most deliveries that a lane keeps in memory.",
+        "Most deliveries of each class that a lane keeps in memory.",
     ),
     plain(
         "engine.lane_blocked_deliveries",
@@ -380,12 +380,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "\"250ms\"",
         "How often the store is asked for due work besides wake-ups.",
     ),
+    plain(
+        "engine.backlog_interval",
+        "\"5s\"",
+        "How often the store is asked for the age of the oldest work that waits there.",
+    ),
     plain("engine.claim_batches", "256", "Most batches of one claim."),
     plain("engine.max_claims", "2", "Most claims at once."),
     plain(
         "engine.max_not_sent",
         "16",
         "After so many \"never sent\" in a row a delivery backs off, and the attempt is counted.",
+    ),
+    plain(
+        "engine.claim_deliveries",
+        "8000",
+        "Most deliveries of one claim, about.",
     ),
     plain(
         "engine.store_retry_max",

@@ -250,7 +250,7 @@ async fn tell_what_next(
         format!(
             "curl -sS {auth} -H 'Content-Type: application/json' {url}/v1/apps/{APP}/notifications -d '{{\"target\":{{\"devices\":[\"phone-1\"]}},\"content\":{{\"title\":\"Hello\",\"body\":\"from curl\"}}}}'"
         ),
-        format!("curl -sS {auth} {url}/v1/apps/{APP}/notifications?limit=1"),
+        format!("curl -sS {auth} '{url}/v1/apps/{APP}/notifications?limit=1'"),
         format!("curl -sS {}/v1/phones/1", apple.base()),
         format!("{program} doctor --url {url} --api-key {key}"),
         format!("{program} device show phone-1 --app {APP} --url {url} --api-key {key}"),
