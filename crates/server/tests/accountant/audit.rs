@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::books::Books;
 use crate::books::accepted::{Audience, Kind};
-use crate::books::stored::{KeptDelivery, KeptNotification, KeptToken, State};
+use crate::books::stored::{Heard, KeptDelivery, KeptNotification, KeptToken, State};
 use crate::caller::{Caller, Question};
 use crate::scene::Scene;
 
@@ -223,6 +223,7 @@ fn delivery(item: &Value, ids: &HashMap<String, u32>) -> Result<KeptDelivery> {
         state: item["state"].as_str().and_then(State::from_word),
         doubts: 0,
         gateway_id: None,
+        heard: None,
     })
 }
 
@@ -257,6 +258,7 @@ struct Detail {
     place: usize,
     gateway_id: u128,
     doubts: u32,
+    heard: Option<Heard>,
 }
 
 /// Reads the pages of those deliveries whose story needs them: whatever is not a plain acceptance.
@@ -296,6 +298,7 @@ async fn read_details(caller: &Caller, books: &Books) -> Result<Vec<Detail>> {
                 place,
                 gateway_id: uuid::Uuid::parse_str(gateway_id)?.as_u128(),
                 doubts: attempts.iter().filter(is_doubt).count() as u32,
+                heard: attempts.iter().filter_map(heard).max(),
             })
         })
         .buffer_unordered(AT_ONCE)
@@ -305,11 +308,24 @@ async fn read_details(caller: &Caller, books: &Books) -> Result<Vec<Detail>> {
         .collect()
 }
 
+/// The word of the gateway that ends a delivery, if an attempt has one.
+fn heard(attempt: &Value) -> Option<Heard> {
+    match (attempt["result"].as_str()?, attempt["status"].as_u64()) {
+        // An acceptance may be on record without its status.
+        ("accepted", _) | ("late_answer", None | Some(200)) => Some(Heard::Yes),
+        // In one environment; the other one may know it.
+        ("rejected", _) if attempt["reason"] == "BadDeviceToken" => None,
+        ("rejected", _) => Some(Heard::No),
+        _ => None,
+    }
+}
+
 fn enter_details(books: &mut Books, details: Vec<Detail>) {
     for detail in details {
         if let Some(kept) = &mut books.kept[detail.notification] {
             let delivery = &mut kept.deliveries[detail.place];
             delivery.doubts = detail.doubts;
+            delivery.heard = detail.heard;
             delivery.gateway_id = Some(detail.gateway_id);
         }
     }

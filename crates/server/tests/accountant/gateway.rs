@@ -389,6 +389,35 @@ fn faults(happening: Happening, dice: &mut Dice) -> Vec<Fault> {
                 60,
             ),
         ],
+        Happening::LateYesThenNo => {
+            // Written at 0 s, in doubt at 2 s, sent again before 3 s, the first answer at 3.2 s, the second after 4 s.
+            let late = FaultKind::Delay {
+                ms: 3_200,
+                jitter_ms: 0,
+            };
+            let slow = FaultKind::Delay {
+                ms: 1_700,
+                jitter_ms: 0,
+            };
+            let no = answer(413, "PayloadTooLarge", None);
+            vec![
+                Fault {
+                    for_ms: Some(1_000),
+                    probability: Some(0.3),
+                    ..late.into()
+                },
+                Fault {
+                    after_ms: 2_500,
+                    for_ms: Some(1_500),
+                    ..no.into()
+                },
+                Fault {
+                    after_ms: 2_500,
+                    for_ms: Some(1_500),
+                    ..slow.into()
+                },
+            ]
+        }
         Happening::NoAnswer => vec![
             sometimes(FaultKind::NeverAnswer { processed: true }, 0.02, 15),
             sometimes(FaultKind::NeverAnswer { processed: false }, 0.02, 15),
@@ -434,6 +463,14 @@ fn faults(happening: Happening, dice: &mut Dice) -> Vec<Fault> {
             ..answer(503, "ServiceUnavailable", Some(1)).into()
         }],
         _ => Vec::new(),
+    }
+}
+
+/// How long a fault goes on after traffic has met it.
+pub(crate) fn lasts(happening: Happening) -> Duration {
+    match happening {
+        Happening::LateYesThenNo => Duration::from_millis(4_500),
+        _ => Duration::from_millis(900),
     }
 }
 

@@ -93,6 +93,9 @@ async fn work(arguments: &Arguments) -> Result<bool> {
     };
     let (outcome, breaches) = audited(plan, "run", arguments.keeps_folder).await?;
     report::print(&outcome, &breaches);
+    if breaches.is_empty() {
+        report::line("\nall laws held");
+    }
     Ok(breaches.is_empty())
 }
 

@@ -66,7 +66,7 @@ fn forbids(bug: Bug) -> &'static [Law] {
         Bug::ResendVoip => &[Law::Drop],
         Bug::LoseWork => &[Law::OneFinalState],
         Bug::IgnoreCancel => &[Law::Cancel],
-        Bug::OverwriteOutcome => &[Law::Truth, Law::OneWay],
+        Bug::OverwriteOutcome => &[Law::OneWay],
         Bug::RetireAgainstRule => &[Law::PushTokens],
         Bug::IgnoreExpiry => &[Law::Expiry],
     }
@@ -123,12 +123,7 @@ fn provoke(seed: u64, bug: Bug) -> Plan {
             plan.last_faults = vec![Happening::BrokenCredential, Happening::BrokenCredential];
         }
         Bug::OverwriteOutcome => {
-            plan.load.shares.calls = 500;
-            plan.last_faults = vec![
-                Happening::LateAnswer,
-                Happening::LateAnswer,
-                Happening::NoAnswer,
-            ];
+            plan.last_faults = vec![Happening::LateYesThenNo, Happening::LateYesThenNo];
         }
         Bug::IgnoreExpiry => {
             plan.load.shares.short = 800;

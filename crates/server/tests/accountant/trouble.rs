@@ -23,8 +23,6 @@ use crate::scene::{Scene, Wanted};
 
 /// How often it is looked whether something has happened.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// How long a fault goes on after traffic has met it.
-const FAULT_LASTS: Duration = Duration::from_millis(900);
 
 /// What was measured.
 #[derive(Debug, Default)]
@@ -82,7 +80,7 @@ impl Trouble {
                     }
                 };
                 let _ = timeout(gateway::LONGEST, met).await;
-                sleep(FAULT_LASTS).await;
+                sleep(gateway::lasts(fault)).await;
                 gateway.culminate(fault);
                 if fault == Happening::ExpiredProviderToken {
                     let business = now() + self.scene.ahead.get();

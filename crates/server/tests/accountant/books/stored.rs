@@ -27,8 +27,19 @@ pub(crate) struct KeptDelivery {
     /// How often it was recorded that nobody knows whether the gateway took it. Zero for a plain acceptance, whose
     /// record is not looked at.
     pub(crate) doubts: u32,
+    /// The strongest word of the gateway that the record has.
+    pub(crate) heard: Option<Heard>,
     /// The `apns-id` that the store says it has, if its record was looked at.
     pub(crate) gateway_id: Option<u128>,
+}
+
+/// A word of the gateway, as the store has it on record; the stronger one is the greater one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Heard {
+    /// It refused for good.
+    No,
+    /// It took it.
+    Yes,
 }
 
 /// A final state, by the API's words.

@@ -103,6 +103,7 @@ impl Forged {
             state: Some(State::Accepted),
             doubts: 0,
             gateway_id: None,
+            heard: None,
         });
         self.0.kept.push(Some(KeptNotification {
             counts: counts(State::Accepted, devices.len() as u64),

@@ -1,11 +1,18 @@
 //! What is known of a delivery never becomes less: `accepted` stays, and a gateway's word is not replaced by our own.
+//!
+//! It is known what the API has shown, and what stands in the record of a delivery's attempts.
 
 use std::collections::BTreeMap;
 
 use crate::books::Books;
+use crate::books::stored::{Heard, State};
+use crate::books::story::Story;
 
 pub(super) fn check(books: &Books) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: Vec<String> = books
+        .stories()
+        .filter_map(|story| forgotten(&story))
+        .collect();
     for (_, asked, kept) in books.notifications() {
         let Some((id, _)) = &asked.accepted else {
             continue;
@@ -28,6 +35,21 @@ pub(super) fn check(books: &Books) -> Vec<String> {
     found
 }
 
+/// A word of the gateway that stands in the record and not in the state.
+fn forgotten(story: &Story<'_>) -> Option<String> {
+    let state = story.kept.state?;
+    let word = match (story.kept.heard?, state) {
+        (_, State::Accepted) | (Heard::No, State::Rejected) => return None,
+        (Heard::Yes, _) => "200",
+        (Heard::No, _) => "refusal",
+    };
+    let name = story.name();
+    Some(format!(
+        "{name} is {}, and its record has the gateway's {word}",
+        state.as_str()
+    ))
+}
+
 fn weakened(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Option<&'static str> {
     let count = |counts: &BTreeMap<String, u64>, state| counts.get(state).copied().unwrap_or(0);
     let by_gateway =
@@ -45,7 +67,7 @@ fn weakened(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Op
 
 #[cfg(test)]
 mod tests {
-    use crate::books::stored::State;
+    use crate::books::stored::{Heard, State};
     use crate::laws::Law;
     use crate::laws::forge::true_books;
 
@@ -65,6 +87,22 @@ mod tests {
         books.sight(1, State::Rejected, 1);
         books.end(1, 2, State::Unknown);
         books.breaks(&[Law::OneWay], "a word of the gateway is gone");
+    }
+
+    #[test]
+    fn a_word_on_record_that_the_state_forgot_is_found() {
+        let mut books = true_books();
+        books.receive(0, 0, 413, "PayloadTooLarge");
+        books.delivery(0, 0).doubts = 1;
+        books.delivery(0, 0).heard = Some(Heard::Yes);
+        books.end(0, 0, State::Rejected);
+        books.breaks(&[Law::OneWay], "its record has the gateway's 200");
+
+        let mut books = true_books();
+        books.receipt(2).status = 413;
+        books.delivery(1, 2).heard = Some(Heard::No);
+        books.end(1, 2, State::Unknown);
+        books.breaks(&[Law::OneWay], "its record has the gateway's refusal");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) enum Happening {
     RefusedStream,
     OneStream,
     LateAnswer,
+    /// A 200 that comes late, after the delivery was sent again; and the repeated one is refused for good.
+    LateYesThenNo,
     NoAnswer,
     CutConnection,
     FrozenConnection,
@@ -30,7 +32,7 @@ pub(crate) enum Happening {
 use Happening::*;
 
 impl Happening {
-    pub(crate) const ALL: [Self; STAGES.len() + 18] = {
+    pub(crate) const ALL: [Self; STAGES.len() + 19] = {
         let others = [
             KillAtRandom,
             GracefulStop,
@@ -43,6 +45,7 @@ impl Happening {
             RefusedStream,
             OneStream,
             LateAnswer,
+            LateYesThenNo,
             NoAnswer,
             CutConnection,
             FrozenConnection,
@@ -51,7 +54,7 @@ impl Happening {
             Unavailable,
             ExpiredProviderToken,
         ];
-        let mut all = [KillAtRandom; STAGES.len() + 18];
+        let mut all = [KillAtRandom; STAGES.len() + 19];
         let mut at = 0;
         while at < all.len() {
             all[at] = if at < STAGES.len() {
@@ -65,7 +68,7 @@ impl Happening {
     };
 
     /// Faults of the gateway, and of what lies between: they happen while the process lives, and end.
-    pub(crate) const PASSING: [Self; 15] = [
+    pub(crate) const PASSING: [Self; 16] = [
         LockedDatabase,
         BrokenCredential,
         GoawayJson,
@@ -74,6 +77,7 @@ impl Happening {
         RefusedStream,
         OneStream,
         LateAnswer,
+        LateYesThenNo,
         NoAnswer,
         CutConnection,
         FrozenConnection,
@@ -105,6 +109,7 @@ impl Happening {
             RefusedStream => "REFUSED_STREAM",
             OneStream => "SETTINGS: one stream",
             LateAnswer => "late answer",
+            LateYesThenNo => "late 200, and the resend refused",
             NoAnswer => "no answer at all",
             CutConnection => "connection cut",
             FrozenConnection => "connection frozen",
