@@ -41,6 +41,17 @@ struct Open {
     picked: u32,
     /// Tags of probes that the pool has.
     probes: Vec<u64>,
+    /// Probes that found the trouble still there.
+    failed: u32,
+}
+
+/// What a trip did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trip {
+    /// The breaker was closed until now.
+    pub(crate) is_new: bool,
+    /// Worth a line in the delivery's story: probes only at the 1st, 2nd, 4th, 8th… failure.
+    pub(crate) is_telling: bool,
 }
 
 impl Breaker {
@@ -82,14 +93,14 @@ impl Breaker {
         }
     }
 
-    /// The pool is in trouble. `true`: the breaker was closed until now.
+    /// The pool is in trouble.
     pub(crate) fn trip(
         &mut self,
         tag: u64,
         trouble: &Trouble,
         moment: Moment,
         rules: ProbeRules,
-    ) -> bool {
+    ) -> Trip {
         let retry_after = trouble.retry_after_ms.unwrap_or(0);
         let wait = rules
             .interval_ms
@@ -103,7 +114,11 @@ impl Breaker {
                     open.next_probe_at = open.next_probe_at.max(next_probe_at);
                 }
                 open.trouble.clone_from(trouble);
-                false
+                open.failed += u32::from(was_probe);
+                Trip {
+                    is_new: false,
+                    is_telling: !was_probe || open.failed.is_power_of_two(),
+                }
             }
             None => {
                 self.open = Some(Open {
@@ -113,8 +128,12 @@ impl Breaker {
                     next_probe_at,
                     picked: 0,
                     probes: Vec::new(),
+                    failed: 0,
                 });
-                true
+                Trip {
+                    is_new: true,
+                    is_telling: true,
+                }
             }
         }
     }
@@ -202,8 +221,16 @@ mod tests {
     async fn only_the_probe_closes_it() {
         let start = Instant::now();
         let mut breaker = Breaker::default();
-        assert!(breaker.trip(1, &trouble(None), moment(start, 0), RULES));
-        assert!(!breaker.trip(2, &trouble(None), moment(start, 900), RULES));
+        assert!(
+            breaker
+                .trip(1, &trouble(None), moment(start, 0), RULES)
+                .is_new
+        );
+        assert!(
+            !breaker
+                .trip(2, &trouble(None), moment(start, 900), RULES)
+                .is_new
+        );
         assert_eq!(breaker.answered(3), None, "sent before the trouble");
         let next = breaker.may_probe(start, RULES).unwrap_err().unwrap();
         assert_eq!(
@@ -217,6 +244,22 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Probing);
         assert!(breaker.answered(9).is_some());
         assert!(breaker.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_outage_is_told_in_few_lines() {
+        let start = Instant::now();
+        let mut breaker = Breaker::default();
+        breaker.trip(0, &trouble(None), moment(start, 0), RULES);
+        let mut told = 0;
+        for probe in 1..=3_600 {
+            let at = moment(start, probe * 1_000);
+            breaker.may_probe(at.at, RULES).unwrap();
+            breaker.pick_probe(at.at, RULES);
+            breaker.probe_sent(probe);
+            told += u32::from(breaker.trip(probe, &trouble(None), at, RULES).is_telling);
+        }
+        assert_eq!(told, 12);
     }
 
     #[tokio::test(start_paused = true)]

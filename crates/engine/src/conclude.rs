@@ -84,8 +84,9 @@ impl Core {
         moment: Moment,
     ) {
         let (key, position) = JobKey::from_tag(tag);
+        let mut is_telling = true;
         match &outcome.verdict {
-            Verdict::Blocked(trouble) => self.trip(route, tag, trouble, moment),
+            Verdict::Blocked(trouble) => is_telling = self.trip(route, tag, trouble, moment),
             Verdict::Accepted | Verdict::Rejected(_) | Verdict::Retry { .. } => {
                 if !self.routes.all[route].breaker.is_closed()
                     && let Some(trouble) = self.routes.all[route].breaker.answered(tag)
@@ -133,7 +134,7 @@ impl Core {
                 );
             }
             Verdict::Blocked(trouble) => {
-                if !slot.is_block_noted {
+                if is_telling && !slot.is_block_noted {
                     slot.is_block_noted = true;
                     let mut told = outcome.clone();
                     told.answer.get_or_insert_default().reason = trouble.reason;
@@ -489,12 +490,20 @@ impl Core {
 
     // --- breakers ---
 
-    /// A pool is in trouble: its work waits.
-    pub(crate) fn trip(&mut self, route: usize, tag: u64, trouble: &Trouble, moment: Moment) {
+    /// A pool is in trouble: its work waits. Returns whether that is worth a line in the delivery's
+    /// story.
+    pub(crate) fn trip(
+        &mut self,
+        route: usize,
+        tag: u64,
+        trouble: &Trouble,
+        moment: Moment,
+    ) -> bool {
         let rules = self.probe_rules();
         let state = &mut self.routes.all[route];
-        if !state.breaker.trip(tag, trouble, moment, rules) {
-            return;
+        let trip = state.breaker.trip(tag, trouble, moment, rules);
+        if !trip.is_new {
+            return trip.is_telling;
         }
         let (of, is_credential) = (state.route, trouble.scope == TroubleScope::Credential);
         let credential = of.credential.map(|no| self.routes.ring.name(no).to_owned());
@@ -515,6 +524,7 @@ impl Core {
             });
             self.hub.bells.settle.notify_one();
         }
+        trip.is_telling
     }
 
     /// A pool sends again.

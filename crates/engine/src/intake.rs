@@ -451,7 +451,7 @@ fn release(hub: &Hub, incoming: &Incoming) {
 }
 
 /// One in so many batches is lost or doubled when such a bug is planted.
-const PLANTED_EVERY: u32 = 16;
+const PLANTED_EVERY: u32 = 5;
 
 fn hand_over(hub: &Hub, mut hot: Vec<Incoming>) {
     if hot.is_empty() {

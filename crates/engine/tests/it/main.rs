@@ -3,6 +3,7 @@
 
 mod breakers;
 mod cancelling;
+mod chaos;
 mod fairness;
 mod fake_gateway;
 mod fanning_out;

@@ -191,6 +191,26 @@ async fn nothing_is_written_after_its_expiry() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_ends_what_expired_and_hurts_nothing_else() {
+    let world = World::new().await;
+    world.devices(1..4).await;
+    world.gateway.window(0);
+    let mut body = to(1..2);
+    body["expires_in"] = "10m".into();
+    let short = world.send(body).await;
+    let long = world.to(2..3).await;
+    world.clock.jump(3_600_000);
+    world.gateway.window(100);
+    let view = world.completed(short).await;
+    assert_eq!(view.states, [(FinalState::Expired, 1)]);
+    world.completed(long).await;
+    world.clock.jump(-7_200_000);
+    let no = world.to(3..4).await;
+    let view = world.completed(no).await;
+    assert_eq!(view.states, [(FinalState::Accepted, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_of_a_deleted_app_is_suppressed() {
     let world = World::new().await;
     world.devices(1..5).await;

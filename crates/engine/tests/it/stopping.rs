@@ -116,3 +116,27 @@ async fn retries_and_progress_survive_a_stop() {
     let expected = (1..501u64).filter(|n| n.to_be_bytes()[7] % 3 == 0).count();
     assert_eq!(again, expected, "only what was refused is sent twice");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_part_that_holds_work_is_told() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    world.gateway.script(|_| panic!("a bug in the adapter"));
+    world.to(1..2).await;
+    let failed = tokio::time::timeout(Duration::from_secs(5), world.engine.failed());
+    assert_eq!(failed.await.unwrap(), "dispatch panicked");
+    world.gateway.script(|_| accept());
+    world.crash().await;
+}
+
+/// On the engine's own thread and in real time: only that it works.
+#[tokio::test]
+async fn it_runs_on_a_thread_of_its_own() {
+    let world = World::threaded().await;
+    world.devices(1..101).await;
+    let no = world.to(1..101).await;
+    let view = world.completed(no).await;
+    assert_eq!(view.states, [(FinalState::Accepted, 100)]);
+    let report = world.engine.stop(Duration::from_secs(5)).await;
+    assert!(report.is_clean());
+}

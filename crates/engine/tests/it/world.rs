@@ -109,6 +109,26 @@ impl World {
         Self::on(config, store, hot).await
     }
 
+    /// With the engine on its own thread, in real time.
+    pub(crate) async fn threaded() -> Self {
+        let store = MemoryStore::new();
+        let hot: Arc<dyn HotStore> = Arc::new(store.clone());
+        let mut world = Self::on(EngineConfig::default(), store, hot).await;
+        let parts = world.parts();
+        world.engine = Engine::start(parts).await.unwrap();
+        world
+    }
+
+    fn parts(&self) -> Parts {
+        parts(
+            &self.config,
+            &self.store,
+            &self.hot,
+            &self.gateway,
+            &self.clock,
+        )
+    }
+
     /// With a hot store that stands before the one in memory.
     pub(crate) async fn on(
         config: EngineConfig,
@@ -316,6 +336,23 @@ impl World {
     }
 }
 
+fn parts(
+    config: &EngineConfig,
+    store: &MemoryStore,
+    hot: &Arc<dyn HotStore>,
+    gateway: &FakeGateway,
+    clock: &Arc<TestClock>,
+) -> Parts {
+    Parts {
+        store: hot.clone(),
+        registry: Arc::new(store.clone()),
+        apns: Arc::new(gateway.clone()),
+        clock: clock.clone(),
+        secrets: Arc::new(PlainSecrets),
+        config: config.clone(),
+    }
+}
+
 async fn start(
     config: &EngineConfig,
     store: &MemoryStore,
@@ -323,14 +360,7 @@ async fn start(
     gateway: &FakeGateway,
     clock: &Arc<TestClock>,
 ) -> Engine {
-    let parts = Parts {
-        store: hot.clone(),
-        registry: Arc::new(store.clone()),
-        apns: Arc::new(gateway.clone()),
-        clock: clock.clone(),
-        secrets: Arc::new(PlainSecrets),
-        config: config.clone(),
-    };
+    let parts = parts(config, store, hot, gateway, clock);
     Engine::start_on(parts, Handle::current()).await.unwrap()
 }
 
