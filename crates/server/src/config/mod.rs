@@ -2,7 +2,7 @@
 //! not here: they live in the store and change without a restart.
 //!
 //! [`settings`] lists every key once, with its default and what it means; from that list come the
-//! printed example, the check for unknown keys and the environment's names. [`load`] lays file and
+//! printed example, the check for unknown keys and the environment's names. [`mod@load`] lays file and
 //! environment over the defaults; this file says which type each key has and what must hold between
 //! them. All of it happens before any port is bound.
 
