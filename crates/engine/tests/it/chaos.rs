@@ -214,7 +214,8 @@ async fn run(seed: u64) {
         assert!(ended.is_ok(), "seed {seed}: {} does not end", one.no);
     }
     world.pass(5_000).await;
-    check(&world, &sent, &book.lock(), seed).await;
+    let book = std::mem::take(&mut *book.lock());
+    check(&world, &sent, &book, seed).await;
 }
 
 async fn check(world: &World, sent: &[Sent], book: &Book, seed: u64) {
