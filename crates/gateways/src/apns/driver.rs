@@ -268,7 +268,7 @@ impl Driver {
                 }
             },
         };
-        if let Some(outcome) = broadcasts.publish(spec, push, wall) {
+        if let Some(outcome) = broadcasts.publish(spec, &push, wall) {
             self.outcomes.push(outcome);
         }
     }
@@ -385,10 +385,17 @@ impl Driver {
             carried.max(first)
         };
         self.queued = status.queued;
+        let broadcasts = self
+            .broadcasts
+            .as_ref()
+            .map_or(0, super::channel::Broadcasts::len);
         let waiting = self.waiting.len() + status.queued;
-        self.opened
-            .gauge
-            .publish(window, status.connections, status.in_flight, waiting);
+        self.opened.gauge.publish(
+            window,
+            status.connections,
+            status.in_flight + broadcasts,
+            waiting,
+        );
     }
 
     fn deliver(&mut self) {
@@ -477,6 +484,9 @@ impl Drop for Driver {
                 tag,
                 outcome: outcome::unsent(Verdict::InDoubt),
             }));
+        if let Some(broadcasts) = &mut self.broadcasts {
+            self.outcomes.extend(broadcasts.abandon());
+        }
         self.deliver();
     }
 }
