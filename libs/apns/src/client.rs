@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::thread;
 use std::time::Duration;
 
 use h2_pool::{NoObserver, Proxy};
@@ -16,6 +15,7 @@ use crate::connection::{Connection, ConnectionConfig, Finished, Push, Template};
 use crate::endpoint::{Credential, Endpoint};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
+use crate::own_thread;
 use crate::priority::Priority;
 use crate::push_type::PushType;
 use crate::request::Request;
@@ -177,12 +177,6 @@ impl ClientBuilder {
         // Found out here rather than on the thread, where nobody would hear it.
         self.endpoint.connector(&self.credential)?;
         self.endpoint.origin()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::new(ErrorKind::Invalid, format!("starting a runtime: {error}"))
-            })?;
         let (commands, mut receiver) = mpsc::channel(self.max_waiting);
         let Self {
             credential,
@@ -190,21 +184,12 @@ impl ClientBuilder {
             config,
             ..
         } = self;
-        thread::Builder::new()
-            .name("apns-client".to_owned())
-            .spawn(move || {
-                tokio::task::LocalSet::new().block_on(&runtime, async {
-                    let opened =
-                        Connection::open(&endpoint, &credential, config, Rc::new(NoObserver));
-                    match opened {
-                        Ok(connection) => Desk::new(connection, receiver).serve().await,
-                        Err(error) => refuse(&mut receiver, &error).await,
-                    }
-                });
-            })
-            .map_err(|error| {
-                Error::new(ErrorKind::Invalid, format!("starting a thread: {error}"))
-            })?;
+        own_thread::start("apns-client", move || async move {
+            match Connection::open(&endpoint, &credential, config, Rc::new(NoObserver)) {
+                Ok(connection) => Desk::new(connection, receiver).serve().await,
+                Err(error) => refuse(&mut receiver, &error).await,
+            }
+        })?;
         Ok(Client { commands })
     }
 }

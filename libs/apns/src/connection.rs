@@ -31,7 +31,7 @@ use crate::push_token::PushToken;
 use crate::push_type::PushType;
 use crate::request::Request;
 use crate::response::Response;
-use crate::rules::{Carried, Rules};
+use crate::rules::Rules;
 use crate::topic::ApnsTopic;
 use crate::wire::DeviceWire;
 
@@ -196,10 +196,7 @@ impl Connection {
         let (scheme, authority) = endpoint.origin()?;
         let outbox = Rc::new(Outbox::default());
         let mut pool_config = config.pool.clone();
-        pool_config.initial_streams = match credential {
-            Credential::ProviderTokens(_) => 1,
-            Credential::Certificate(_) => usize::MAX,
-        };
+        pool_config.initial_streams = credential.initial_streams();
         let capacity = pool_config.queue_capacity.max(1);
         let wire = DeviceWire::new(scheme, authority, outbox.clone());
         let rules = Rules::new(wire, credential, config);
@@ -222,12 +219,14 @@ impl Connection {
 
     /// Takes pushes from the front of `batch`, as many as fit, and says how many.
     pub fn submit(&self, batch: &mut VecDeque<Push>) -> usize {
-        let count = batch.len().min(self.free_capacity());
-        if count > 0 {
-            let mut taken = batch.drain(..count).map(Carried::new).collect();
-            self.pool.submit(&mut taken);
+        let untaken = self.outbox.finished.borrow().len();
+        if untaken == 0 {
+            return self.pool.submit(batch);
         }
-        count
+        let mut fitting = batch
+            .drain(..batch.len().min(self.free_capacity()))
+            .collect();
+        self.pool.submit(&mut fitting)
     }
 
     /// Waits until there is at least one outcome and appends all there are. Nothing is lost if the future is dropped.

@@ -124,6 +124,16 @@ impl Endpoint {
     }
 }
 
+impl Credential {
+    /// How many streams a new connection may open before APNs has accepted who we are.
+    pub(crate) fn initial_streams(&self) -> usize {
+        match self {
+            Self::ProviderTokens(_) => 1,
+            Self::Certificate(_) => usize::MAX,
+        }
+    }
+}
+
 // === impl Endpoint ===
 
 impl fmt::Debug for Endpoint {

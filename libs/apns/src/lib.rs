@@ -18,6 +18,7 @@
 //! caller's decision.
 
 pub mod broadcast;
+mod broadcast_client;
 
 pub mod certificate;
 mod client;
@@ -28,6 +29,7 @@ mod environment;
 mod error;
 mod expiration;
 mod invalid;
+mod own_thread;
 pub mod payload;
 mod priority;
 pub mod provider_token;
@@ -43,6 +45,7 @@ mod wire;
 
 pub use self::broadcast::{BroadcastRequest, Channel, ChannelId, ChannelRequest, StoragePolicy};
 
+pub use self::broadcast_client::{BroadcastClient, BroadcastClientBuilder, ChannelResponse};
 pub use self::certificate::{CertificateError, ClientCertificate};
 pub use self::client::{Client, ClientBuilder};
 pub use self::collapse_id::CollapseId;

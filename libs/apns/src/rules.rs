@@ -89,8 +89,8 @@ pub(crate) struct Rules<W> {
     known: RefCell<Vec<Known>>,
 }
 
-impl<T> Carried<T> {
-    pub(crate) fn new(item: T) -> Self {
+impl<T> From<T> for Carried<T> {
+    fn from(item: T) -> Self {
         Self {
             item,
             generation: 0,

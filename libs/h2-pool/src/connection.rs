@@ -44,7 +44,7 @@ const MAX_ROUNDS: u32 = 8;
 /// Stream numbers are odd and end at 2³¹ − 1; this many requests leave room to retire in peace.
 const MAX_REQUESTS: u64 = (1 << 30) - 4_096;
 
-/// A dropped body longer than this is cut off after all.
+/// A body longer than this, and longer than what is kept of it, is cut off after all.
 const MAX_DROPPED: usize = 64 * 1024;
 
 /// A request in flight.
@@ -519,7 +519,7 @@ impl<P: Protocol> Driver<P> {
                         {
                             kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
                         }
-                        if *seen > MAX_DROPPED {
+                        if *seen > MAX_DROPPED.max(self.shared.config.max_body_bytes) {
                             let answer = Answer {
                                 status: *status,
                                 headers: std::mem::take(headers),

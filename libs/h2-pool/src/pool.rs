@@ -168,10 +168,10 @@ impl<P: Protocol> Pool<P> {
     }
 
     /// Takes requests from the front of `requests`, as many as fit, and says how many.
-    pub fn submit(&self, requests: &mut VecDeque<P::Request>) -> usize {
+    pub fn submit<R: Into<P::Request>>(&self, requests: &mut VecDeque<R>) -> usize {
         let count = requests.len().min(self.free_capacity());
         if count > 0 {
-            self.0.enqueue(requests.drain(..count));
+            self.0.enqueue(requests.drain(..count).map(Into::into));
         }
         count
     }

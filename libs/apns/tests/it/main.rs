@@ -7,8 +7,11 @@
 )]
 mod peer;
 
+mod broadcast;
+mod client;
 mod connection;
 mod credentials;
 mod deaths;
 mod rig;
+mod server;
 mod wire;
