@@ -7,6 +7,7 @@ mod devices;
 mod history;
 mod hot;
 mod registry;
+mod rules;
 mod state;
 
 use crate::store::{Result, StoreError};

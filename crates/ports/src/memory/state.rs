@@ -30,7 +30,7 @@ pub(super) struct State {
     pub(super) attempts: Vec<(BatchNo, NewAttempt)>,
     pub(super) counts: BTreeMap<(AppNo, i64, FinalState, String), u64>,
     pub(super) events: Vec<(AppNo, Event)>,
-    pub(super) idempotency: BTreeMap<String, Key>,
+    pub(super) idempotency: BTreeMap<String, IdempotencyKey>,
     pub(super) apps: BTreeMap<AppNo, App>,
     pub(super) deleted_apps: BTreeSet<AppNo>,
     pub(super) credentials: BTreeMap<(AppNo, String), (Credential, Sealed)>,
@@ -62,7 +62,7 @@ pub(super) struct Held {
 }
 
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct IdempotencyKey {
     pub(super) body_hash: [u8; 32],
     pub(super) keep_until: UnixMs,
     pub(super) no: NotificationNo,

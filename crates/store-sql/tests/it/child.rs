@@ -145,7 +145,7 @@ async fn squeeze(path: &Path) {
     let roomy = getrlimit(Resource::Fsize);
     let tight = rustix::process::Rlimit {
         current: Some(50_000),
-        ..roomy.clone()
+        ..roomy
     };
     setrlimit(Resource::Fsize, tight).unwrap();
     let refused = store.accept(vec![single(store.next_notification())]).await;

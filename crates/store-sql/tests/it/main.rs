@@ -2,6 +2,7 @@
 
 mod backups;
 mod child;
+mod chores;
 mod crashing;
 mod full_disk;
 mod groups;

@@ -1,0 +1,271 @@
+//! What accepting, claiming, settling, rescuing and pruning do to the fake's state.
+
+use super::state::{Batch, Held, IdempotencyKey, Notification, State};
+use crate::store::{
+    Acceptance, ClaimedWork, Event, NewAttempt, NewBatch, NewNotification, NotificationHead,
+    Retention, Settlement, Work, WorkId,
+};
+use carillon_model::UnixMs;
+use carillon_model::delivery::FinalState;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{DeviceNo, NotificationNo};
+use carillon_model::lane::{Class, Lane};
+use carillon_model::positions::Positions;
+use carillon_model::push_type::OnUnknown;
+use carillon_model::verdicts::Verdicts;
+
+impl State {
+    pub(super) fn accept(&mut self, item: NewNotification) -> Acceptance {
+        if let Some(given) = item.idempotency {
+            let earlier = self.idempotency.get(&given.scoped_key);
+            if let Some(key) = earlier.filter(|key| key.keep_until > item.accepted_at) {
+                if key.body_hash != given.body_hash {
+                    return Acceptance::KeyReused;
+                }
+                return Acceptance::Repeated {
+                    no: key.no,
+                    accepted_at: key.accepted_at,
+                };
+            }
+            let key = IdempotencyKey {
+                body_hash: given.body_hash,
+                keep_until: given.keep_until,
+                no: item.no,
+                accepted_at: item.accepted_at,
+            };
+            self.idempotency.insert(given.scoped_key, key);
+        }
+        let places = item.batches.len() as u32;
+        let notification = Notification {
+            head: NotificationHead {
+                no: item.no,
+                app: item.app,
+                accepted_at: item.accepted_at,
+                expires_at: item.expires_at,
+                options: item.options,
+                payload: item.payload,
+                cancelled: false,
+            },
+            completed_at: None,
+            fanout: item.fanout.map(|target| (target, DeviceNo(0), places)),
+        };
+        let earlier = self.notifications.insert(item.no, notification);
+        assert!(
+            earlier.is_none(),
+            "notification {} is accepted once",
+            item.no
+        );
+        for batch in item.batches {
+            self.insert_batch(batch, item.accepted_at);
+        }
+        self.complete(item.no, item.accepted_at);
+        Acceptance::New
+    }
+
+    pub(super) fn insert_batch(&mut self, batch: NewBatch, due_at: UnixMs) {
+        let id = WorkId {
+            batch: batch.no,
+            seq: 0,
+        };
+        let work = Work {
+            id,
+            lane: batch.lane,
+            class: batch.class,
+            attempt: 0,
+            positions: None,
+            due_at: (!batch.hot).then_some(due_at),
+            watermark: 0,
+            in_doubt: false,
+        };
+        let holder = self.epoch;
+        self.works.insert(id, Held { work, holder });
+        let verdicts = Verdicts::open(batch.devices.count());
+        let devices = batch.devices;
+        let earlier = self.batches.insert(batch.no, Batch { devices, verdicts });
+        assert!(earlier.is_none(), "batch {} is stored once", batch.no);
+    }
+
+    pub(super) fn claim(
+        &mut self,
+        lane: Lane,
+        class: Class,
+        now: UnixMs,
+        batches: u32,
+        deliveries: u32,
+    ) -> Vec<ClaimedWork> {
+        let mut due: Vec<(UnixMs, WorkId)> = self
+            .works
+            .values()
+            .filter(|held| held.work.lane == lane && held.work.class == class)
+            .filter_map(|held| Some((held.work.due_at.filter(|due| *due <= now)?, held.work.id)))
+            .collect();
+        due.sort_unstable();
+        due.truncate(batches as usize);
+        let (mut claimed, mut taken) = (Vec::new(), 0usize);
+        for (_, id) in due {
+            if taken >= deliveries as usize && !claimed.is_empty() {
+                break;
+            }
+            let work = self.works[&id].work.clone();
+            let head = self.notifications[&id.batch.notification()].head.clone();
+            if head.cancelled {
+                self.withdraw(&work, now);
+                continue;
+            }
+            let epoch = self.epoch;
+            let held = self.works.get_mut(&id).expect("it is due");
+            (held.work.due_at, held.holder) = (None, epoch);
+            let batch = &self.batches[&id.batch];
+            taken += work
+                .positions
+                .as_ref()
+                .map_or(batch.devices.as_slice().len(), |some| some.as_slice().len());
+            claimed.push(ClaimedWork {
+                work: held.work.clone(),
+                devices: batch.devices.clone(),
+                verdicts: batch.verdicts.clone(),
+                notification: head,
+            });
+        }
+        claimed
+    }
+
+    pub(super) fn settle(&mut self, settlement: Settlement) -> Vec<NotificationNo> {
+        let mut completed = Vec::new();
+        for batch in settlement.batches {
+            self.learn(batch.batch, &batch.verdicts);
+            for attempt in batch.attempts {
+                self.attempts.push((batch.batch, attempt));
+            }
+            for id in batch.done {
+                self.works.remove(&id);
+            }
+            for work in batch.follow_ups {
+                let holder = self.epoch;
+                self.works.insert(work.id, Held { work, holder });
+            }
+            let no = batch.batch.notification();
+            if self.complete(no, settlement.now) {
+                completed.push(no);
+            }
+        }
+        for gone in &settlement.retirements {
+            if let Some(push_token) = self.push_tokens.get_mut(&(gone.device, gone.kind))
+                && push_token.dies_by(gone.generation, gone.since)
+            {
+                push_token.retired_at = Some(settlement.now);
+            }
+        }
+        for repair in &settlement.repairs {
+            if let Some(push_token) = self.push_tokens.get_mut(&(repair.device, repair.kind))
+                && push_token.generation == repair.generation
+                && push_token.environment == TokenEnvironment::Auto
+            {
+                push_token.environment = repair.environment.into();
+            }
+        }
+        for delta in &settlement.counts {
+            self.count(delta, settlement.now);
+        }
+        for event in settlement.events {
+            let no = self.number();
+            let stored = Event {
+                no,
+                at: settlement.now,
+                kind: event.kind.into(),
+                subject: event.subject,
+                data: event.data,
+            };
+            self.events.push((event.app, stored));
+        }
+        completed
+    }
+
+    pub(super) fn rescue(&mut self, work: &Work, now: UnixMs) {
+        let mut open = self.open_positions(work);
+        let head = self.notifications.get(&work.id.batch.notification());
+        let Some(on_unknown) = head
+            .map(|n| n.head.options.on_unknown)
+            .filter(|_| !open.is_empty())
+        else {
+            self.works.remove(&work.id);
+            return;
+        };
+        let rest = match on_unknown {
+            OnUnknown::Resend => true,
+            OnUnknown::Drop => {
+                let rest = open.split_off(open.partition_point(|p| *p < work.watermark));
+                self.settle_open(work, &open, FinalState::Unknown, "process_ended", now);
+                !rest.is_empty()
+            }
+        };
+        let resend = on_unknown == OnUnknown::Resend;
+        if !open.is_empty() {
+            let attempt = NewAttempt {
+                position: None,
+                positions: Some(Positions::new(open)),
+                attempt: work.attempt + 1,
+                at: now,
+                environment: work.lane.environment.known(),
+                connection: 0,
+                result: "rescued_in_doubt".into(),
+                status: 0,
+                reason: "process_ended".into(),
+                raw: String::new(),
+                elapsed_us: 0,
+                next_attempt_at: resend.then_some(now),
+            };
+            self.attempts.push((work.id.batch, attempt));
+        }
+        if !rest {
+            self.works.remove(&work.id);
+        } else if let Some(held) = self.works.get_mut(&work.id) {
+            held.work.due_at = Some(now);
+            held.work.watermark = 0;
+            held.work.in_doubt |= resend;
+        }
+    }
+
+    pub(super) fn prune(&mut self, retention: Retention) -> u64 {
+        let slice = retention.slice.max(1) as usize;
+        let old = |n: &Notification, before: UnixMs| n.completed_at.is_some_and(|at| at < before);
+        let gone: Vec<_> = self
+            .notifications
+            .iter()
+            .filter(|(_, n)| {
+                old(n, retention.records_before)
+                    || (self.deleted_apps.contains(&n.head.app) && n.completed_at.is_some())
+            })
+            .map(|(no, _)| *no)
+            .take(slice)
+            .collect();
+        let mut rows: u64 = gone.into_iter().map(|no| self.forget(no)).sum();
+        let emptied = self
+            .notifications
+            .values_mut()
+            .filter(|n| old(n, retention.content_before) && !n.head.payload.is_empty())
+            .take(slice)
+            .map(|n| n.head.payload = bytes::Bytes::new())
+            .count();
+        let devices: Vec<_> = self
+            .devices
+            .iter()
+            .filter(|(_, device)| self.deleted_apps.contains(&device.app))
+            .map(|(no, _)| *no)
+            .take(slice)
+            .collect();
+        rows += (emptied + devices.len()) as u64;
+        for device in devices {
+            self.delete_device(device);
+        }
+        let before = self.idempotency.len() + self.events.len() + self.counts.len();
+        self.idempotency
+            .retain(|_, key| key.keep_until > retention.now);
+        self.events
+            .retain(|(_, event)| event.at >= retention.records_before);
+        self.counts
+            .retain(|(_, hour, ..), _| *hour + 3_600_000 > retention.records_before);
+        let after = self.idempotency.len() + self.events.len() + self.counts.len();
+        rows + (before - after) as u64
+    }
+}
