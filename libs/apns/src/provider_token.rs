@@ -176,7 +176,7 @@ impl ProviderTokens {
     }
 
     /// The signing key.
-    pub fn key(&self) -> &SigningKey {
+    pub fn signing_key(&self) -> &SigningKey {
         &self.shared.key
     }
 

@@ -20,7 +20,7 @@ pub(super) fn read_object(json: &[u8]) -> Result<Entries<'_>, String> {
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut entries = Vec::with_capacity(8);
-            while let Some(Key(key)) = map.next_key()? {
+            while let Some(Name(key)) = map.next_key()? {
                 entries.push((key, map.next_value()?));
             }
             Ok(entries)
@@ -28,23 +28,23 @@ pub(super) fn read_object(json: &[u8]) -> Result<Entries<'_>, String> {
     }
 
     // serde's own `Cow<str>` never borrows.
-    struct Key<'a>(Cow<'a, str>);
-    impl<'de> serde::Deserialize<'de> for Key<'de> {
+    struct Name<'a>(Cow<'a, str>);
+    impl<'de> serde::Deserialize<'de> for Name<'de> {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             struct Text;
             impl<'de> Visitor<'de> for Text {
-                type Value = Key<'de>;
+                type Value = Name<'de>;
 
                 fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     f.write_str("a key")
                 }
 
-                fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
-                    Ok(Key(Cow::Borrowed(text)))
+                fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
+                    Ok(Name(Cow::Borrowed(text)))
                 }
 
-                fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
-                    Ok(Key(Cow::Owned(text.to_owned())))
+                fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
+                    Ok(Name(Cow::Owned(text.to_owned())))
                 }
             }
             deserializer.deserialize_str(Text)
