@@ -18,6 +18,9 @@ pub struct Config {
     /// After so many failed connects in a row, with no connection alive, whatever is queued is handed back as
     /// [`Connect`](crate::ErrorKind::Connect), not sent. Default 3.
     pub connect_attempts: u32,
+    /// Shortest time between the beginnings of two connections, also when nothing failed: a peer that sends everybody
+    /// away politely is not stormed either. Default 250 ms.
+    pub connect_interval: Duration,
     /// Shortest wait between two connects after a failure. Default 1 s.
     pub backoff_min: Duration,
     /// Longest wait between two connects after failures. Default 60 s.
@@ -95,6 +98,7 @@ impl Default for Config {
         Self {
             connect_timeout: Duration::from_secs(10),
             connect_attempts: 3,
+            connect_interval: Duration::from_millis(250),
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             max_connections: 4,

@@ -115,6 +115,33 @@ struct Driver<P: Protocol> {
     epitaph: Option<String>,
 }
 
+impl<P: Protocol> Drop for Driver<P> {
+    /// A panic, in `h2` or in the protocol, must not make requests disappear: they are in doubt.
+    fn drop(&mut self) {
+        if !std::thread::panicking() || self.epitaph.is_some() {
+            return;
+        }
+        let mut returned = std::mem::take(&mut self.returned);
+        for number in self.flights.numbers() {
+            let Some((flight, _)) = self.flights.get(number) else {
+                continue;
+            };
+            if flight.report == Report::Open {
+                let result = Err(Error::new(ErrorKind::ConnectionLost, "its task panicked"));
+                let end = End {
+                    result,
+                    connection: Some(self.link.id),
+                    late: false,
+                };
+                self.shared.protocol.finish(&mut flight.queued.request, end);
+            }
+        }
+        self.shared.requeue(std::mem::take(&mut returned));
+        self.shared.disconnected(self.link.id);
+        self.shared.protocol.turn_ended();
+    }
+}
+
 /// Connects and drives a connection to its end.
 ///
 /// # Errors

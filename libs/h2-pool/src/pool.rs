@@ -26,6 +26,9 @@ use crate::observer::{Event, Observer};
 use crate::protocol::{ConnectionId, End, Protocol};
 use crate::random::Random;
 
+/// The timer's grain: what is due and cannot be done yet is looked at again after this.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// Connections to one origin, for one [`Protocol`].
 ///
 /// Dropping it ends its connections at once and reports nothing more; [`close`](Self::close) is the polite way.
@@ -88,7 +91,10 @@ struct State<R> {
     next_sequence: u64,
     next_connection: ConnectionId,
     backoff: Backoff,
+    /// Not before this, because connecting failed.
     connect_after: Option<Instant>,
+    /// Not before this, because the last one has only just begun.
+    begin_after: Instant,
     full_since: Option<Instant>,
     paused_until: Option<Instant>,
     expire_at: Instant,
@@ -127,6 +133,7 @@ impl<P: Protocol> Pool<P> {
             next_connection: 1,
             backoff: Backoff::new(config.backoff_min, config.backoff_max),
             connect_after: None,
+            begin_after: now,
             full_since: None,
             paused_until: None,
             expire_at: now,
@@ -292,6 +299,12 @@ impl Link {
 impl<R> State<R> {
     fn is_paused(&self, now: Instant) -> bool {
         self.paused_until.is_some_and(|until| until > now)
+    }
+
+    /// The earliest moment for the next connection.
+    fn next_connect(&self) -> Instant {
+        self.connect_after
+            .map_or(self.begin_after, |after| after.max(self.begin_after))
     }
 
     fn count(&self, phase: Phase) -> usize {
@@ -554,7 +567,7 @@ impl<P: Protocol> Shared<P> {
     }
 
     /// A connection is no more.
-    fn disconnected(&self, id: ConnectionId) {
+    pub(crate) fn disconnected(&self, id: ConnectionId) {
         {
             let mut state = self.state.borrow_mut();
             state.links.retain(|link| link.id != id);
@@ -577,17 +590,15 @@ impl<P: Protocol> Shared<P> {
         let far = now + Duration::from_secs(3600);
         let mut next = far;
         if !state.queue.is_empty() {
-            next = next.min(now + self.config.sweep_interval.max(Duration::from_millis(1)));
+            next = next.min(now + self.config.sweep_interval.max(MOMENT));
         }
         if let Some(until) = state.paused_until.filter(|&until| until > now) {
             next = next.min(until);
         }
         if state.count(Phase::Ready) > 1 {
             for link in state.links.iter().filter(|link| link.in_flight.get() == 0) {
-                next = next.min(
-                    (link.idle_since.get() + self.config.idle_timeout)
-                        .max(now + Duration::from_millis(1)),
-                );
+                next =
+                    next.min((link.idle_since.get() + self.config.idle_timeout).max(now + MOMENT));
             }
         }
         next
@@ -678,10 +689,11 @@ impl<P: Protocol> Shared<P> {
                     .full_since
                     .is_some_and(|since| since + self.config.grow_after <= now)
         };
-        if !is_needed || state.connect_after.is_some_and(|after| after > now) {
+        if !is_needed || state.next_connect() > now {
             return;
         }
         state.full_since = None;
+        state.begin_after = now + self.config.connect_interval;
         let link = Rc::new(Link {
             id: state.next_connection,
             phase: Cell::new(Phase::Starting),
@@ -698,10 +710,6 @@ impl<P: Protocol> Shared<P> {
         state.tasks.push((link.id, task));
     }
 
-    fn next_connect(&self) -> Option<Instant> {
-        self.state.borrow().connect_after
-    }
-
     /// One try to make a byte stream.
     pub(crate) async fn open(&self) -> Result<Box<dyn crate::connect::Stream>, Error> {
         self.connect.connect(self.random.next()).await
@@ -713,12 +721,14 @@ async fn keep<P: Protocol>(shared: Rc<Shared<P>>) {
     loop {
         let now = Instant::now();
         let mut next = shared.chores(now);
-        if let Some(connect) = shared.next_connect().filter(|&connect| connect > now) {
-            next = next.min(connect);
-        }
-        let has_full = shared.state.borrow().full_since;
-        if let Some(since) = has_full {
-            next = next.min((since + shared.config.grow_after).max(now + Duration::from_millis(1)));
+        {
+            let state = shared.state.borrow();
+            if state.next_connect() > now {
+                next = next.min(state.next_connect());
+            }
+            if let Some(since) = state.full_since {
+                next = next.min((since + shared.config.grow_after).max(now + MOMENT));
+            }
         }
         tokio::select! {
             () = shared.bell.notified() => {}

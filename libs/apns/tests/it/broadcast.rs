@@ -109,7 +109,7 @@ async fn a_channel_is_made_read_listed_published_to_and_deleted() {
         let read = client.read(&app, &made.id).await.unwrap();
         assert_eq!(read, ChannelResponse::Done(made.clone()));
         let listed = client.list(&app).await.unwrap();
-        assert_eq!(listed.done().unwrap(), [made.id.clone()]);
+        assert_eq!(listed.done().unwrap(), std::slice::from_ref(&made.id));
 
         let request = publish(&made.id, Expiration::once());
         let Response::Accepted(accepted) = client.publish(&request).await.unwrap() else {

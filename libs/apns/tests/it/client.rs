@@ -88,7 +88,7 @@ async fn many_callers_share_it_and_each_gets_his_own_answer() {
                 .trim_matches(|c: char| !c.is_ascii_digit())
                 .parse()
                 .unwrap();
-            if badge % 3 == 0 {
+            if badge.is_multiple_of(3) {
                 return (
                     410,
                     vec![],
@@ -104,10 +104,10 @@ async fn many_callers_share_it_and_each_gets_his_own_answer() {
             let client = client.clone();
             callers.spawn(async move {
                 match client.send(request(number)).await.unwrap() {
-                    Response::Accepted(_) => assert!(number % 3 != 0),
+                    Response::Accepted(_) => assert!(!number.is_multiple_of(3)),
                     Response::Rejected(rejected) => {
                         assert_eq!(rejected.timestamp_ms, Some(number));
-                        assert!(number % 3 == 0);
+                        assert!(number.is_multiple_of(3));
                     }
                 }
             });

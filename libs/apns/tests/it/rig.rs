@@ -128,6 +128,7 @@ impl Rig {
             }
         });
         let credential = credential.unwrap_or_else(|| tokens.clone().into());
+        config.pool.connect_interval = Duration::ZERO;
         config.clock = {
             let clock = clock.clone();
             Arc::new(move || clock.now())

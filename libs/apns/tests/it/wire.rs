@@ -80,7 +80,7 @@ async fn values_do_not_leak_from_one_push_into_the_next() {
     local(async {
         let mut rig = Rig::new(ConnectionConfig::default());
         let mut peer = rig.trusted(1_000).await;
-        let pushes: Vec<_> = (1..=2_000_u64)
+        let pushes: Vec<_> = (1..=400_u64)
             .map(|tag| {
                 let mut push = rig.make(tag);
                 push.expiration = (tag % 3 > 0).then(|| Expiration::at(tag));
@@ -90,7 +90,7 @@ async fn values_do_not_leak_from_one_push_into_the_next() {
             })
             .collect();
         rig.connection.submit(&mut pushes.into());
-        for tag in 1..=2_000_u64 {
+        for tag in 1..=400_u64 {
             let request = peer.request().await;
             assert_eq!(request.header("apns-id"), apns_id(tag).to_string());
             let (expiration, collapse_id) = (tag.to_string(), format!("c{tag}"));
@@ -105,7 +105,7 @@ async fn values_do_not_leak_from_one_push_into_the_next() {
             assert_eq!(request.body, format!("{{\"aps\":{{\"alert\":\"{tag}\"}}}}"));
             peer.accept_push(request.stream).await;
         }
-        assert_eq!(rig.accepted(2_000).await.len(), 2_000);
+        assert_eq!(rig.accepted(400).await.len(), 400);
     })
     .await;
 }

@@ -261,3 +261,37 @@ async fn garbage_is_the_peers_fault_and_ours_to_survive() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_panic_is_a_doubt_and_not_a_silence() {
+    local(async {
+        let mut rig = Rig::new(Config {
+            max_connections: 1,
+            ..Config::default()
+        });
+        rig.judge(|push, _, _, _| {
+            assert!(push.tag != 2, "a bug in the protocol");
+            h2_pool::Judgement::REPORT
+        });
+        rig.push(1..=4);
+        let mut peer = rig.peer(3).await;
+        let requests = peer.requests(3).await;
+        peer.accept_push(requests[0].stream).await;
+        assert_eq!(rig.accepted(1).await, [1]);
+        peer.accept_push(requests[1].stream).await;
+        let mut doubtful = Vec::new();
+        for _ in 0..3 {
+            let outcome = rig.outcome().await;
+            assert!(outcome.result.unwrap_err().maybe_sent());
+            doubtful.push(outcome.tag);
+        }
+        doubtful.sort_unstable();
+        assert_eq!(doubtful, [2, 3, 4]);
+        rig.push([5]);
+        let mut second = rig.peer(3).await;
+        let request = second.request().await;
+        second.accept_push(request.stream).await;
+        assert_eq!(rig.accepted(1).await, [5]);
+    })
+    .await;
+}

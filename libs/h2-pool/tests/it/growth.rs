@@ -213,3 +213,32 @@ async fn a_peer_that_hangs_up_on_everybody_is_not_stormed() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_everybody_away_politely_is_not_stormed_either() {
+    local(async {
+        let config = Config {
+            connect_interval: 2 * SECOND,
+            ..Config::default()
+        };
+        let mut rig = Rig::new(config);
+        rig.judge(|_, _, _, _| Judgement {
+            connection: ConnectionVerdict::Retire,
+            ..Judgement::REPORT
+        });
+        let mut began = Vec::new();
+        for tag in 1..=4 {
+            rig.push([tag]);
+            let mut peer = rig.peer(10).await;
+            began.push(tokio::time::Instant::now());
+            let requests = peer.requests(1).await;
+            accept(&mut peer, &requests).await;
+            assert_eq!(rig.accepted(1).await, [tag]);
+            peer.closed().await;
+        }
+        for pair in began.windows(2) {
+            assert!(pair[1] - pair[0] >= 2 * SECOND - SECOND / 10, "{began:?}");
+        }
+    })
+    .await;
+}

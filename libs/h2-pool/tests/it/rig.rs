@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2_pool::{
@@ -159,7 +160,10 @@ impl Rig {
     }
 
     /// Pipes that take this many bytes before the peer must read.
-    pub(crate) fn with_pipes(config: Config, size: usize) -> Self {
+    pub(crate) fn with_pipes(mut config: Config, size: usize) -> Self {
+        if config.connect_interval == Config::default().connect_interval {
+            config.connect_interval = Duration::ZERO;
+        }
         let (far_sender, far) = mpsc::channel(64);
         let (sender, outcomes) = mpsc::channel(10_000);
         let refuse = Rc::new(Cell::new(0));
