@@ -148,8 +148,10 @@ fn report(what: &str, start: f64) {
         kilobytes.unwrap_or(0.0) / 1_024.0
     };
     let took = if start > 0.0 { millis() - start } else { 0.0 };
+    let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    let cpu = cpu.tv_sec as f64 * 1e3 + cpu.tv_nsec as f64 / 1e6;
     println!(
-        "{what:45} {took:9.1} ms, memory {:6.1} MB, peak {:6.1} MB",
+        "{what:45} {took:9.1} ms, CPU so far {cpu:9.1} ms, memory {:6.1} MB, peak {:6.1} MB",
         field("VmRSS"),
         field("VmHWM")
     );

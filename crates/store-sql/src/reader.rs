@@ -15,6 +15,9 @@ const GROUP: usize = 64;
 #[derive(Default)]
 pub(crate) struct Reads {
     waiting: Mutex<Waiting>,
+    /// Wakes the reader that takes only hot reads.
+    came_hot: Condvar,
+    /// Wakes one that takes all.
     came: Condvar,
 }
 
@@ -22,6 +25,8 @@ pub(crate) struct Reads {
 struct Waiting {
     hot: VecDeque<Read>,
     other: VecDeque<Read>,
+    /// Whether the reader that takes only hot reads has nothing to do.
+    hot_is_idle: bool,
     closed: bool,
 }
 
@@ -37,15 +42,20 @@ impl Reads {
         } else {
             waiting.other.push_back(read);
         }
+        let hot_is_idle = hot && std::mem::take(&mut waiting.hot_is_idle);
         drop(waiting);
-        // All: the one that is woken alone might be the one that takes only hot reads.
-        self.came.notify_all();
+        if hot_is_idle {
+            self.came_hot.notify_one();
+        } else {
+            self.came.notify_one();
+        }
         true
     }
 
     /// Nothing comes in any more; what waits is still done.
     pub(crate) fn close(&self) {
         self.waiting.lock().closed = true;
+        self.came_hot.notify_all();
         self.came.notify_all();
     }
 
@@ -76,7 +86,13 @@ impl Reads {
             if waiting.closed {
                 return None;
             }
-            self.came.wait(&mut waiting);
+            if hot_only {
+                waiting.hot_is_idle = true;
+                self.came_hot.wait(&mut waiting);
+                waiting.hot_is_idle = false;
+            } else {
+                self.came.wait(&mut waiting);
+            }
         }
     }
 }

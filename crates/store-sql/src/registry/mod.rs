@@ -202,6 +202,19 @@ impl Registry for SqliteStore {
         Ok((devices.len() as u64, notifications))
     }
 
+    async fn note(
+        &self,
+        action: &'static str,
+        subject: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<()> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            audit::note(tx, now, &by, action, &subject)
+        })
+        .await
+    }
+
     async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
         self.read(move |conn| audit::list(conn, before, limit))
             .await
