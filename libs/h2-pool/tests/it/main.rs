@@ -1,6 +1,7 @@
 //! The pool against peers that do what an honest server never does.
 
 mod bodies;
+mod chaos;
 mod connect;
 mod deadlines;
 mod death;

@@ -130,22 +130,46 @@ impl Peer {
 
     /// `SETTINGS` with this number of streams.
     pub(crate) async fn max_streams(&mut self, number: u32) {
+        self.try_max_streams(number)
+            .await
+            .expect("the client reads");
+    }
+
+    pub(crate) async fn try_max_streams(&mut self, number: u32) -> io::Result<()> {
         let mut payload = BytesMut::new();
         payload.put_u16(MAX_CONCURRENT_STREAMS);
         payload.put_u32(number);
-        self.send(SETTINGS, 0, 0, &payload).await;
+        self.try_send(SETTINGS, 0, 0, &payload).await
     }
 
     pub(crate) async fn goaway(&mut self, last_stream: u32, code: u32, debug_data: &[u8]) {
+        self.try_goaway(last_stream, code, debug_data)
+            .await
+            .expect("the client reads");
+    }
+
+    pub(crate) async fn try_goaway(
+        &mut self,
+        last_stream: u32,
+        code: u32,
+        debug_data: &[u8],
+    ) -> io::Result<()> {
         let mut payload = BytesMut::new();
         payload.put_u32(last_stream);
         payload.put_u32(code);
         payload.put_slice(debug_data);
-        self.send(GOAWAY, 0, 0, &payload).await;
+        self.try_send(GOAWAY, 0, 0, &payload).await
     }
 
     pub(crate) async fn reset(&mut self, stream: u32, code: u32) {
-        self.send(RST_STREAM, 0, stream, &code.to_be_bytes()).await;
+        self.try_reset(stream, code)
+            .await
+            .expect("the client reads");
+    }
+
+    pub(crate) async fn try_reset(&mut self, stream: u32, code: u32) -> io::Result<()> {
+        self.try_send(RST_STREAM, 0, stream, &code.to_be_bytes())
+            .await
     }
 
     /// HEADERS with a status and headers; `flags` besides `END_HEADERS`.
@@ -159,6 +183,16 @@ impl Peer {
         let block = header_block(status, headers);
         self.send(HEADERS, END_HEADERS | flags, stream, &block)
             .await;
+    }
+
+    pub(crate) async fn try_head(&mut self, stream: u32, status: u16, flags: u8) -> io::Result<()> {
+        self.try_send(
+            HEADERS,
+            END_HEADERS | flags,
+            stream,
+            &header_block(status, &[]),
+        )
+        .await
     }
 
     /// A whole answer, the way Apple gives it: without a body it ends with the headers.

@@ -145,6 +145,11 @@ impl Observer for Diary {
     }
 }
 
+pub(crate) enum Next {
+    Pipe(DuplexStream),
+    Outcome(Outcome),
+}
+
 pub(crate) struct Rig {
     pub(crate) pool: Pool<Script>,
     pub(crate) refuse: Rc<Cell<u32>>,
@@ -223,6 +228,21 @@ impl Rig {
 
     pub(crate) fn has_pipe(&mut self) -> bool {
         !self.far.is_empty()
+    }
+
+    /// The next outcome or the next connection, for a test that waits for both at once.
+    pub(crate) async fn next(&mut self) -> Next {
+        if let Some(outcome) = self.ready.pop_front() {
+            return Next::Outcome(outcome);
+        }
+        tokio::select! {
+            biased;
+            pipe = self.far.recv() => Next::Pipe(pipe.expect("another connection")),
+            outcomes = self.outcomes.recv() => {
+                self.ready.extend(outcomes.expect("another outcome"));
+                Next::Outcome(self.ready.pop_front().expect("a bulk is not empty"))
+            }
+        }
     }
 
     pub(crate) async fn outcome(&mut self) -> Outcome {
