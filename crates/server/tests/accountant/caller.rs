@@ -103,9 +103,9 @@ impl Said {
         self.json()
     }
 
-    /// The problem's code.
-    pub(crate) fn code(&self) -> String {
-        code_of(self.status, &self.text)
+    /// The problem's codes: its own, and those of the fields.
+    pub(crate) fn codes(&self) -> String {
+        codes(&serde_json::from_str(&self.text).unwrap_or_default())
     }
 }
 
@@ -208,6 +208,14 @@ impl Caller {
             Ok(text) => Try::Answered(Said { status, text }),
         }
     }
+}
+
+/// The codes of a problem document.
+pub(crate) fn codes(problem: &Value) -> String {
+    let fields = problem["errors"].as_array().into_iter().flatten();
+    let all = std::iter::once(problem).chain(fields);
+    let words: Vec<&str> = all.filter_map(|part| part["code"].as_str()).collect();
+    words.join(" ")
 }
 
 fn code_of(status: u16, text: &str) -> String {

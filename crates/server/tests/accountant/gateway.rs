@@ -1,12 +1,13 @@
 //! The gateway: push-sim inside this process, with real TLS, strict, and the faults that are scripted for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use parking_lot::Mutex;
 use push_sim::{
-    Action, AfterGoaway, AnswerFate, AppSettings, Config, Environment, Fault, FaultFilter,
+    Action, AfterGoaway, AnswerFate, AppSettings, Config, Effect, Environment, Fault, FaultFilter,
     FaultKind, GoawayDebug, Host, NewPhones, ReceivedFilter, Simulator, TeamKey,
 };
 
@@ -315,6 +316,15 @@ impl Gateway {
                     asked,
                     address: *address,
                     apns_id: received.apns_id.map_or(0, |id| id.as_u128()),
+                    collapse: received.collapse_id.as_ref().map(|id| {
+                        let mut hasher = DefaultHasher::new();
+                        id.hash(&mut hasher);
+                        hasher.finish()
+                    }),
+                    is_shown: matches!(
+                        received.effect,
+                        Some(Effect::Shown | Effect::Replaced | Effect::Call)
+                    ),
                     expiration: received.expiration,
                     status: received.status,
                     reason: received.reason.unwrap_or_default(),

@@ -97,7 +97,7 @@ impl Law {
             Self::PushTokens => {
                 "push tokens are retired by the rule of their time stamp, and only so"
             }
-            Self::Identity => "a delivery has one apns-id, and shares it with no other",
+            Self::Identity => "a delivery has one apns-id, and what is sent again replaces itself",
             Self::Neighbours => "one App's trouble does not stop another",
             Self::Memory => "memory stays bounded",
             Self::Recovery => "once a fault has ended, new work goes out",

@@ -217,8 +217,8 @@ async fn file(scene: &Scene, load: &Load, pace: &Pace, dice: &mut Dice) -> Resul
                 scene.note_accepted(entered, id.to_owned());
                 *place = None;
             } else if !is_for_now(&result["problem"]) {
-                let code = result["problem"]["code"].as_str().unwrap_or_default();
-                scene.note_refused(entered, code, &result.to_string())?;
+                let codes = crate::caller::codes(&result["problem"]);
+                scene.note_refused(entered, &codes, &result.to_string())?;
                 *place = None;
             }
         }

@@ -158,6 +158,16 @@ impl Plan {
         }
     }
 
+    /// A life in which the provider tokens expire.
+    pub(crate) fn expiring() -> LifePlan {
+        LifePlan {
+            ending: Ending::AtRandom {
+                after: Duration::ZERO,
+            },
+            faults: vec![Happening::ExpiredProviderToken],
+        }
+    }
+
     /// One more life of a long run.
     pub(crate) fn deal(dice: &mut Dice) -> LifePlan {
         let ending = match dice.below_ten() {
@@ -166,11 +176,17 @@ impl Plan {
             8 => stop(dice),
             _ => Ending::FullDisk,
         };
-        let faults = (0..dice.between(1, 3)).map(|_| {
-            let at = dice.index(Happening::PASSING.len());
-            Happening::PASSING[at]
-        });
-        let faults = faults.collect();
+        let mut faults: Vec<Happening> = (0..dice.between(1, 3))
+            .map(|_| Happening::PASSING[dice.index(Happening::PASSING.len())])
+            .collect();
+        faults.sort();
+        faults.dedup();
+        dice.shuffle(&mut faults);
+        // This one has to be seen through to its end.
+        let ending = match faults.contains(&Happening::ExpiredProviderToken) {
+            true => at_random(dice),
+            false => ending,
+        };
         LifePlan { ending, faults }
     }
 }
@@ -229,13 +245,9 @@ mod tests {
                 )
             });
             assert!(kills.count() >= 10, "{seed}");
-            for stage in 0..STAGES.len() {
-                let dies_there = |life: &LifePlan| matches!(life.ending, Ending::AtStage { stage: at, .. } if at == stage);
-                assert!(
-                    plan.lives.iter().any(dies_there),
-                    "{seed}: {}",
-                    STAGES[stage]
-                );
+            for (place, stage) in STAGES.iter().enumerate() {
+                let dies_there = |life: &LifePlan| matches!(life.ending, Ending::AtStage { stage, .. } if stage == place);
+                assert!(plan.lives.iter().any(dies_there), "{seed}: {stage}");
             }
             let full = plan
                 .lives

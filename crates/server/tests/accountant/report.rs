@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::books::accepted::Audience;
 use crate::books::received::Meaning;
 use crate::books::stored::State;
 use crate::books::{Books, Micros, Probe};
@@ -33,55 +34,107 @@ pub(crate) fn print(outcome: &Outcome, breaches: &[Breach]) {
     laws(breaches);
 }
 
-/// Who says how many.
+/// The three books of one App, or of all.
+#[derive(Clone, Default)]
+struct Sums {
+    notifications: u64,
+    due: u64,
+    cancels: u64,
+    deliveries: u64,
+    accepted: u64,
+    doubts: u64,
+    retired: u64,
+    requests: u64,
+    taken: u64,
+    shown: u64,
+    repeated: u64,
+}
+
+/// The three books side by side, App by App.
 fn three_books(books: &Books) {
-    let accepted = books
-        .asked
-        .iter()
-        .filter(|asked| asked.accepted.is_some())
-        .count();
-    let refused = books.asked.len() - accepted;
-    let deliveries: usize = books
-        .notifications()
-        .map(|(_, _, kept)| kept.deliveries.len())
-        .sum();
-    let taken = books
-        .stories()
-        .filter(|story| story.count(Meaning::Taken) > 0)
-        .count();
-    let repeated = books
-        .stories()
-        .filter(|story| story.receipts.len() > 1)
-        .count();
-    let doubted = books
-        .stories()
-        .filter(|story| story.kept.doubts > 0)
-        .count();
-    let cancels = books
-        .asked
-        .iter()
-        .filter(|asked| asked.cancelled.is_some())
-        .count();
-    let sightings: usize = books.asked.iter().map(|asked| asked.sightings.len()).sum();
-    let retired = books.tokens.iter().filter(|token| token.is_retired).count();
-    let kept = books.kept.iter().flatten().count() + books.strangers.len();
+    let mut sums = vec![Sums::default(); books.apps.len()];
+    for (_, asked, kept) in books.notifications() {
+        let sums = &mut sums[asked.app as usize];
+        sums.notifications += 1;
+        sums.cancels += u64::from(asked.cancelled.is_some());
+        sums.due += match &asked.audience {
+            Audience::Devices(devices) => devices.len() as u64,
+            // How many a fan-out means is for the store to say; the laws say whom it must not miss.
+            Audience::All => kept.deliveries.len() as u64,
+        };
+        sums.deliveries += kept.deliveries.len() as u64;
+    }
+    for story in books.stories() {
+        let sums = &mut sums[story.asked.app as usize];
+        sums.accepted += u64::from(story.kept.state == Some(State::Accepted));
+        sums.doubts += u64::from(story.kept.doubts > 0);
+        sums.taken += u64::from(story.count(Meaning::Taken) > 0);
+        sums.repeated += u64::from(story.receipts.len() > 1);
+    }
+    for receipt in &books.receipts {
+        let sums = &mut sums[books.asked[receipt.asked as usize].app as usize];
+        sums.requests += 1;
+        sums.shown += u64::from(receipt.is_shown);
+    }
+    for token in books.tokens.iter().filter(|token| token.is_retired) {
+        sums[books.devices[token.device as usize].app as usize].retired += 1;
+    }
+    let all = sums.iter().fold(Sums::default(), |all, one| all.plus(one));
     println!();
-    table(
-        ["book", "", ""],
-        &[
-            row("accepted", "notifications that the API accepted", accepted),
-            row("", "refused (expired or device deleted before)", refused),
-            row("", "cancels acknowledged", cancels),
-            row("", "looks at notifications that were final", sightings),
-            row("stored", "notifications", kept),
-            row("", "deliveries", deliveries),
-            row("", "deliveries with a recorded doubt", doubted),
-            row("", "push tokens retired", retired),
-            row("received", "requests", books.receipts.len()),
-            row("", "deliveries that the gateway took", taken),
-            row("", "deliveries sent more than once", repeated),
-        ],
+    println!(
+        "{:<10} | {:^31} | {:^39} | {:^39}",
+        "", "accepted by the API", "in the store", "at the simulator"
     );
+    println!(
+        "{:<10} | {:>13} {:>9} {:>7} | {:>10} {:>9} {:>9} {:>8} | {:>10} {:>9} {:>9} {:>8}",
+        "App",
+        "notifications",
+        "due",
+        "cancels",
+        "deliveries",
+        "accepted",
+        "in doubt",
+        "retired",
+        "requests",
+        "200 given",
+        "shown",
+        "repeated"
+    );
+    let names = books.apps.iter().map(|app| app.id.as_str()).chain(["all"]);
+    for (name, sums) in names.zip(sums.iter().chain([&all])) {
+        println!(
+            "{name:<10} | {:>13} {:>9} {:>7} | {:>10} {:>9} {:>9} {:>8} | {:>10} {:>9} {:>9} {:>8}",
+            sums.notifications,
+            sums.due,
+            sums.cancels,
+            sums.deliveries,
+            sums.accepted,
+            sums.doubts,
+            sums.retired,
+            sums.requests,
+            sums.taken,
+            sums.shown,
+            sums.repeated
+        );
+    }
+}
+
+impl Sums {
+    fn plus(&self, other: &Self) -> Self {
+        Self {
+            notifications: self.notifications + other.notifications,
+            due: self.due + other.due,
+            cancels: self.cancels + other.cancels,
+            deliveries: self.deliveries + other.deliveries,
+            accepted: self.accepted + other.accepted,
+            doubts: self.doubts + other.doubts,
+            retired: self.retired + other.retired,
+            requests: self.requests + other.requests,
+            taken: self.taken + other.taken,
+            shown: self.shown + other.shown,
+            repeated: self.repeated + other.repeated,
+        }
+    }
 }
 
 /// How deliveries ended, and what the gateway had said to each.
@@ -144,6 +197,17 @@ fn lives(outcome: &Outcome) {
         .map(|(kind, count)| format!("{kind} {count}x"))
         .collect();
     println!("asked again because of: {}", refusals.join(", "));
+    let mut refused: BTreeMap<&str, u32> = BTreeMap::new();
+    for codes in books
+        .asked
+        .iter()
+        .filter_map(|asked| asked.refused.as_deref())
+    {
+        *refused.entry(codes).or_default() += 1;
+    }
+    for (codes, count) in refused {
+        println!("refused for good {count}x: {codes}");
+    }
 }
 
 fn probes(title: &str, probes: &[Probe]) {
@@ -189,17 +253,6 @@ fn laws(breaches: &[Breach]) {
         if broken.len() > MAX_BREACHES {
             println!("    and {} more", broken.len() - MAX_BREACHES);
         }
-    }
-}
-
-fn row(book: &str, what: &str, count: usize) -> [String; 3] {
-    [book.to_owned(), what.to_owned(), count.to_string()]
-}
-
-fn table(head: [&str; 3], rows: &[[String; 3]]) {
-    println!("{:<10} {:<46} {:>10}", head[0], head[1], head[2]);
-    for [book, what, count] in rows {
-        println!("{book:<10} {what:<46} {count:>10}");
     }
 }
 

@@ -37,13 +37,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Refusals because of the full disk after which its life may end.
 const ENOUGH_REFUSALS: u64 = 3;
 /// Provider tokens may be renewed from the age of 21 minutes, and are renewed by themselves at 45. Between these two ages
-/// a life may let them expire; after the third they are surely renewed.
-const RENEWABLE_FROM: Micros = 23 * MINUTE;
-/// What younger ones are brought to.
-const RENEWABLE_AT: Micros = 27 * MINUTE;
-const RENEWABLE_UNTIL: Micros = 42 * MINUTE;
-const RENEWED_AT: Micros = 48 * MINUTE;
-const MINUTE: Micros = 60 * SECOND;
+/// they may expire.
+const RENEWABLE_AT: Micros = 30 * 60 * SECOND;
+const RENEWABLE_UNTIL: Micros = 40 * 60 * SECOND;
 /// What is added to the lag that was measured, for what cannot be measured.
 const LEAST_SLACK: Micros = SECOND * 3 / 10;
 
@@ -150,6 +146,8 @@ impl Run {
                 .is_some_and(|length| began.elapsed() < length);
             let life = match self.plan.lives.pop_front() {
                 Some(life) => life,
+                // Before they are renewed by themselves, and nobody knows when.
+                None if is_long && self.token_age() > RENEWABLE_UNTIL => Plan::expiring(),
                 None if is_long => Plan::deal(&mut dice),
                 None => break,
             };
@@ -224,7 +222,7 @@ impl Run {
                     life,
                     url: alive.url.clone(),
                 }));
-                Ok(Some(alive))
+                Ok(Some(*alive))
             }
             Started::Ended(life) if wish.kill_at.is_some() || wish.has_full_disk => {
                 self.lives.push(life);
@@ -235,31 +233,16 @@ impl Run {
     }
 
     /// Lets the provider tokens come of age before a life in which they expire, by moving business time: nobody may
-    /// renew a young one. Returns the faults that may happen.
-    fn age_tokens(&self, faults: &[Happening]) -> Vec<Happening> {
-        let expires = |fault: &Happening| *fault == Happening::ExpiredProviderToken;
-        let mut faults = faults.to_vec();
-        if !faults.iter().any(expires) {
-            return faults;
-        }
-        let age = now() + self.scene.ahead.get() - self.renewed_at.load(Ordering::Relaxed);
-        if age < RENEWABLE_FROM {
+    /// renew a young one.
+    fn age_tokens(&self, faults: &[Happening]) {
+        let age = self.token_age();
+        if faults.contains(&Happening::ExpiredProviderToken) && age < RENEWABLE_AT {
             self.move_clocks(RENEWABLE_AT - age);
-        } else if age > RENEWABLE_UNTIL {
-            // Soon they are renewed without being asked for: not now.
-            self.move_clocks(RENEWED_AT - age);
-            let business = now() + self.scene.ahead.get();
-            self.renewed_at.store(business, Ordering::Relaxed);
-            faults.retain(|fault| !expires(fault));
         }
-        // A second time would find young ones.
-        let first = faults.iter().position(expires);
-        let mut place = 0..;
-        faults.retain(|fault| {
-            let is_first = place.next() == first;
-            is_first || !expires(fault)
-        });
-        faults
+    }
+
+    fn token_age(&self) -> Micros {
+        now() + self.scene.ahead.get() - self.renewed_at.load(Ordering::Relaxed)
     }
 
     fn move_clocks(&self, by: Micros) {
@@ -271,7 +254,7 @@ impl Run {
     /// One life of the plan, from start to its end.
     async fn live(&mut self, plan: &LifePlan) -> Result<()> {
         let before = now();
-        let faults = self.age_tokens(&plan.faults);
+        self.age_tokens(&plan.faults);
         let kill_at = match plan.ending {
             Ending::AtStage { stage, count } => Some(format!("{}:{count}", STAGES[stage])),
             _ => None,
@@ -289,17 +272,26 @@ impl Run {
             Ending::AtRandom { after } | Ending::Stop { after } => after,
             Ending::AtStage { .. } | Ending::FullDisk => LIFE_LIMIT,
         };
-        let troubles = self.troubles(&faults, false, self.dice.clone(), before);
+        let troubles = self.troubles(&plan.faults, false, self.dice.clone(), before);
         self.dice.roll();
         let refused = self.disk_refusals();
+        // Whoever lets provider tokens expire sees to it that they are renewed: not to be ended on the way.
+        let is_patient = plan.faults.contains(&Happening::ExpiredProviderToken);
+        let over = async {
+            match troubles.await {
+                Ok(()) if is_patient => Ok(()),
+                Ok(()) => std::future::pending().await,
+                Err(error) => Err(error),
+            }
+        };
         let ended = tokio::select! {
             status = alive.wait() => Ended::Itself(status?),
-            () = sleep(limit) => Ended::Us,
+            () = sleep(limit), if !is_patient => Ended::Us,
             () = self.until_refused(refused + ENOUGH_REFUSALS), if has_full_disk => Ended::Us,
-            failed = async { match troubles.await {
-                Ok(()) => std::future::pending().await,
-                Err(error) => error,
-            } } => return Err(failed),
+            over = over => {
+                over?;
+                Ended::Us
+            }
         };
         self.up.send_replace(None);
         self.scene.gateway.calm();
@@ -394,7 +386,8 @@ impl Run {
     /// The last life: every fault once more, with a probe after each; then everything drains.
     async fn last_life(&mut self, mut tasks: JoinSet<Result<()>>) -> Result<Outcome> {
         let before = now();
-        let faults = self.age_tokens(&self.plan.last_faults);
+        let faults = self.plan.last_faults.clone();
+        self.age_tokens(&faults);
         let mut alive = self
             .start(&Wish::default())
             .await?

@@ -122,6 +122,7 @@ impl Scene {
             ahead,
             sent: now(),
             accepted: None,
+            refused: None,
             cancelled: None,
             sightings: Vec::new(),
         });
@@ -151,7 +152,7 @@ impl Scene {
                 Ok(Some(id))
             }
             _ => self
-                .note_refused(entered, &said.code(), &said.text)
+                .note_refused(entered, &said.codes(), &said.text)
                 .map(|()| None),
         }
     }
@@ -167,7 +168,8 @@ impl Scene {
     /// A refusal is right in one case: the notification had expired before it was accepted, or none of its devices is
     /// there any more. Everything else is a mistake of ours or of the program, and ends the run.
     pub(crate) fn note_refused(&self, entered: &Entered, code: &str, text: &str) -> Result<()> {
-        let books = self.books.lock();
+        let mut books = self.books.lock();
+        books.asked[entered.number as usize].refused = Some(code.to_owned());
         let asked = &books.asked[entered.number as usize];
         let business = now() + self.ahead.get();
         let has_expired = asked

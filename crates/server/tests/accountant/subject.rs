@@ -59,7 +59,7 @@ pub(crate) struct Alive {
 /// What came of a start.
 #[derive(Debug)]
 pub(crate) enum Started {
-    Ready(Alive),
+    Ready(Box<Alive>),
     /// It ended before it was ready.
     Ended(Life),
 }
@@ -129,7 +129,7 @@ impl Subject {
             .to_owned();
         // Whatever it says later is read, so that it never waits for us.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Started::Ready(alive))
+        Ok(Started::Ready(Box::new(alive)))
     }
 
     fn command(&self, wish: &Wish) -> Command {

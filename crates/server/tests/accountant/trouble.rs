@@ -69,27 +69,23 @@ impl Trouble {
                 gateway.note(fault, 1);
             }
             Happening::BrokenCredential => self.break_credential(dice).await?,
+            Happening::ExpiredProviderToken => self.expire_tokens(dice).await?,
             _ => {
                 let before = gateway.count(fault);
                 gateway.begin(fault, TROUBLED as usize, dice)?;
                 let met = async {
                     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-                    while gateway.count(fault) == before && fault != Happening::ExpiredProviderToken
-                    {
+                    while gateway.count(fault) == before {
                         ticks.tick().await;
                     }
                 };
                 let _ = timeout(gateway::LONGEST, met).await;
                 sleep(gateway::lasts(fault)).await;
                 gateway.culminate(fault);
-                if fault == Happening::ExpiredProviderToken {
-                    let business = now() + self.scene.ahead.get();
-                    self.renewed_at.store(business, Ordering::Relaxed);
-                }
                 gateway.calm();
             }
         }
-        if self.is_measured {
+        if self.is_measured && fault != Happening::ExpiredProviderToken {
             let ended = now();
             let app = match fault {
                 Happening::BrokenCredential => TROUBLED,
@@ -99,6 +95,29 @@ impl Trouble {
             self.probes.lock().recoveries.push(found);
         }
         Ok(())
+    }
+
+    /// Every provider token in use expires while requests are in flight. Before and after it each App sends something:
+    /// so all of them are in use, and all of them are renewed.
+    async fn expire_tokens(&self, dice: &mut Dice) -> Result<()> {
+        let fault = Happening::ExpiredProviderToken;
+        let gateway = &self.scene.gateway;
+        self.probe_all("in use").await?;
+        gateway.begin(fault, TROUBLED as usize, dice)?;
+        sleep(gateway::lasts(fault)).await;
+        gateway.culminate(fault);
+        gateway.calm();
+        let found = self.probe_all(fault.name()).await?;
+        self.probes.lock().recoveries.extend(found);
+        let business = now() + self.scene.ahead.get();
+        self.renewed_at.store(business, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn probe_all(&self, fault: &'static str) -> Result<Vec<Probe>> {
+        let from = now();
+        let probes = (0..APPS.len() as u32).map(|app| probe(&self.scene, app, fault, from));
+        futures_util::future::try_join_all(probes).await
     }
 
     /// The troubled App's key is revoked: its lane must stop, and nobody else's.

@@ -88,6 +88,8 @@ pub(crate) struct Asked {
     pub(crate) sent: Micros,
     /// The 202: id and instant. `None`: the API refused it for good.
     pub(crate) accepted: Option<(String, Micros)>,
+    /// The codes with which the API refused it for good.
+    pub(crate) refused: Option<String>,
     /// The acknowledged cancel (200), if there was one.
     pub(crate) cancelled: Option<Cancelled>,
     /// What the store said of it before the end, when all of it was final.

@@ -14,6 +14,10 @@ pub(crate) struct Receipt {
     /// The push token it went to: the place in [`super::Books::addresses`].
     pub(crate) address: u32,
     pub(crate) apns_id: u128,
+    /// `apns-collapse-id`: what tells two of them apart, `None` for none.
+    pub(crate) collapse: Option<u64>,
+    /// Whether its phone showed it, or would have: a banner, a call.
+    pub(crate) is_shown: bool,
     /// `apns-expiration`, Unix seconds.
     pub(crate) expiration: Option<i64>,
     /// The status that was decided; 0 before a decision.
@@ -97,6 +101,8 @@ mod tests {
             asked: 0,
             address: 0,
             apns_id: 0,
+            collapse: None,
+            is_shown: false,
             expiration: None,
             status,
             reason: reason.to_owned(),

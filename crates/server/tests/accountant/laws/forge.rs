@@ -94,6 +94,7 @@ impl Forged {
             ahead: 0,
             sent,
             accepted: Some((format!("ntf_{number}"), sent + SECOND / 10)),
+            refused: None,
             cancelled: None,
             sightings: Vec::new(),
         });
@@ -130,6 +131,8 @@ impl Forged {
             asked: number,
             address: 2 * device + voip,
             apns_id: u128::from(number) << 32 | u128::from(device),
+            collapse: (voip == 0).then_some(u64::from(number) << 32 | u64::from(device)),
+            is_shown: status == 200,
             expiration: None,
             status,
             reason: reason.to_owned(),

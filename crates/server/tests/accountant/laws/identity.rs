@@ -1,8 +1,10 @@
-//! A delivery has one `apns-id`, the same at every attempt, and shares it with no other delivery.
+//! A delivery has one `apns-id`, the same at every attempt, and shares it with no other delivery. An alert that may be sent
+//! again has one collapse id besides, so that the second one replaces the first on the phone.
 
 use std::collections::HashMap;
 
 use crate::books::Books;
+use crate::books::accepted::{Kind, OnUnknown};
 
 pub(super) fn check(books: &Books) -> Vec<String> {
     let mut found = Vec::new();
@@ -17,6 +19,17 @@ pub(super) fn check(books: &Books) -> Vec<String> {
             .any(|receipt| receipt.apns_id != first.apns_id)
         {
             found.push(format!("{} was sent under several apns-ids", story.name()));
+        }
+        let is_replaceable = story
+            .receipts
+            .iter()
+            .all(|receipt| receipt.collapse.is_some() && receipt.collapse == first.collapse);
+        let policy = (story.asked.kind, story.asked.on_unknown);
+        if policy == (Kind::Alert, OnUnknown::Resend) && !is_replaceable {
+            found.push(format!(
+                "{} may be sent again, and would not replace itself",
+                story.name()
+            ));
         }
         if story.kept.gateway_id.is_some_and(|id| id != first.apns_id) {
             found.push(format!(
@@ -45,6 +58,18 @@ mod tests {
         books.receipt(0).status = 503;
         books.receive(0, 0, 200, "").apns_id = 77;
         books.breaks(&[Law::Identity], "under several apns-ids");
+    }
+
+    #[test]
+    fn an_alert_that_would_not_replace_itself_is_found() {
+        let mut books = true_books();
+        books.receipt(0).collapse = None;
+        books.breaks(&[Law::Identity], "would not replace itself");
+
+        let mut books = true_books();
+        books.receive(0, 0, 200, "").collapse = Some(77);
+        books.delivery(0, 0).doubts = 1;
+        books.breaks(&[Law::Identity], "would not replace itself");
     }
 
     #[test]
