@@ -28,6 +28,7 @@ mod connect;
 mod connection;
 mod error;
 mod observer;
+mod permits;
 mod ping;
 mod pipe;
 mod pool;

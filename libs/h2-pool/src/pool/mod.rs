@@ -4,18 +4,25 @@
 //! to undo when one dies, and a batch fills one connection before it touches the next, which is what makes batches on
 //! the wire large. What comes back unprocessed goes to the front again, in its old order.
 //!
-//! One more task, the *keeper*, does what is nobody's turn: starting connections, expiring what waits, letting idle
-//! connections go.
+//! One more task, the [keeper](keeper), does what is nobody's turn.
 
-use std::cell::{Cell, RefCell};
+mod keeper;
+mod link;
+mod queue;
+
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::task::Waker;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
+
+use self::keeper::keep;
+pub(crate) use self::link::{Link, Phase};
+use self::queue::Queue;
+pub(crate) use self::queue::Queued;
 
 use crate::backoff::Backoff;
 use crate::config::Config;
@@ -25,9 +32,6 @@ use crate::error::{Error, ErrorKind};
 use crate::observer::{Event, Observer};
 use crate::protocol::{ConnectionId, End, Protocol};
 use crate::random::Random;
-
-/// The timer's grain: what is due and cannot be done yet is looked at again after this.
-const MOMENT: Duration = Duration::from_millis(1);
 
 /// Connections to one origin, for one [`Protocol`].
 ///
@@ -51,44 +55,9 @@ pub struct Status {
     pub paused_for: Option<Duration>,
 }
 
-/// Where a connection is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Connecting, or waiting for the first `SETTINGS`.
-    Starting,
-    /// Takes requests.
-    Ready,
-    /// Takes requests until its replacement is ready.
-    Aging,
-    /// Only waits for what it owes.
-    Draining,
-}
-
-/// What the pool knows of one connection; shared with the task that drives it.
-pub(crate) struct Link {
-    pub(crate) id: ConnectionId,
-    pub(crate) phase: Cell<Phase>,
-    pub(crate) in_flight: Cell<usize>,
-    pub(crate) permits: Cell<usize>,
-    /// Neither trusted by its protocol yet nor by its peer's `SETTINGS`.
-    pub(crate) is_on_probation: Cell<bool>,
-    pub(crate) idle_since: Cell<Instant>,
-    pub(crate) is_aborted: Cell<bool>,
-    pub(crate) waker: RefCell<Option<Waker>>,
-}
-
-/// A request, and its life in the queue.
-pub(crate) struct Queued<R> {
-    pub(crate) request: R,
-    sequence: u64,
-    give_up_at: Instant,
-    requeues: u8,
-}
-
 struct State<R> {
-    queue: VecDeque<Queued<R>>,
+    queue: Queue<R>,
     links: Vec<Rc<Link>>,
-    next_sequence: u64,
     next_connection: ConnectionId,
     backoff: Backoff,
     /// Not before this, because connecting failed.
@@ -127,9 +96,8 @@ impl<P: Protocol> Pool<P> {
     ) -> Self {
         let now = Instant::now();
         let state = State {
-            queue: VecDeque::new(),
+            queue: Queue::new(),
             links: Vec::new(),
-            next_sequence: 0,
             next_connection: 1,
             backoff: Backoff::new(config.backoff_min, config.backoff_max),
             connect_after: None,
@@ -185,16 +153,13 @@ impl<P: Protocol> Pool<P> {
 
     /// Takes back the requests waiting for a stream of which `pick` says so. None of them was processed.
     pub fn withdraw(&self, mut pick: impl FnMut(&P::Request) -> bool) -> Vec<P::Request> {
-        let mut state = self.0.state.borrow_mut();
-        let mut taken = Vec::new();
-        for queued in std::mem::take(&mut state.queue) {
-            if pick(&queued.request) {
-                taken.push(queued.request)
-            } else {
-                state.queue.push_back(queued)
-            }
-        }
-        taken
+        let taken = self
+            .0
+            .state
+            .borrow_mut()
+            .queue
+            .take(|queued| pick(&queued.request));
+        taken.into_iter().map(|queued| queued.request).collect()
     }
 
     /// Writes nothing for so long. A later end of another pause wins.
@@ -204,7 +169,7 @@ impl<P: Protocol> Pool<P> {
 
     /// Opens no further stream on the connections there are; new ones take over. For changed credentials.
     pub fn replace_connections(&self) {
-        self.0.retire(|_| true);
+        self.0.retire_all();
     }
 
     /// What the pool is doing.
@@ -242,57 +207,34 @@ impl<P: Protocol> Pool<P> {
         };
         let answered = timeout_at(deadline, shared.until(is_quiet)).await;
         if answered.is_err() {
-            let unsent = std::mem::take(&mut shared.state.borrow_mut().queue);
+            let unsent = shared.state.borrow_mut().queue.take_all();
             for queued in unsent {
                 shared.fail(
                     queued,
                     Error::new(ErrorKind::Closed, "closed before it could be sent"),
                 );
             }
-            for link in shared.links() {
-                link.is_aborted.set(true);
-                link.wake();
-            }
+            shared.links().iter().for_each(|link| link.abort());
         }
-        let starting: Vec<_> = shared
+        for link in shared
             .links()
-            .into_iter()
+            .iter()
             .filter(|link| link.phase.get() == Phase::Starting)
-            .collect();
-        for link in starting {
+        {
             shared.abort(link.id);
         }
-        shared.retire(|_| true);
+        shared.retire_all();
         let goodbye = Instant::now() + shared.config.close_timeout;
         if timeout_at(goodbye, shared.until(|state| state.links.is_empty()))
             .await
             .is_err()
         {
-            for link in shared.links() {
-                link.is_aborted.set(true);
-                link.wake();
-            }
+            shared.links().iter().for_each(|link| link.abort());
             // An aborted connection ends at its next turn; this only lets those turns happen.
             let last = Instant::now() + shared.config.close_timeout;
             let _ = timeout_at(last, shared.until(|state| state.links.is_empty())).await;
         }
         shared.protocol.turn_ended();
-    }
-}
-
-impl Link {
-    /// Streams it could open now.
-    pub(crate) fn free(&self) -> usize {
-        match self.phase.get() {
-            Phase::Ready | Phase::Aging => self.permits.get().saturating_sub(self.in_flight.get()),
-            Phase::Starting | Phase::Draining => 0,
-        }
-    }
-
-    pub(crate) fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
     }
 }
 
@@ -336,48 +278,19 @@ impl<P: Protocol> Shared<P> {
         {
             let mut state = self.state.borrow_mut();
             for request in requests {
-                let sequence = state.next_sequence;
-                state.next_sequence += 1;
-                state.queue.push_back(Queued {
-                    request,
-                    sequence,
-                    give_up_at,
-                    requeues: 0,
-                });
+                state.queue.push(request, give_up_at);
             }
         }
         self.stir();
     }
 
     /// Gives back what was not processed: to the front, in the old order.
-    pub(crate) fn requeue(&self, mut returned: Vec<Queued<P::Request>>) {
+    pub(crate) fn requeue(&self, returned: Vec<Queued<P::Request>>) {
         let most = self.config.max_requeues;
-        let mut spent = Vec::new();
-        {
-            let mut state = self.state.borrow_mut();
-            returned.sort_unstable_by_key(|queued| std::cmp::Reverse(queued.sequence));
-            for mut queued in returned {
-                if queued.requeues >= most {
-                    spent.push(queued);
-                    continue;
-                }
-                queued.requeues += 1;
-                let place = state
-                    .queue
-                    .iter()
-                    .take_while(|other| other.sequence < queued.sequence)
-                    .count();
-                state.queue.insert(place, queued);
-            }
-        }
+        let spent = self.state.borrow_mut().queue.put_back(returned, most);
         for queued in spent {
-            self.fail(
-                queued,
-                Error::new(
-                    ErrorKind::Refused,
-                    format!("not processed after {most} tries"),
-                ),
-            );
+            let detail = format!("not processed after {most} tries");
+            self.fail(queued, Error::new(ErrorKind::Refused, detail));
         }
         self.stir();
     }
@@ -413,7 +326,7 @@ impl<P: Protocol> Shared<P> {
                 if state.is_paused(now) {
                     return None;
                 }
-                state.queue.pop_front()?
+                state.queue.pop()?
             };
             match self.overdue(&queued, now) {
                 None => return Some(queued),
@@ -422,6 +335,7 @@ impl<P: Protocol> Shared<P> {
         }
     }
 
+    /// Why a request may no longer be sent, if so.
     fn overdue(&self, queued: &Queued<P::Request>, now: Instant) -> Option<Error> {
         if self
             .protocol
@@ -431,8 +345,8 @@ impl<P: Protocol> Shared<P> {
             return Some(Error::new(ErrorKind::Expired, ""));
         }
         let waited = self.config.queue_timeout;
-        (queued.give_up_at <= now)
-            .then(|| Error::new(ErrorKind::QueueTimeout, format!("waited {waited:?}")))
+        let error = || Error::new(ErrorKind::QueueTimeout, format!("waited {waited:?}"));
+        queued.is_overdue(now).then(error)
     }
 
     /// Reports a request that was never sent.
@@ -457,13 +371,11 @@ impl<P: Protocol> Shared<P> {
         self.bell.notify_one();
     }
 
-    fn retire(&self, pick: impl Fn(&Link) -> bool) {
-        for link in self.links() {
-            if matches!(link.phase.get(), Phase::Ready | Phase::Aging) && pick(&link) {
-                link.phase.set(Phase::Draining);
-                link.wake();
-            }
-        }
+    fn retire_all(&self) {
+        self.links()
+            .iter()
+            .filter(|link| link.is_taking())
+            .for_each(|link| link.retire());
         self.bell.notify_one();
     }
 
@@ -481,27 +393,6 @@ impl<P: Protocol> Shared<P> {
         self.protocol.turn_ended();
         if self.state.borrow().is_closing {
             self.changed.notify_waiters();
-        }
-    }
-
-    fn note_fullness(&self, now: Instant) {
-        let mut state = self.state.borrow_mut();
-        let takes = |link: &&Rc<Link>| matches!(link.phase.get(), Phase::Ready | Phase::Aging);
-        let is_full = !state.queue.is_empty()
-            && state.links.iter().any(|link| takes(&link))
-            && state
-                .links
-                .iter()
-                .filter(takes)
-                .all(|link| link.free() == 0 && !link.is_on_probation.get());
-        match (is_full, state.full_since) {
-            (true, None) => {
-                state.full_since = Some(now);
-                drop(state);
-                self.bell.notify_one();
-            }
-            (false, Some(_)) => state.full_since = None,
-            _ => {}
         }
     }
 
@@ -546,7 +437,7 @@ impl<P: Protocol> Shared<P> {
             let is_alone = state.count(Phase::Ready) + state.count(Phase::Aging) == 0;
             let give_up = is_alone && failures >= self.config.connect_attempts;
             let unsent = if give_up {
-                std::mem::take(&mut state.queue)
+                state.queue.take_all()
             } else {
                 VecDeque::new()
             };
@@ -579,161 +470,9 @@ impl<P: Protocol> Shared<P> {
         self.changed.notify_waiters();
     }
 
-    /// The keeper's work; returns when to come again.
-    fn chores(self: &Rc<Self>, now: Instant) -> Instant {
-        self.expire(now);
-        self.replace_aging();
-        self.release_idle(now);
-        self.start_if_needed(now);
-
-        let state = self.state.borrow();
-        let far = now + Duration::from_secs(3600);
-        let mut next = far;
-        if !state.queue.is_empty() {
-            next = next.min(now + self.config.sweep_interval.max(MOMENT));
-        }
-        if let Some(until) = state.paused_until.filter(|&until| until > now) {
-            next = next.min(until);
-        }
-        if state.count(Phase::Ready) > 1 {
-            for link in state.links.iter().filter(|link| link.in_flight.get() == 0) {
-                next =
-                    next.min((link.idle_since.get() + self.config.idle_timeout).max(now + MOMENT));
-            }
-        }
-        next
-    }
-
-    fn expire(&self, now: Instant) {
-        let overdue = {
-            let mut state = self.state.borrow_mut();
-            if state.queue.is_empty() || now < state.expire_at {
-                return;
-            }
-            state.expire_at = now + self.config.sweep_interval;
-            let is_due = |queued: &Queued<P::Request>| self.overdue(queued, now).is_some();
-            if !state.queue.iter().any(is_due) {
-                return;
-            }
-            let mut overdue = Vec::new();
-            for queued in std::mem::take(&mut state.queue) {
-                if is_due(&queued) {
-                    overdue.push(queued)
-                } else {
-                    state.queue.push_back(queued)
-                }
-            }
-            overdue
-        };
-        for queued in overdue {
-            let error = self
-                .overdue(&queued, now)
-                .unwrap_or_else(|| Error::new(ErrorKind::QueueTimeout, ""));
-            self.fail(queued, error);
-        }
-        self.protocol.turn_ended();
-        self.changed.notify_waiters();
-    }
-
-    fn replace_aging(&self) {
-        let has_young = self.state.borrow().count(Phase::Ready) > 0;
-        if has_young {
-            for link in self
-                .links()
-                .into_iter()
-                .filter(|link| link.phase.get() == Phase::Aging)
-            {
-                link.phase.set(Phase::Draining);
-                link.wake();
-            }
-        }
-    }
-
-    fn release_idle(&self, now: Instant) {
-        let mut ready: Vec<_> = self
-            .links()
-            .into_iter()
-            .filter(|link| link.phase.get() == Phase::Ready)
-            .collect();
-        while ready.len() > 1 {
-            let is_idle = |link: &Rc<Link>| {
-                link.in_flight.get() == 0 && link.idle_since.get() + self.config.idle_timeout <= now
-            };
-            let Some(at) = ready.iter().rposition(is_idle) else {
-                break;
-            };
-            let link = ready.remove(at);
-            link.phase.set(Phase::Draining);
-            link.wake();
-        }
-    }
-
-    fn start_if_needed(self: &Rc<Self>, now: Instant) {
-        self.note_fullness(now);
-        let mut state = self.state.borrow_mut();
-        let ready = state.count(Phase::Ready);
-        let aging = state.count(Phase::Aging);
-        if state.count(Phase::Starting) > 0
-            || state.is_paused(now)
-            || (state.is_closing && state.queue.is_empty())
-        {
-            return;
-        }
-        let is_needed = if ready + aging == 0 {
-            !state.queue.is_empty()
-        } else if ready == 0 {
-            true
-        } else {
-            ready + aging < self.config.max_connections.max(1)
-                && state
-                    .full_since
-                    .is_some_and(|since| since + self.config.grow_after <= now)
-        };
-        if !is_needed || state.next_connect() > now {
-            return;
-        }
-        state.full_since = None;
-        state.begin_after = now + self.config.connect_interval;
-        let link = Rc::new(Link {
-            id: state.next_connection,
-            phase: Cell::new(Phase::Starting),
-            in_flight: Cell::new(0),
-            permits: Cell::new(0),
-            is_on_probation: Cell::new(true),
-            idle_since: Cell::new(now),
-            is_aborted: Cell::new(false),
-            waker: RefCell::new(None),
-        });
-        state.next_connection += 1;
-        state.links.push(link.clone());
-        let task = spawn_local(run(self.clone(), link.clone())).abort_handle();
-        state.tasks.push((link.id, task));
-    }
-
     /// One try to make a byte stream.
     pub(crate) async fn open(&self) -> Result<Box<dyn crate::connect::Stream>, Error> {
         self.connect.connect(self.random.next()).await
-    }
-}
-
-/// The keeper.
-async fn keep<P: Protocol>(shared: Rc<Shared<P>>) {
-    loop {
-        let now = Instant::now();
-        let mut next = shared.chores(now);
-        {
-            let state = shared.state.borrow();
-            if state.next_connect() > now {
-                next = next.min(state.next_connect());
-            }
-            if let Some(since) = state.full_since {
-                next = next.min((since + shared.config.grow_after).max(now + MOMENT));
-            }
-        }
-        tokio::select! {
-            () = shared.bell.notified() => {}
-            () = sleep_until(next) => shared.stir(),
-        }
     }
 }
 
@@ -761,6 +500,6 @@ impl<P: Protocol> Drop for Pool<P> {
         if let Some(keeper) = state.keeper.take() {
             keeper.abort();
         }
-        state.queue.clear();
+        state.queue.take_all();
     }
 }
