@@ -64,6 +64,8 @@ impl Shared {
         let now = hub.parts.clock.now();
         let mut answers: Vec<Option<Result<Accepted, Refusal>>> = Vec::new();
         let mut drafts = Vec::with_capacity(items.len());
+        let keys: Vec<Option<IdempotencyKey>> =
+            items.iter().map(|item| item.idempotency.clone()).collect();
         for (at, item) in items.into_iter().enumerate() {
             match draft(hub, at, item, now) {
                 Ok(draft) => {
@@ -89,6 +91,7 @@ impl Shared {
                 Err(problems) => answers[draft.at] = Some(Err(Refusal::Invalid(problems))),
             }
         }
+        repeat_refused(hub, &keys, &mut answers, now).await?;
         if !ready.is_empty() {
             let places: Vec<usize> = ready.iter().map(|ready| ready.at).collect();
             let accepting = tokio::spawn(accept(self.clone(), app, ready));
@@ -114,6 +117,40 @@ impl Shared {
         }
         Ok(answers.into_iter().flatten().collect())
     }
+}
+
+/// What is refused now may have been accepted when it first came: it expired since, or its device is
+/// gone, and the caller asks again because he never heard. He is answered as the first time.
+async fn repeat_refused(
+    hub: &Hub,
+    keys: &[Option<IdempotencyKey>],
+    answers: &mut [Option<Result<Accepted, Refusal>>],
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    let mut places = Vec::new();
+    let mut asked = Vec::new();
+    for (at, (key, answer)) in keys.iter().zip(answers.iter()).enumerate() {
+        if let (Some(key), Some(Err(_))) = (key, answer) {
+            places.push(at);
+            asked.push((key.scoped_key.clone(), key.body_hash));
+        }
+    }
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let before = hub.parts.store.accepted_before(asked, now).await?;
+    for (at, before) in places.into_iter().zip(before) {
+        if let Some((no, accepted_at)) = before {
+            answers[at] = Some(Ok(Accepted {
+                no,
+                id: no.public(accepted_at),
+                accepted_at,
+                deliveries: None,
+                repeated: true,
+            }));
+        }
+    }
+    Ok(())
 }
 
 /// Checks one notification against everything that needs no store.

@@ -433,6 +433,14 @@ pub trait HotStore: Send + Sync + 'static {
 
     /// Accepts notifications: one transaction for all that is queued. Answers in the same order.
     async fn accept(&self, items: Vec<NewNotification>) -> Result<Vec<Acceptance>>;
+    /// What was accepted before under these idempotency keys with just these bodies, in order, as far
+    /// as the keys are kept at `now`: number and instant. For a repetition that would be refused by
+    /// now (it expired, its device is gone): it is answered like the first one all the same.
+    async fn accepted_before(
+        &self,
+        keys: Vec<(String, [u8; 32])>,
+        now: UnixMs,
+    ) -> Result<Vec<Option<(NotificationNo, UnixMs)>>>;
 
     /// Resolves explicit targets for a kind of push token, in order: for each entry the recipients
     /// (none: unknown device, or user without devices).

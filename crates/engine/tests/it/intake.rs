@@ -2,7 +2,7 @@
 
 use crate::fake_gateway::accept;
 use crate::world::{T0, World, address, to};
-use carillon_engine::{IdempotencyKey, Refusal, SendItem};
+use carillon_engine::{EngineConfig, IdempotencyKey, Refusal, SendItem};
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::problem::FieldProblem;
@@ -173,6 +173,39 @@ async fn the_same_key_is_the_same_notification() {
     assert_eq!(world.gateway.written().len(), 1);
     let lane = &world.engine.status().lanes[0];
     assert_eq!((lane.queued, lane.in_flight), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repetition_that_would_be_refused_by_now_is_answered_as_the_first_time() {
+    let config = EngineConfig {
+        idempotency_keep_ms: 60_000,
+        ..EngineConfig::default()
+    };
+    let world = World::with(config).await;
+    world.devices(1..3).await;
+    let key = |hash| IdempotencyKey {
+        scoped_key: "shop/key/1".into(),
+        body_hash: [hash; 32],
+    };
+    let mut body = to(1..2);
+    body["expires_at"] = "2027-01-15T08:00:05Z".into();
+    assert_eq!(T0, 1_800_000_000_000, "that is 8:00:00");
+    let send = async |body: &Value, hash| {
+        let body = body.clone();
+        world.try_send_to(world.app, body, Some(key(hash))).await
+    };
+    let first = send(&body, 1).await.unwrap();
+    world.pass(10_000).await;
+    let again = send(&body, 1).await.unwrap();
+    assert!(again.repeated);
+    assert_eq!((again.no, again.id), (first.no, first.id));
+    assert_eq!(problems(send(&body, 2).await)[0].1, "expiry.past");
+    world.pass(60_000).await;
+    assert_eq!(
+        problems(send(&body, 1).await)[0].1,
+        "expiry.past",
+        "the key is over"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -90,6 +90,15 @@ pub async fn repeats_are_told_apart(subject: &mut dyn Subject) {
     let f = f.again(subject);
     let again = f.hot.accept(vec![with("a", 1, &f)]).await.unwrap();
     assert_eq!(again, [repeated]);
+    let asked = [("a", 1), ("a", 2), ("b", 2), ("c", 1)];
+    let keys = asked
+        .map(|(key, body)| (key.to_owned(), [body; 32]))
+        .to_vec();
+    let before = f.hot.accepted_before(keys.clone(), T0 + 999).await.unwrap();
+    let first = Some((numbers[0], T0));
+    assert_eq!(before, [first, None, Some((numbers[3], T0)), None]);
+    let later = f.hot.accepted_before(keys, T0 + 1_000).await.unwrap();
+    assert_eq!(later, [None; 4], "kept no longer");
 
     let mut late = with("a", 9, &f);
     late.accepted_at = T0 + 1_000;

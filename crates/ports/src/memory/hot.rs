@@ -39,6 +39,20 @@ impl HotStore for MemoryStore {
         Ok(items.into_iter().map(|item| state.accept(item)).collect())
     }
 
+    async fn accepted_before(
+        &self,
+        keys: Vec<(String, [u8; 32])>,
+        now: UnixMs,
+    ) -> Result<Vec<Option<(NotificationNo, UnixMs)>>> {
+        let state = self.read();
+        let before = |(scoped_key, body_hash): &(String, [u8; 32])| {
+            let key = state.idempotency.get(scoped_key)?;
+            let is_same = key.keep_until > now && key.body_hash == *body_hash;
+            is_same.then_some((key.no, key.accepted_at))
+        };
+        Ok(keys.iter().map(before).collect())
+    }
+
     async fn resolve_devices(
         &self,
         app: AppNo,

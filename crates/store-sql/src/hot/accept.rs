@@ -3,9 +3,10 @@
 use super::{batches, ledger};
 use crate::error::{At, Done};
 use crate::writer::Tx;
+use carillon_model::UnixMs;
 use carillon_model::id::NotificationNo;
 use carillon_ports::store::{Acceptance, Idempotency, NewNotification, StoreError};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// About how many rows they are.
 pub(super) fn weight(items: &[NewNotification]) -> usize {
@@ -118,4 +119,26 @@ fn remember(
     } else {
         Acceptance::KeyReused
     }))
+}
+
+/// What these keys and bodies stand for.
+pub(super) fn accepted_before(
+    conn: &Connection,
+    keys: &[(String, [u8; 32])],
+    now: UnixMs,
+) -> Done<Vec<Option<(NotificationNo, UnixMs)>>> {
+    let mut find = conn.prepare_cached(
+        "SELECT notification_no, accepted_at FROM idempotency
+         WHERE scoped_key = ?1 AND body_hash = ?2 AND keep_until > ?3",
+    )?;
+    let mut found = Vec::with_capacity(keys.len());
+    for (scoped_key, body_hash) in keys {
+        let before = find
+            .query_row(params![scoped_key, body_hash, now], |row| {
+                Ok((NotificationNo(row.get(0)?), row.get(1)?))
+            })
+            .optional()?;
+        found.push(before);
+    }
+    Ok(found)
 }

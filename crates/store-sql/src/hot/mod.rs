@@ -57,6 +57,15 @@ impl HotStore for SqliteStore {
             .await
     }
 
+    async fn accepted_before(
+        &self,
+        keys: Vec<(String, [u8; 32])>,
+        now: UnixMs,
+    ) -> Result<Vec<Option<(NotificationNo, UnixMs)>>> {
+        self.read_hot(move |conn| accept::accepted_before(conn, &keys, now))
+            .await
+    }
+
     async fn resolve_devices(
         &self,
         app: AppNo,
