@@ -5,6 +5,7 @@
 
 use crate::problem::{Problem, codes};
 use crate::state::Api;
+use crate::v1::server::backup;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
@@ -67,14 +68,18 @@ pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
 }
 
 async fn within_deadline(api: &Api, request: Request, next: Next) -> Response {
+    let deadline = match request.uri().path() {
+        backup::PATH => api.limits.backup_deadline,
+        _ => api.limits.deadline,
+    };
     let handler = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(api.limits.deadline, handler).await {
+    match tokio::time::timeout(deadline, handler).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => problem_response(Problem::internal(panic_text(&*panic))),
         Err(_) => problem_response(
             Problem::new(
                 &codes::SERVER_LATE,
-                format!("no answer within {} s", api.limits.deadline.as_secs_f32()),
+                format!("no answer within {} s", deadline.as_secs_f32()),
             )
             .retry_after(1),
         ),

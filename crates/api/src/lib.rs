@@ -26,7 +26,7 @@ mod stream;
 mod v1;
 mod words;
 
-pub use state::{ApiState, Limits, Metrics, Random, Readiness};
+pub use state::{ApiState, Limits, MasterKeys, Metrics, Random, Readiness};
 
 use axum::extract::Request;
 use problem::{Problem, codes};
@@ -102,6 +102,8 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(api_keys::delete::delete))
         .routes(routes!(audit::list::list))
         .routes(routes!(status::get::get))
+        .routes(routes!(server::backup::backup))
+        .routes(routes!(server::rotate_master_key::rotate_master_key))
         .routes(routes!(ops::documents::openapi))
         .routes(routes!(ops::documents::errors))
         .routes(routes!(ops::health::healthz))

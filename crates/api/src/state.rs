@@ -3,7 +3,8 @@
 use crate::idempotency::InProgress;
 use carillon_engine::Engine;
 use carillon_model::UnixMs;
-use carillon_ports::registry::Registry;
+use carillon_ports::registry::{Registry, Sealed};
+use carillon_ports::secret::Place;
 use carillon_ports::store::HotStore;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,24 @@ pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 /// Whether traffic may come; the error is a sentence that says what is waited for.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// The keys that seal secrets, as far as their rotation needs them. Making, keeping and using them
+/// is the server's.
+pub trait MasterKeys: Send + Sync + 'static {
+    /// Puts a fresh key in front, on disk before it returns; the one before it goes on opening, older
+    /// ones may be forgotten. `false`: the keys came from outside, and nothing was made. May block.
+    ///
+    /// # Errors
+    /// A sentence for the log: the key cannot be kept, and nothing has changed.
+    fn rotate(&self) -> Result<bool, String>;
+    /// Seals a value again with the key in front.
+    ///
+    /// # Errors
+    /// A sentence for the operator: no key opens it.
+    fn reseal(&self, place: Place<'_>, sealed: &Sealed) -> Result<Sealed, String>;
+    /// Id of the key in front, for people.
+    fn id(&self) -> String;
+}
+
 /// Everything that [`crate::router`] needs.
 #[derive(Clone)]
 pub struct ApiState {
@@ -27,6 +46,8 @@ pub struct ApiState {
     pub metrics: Metrics,
     /// For `GET /readyz`, besides the store's own answer.
     pub readiness: Readiness,
+    /// For `POST /v1/server/rotate-master-key`.
+    pub master_keys: Arc<dyn MasterKeys>,
     /// Bounds and deadlines.
     pub limits: Limits,
     /// Version of the server, shown in `GET /v1/status`.
@@ -57,6 +78,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Longest time until an answer begins.
     pub deadline: Duration,
+    /// The same for a backup, which takes as long as the disk takes to copy the store.
+    pub backup_deadline: Duration,
     /// How often a group of a stream is given to a store that is overloaded or locked, and how long
     /// the pauses between are, before its lines are answered with that problem.
     pub store_tries: u32,
@@ -79,6 +102,7 @@ impl Default for Limits {
             streams: 64,
             body_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(60),
+            backup_deadline: Duration::from_secs(3_600),
             store_tries: 6,
             store_pause: Duration::from_millis(100),
             open_metrics: false,
@@ -95,6 +119,7 @@ pub(crate) struct Shared {
     pub(crate) random: Random,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
+    pub(crate) master_keys: Arc<dyn MasterKeys>,
     pub(crate) limits: Limits,
     pub(crate) version: &'static str,
     /// A permit for each request that is carried out.
@@ -103,6 +128,8 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Semaphore>,
     /// Idempotency-Keys whose request is being carried out.
     pub(crate) in_progress: InProgress,
+    /// The turn to rotate the master key.
+    pub(crate) rotation: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -112,6 +139,7 @@ impl Shared {
             random,
             metrics,
             readiness,
+            master_keys,
             limits,
             version,
         } = state;
@@ -119,10 +147,12 @@ impl Shared {
             requests: Semaphore::new(limits.requests),
             streams: Arc::new(Semaphore::new(limits.streams)),
             in_progress: InProgress::default(),
+            rotation: tokio::sync::Mutex::default(),
             engine,
             random,
             metrics,
             readiness,
+            master_keys,
             limits,
             version,
         })

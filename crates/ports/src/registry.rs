@@ -215,6 +215,14 @@ pub trait Registry: Send + Sync + 'static {
         by: Actor,
     ) -> Result<(u64, u64)>;
 
+    /// Writes an entry of the audit log for an act that changes nothing here, e.g. `server.backup`.
+    async fn note(
+        &self,
+        action: &'static str,
+        subject: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<()>;
     /// The audit log, newest first, before `before`.
     async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>>;
 }

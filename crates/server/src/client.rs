@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest time that one upload may take.
-const LONGEST_STREAM: Duration = Duration::from_secs(86_400);
+/// Longest time that one upload or backup may take.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// How to reach the server: the same for every command that does.
 #[derive(Clone, Debug, clap::Args)]
@@ -159,6 +159,17 @@ impl ApiClient {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// POST with a JSON body, of something that takes as long as it takes: the server bounds it.
+    pub(crate) async fn post_patiently(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        let request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .timeout(LONGEST)
+            .json(body);
+        let (status, text) = self.send(request).await?;
+        read_answer(status, &text)
+    }
+
     /// Any call with a JSON body or none.
     pub(crate) async fn call(
         &self,
@@ -211,7 +222,7 @@ impl ApiClient {
         let mut request = self
             .http
             .post(format!("{}{path}", self.base))
-            .timeout(LONGEST_STREAM)
+            .timeout(LONGEST)
             .header(reqwest::header::CONTENT_TYPE, content_type)
             .body(body);
         for (name, value) in headers {

@@ -4,11 +4,12 @@
 //! request is served, connections wait in the kernel's queue.
 
 use crate::config;
+use crate::connection::{Bounded, Peer, Prompt};
 use crate::exit::{Exit, Failure};
 use axum::Router;
-use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -24,6 +25,7 @@ pub(crate) struct Listener {
     address: SocketAddr,
     tls: Option<Arc<rustls::ServerConfig>>,
     header_timeout: Duration,
+    connections: usize,
 }
 
 impl Listener {
@@ -42,6 +44,7 @@ impl Listener {
             address,
             tls,
             header_timeout: config.header_timeout.duration(),
+            connections: config.connections,
         })
     }
 
@@ -56,30 +59,24 @@ impl Listener {
     }
 
     /// Serves until the handle says stop and the last request is answered.
-    pub(crate) async fn serve(
-        self,
-        router: Router,
-        handle: Handle<SocketAddr>,
-    ) -> std::io::Result<()> {
+    pub(crate) async fn serve(self, router: Router, handle: Handle<Peer>) -> std::io::Result<()> {
         let service = router.into_make_service();
         let header_timeout = self.header_timeout;
+        let bounded = Bounded::new(self.socket, self.connections)?;
+        let mut server = Server::<Peer>::from_listener(bounded).handle(handle);
+        tune(server.http_builder(), header_timeout);
+        let plain = NoDelayAcceptor::new();
         match self.tls {
             None => {
-                let mut server = axum_server::from_tcp(self.socket)?
-                    .acceptor(NoDelayAcceptor::new())
-                    .handle(handle);
-                tune(server.http_builder(), header_timeout);
-                server.serve(service).await
+                let acceptor = Prompt::new(plain, header_timeout);
+                server.acceptor(acceptor).serve(service).await
             }
             Some(tls) => {
                 let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(tls))
                     .handshake_timeout(header_timeout)
-                    .acceptor(NoDelayAcceptor::new());
-                let mut server = axum_server::from_tcp(self.socket)?
-                    .acceptor(acceptor)
-                    .handle(handle);
-                tune(server.http_builder(), header_timeout);
-                server.serve(service).await
+                    .acceptor(plain);
+                let acceptor = Prompt::new(acceptor, header_timeout);
+                server.acceptor(acceptor).serve(service).await
             }
         }
     }
@@ -96,6 +93,9 @@ fn tune(
     builder
         .http2()
         .timer(TokioTimer::new())
+        // A peer that is gone without a word would hold its place under the bound for ever.
+        .keep_alive_interval(header_timeout)
+        .keep_alive_timeout(header_timeout)
         .max_concurrent_streams(200);
 }
 

@@ -9,6 +9,7 @@ mod client;
 mod clock;
 mod commands;
 mod config;
+mod connection;
 mod exit;
 #[cfg(feature = "faults")]
 mod faults;
@@ -16,7 +17,6 @@ mod gateway;
 mod gauges;
 mod lifecycle;
 mod listener;
-mod operations;
 mod output;
 mod scratch;
 mod seal;

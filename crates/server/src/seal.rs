@@ -73,14 +73,11 @@ impl MasterKeys {
         }
     }
 
-    /// Puts a fresh key in front, on disk first. The caller seals everything again afterwards.
-    pub(crate) fn rotate(&self) -> Result<String, Failure> {
+    /// Puts a fresh key in front, on disk first; the one before it stays. `false`: the keys come from
+    /// a setting, where only the operator can put a new one.
+    fn rotate(&self) -> Result<bool, Failure> {
         let Some(file) = &self.file else {
-            return Err(Failure::new(
-                Exit::Usage,
-                "the master key comes from the environment, so Carillon cannot write a new one",
-            )
-            .mend("set CARILLON_MASTER_KEY to \"<new key>,<old key>\", restart, and run this again: everything is sealed with the first key then"));
+            return Ok(false);
         };
         let mut ring = self.ring.write();
         let mut new_ring = vec![MasterKey::fresh()];
@@ -89,21 +86,20 @@ impl MasterKeys {
         }
         write_ring(file, &new_ring)?;
         *ring = new_ring;
-        Ok(hex(&ring[0].id))
+        Ok(true)
+    }
+}
+
+impl carillon_api::MasterKeys for MasterKeys {
+    fn rotate(&self) -> Result<bool, String> {
+        Self::rotate(self).map_err(|failure| failure.to_string())
     }
 
-    /// Whether the key comes from a file that we may write.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.file.is_some()
-    }
-
-    /// Seals a value again with the first key.
-    pub(crate) fn reseal(&self, place: Place<'_>, sealed: &Sealed) -> Result<Sealed, String> {
+    fn reseal(&self, place: Place<'_>, sealed: &Sealed) -> Result<Sealed, String> {
         Ok(self.seal(place, &Zeroizing::new(self.open(place, sealed)?)))
     }
 
-    /// Id of the key that seals, for people.
-    pub(crate) fn id(&self) -> String {
+    fn id(&self) -> String {
         hex(&self.ring.read()[0].id)
     }
 }
@@ -309,6 +305,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use carillon_api::MasterKeys as _;
 
     const PLACE: Place<'static> = Place {
         table: "credentials",
@@ -365,6 +362,10 @@ mod tests {
         assert!(error.contains("sealed with master key"), "{error}");
         let both = format!("{},{}", key_text(2), key_text(1));
         let resealed = keys(&both).reseal(PLACE, &sealed).unwrap();
+        assert!(
+            !keys(&both).rotate().unwrap(),
+            "a setting is the operator's"
+        );
         assert_eq!(
             keys(&key_text(2)).open(PLACE, &resealed).unwrap(),
             b"secret"
@@ -404,7 +405,8 @@ mod tests {
         );
         let sealed = keys.seal(PLACE, b"one");
         let first = keys.id();
-        let second = keys.rotate().unwrap();
+        assert!(keys.rotate().unwrap());
+        let second = keys.id();
         assert_ne!(first, second);
         assert_eq!(
             keys.open(PLACE, &sealed).unwrap(),
@@ -417,7 +419,7 @@ mod tests {
         assert!(!made);
         assert_eq!(again.id(), second);
         assert_eq!(again.open(PLACE, &resealed).unwrap(), b"one");
-        again.rotate().unwrap();
+        assert!(again.rotate().unwrap());
         assert!(
             again.open(PLACE, &sealed).is_err(),
             "the oldest key is gone"

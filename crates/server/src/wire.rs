@@ -6,12 +6,13 @@
 
 use crate::clock::{ServerClock, fill_random};
 use crate::config::Config;
+use crate::connection::Peer;
 use crate::exit::{Exit, Failure};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::listener::Listener;
 use crate::seal::MasterKeys;
 use crate::telemetry::Metrics;
-use crate::{gauges, operations, store};
+use crate::{gauges, store};
 use axum_server::Handle;
 use carillon_api::ApiState;
 use carillon_engine::{Engine, Parts};
@@ -21,7 +22,6 @@ use carillon_ports::secret::SecretBox;
 use carillon_ports::store::HotStore;
 use carillon_store_sql::SqliteStore;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(crate) struct Running {
     admin_key: Option<SecretString>,
     engine: Engine,
     store: SqliteStore,
-    handle: Handle<SocketAddr>,
+    handle: Handle<Peer>,
     api_ended: oneshot::Receiver<std::io::Result<()>>,
     stopping: Arc<AtomicBool>,
     lifecycle: Lifecycle,
@@ -124,13 +124,10 @@ pub(crate) async fn start(config: &Config, lifecycle: &Lifecycle) -> Result<Runn
                 }
             })
         },
+        master_keys,
         limits: config.api.limits(),
         version: env!("CARGO_PKG_VERSION"),
-    })
-    .merge(operations::router(operations::Operations {
-        engine: engine.clone(),
-        master_keys,
-    }));
+    });
 
     let handle = Handle::new();
     let (ended, api_ended) = oneshot::channel();
@@ -234,7 +231,7 @@ fn serve_api(
     threads: usize,
     listener: Listener,
     router: axum::Router,
-    handle: Handle<SocketAddr>,
+    handle: Handle<Peer>,
     ended: oneshot::Sender<std::io::Result<()>>,
 ) -> Result<(), Failure> {
     let threads = match threads {

@@ -95,6 +95,9 @@ codes! {
     IDEMPOTENCY_REUSED = 422 "idempotency.reused":
         "This Idempotency-Key came before with another body",
         "Use a new key for a new request, and the same body for a repeated one.";
+    STORE_REFUSED = 422 "store.refused":
+        "The store cannot do this",
+        "Do what the detail says, e.g. name a file that does not exist yet. Nothing was lost or overwritten.";
     STORE_OVERLOADED = 429 "store.overloaded":
         "Carillon cannot store faster",
         "Repeat after `Retry-After` seconds, with the same Idempotency-Key. Nothing was stored.";

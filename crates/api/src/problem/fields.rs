@@ -49,6 +49,10 @@ pub static FIELDS: &[(&str, &str)] = &[
         "An API key can be bound to an App that exists.",
     ),
     (
+        "backup.file",
+        "A backup goes to an absolute path on the server's disk.",
+    ),
+    (
         "credential.secret",
         "A credential has exactly one of `signing_key` and `certificate`.",
     ),

@@ -9,6 +9,7 @@ pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod notifications;
+pub(crate) mod server;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod users;

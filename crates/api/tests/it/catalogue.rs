@@ -5,6 +5,8 @@ use crate::world::{Ask, PEM, TOKEN, World};
 use axum::http::Method;
 use carillon_ports::registry::Scope::{self, Admin, Devices, Read, Send};
 use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// An operation as the sweep sees it.
 pub(crate) struct Operation {
@@ -89,6 +91,15 @@ fn channel() -> Value {
 
 fn api_key() -> Value {
     json!({"name": "backend", "app": "shop", "scopes": ["send", "read"]})
+}
+
+/// A fresh place for each request; what is left of a former run goes.
+pub(crate) fn backup() -> Value {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let (process, number) = (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("api-{process}-{number}.db"));
+    let _ = std::fs::remove_file(&file);
+    json!({ "file": file })
 }
 
 /// Fills in ids that only a running world knows.
@@ -455,7 +466,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         ),
         operation(
             "api_key_create",
-            post,
+            post.clone(),
             "/v1/api-keys",
             Json(api_key),
             &[Admin],
@@ -492,6 +503,24 @@ pub(crate) fn operations() -> Vec<Operation> {
             &[Read],
             Everything,
             Memory,
+        ),
+        operation(
+            "server_backup",
+            post.clone(),
+            "/v1/server/backup",
+            Json(backup),
+            &[Admin],
+            Everything,
+            Writes,
+        ),
+        operation(
+            "server_rotate_master_key",
+            post,
+            "/v1/server/rotate-master-key",
+            NONE,
+            &[Admin],
+            Everything,
+            Writes,
         ),
         operation(
             "metrics",

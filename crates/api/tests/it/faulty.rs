@@ -70,6 +70,14 @@ macro_rules! hot_store {
             fn next_seq(&self) -> i64 { self.inner.next_seq() }
             fn epoch(&self) -> i64 { self.inner.epoch() }
             fn installation_seed(&self) -> u128 { self.inner.installation_seed() }
+            /// A store in memory has no backup; here it is a file of four bytes.
+            async fn backup(&self, to: std::path::PathBuf) -> Result<()> {
+                self.faults.strike().await?;
+                if to.exists() {
+                    return Err(StoreError::Failed(format!("{}: there is a file already", to.display())));
+                }
+                std::fs::write(&to, "copy").map_err(|error| StoreError::Failed(error.to_string()))
+            }
             $(async fn $name(&self, $($arg: $ty),*) -> Result<$out> {
                 self.faults.strike().await?;
                 self.inner.$name($($arg),*).await
@@ -96,6 +104,7 @@ hot_store! {
         async fn ping() -> ();
     }
     passed {
+        async fn accepted_before(keys: Vec<(String, [u8; 32])>, now: UnixMs) -> Vec<Option<(NotificationNo, UnixMs)>>;
         async fn resolve_user(app: AppNo, user: String, kind: TokenKind, limit: usize) -> Vec<Recipient>;
         async fn resolve_push_tokens(app: AppNo, tokens: Vec<PushTokenBytes>, kind: TokenKind, declared: TokenEnvironment, now: UnixMs) -> Vec<Recipient>;
         async fn read_push_tokens(kind: TokenKind, devices: Vec<DeviceNo>) -> (Vec<PushToken>, Vec<DeviceNo>);
@@ -112,7 +121,6 @@ hot_store! {
         async fn prune(retention: Retention) -> u64;
         async fn index_devices(limit: u32) -> u64;
         async fn disk() -> (u64, u64);
-        async fn backup(to: std::path::PathBuf) -> ();
     }
 }
 
@@ -152,5 +160,6 @@ registry! {
     async fn device_count(app: AppNo) -> u64;
     async fn delete_device(app: AppNo, id: String, now: UnixMs, by: Actor) -> bool;
     async fn erase_user(app: AppNo, user_id: String, now: UnixMs, by: Actor) -> (u64, u64);
+    async fn note(action: &'static str, subject: String, now: UnixMs, by: Actor) -> ();
     async fn audit(before: Option<i64>, limit: u32) -> Vec<AuditEntry>;
 }

@@ -14,6 +14,7 @@ mod gateway;
 mod keys;
 mod many;
 mod notifications;
+mod operations;
 mod schema;
 mod server;
 mod sweep;

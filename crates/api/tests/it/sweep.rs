@@ -349,6 +349,19 @@ async fn good(world: &World, operation: &Operation) {
                 .await;
             assert_eq!(answer.is(200).lines().len(), 2);
         }
+        "server_backup" => {
+            let body = crate::catalogue::backup();
+            world.post(&path, body.clone()).await.is(200);
+            world.post(&path, body).await.problem(422, "store.refused");
+        }
+        "server_rotate_master_key" => {
+            *world.master_keys.trouble.lock().unwrap() = Some("no key opens it");
+            world
+                .send(operation.ask(&path))
+                .await
+                .problem(422, "store.refused");
+            *world.master_keys.trouble.lock().unwrap() = None;
+        }
         "notification_cancel" => {
             world.gateway.set(Mood::Hold);
             let sent = world
@@ -406,6 +419,7 @@ async fn special(operation: &Operation) -> BTreeSet<Triple> {
     ) {
         let short = Limits {
             deadline: Duration::from_millis(300),
+            backup_deadline: Duration::from_millis(300),
             ..limits()
         };
         let ids = World::furnished(Setup::default()).await;

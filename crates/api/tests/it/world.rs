@@ -7,7 +7,7 @@ use crate::schema::Document;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use carillon_api::{ApiState, Limits, api_key};
+use carillon_api::{ApiState, Limits, MasterKeys, api_key};
 use carillon_engine::{Engine, EngineConfig, Parts};
 use carillon_model::UnixMs;
 use carillon_model::id::{ApiKeyNo, AppNo};
@@ -17,8 +17,8 @@ use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::HotStore;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tower::ServiceExt as _;
 
@@ -69,6 +69,38 @@ impl SecretBox for OpenBox {
     }
 }
 
+/// Master keys that write down what is asked of them.
+#[derive(Default)]
+pub(crate) struct TestKeys {
+    /// What was asked, in order.
+    pub(crate) asked: Mutex<Vec<String>>,
+    /// What they answer instead of doing it.
+    pub(crate) trouble: Mutex<Option<&'static str>>,
+    /// Whether they come from outside.
+    pub(crate) foreign: AtomicBool,
+}
+
+impl MasterKeys for TestKeys {
+    fn rotate(&self) -> Result<bool, String> {
+        self.asked.lock().unwrap().push("rotate".into());
+        Ok(!self.foreign.load(Ordering::SeqCst))
+    }
+
+    fn reseal(&self, place: Place<'_>, sealed: &Sealed) -> Result<Sealed, String> {
+        let Place { table, column, .. } = place;
+        let asked = format!("reseal {table}.{column}");
+        self.asked.lock().unwrap().push(asked);
+        match *self.trouble.lock().unwrap() {
+            Some(why) => Err(why.into()),
+            None => Ok(sealed.clone()),
+        }
+    }
+
+    fn id(&self) -> String {
+        "0badcafe".into()
+    }
+}
+
 /// What may differ from test to test.
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
@@ -96,6 +128,7 @@ pub(crate) struct World {
     pub(crate) gateway: Arc<FakeGateway>,
     pub(crate) faults: Faults,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) master_keys: Arc<TestKeys>,
     /// An API key for everything.
     pub(crate) admin: String,
     pub(crate) document: Document,
@@ -143,11 +176,13 @@ impl World {
             move |bytes: &mut [u8]| fill(&draws, bytes)
         };
         let ready = setup.ready;
+        let master_keys = Arc::new(TestKeys::default());
         let router = carillon_api::router(ApiState {
             engine: engine.clone(),
             random: Arc::new(random),
             metrics: Arc::new(|| "carillon_up 1\n".to_owned()),
             readiness: Arc::new(move || ready.clone()),
+            master_keys: Arc::clone(&master_keys) as _,
             limits: setup.limits.clone(),
             version: "0.0.0-test",
         });
@@ -157,6 +192,7 @@ impl World {
             gateway,
             faults,
             clock,
+            master_keys,
             admin: String::new(),
             document: Document::of_this_crate(),
             limits: setup.limits,

@@ -286,4 +286,13 @@ pub async fn the_audit_log_tells_who(subject: &mut dyn Subject) {
     let told: Vec<_> = rest.iter().map(|e| &*e.subject).collect();
     assert_eq!(told, ["app0", "shop"]);
     assert_eq!(rest[1].actor, nobody());
+    f.registry
+        .note("server.backup", "/copy.db".into(), T0 + 9, by.clone())
+        .await
+        .unwrap();
+    let newest = f.registry.audit(None, 1).await.unwrap().remove(0);
+    assert_eq!(
+        (&*newest.action, &*newest.subject, newest.at, newest.actor),
+        ("server.backup", "/copy.db", T0 + 9, by)
+    );
 }

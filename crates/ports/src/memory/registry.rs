@@ -255,6 +255,17 @@ impl Registry for MemoryStore {
         Ok((devices.len() as u64, theirs.len() as u64))
     }
 
+    async fn note(
+        &self,
+        action: &'static str,
+        subject: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<()> {
+        self.write()?.note(now, by, action, &subject);
+        Ok(())
+    }
+
     async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>> {
         let state = self.read();
         let newest = state.audit.iter().rev();

@@ -21,7 +21,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let file = std::path::absolute(&args.file)
         .map_err(|error| Failure::io("make sense of", &args.file, &error))?;
     let answer = client
-        .post("/v1/server/backup", &json!({ "file": file }))
+        .post_patiently("/v1/server/backup", &json!({ "file": file }))
         .await?
         .body;
     if output.is_json() {

@@ -50,6 +50,7 @@ pub(crate) struct Server {
     pub(crate) tls_private_key_file: Option<PathBuf>,
     pub(crate) threads: usize,
     pub(crate) header_timeout: Span,
+    pub(crate) connections: usize,
     pub(crate) stop_deadline: Span,
 }
 
@@ -90,6 +91,7 @@ pub(crate) struct Api {
     pub(crate) streams: usize,
     pub(crate) body_timeout: Span,
     pub(crate) deadline: Span,
+    pub(crate) backup_deadline: Span,
     pub(crate) store_tries: u32,
     pub(crate) store_pause: Span,
     pub(crate) open_metrics: bool,
@@ -109,6 +111,7 @@ impl Api {
             streams: self.streams,
             body_timeout: self.body_timeout.duration(),
             deadline: self.deadline.duration(),
+            backup_deadline: self.backup_deadline.duration(),
             store_tries: self.store_tries,
             store_pause: self.store_pause.duration(),
             open_metrics: self.open_metrics,
@@ -212,6 +215,7 @@ impl Config {
             );
         }
         for (key, count, least) in [
+            ("server.connections", server.connections as u64, 1),
             ("api.group_lines", self.api.group_lines as u64, 1),
             ("api.groups_in_flight", self.api.groups_in_flight as u64, 1),
             ("api.requests", self.api.requests as u64, 1),
@@ -257,6 +261,7 @@ impl Config {
             ("server.header_timeout", server.header_timeout),
             ("api.body_timeout", self.api.body_timeout),
             ("api.deadline", self.api.deadline),
+            ("api.backup_deadline", self.api.backup_deadline),
             ("store.busy_timeout", self.store.busy_timeout),
             ("store.queue_wait", self.store.queue_wait),
             ("apns.connect_timeout", self.apns.connect_timeout),

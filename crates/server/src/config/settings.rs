@@ -60,7 +60,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain(
         "server.header_timeout",
         "\"1m\"",
-        "How long a client may take to send a request's head, and how long an idle connection is kept.",
+        "How long a client may take to send a request's head, and how long an idle connection is kept.\nAn idle HTTP/2 connection is asked this often, and has as long to answer.",
+    ),
+    plain(
+        "server.connections",
+        "4096",
+        "Connections to the API at once; more wait until one is closed.",
     ),
     plain(
         "server.stop_deadline",
@@ -112,6 +117,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "api.deadline",
         "\"1m\"",
         "Longest time until an answer begins.",
+    ),
+    plain(
+        "api.backup_deadline",
+        "\"1h\"",
+        "The same for a backup, which takes as long as the disk takes to copy the store.",
     ),
     plain(
         "api.store_tries",

@@ -1,11 +1,14 @@
 //! The whole program as a process: what a user and an operator see of it. Parts have their own tests
 //! beside them; here is only what needs the real binary.
 
+mod certificate;
 mod commands;
 mod config;
 mod conflicts;
+mod connections;
 mod demo;
 mod doctor;
+mod proxy;
 mod readme;
 mod secrets;
 mod stop;

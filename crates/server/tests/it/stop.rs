@@ -1,6 +1,6 @@
 //! Stops: graceful, cut, and by pulling the plug.
 
-use crate::support::{Home, Server, signal};
+use crate::support::{Home, Server, signal, until};
 use push_sim::FaultKind;
 use std::collections::BTreeMap;
 
@@ -21,14 +21,9 @@ fn accepted_by_id(home: &Home) -> BTreeMap<String, u32> {
 
 /// Waits until the simulator has so many requests.
 fn until_received(home: &Home, count: u64) {
-    let begun = std::time::Instant::now();
-    while home.simulator.counters().requests < count {
-        assert!(
-            begun.elapsed() < crate::support::PATIENCE,
-            "the pushes never arrived"
-        );
-        std::thread::park_timeout(std::time::Duration::from_millis(5));
-    }
+    until("the pushes' arrival", || {
+        home.simulator.counters().requests >= count
+    });
 }
 
 fn accepted(totals: &serde_json::Value) -> u64 {

@@ -83,6 +83,15 @@ pub(crate) fn wait_for_end(mut child: Child) -> i32 {
     }
 }
 
+/// Waits until something has come about that nobody announces.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what} never came about");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
 /// Sends a signal.
 pub(crate) fn signal(pid: u32, name: &str) {
     let sent = Command::new("kill")
@@ -284,6 +293,11 @@ impl Server<'_> {
             BUNDLE_ID,
         ];
         self.json(&put);
+        self.import(push_tokens);
+    }
+
+    /// Devices `phone-1`, `phone-2`, … of the App.
+    pub(crate) fn import(&self, push_tokens: &[String]) {
         let mut rows = String::from("id,push_token,environment\n");
         for (number, push_token) in (1..).zip(push_tokens) {
             rows.push_str(&format!("phone-{number},{push_token},production\n"));

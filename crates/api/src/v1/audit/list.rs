@@ -30,7 +30,8 @@ pub(crate) struct AuditView {
     api_key_id: Option<String>,
     /// Id of the request.
     request_id: Option<String>,
-    /// What was done, e.g. `app.put`, `credential.put`, `api_key.revoke`, `user.erase`.
+    /// What was done, e.g. `app.put`, `credential.put`, `api_key.revoke`, `user.erase`,
+    /// `server.backup`, `master_key.rotate`.
     #[schema(example = "credential.put")]
     action: String,
     /// To what.
