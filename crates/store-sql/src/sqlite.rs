@@ -72,6 +72,7 @@ impl SqliteStore {
         let checkpoints = Arc::new(Checkpoints::new(config.checkpoint_pages));
         let checkpointer = open::checkpointer(&config)?;
         let (alive, threads) = watch::channel(());
+        let (other, others) = std::sync::mpsc::sync_channel(0);
         let alive = Arc::new(alive);
         let seqs = Arc::new(AtomicI64::new(epoch << SEQ_BITS));
         let notifications = AtomicI64::new(marks.notification.start());
@@ -85,17 +86,21 @@ impl SqliteStore {
             bounds: Bounds::new(&config),
             fatal: fatal_sender.clone(),
             checkpoints: checkpoints.clone(),
+            others,
             lock,
         };
         let path = config.path.clone();
+        let ended = other.clone();
         spawn("store-checkpoint", alive.clone(), move || {
             checkpoints.serve(&checkpointer, &path, &fatal_sender);
+            drop((checkpointer, ended));
         })?;
         spawn("store-writer", alive.clone(), move || writer.serve())?;
         for (n, conn) in readers.into_iter().enumerate() {
-            let reads = reads.clone();
+            let (reads, ended) = (reads.clone(), other.clone());
             spawn("store-reader", alive.clone(), move || {
                 reads.serve(&conn, n == 0);
+                drop((conn, ended));
             })?;
         }
         Ok(Self(Arc::new(Inner {

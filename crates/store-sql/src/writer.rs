@@ -18,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
 /// What a command sees of the transaction it runs in.
@@ -47,6 +48,9 @@ pub(crate) struct Writer {
     /// Set once, to the reason, when nothing may be written any more.
     pub(crate) fatal: Arc<watch::Sender<Option<String>>>,
     pub(crate) checkpoints: Arc<Checkpoints>,
+    /// Says that the other threads, and with them their connections, are gone: the last one to close
+    /// must be one that can write, so that it leaves no log behind.
+    pub(crate) others: Receiver<()>,
     pub(crate) lock: LockFile,
 }
 
@@ -78,6 +82,8 @@ impl Writer {
             }
         }
         self.checkpoints.close();
+        // Nothing is ever sent: an error is what this waits for.
+        let _ = self.others.recv();
         if self.fatal.borrow().is_none()
             && let Err(error) = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
