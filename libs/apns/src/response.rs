@@ -1,10 +1,16 @@
 //! What APNs answered. A refusal is an answer, not an error: `Err` in this crate means that no answer is known.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use uuid::Uuid;
 
 use crate::reason::{Class, Reason, RetryRule, Rule, TokenFate, retire_by_timestamp};
+
+// As constants, because a name given as text is parsed again for each answer.
+const APNS_ID: HeaderName = HeaderName::from_static("apns-id");
+const APNS_REQUEST_ID: HeaderName = HeaderName::from_static("apns-request-id");
+const APNS_UNIQUE_ID: HeaderName = HeaderName::from_static("apns-unique-id");
 
 /// The answer to a push or a broadcast.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,18 +69,18 @@ impl Response {
     /// assert!(rejected.retires_token(1_699_999_999_999));
     /// ```
     pub fn read(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Self {
-        let apns_id = header(headers, "apns-id")
-            .or_else(|| header(headers, "apns-request-id"))
+        let apns_id = header(headers, &APNS_ID)
+            .or_else(|| header(headers, &APNS_REQUEST_ID))
             .and_then(|text| Uuid::try_parse(text).ok());
         if status.is_success() {
-            let unique_id = header(headers, "apns-unique-id").map(Into::into);
+            let unique_id = header(headers, &APNS_UNIQUE_ID).map(Into::into);
             return Self::Accepted(Accepted { apns_id, unique_id });
         }
         let ErrorBody {
             reason,
             timestamp_ms,
         } = ErrorBody::read(&body);
-        let retry_after_secs = header(headers, "retry-after").and_then(|text| text.parse().ok());
+        let retry_after_secs = header(headers, &RETRY_AFTER).and_then(|text| text.parse().ok());
         let raw = body.slice(..body.len().min(Rejected::MAX_RAW_BYTES));
         Self::Rejected(Rejected {
             status: status.as_u16(),
@@ -108,7 +114,7 @@ impl Response {
     }
 }
 
-fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

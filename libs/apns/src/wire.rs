@@ -117,10 +117,9 @@ impl Wire for DeviceWire {
             headers.insert(APNS_COLLAPSE_ID, value);
         }
         let path = PathAndQuery::from_maybe_shared(path).map_err(invalid)?;
-        let request = post(&self.scheme, &self.authority, path)?;
-        let (mut parts, ()) = request.into_parts();
-        parts.headers = headers;
-        Ok((http::Request::from_parts(parts, ()), push.payload.clone()))
+        let mut request = post(&self.scheme, &self.authority, path)?;
+        *request.headers_mut() = headers;
+        Ok((request, push.payload.clone()))
     }
 
     fn finish(&self, push: &mut Push, end: End) {

@@ -111,6 +111,19 @@ impl<T> Slots<T> {
         Some(item)
     }
 
+    /// Frees a place, dropping what is there where it is. Returns whether there was anything.
+    pub(crate) fn discard(&mut self, number: u32) -> bool {
+        let Some(seat) = self.seats.get_mut(number as usize) else {
+            return false;
+        };
+        let was_taken = seat.item.is_some();
+        seat.item = None;
+        if was_taken {
+            self.free.push(number);
+        }
+        was_taken
+    }
+
     /// All numbers in use.
     pub(crate) fn numbers(&self) -> Vec<u32> {
         (0_u32..)
@@ -229,6 +242,7 @@ mod tests {
         assert_eq!(slots.remove(first), None);
         assert_eq!((slots.len(), slots.numbers()), (1, vec![1]));
         assert_eq!(slots.insert(3), first);
+        assert!(slots.discard(first) && !slots.discard(first) && !slots.discard(99));
         assert!(!slots.is_empty());
     }
 }

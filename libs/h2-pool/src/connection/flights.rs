@@ -43,13 +43,17 @@ pub(super) struct Flight<R> {
 
 enum Stage {
     Head(ResponseFuture),
-    Body {
-        status: StatusCode,
-        headers: HeaderMap,
-        stream: RecvStream,
-        kept: BytesMut,
-        seen: usize,
-    },
+    /// Boxed because only refusals have one, and every flight is as large as its largest stage.
+    Body(Box<Body>),
+}
+
+/// An answer that is still arriving.
+struct Body {
+    status: StatusCode,
+    headers: HeaderMap,
+    stream: RecvStream,
+    kept: BytesMut,
+    seen: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,17 @@ impl<R> Flight<R> {
     }
 }
 
+impl Body {
+    /// What has arrived.
+    fn take(&mut self) -> Answer {
+        Answer {
+            status: self.status,
+            headers: std::mem::take(&mut self.headers),
+            body: std::mem::take(&mut self.kept).freeze(),
+        }
+    }
+}
+
 impl<P: Protocol> Driver<P> {
     /// Looks at one stream, as far as it goes.
     pub(super) fn look_at(&mut self, number: u32, now: Instant) {
@@ -87,104 +102,91 @@ impl<P: Protocol> Driver<P> {
                 return;
             };
             let cx = &mut Context::from_waker(waker);
-            match &mut flight.stage {
+            let body = match &mut flight.stage {
+                Stage::Body(body) => body,
                 Stage::Head(response) => match Pin::new(response).poll(cx) {
                     Poll::Pending => return,
                     Poll::Ready(Err(error)) => return self.lose(number, &error, now),
                     Poll::Ready(Ok(response)) => {
-                        let (parts, stream) = response.into_parts();
-                        let (status, headers) = (parts.status, parts.headers);
+                        let (
+                            http::response::Parts {
+                                status, headers, ..
+                            },
+                            stream,
+                        ) = response.into_parts();
+                        let body = Bytes::new();
                         if stream.is_end_stream() {
                             return self.answer(
                                 number,
                                 Answer {
                                     status,
                                     headers,
-                                    body: Bytes::new(),
+                                    body,
                                 },
                                 true,
                                 now,
                             );
                         }
-                        if status.is_success() && !self.shared.protocol.wants_body(status) {
-                            flight.stage = Stage::Body {
-                                status,
-                                headers: HeaderMap::new(),
-                                stream,
-                                kept: BytesMut::new(),
-                                seen: 0,
-                            };
+                        let is_wanted = self.shared.protocol.wants_body(status);
+                        let mut arriving = Body {
+                            status,
+                            headers,
+                            stream,
+                            kept: BytesMut::new(),
+                            seen: 0,
+                        };
+                        if status.is_success() && !is_wanted {
+                            let headers = std::mem::take(&mut arriving.headers);
+                            flight.stage = Stage::Body(Box::new(arriving));
                             self.answer(
                                 number,
                                 Answer {
                                     status,
                                     headers,
-                                    body: Bytes::new(),
+                                    body,
                                 },
                                 false,
                                 now,
                             );
                         } else {
-                            flight.stage = Stage::Body {
-                                status,
-                                headers,
-                                stream,
-                                kept: BytesMut::new(),
-                                seen: 0,
-                            };
+                            flight.stage = Stage::Body(Box::new(arriving));
                         }
+                        continue;
                     }
                 },
-                Stage::Body {
-                    status,
-                    headers,
-                    stream,
-                    kept,
-                    seen,
-                } => match stream.poll_data(cx) {
-                    Poll::Pending => return,
-                    Poll::Ready(Some(Ok(chunk))) => {
-                        // An error means that the stream has ended, which the next poll reports.
-                        let _ = stream.flow_control().release_capacity(chunk.len());
-                        *seen += chunk.len();
-                        let room = self.shared.config.max_body_bytes.saturating_sub(kept.len());
-                        if flight.report != Report::Done && self.shared.protocol.wants_body(*status)
-                        {
-                            kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
-                        }
-                        if *seen > MAX_DROPPED.max(self.shared.config.max_body_bytes) {
-                            let answer = Answer {
-                                status: *status,
-                                headers: std::mem::take(headers),
-                                body: std::mem::take(kept).freeze(),
-                            };
-                            return self.answer(number, answer, true, now);
-                        }
+            };
+            match body.stream.poll_data(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(chunk))) => {
+                    // An error means that the stream has ended, which the next poll reports.
+                    let _ = body.stream.flow_control().release_capacity(chunk.len());
+                    body.seen += chunk.len();
+                    let most = self.shared.config.max_body_bytes;
+                    let room = most.saturating_sub(body.kept.len());
+                    let is_wanted = flight.report != Report::Done
+                        && self.shared.protocol.wants_body(body.status);
+                    if is_wanted {
+                        body.kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
                     }
-                    Poll::Ready(None) => {
-                        let answer = Answer {
-                            status: *status,
-                            headers: std::mem::take(headers),
-                            body: std::mem::take(kept).freeze(),
-                        };
+                    if body.seen > MAX_DROPPED.max(most) {
+                        let answer = body.take();
                         return self.answer(number, answer, true, now);
                     }
-                    Poll::Ready(Some(Err(error))) => {
-                        if status.is_success() || error.reason() == Some(Reason::NO_ERROR) {
-                            let answer = Answer {
-                                status: *status,
-                                headers: std::mem::take(headers),
-                                body: std::mem::take(kept).freeze(),
-                            };
-                            return self.answer(number, answer, true, now);
-                        }
-                        let error = Error::new(ErrorKind::Interrupted, error.to_string())
-                            .with_status(*status);
-                        self.end(number, Err(error));
-                        self.land(number, now);
-                        return;
+                }
+                Poll::Ready(None) => {
+                    let answer = body.take();
+                    return self.answer(number, answer, true, now);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    if body.status.is_success() || error.reason() == Some(Reason::NO_ERROR) {
+                        let answer = body.take();
+                        return self.answer(number, answer, true, now);
                     }
-                },
+                    let status = body.status;
+                    let error = Error::new(ErrorKind::Interrupted, error.to_string());
+                    self.end(number, Err(error.with_status(status)));
+                    return self.land(number, now);
+                }
             }
         }
     }
@@ -218,7 +220,7 @@ impl<P: Protocol> Driver<P> {
             self.shared.pause(span);
         }
         if judgement.request == RequestVerdict::Resend && !late {
-            if let Some(flight) = self.land(number, now) {
+            if let Some(flight) = self.recall(number, now) {
                 self.returned.push(flight.queued);
             }
             return;
@@ -248,7 +250,7 @@ impl<P: Protocol> Driver<P> {
             self.publish_permits();
         }
         if is_refused || is_above_last || is_unsent {
-            let Some(mut flight) = self.land(number, now) else {
+            let Some(mut flight) = self.recall(number, now) else {
                 return;
             };
             if flight.report == Report::Open {
@@ -304,13 +306,24 @@ impl<P: Protocol> Driver<P> {
     }
 
     /// Frees the stream.
-    fn land(&mut self, number: u32, now: Instant) -> Option<Flight<P::Request>> {
+    fn land(&mut self, number: u32, now: Instant) {
+        if self.flights.discard(number) {
+            self.note_landing(now);
+        }
+    }
+
+    /// Frees the stream and takes the request back.
+    fn recall(&mut self, number: u32, now: Instant) -> Option<Flight<P::Request>> {
         let flight = self.flights.remove(number)?;
+        self.note_landing(now);
+        Some(flight)
+    }
+
+    fn note_landing(&mut self, now: Instant) {
         self.link.in_flight.set(self.flights.len());
         if self.flights.is_empty() {
             self.link.idle_since.set(now);
         }
-        Some(flight)
     }
 
     /// Looks at every deadline.
@@ -366,7 +379,7 @@ impl<P: Protocol> Driver<P> {
                 continue;
             };
             if !self.pipe.has_left(flight.stream) && flight.report == Report::Open {
-                if let Some(flight) = self.land(number, now) {
+                if let Some(flight) = self.recall(number, now) {
                     self.returned.push(flight.queued);
                 }
                 continue;

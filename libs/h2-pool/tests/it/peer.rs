@@ -69,6 +69,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 
 pub(crate) struct Peer {
     io: Box<dyn Io>,
+    inbox: BytesMut,
     decoder: Decoder,
     bodies: HashMap<u32, (Option<http::request::Parts>, BytesMut)>,
     acks_pings: bool,
@@ -83,6 +84,7 @@ impl Peer {
         assert_eq!(preface, PREFACE);
         Self {
             io,
+            inbox: BytesMut::new(),
             decoder: Decoder::new().await,
             bodies: HashMap::new(),
             acks_pings: true,
@@ -230,19 +232,17 @@ impl Peer {
     /// The next frame, whatever it is; `None` at the end of the stream. `SETTINGS` are acknowledged, and PINGs unless
     /// told otherwise.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
-        let mut head = [0; 9];
-        match self.io.read_exact(&mut head).await {
-            Ok(_) => {}
-            Err(_) => return None,
+        if !self.has_frame().await {
+            return None;
         }
+        let head = self.inbox.split_to(9);
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let mut payload = vec![0; length];
-        self.io.read_exact(&mut payload).await.ok()?;
+        let payload = self.inbox.split_to(length).freeze();
         let frame = Frame {
             kind: head[3],
             flags: head[4],
             stream: u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff,
-            payload: payload.into(),
+            payload,
         };
         if frame.kind == SETTINGS && frame.flags & ACK == 0 {
             // A client that has closed already needs no acknowledgement.
@@ -252,6 +252,22 @@ impl Peer {
             let _ = self.try_send(PING, ACK, 0, &frame.payload).await;
         }
         Some(frame)
+    }
+
+    /// Waits until there is a whole frame, or false at the end of the stream. Nothing is lost if the future is dropped.
+    pub(crate) async fn has_frame(&mut self) -> bool {
+        loop {
+            if let Some(head) = self.inbox.first_chunk::<9>() {
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+                if self.inbox.len() >= 9 + length {
+                    return true;
+                }
+            }
+            match self.io.read_buf(&mut self.inbox).await {
+                Ok(0) | Err(_) => return false,
+                Ok(_) => {}
+            }
+        }
     }
 
     /// The next frame of this kind; others are passed over, requests included.
@@ -268,41 +284,50 @@ impl Peer {
     pub(crate) async fn try_request(&mut self) -> Option<Request> {
         loop {
             let frame = self.frame().await?;
-            let stream = frame.stream;
-            match frame.kind {
-                HEADERS => {
-                    assert!(
-                        frame.flags & END_HEADERS != 0,
-                        "no CONTINUATION in these tests"
-                    );
-                    let parts = self.decoder.decode(stream, &frame.payload).await;
-                    self.bodies.insert(stream, (Some(parts), BytesMut::new()));
-                }
-                DATA => {
-                    let length = frame.payload.len() as u32;
-                    if let Some((_, body)) = self.bodies.get_mut(&stream) {
-                        body.extend_from_slice(&frame.payload);
-                    }
-                    if length > 0 {
-                        let _ = self
-                            .try_send(WINDOW_UPDATE, 0, 0, &length.to_be_bytes())
-                            .await;
-                    }
-                }
-                _ => continue,
-            }
-            if frame.flags & END_STREAM != 0
-                && let Some((Some(parts), body)) = self.bodies.remove(&stream)
-            {
-                return Some(Request {
-                    stream,
-                    method: parts.method.to_string(),
-                    path: parts.uri.path().to_owned(),
-                    headers: parts.headers,
-                    body: body.freeze(),
-                });
+            if let Some(request) = self.absorb(frame).await {
+                return Some(request);
             }
         }
+    }
+
+    /// Takes note of a frame; the request that it completes, if it does.
+    pub(crate) async fn absorb(&mut self, frame: Frame) -> Option<Request> {
+        let stream = frame.stream;
+        match frame.kind {
+            HEADERS => {
+                assert!(
+                    frame.flags & END_HEADERS != 0,
+                    "no CONTINUATION in these tests"
+                );
+                let parts = self.decoder.decode(stream, &frame.payload).await;
+                self.bodies.insert(stream, (Some(parts), BytesMut::new()));
+            }
+            DATA => {
+                let length = frame.payload.len() as u32;
+                if let Some((_, body)) = self.bodies.get_mut(&stream) {
+                    body.extend_from_slice(&frame.payload);
+                }
+                if length > 0 {
+                    // A client that has gone needs no window.
+                    let _ = self
+                        .try_send(WINDOW_UPDATE, 0, 0, &length.to_be_bytes())
+                        .await;
+                }
+            }
+            _ => return None,
+        }
+        if frame.flags & END_STREAM == 0 {
+            return None;
+        }
+        let (parts, body) = self.bodies.remove(&stream)?;
+        let parts = parts?;
+        Some(Request {
+            stream,
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            headers: parts.headers,
+            body: body.freeze(),
+        })
     }
 
     pub(crate) async fn request(&mut self) -> Request {
