@@ -234,3 +234,29 @@ async fn a_panicking_command_fails_alone() {
     assert!(store.accept(vec![single(NotificationNo(1))]).await.is_ok());
     store.close().await;
 }
+
+/// A number range that a failing command reserved is not reserved: the next one must do it again.
+#[tokio::test]
+async fn a_reservation_goes_back_with_its_command() {
+    let (_directory, path) = place();
+    let store = Arc::new(open(&path));
+    let far = |n: i64| NotificationNo((1 << 30) + n);
+    let stranger = Stranger::locks(&path);
+    let first = queue(&store, &[1]).await;
+    let failing = tokio::spawn({
+        let store = store.clone();
+        async move { store.accept(vec![single(far(0)), single(far(0))]).await }
+    });
+    tokio::task::yield_now().await;
+    let fine = queue(&store, &[far(1).0]).await;
+    stranger.goes();
+    for call in first.into_iter().chain(fine) {
+        assert!(call.await.unwrap().is_ok());
+    }
+    assert!(failing.await.unwrap().is_err());
+    store.close().await;
+    let store = open(&path);
+    assert_eq!(stored(&store, &[far(0), far(1)]).await, [false, true]);
+    assert!(store.next_notification() > far(1));
+    store.close().await;
+}
