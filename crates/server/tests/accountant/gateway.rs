@@ -1,8 +1,9 @@
-//! The gateway: push-sim inside this process, with real TLS, strict, and the faults that are scripted for it.
+//! The gateway: push-sim inside this process, with real TLS, strict; its faults, and the book it keeps.
+
+pub(crate) mod script;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use parking_lot::Mutex;
@@ -56,7 +57,7 @@ impl Gateway {
                 team_id: team_id.clone(),
                 key_id: format!("KEY{at:07}"),
                 public_key_pem: pair.public_key_pem(),
-                topics: None,
+                topics: Some(vec![(*bundle).to_owned()]),
                 environment: None,
                 related_key_id: None,
             };
@@ -124,6 +125,10 @@ impl Gateway {
 
     /// How often it has really happened so far.
     pub(crate) fn count(&self, happening: Happening) -> u64 {
+        if happening == Happening::BrokenCredential {
+            let reasons = self.simulator.counters().reasons;
+            return reasons.get("InvalidProviderToken").copied().unwrap_or(0);
+        }
         let before = self.happened.lock().get(&happening).copied().unwrap_or(0);
         let armed = self.armed.lock();
         let of_it = |id: u32| {
@@ -132,12 +137,11 @@ impl Gateway {
                 .any(|(armed, what)| *armed == id && *what == happening)
         };
         let reports = self.simulator.faults();
-        let now: u64 = reports
+        let hits = reports
             .iter()
             .filter(|report| of_it(report.id))
-            .map(|report| report.hits)
-            .sum();
-        before + now
+            .map(|report| report.hits);
+        before + hits.sum::<u64>()
     }
 
     /// Adds to a count that no script keeps.
@@ -145,37 +149,37 @@ impl Gateway {
         *self.happened.lock().entry(happening).or_default() += times;
     }
 
-    /// Lets a fault begin. `troubled` is the App whose signing key may be revoked.
+    /// Lets a fault begin. `troubled` is the App that some of them are for.
     pub(crate) fn begin(
         &self,
         happening: Happening,
-        troubled: usize,
+        troubled: &str,
         dice: &mut Dice,
     ) -> Result<()> {
+        let counts_as = match happening {
+            // What precedes the expiry: answers late enough that something is in flight.
+            Happening::ExpiredProviderToken => Happening::LateAnswer,
+            other => other,
+        };
+        for fault in script::faults(happening, troubled, dice) {
+            self.arm(counts_as, fault)?;
+        }
         match happening {
             Happening::BrokenCredential => {
-                let key = &self.keys[troubled];
-                self.simulator.revoke_key(&key.team_id, &key.key_id);
-                // An answer is late enough that the key is missed by what is on its way.
-                return Ok(());
+                for key in self
+                    .keys
+                    .iter()
+                    .filter(|key| key.topics.as_deref() == Some(&[troubled.to_owned()]))
+                {
+                    self.simulator.revoke_key(&key.team_id, &key.key_id);
+                }
             }
-            Happening::ExpiredProviderToken => {
-                let delay = FaultKind::Delay {
-                    ms: 300,
-                    jitter_ms: 200,
-                };
-                return self.arm(
-                    Happening::LateAnswer,
-                    Fault {
-                        for_ms: Some(1_000),
-                        ..delay.into()
-                    },
-                );
+            // Whoever is connected has to come again.
+            Happening::Unreachable => {
+                let drop = Action::Drop { reset: true };
+                self.simulator.act(&drop, &FaultFilter::default());
             }
             _ => {}
-        }
-        for fault in faults(happening, dice) {
-            self.arm(happening, fault)?;
         }
         Ok(())
     }
@@ -342,150 +346,6 @@ impl Gateway {
         }
     }
 }
-
-/// How a fault of the gateway is scripted.
-fn faults(happening: Happening, dice: &mut Dice) -> Vec<Fault> {
-    let sometimes = |kind: FaultKind, share: f64, count: u64| Fault {
-        probability: Some(share),
-        count: Some(count),
-        ..kind.into()
-    };
-    let answer = |status, reason: &str, retry_after_secs| FaultKind::Answer {
-        status,
-        reason: Some(reason.to_owned()),
-        timestamp_ms: None,
-        retry_after_secs,
-        body: None,
-    };
-    let mut goaway = |debug| {
-        let then = match dice.index(3) {
-            0 => AfterGoaway::Drain,
-            1 => AfterGoaway::Close,
-            _ => AfterGoaway::Keep,
-        };
-        let before_this = dice.permille(500);
-        sometimes(
-            FaultKind::Goaway {
-                debug,
-                code: 0,
-                before_this,
-                then,
-            },
-            0.02,
-            6,
-        )
-    };
-    match happening {
-        Happening::GoawayJson => vec![goaway(GoawayDebug::Json("Shutdown".to_owned()))],
-        Happening::GoawayEmpty => vec![goaway(GoawayDebug::Empty)],
-        Happening::GoawayText => vec![goaway(GoawayDebug::Text("going away".to_owned()))],
-        Happening::RefusedStream => vec![sometimes(FaultKind::RefuseStream, 0.2, 300)],
-        Happening::OneStream => vec![sometimes(FaultKind::LimitStreams { max: 1 }, 0.1, 10)],
-        Happening::LateAnswer => vec![
-            sometimes(
-                FaultKind::Delay {
-                    ms: 100,
-                    jitter_ms: 900,
-                },
-                0.3,
-                500,
-            ),
-            sometimes(
-                FaultKind::Delay {
-                    ms: 2_500,
-                    jitter_ms: 1_000,
-                },
-                0.05,
-                60,
-            ),
-        ],
-        Happening::LateYesThenNo => {
-            // Written at 0 s, in doubt at 2 s, sent again before 3 s, the first answer at 3.2 s, the second after 4 s.
-            let late = FaultKind::Delay {
-                ms: 3_200,
-                jitter_ms: 0,
-            };
-            let slow = FaultKind::Delay {
-                ms: 1_700,
-                jitter_ms: 0,
-            };
-            let no = answer(413, "PayloadTooLarge", None);
-            vec![
-                Fault {
-                    for_ms: Some(1_000),
-                    probability: Some(0.3),
-                    ..late.into()
-                },
-                Fault {
-                    after_ms: 2_500,
-                    for_ms: Some(1_500),
-                    ..no.into()
-                },
-                Fault {
-                    after_ms: 2_500,
-                    for_ms: Some(1_500),
-                    ..slow.into()
-                },
-            ]
-        }
-        Happening::NoAnswer => vec![
-            sometimes(FaultKind::NeverAnswer { processed: true }, 0.02, 15),
-            sometimes(FaultKind::NeverAnswer { processed: false }, 0.02, 15),
-        ],
-        Happening::CutConnection => vec![
-            sometimes(
-                FaultKind::CloseAfterBody {
-                    processed: true,
-                    reset: false,
-                },
-                0.02,
-                2,
-            ),
-            sometimes(
-                FaultKind::CloseAfterBody {
-                    processed: false,
-                    reset: true,
-                },
-                0.02,
-                2,
-            ),
-            sometimes(FaultKind::CutAnswer { status: 200 }, 0.02, 2),
-            sometimes(
-                FaultKind::ResetStream {
-                    code: 2,
-                    processed: true,
-                },
-                0.02,
-                5,
-            ),
-        ],
-        Happening::FrozenConnection => vec![sometimes(FaultKind::Freeze { ms: None }, 0.01, 2)],
-        Happening::TooManyRequests => vec![Fault {
-            probability: Some(0.5),
-            ..answer(429, "TooManyRequests", None).into()
-        }],
-        Happening::InternalError => vec![Fault {
-            probability: Some(0.5),
-            ..answer(500, "InternalServerError", None).into()
-        }],
-        Happening::Unavailable => vec![Fault {
-            probability: Some(0.7),
-            ..answer(503, "ServiceUnavailable", Some(1)).into()
-        }],
-        _ => Vec::new(),
-    }
-}
-
-/// How long a fault goes on after traffic has met it.
-pub(crate) fn lasts(happening: Happening) -> Duration {
-    match happening {
-        Happening::LateYesThenNo => Duration::from_millis(4_500),
-        _ => Duration::from_millis(900),
-    }
-}
-
-/// How long a fault lasts at most when nothing meets it.
-pub(crate) const LONGEST: Duration = Duration::from_secs(4);
 
 /// The number of the notification in a payload: `"n":123`.
 pub(crate) fn number_in(payload: &str) -> Option<u32> {

@@ -1,5 +1,6 @@
 //! A notification sent to see whether a lane works: how long until the gateway has it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -16,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(40);
 
 /// Sends one alert to the App's first device; `from` is when the clock begins to run.
 pub(crate) async fn probe(
-    scene: &Scene,
+    scene: &Arc<Scene>,
     app: u32,
     fault: &'static str,
     from: Micros,
@@ -36,7 +37,8 @@ pub(crate) async fn probe(
         audience: Audience::Devices(vec![device]),
         expires_at: None,
     })?;
-    scene.send(&entered).await?;
+    let number = entered.number;
+    scene.send_surely(entered).await?;
     let began = Instant::now();
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     let mut took = None;
@@ -44,7 +46,7 @@ pub(crate) async fn probe(
         ticks.tick().await;
         took = scene
             .gateway
-            .taken_at(&push_token, entered.number, after)
+            .taken_at(&push_token, number, after)
             .map(|at| at - from);
     }
     Ok(Probe {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
 use crate::books::accepted::Audience;
 use crate::books::received::Meaning;
 use crate::books::stored::State;
@@ -14,6 +16,11 @@ const MAX_BREACHES: usize = 8;
 
 pub(crate) fn line(text: &str) {
     println!("{text}");
+}
+
+/// A line of a run in progress, with the time that it has taken.
+pub(crate) fn progress(began: Instant, text: &str) {
+    println!("{:>6.1} s  {text}", began.elapsed().as_secs_f64());
 }
 
 /// The table, and every broken law.

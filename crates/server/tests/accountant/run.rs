@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::TaskTracker;
 
 use crate::audience::{self, APPS};
 use crate::audit;
@@ -24,6 +25,7 @@ use crate::instant::{Ahead, now};
 use crate::load::{self, Pace};
 use crate::plan::happening::Happening;
 use crate::plan::{Ending, LifePlan, Plan};
+use crate::report;
 use crate::scene::Scene;
 use crate::subject::{Alive, Started, Subject, Wish};
 use crate::trouble::{Probes, Trouble};
@@ -76,6 +78,7 @@ struct Run {
     subject: Subject,
     up: watch::Sender<Option<Up>>,
     dice: Dice,
+    began: Instant,
     lives: Vec<Life>,
     probes: Arc<Mutex<Probes>>,
     lag: Arc<AtomicI64>,
@@ -114,6 +117,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         addresses: Mutex::default(),
         accepted: AtomicU64::new(0),
         ahead: Ahead::default(),
+        errands: TaskTracker::new(),
         is_over: AtomicBool::new(false),
     });
     let dice = Dice::for_purpose(plan.seed, "faults");
@@ -125,6 +129,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         subject,
         up,
         dice,
+        began: Instant::now(),
         lives,
         probes,
         lag,
@@ -167,7 +172,7 @@ impl Run {
         let began = Instant::now();
         let fates = audience::set_up(&self.scene, signing_keys, self.plan.load.devices).await?;
         let devices = self.scene.books.lock().devices.len();
-        tell(format!(
+        self.tell(&format!(
             "{devices} devices registered in {:.1} s",
             began.elapsed().as_secs_f64()
         ));
@@ -249,6 +254,7 @@ impl Run {
         self.scene.ahead.grow(by);
         let by = Duration::from_micros(by.unsigned_abs());
         self.scene.gateway.simulator().advance(by);
+        self.scene.gateway.note(Happening::ClockAhead, 1);
     }
 
     /// One life of the plan, from start to its end.
@@ -320,7 +326,7 @@ impl Run {
         let life = self.lives.last().context("no life was noted")?;
         let number = self.lives.len();
         let accepted = self.scene.accepted.load(Ordering::Relaxed);
-        tell(format!(
+        self.tell(&format!(
             "life {number:>3}: {:?} {:?}: {}; {accepted} deliveries accepted, peak {} MiB, ready after {} ms",
             plan.ending,
             plan.faults,
@@ -367,6 +373,10 @@ impl Run {
         Ok(())
     }
 
+    fn tell(&self, text: &str) {
+        report::progress(self.began, text);
+    }
+
     fn disk_refusals(&self) -> u64 {
         self.scene
             .caller
@@ -393,7 +403,7 @@ impl Run {
             .await?
             .context("the last life ended at once")?;
         let troubles = self.troubles(&faults, true, self.dice.clone(), before);
-        let scene = Arc::clone(&self.scene);
+        let (scene, began) = (Arc::clone(&self.scene), self.began);
         let wanted = self.plan.load.deliveries;
         let drain_deadline = self.plan.drain_deadline;
         let rest = async {
@@ -406,11 +416,13 @@ impl Run {
             while let Some(task) = tasks.join_next().await {
                 task??;
             }
-            let began = Instant::now();
-            tell("draining".to_owned());
+            scene.errands.close();
+            scene.errands.wait().await;
+            let drains = Instant::now();
+            report::progress(began, "draining");
             let open = audit::drain(&scene, drain_deadline).await?;
-            let drained_after = began.elapsed();
-            tell(format!(
+            let drained_after = drains.elapsed();
+            self.tell(&format!(
                 "{open} deliveries open after {:.1} s; reading the books",
                 drained_after.as_secs_f64()
             ));
@@ -502,8 +514,4 @@ fn check(tasks: &mut JoinSet<Result<()>>) -> Result<()> {
         task??;
     }
     Ok(())
-}
-
-fn tell(line: String) {
-    crate::report::line(&line);
 }

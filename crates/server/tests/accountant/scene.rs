@@ -1,11 +1,13 @@
 //! What every part of a run shares: the gateway, the caller, the books being written, and when to end.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio_util::task::TaskTracker;
 
 use crate::books::accepted::{Asked, Audience, Cancelled, Kind, OnUnknown};
 use crate::books::{Books, Micros};
@@ -25,6 +27,8 @@ pub(crate) struct Scene {
     pub(crate) ahead: Ahead,
     /// Deliveries of everything that was accepted.
     pub(crate) accepted: AtomicU64,
+    /// Questions that go on being asked when whoever asked them was stopped: each must get its answer.
+    pub(crate) errands: TaskTracker,
     /// Nothing new is asked any more.
     pub(crate) is_over: AtomicBool,
 }
@@ -155,6 +159,15 @@ impl Scene {
                 .note_refused(entered, &said.codes(), &said.text)
                 .map(|()| None),
         }
+    }
+
+    /// The same, and goes on until it is answered even when nobody waits for it any more.
+    pub(crate) async fn send_surely(self: &Arc<Self>, entered: Entered) -> Result<Option<String>> {
+        let scene = Arc::clone(self);
+        let sending = self
+            .errands
+            .spawn(async move { scene.send(&entered).await });
+        sending.await.context("a question was dropped")?
     }
 
     pub(crate) fn note_accepted(&self, entered: &Entered, id: String) {

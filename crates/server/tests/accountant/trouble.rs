@@ -14,7 +14,7 @@ use crate::audience::{APPS, TROUBLED};
 use crate::books::accepted::{Audience, Kind, OnUnknown};
 use crate::books::{Micros, Probe};
 use crate::dice::Dice;
-use crate::gateway;
+use crate::gateway::script;
 use crate::instant::now;
 use crate::lock::Lock;
 use crate::plan::happening::Happening;
@@ -68,19 +68,16 @@ impl Trouble {
                 lock.release().await?;
                 gateway.note(fault, 1);
             }
-            Happening::BrokenCredential => self.break_credential(dice).await?,
+            Happening::BrokenCredential | Happening::SilentApp => {
+                self.trouble_one_app(fault, dice).await?;
+            }
             Happening::ExpiredProviderToken => self.expire_tokens(dice).await?,
             _ => {
                 let before = gateway.count(fault);
-                gateway.begin(fault, TROUBLED as usize, dice)?;
-                let met = async {
-                    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-                    while gateway.count(fault) == before {
-                        ticks.tick().await;
-                    }
-                };
-                let _ = timeout(gateway::LONGEST, met).await;
-                sleep(gateway::lasts(fault)).await;
+                gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
+                // Where nothing meets it, the count says so at the end.
+                let _ = timeout(script::LONGEST, self.until_met(fault, before)).await;
+                sleep(script::lasts(fault)).await;
                 gateway.culminate(fault);
                 gateway.calm();
             }
@@ -88,7 +85,7 @@ impl Trouble {
         if self.is_measured && fault != Happening::ExpiredProviderToken {
             let ended = now();
             let app = match fault {
-                Happening::BrokenCredential => TROUBLED,
+                Happening::BrokenCredential | Happening::SilentApp => TROUBLED,
                 _ => dice.index(APPS.len()) as u32,
             };
             let found = probe(&self.scene, app, fault.name(), ended).await?;
@@ -103,8 +100,8 @@ impl Trouble {
         let fault = Happening::ExpiredProviderToken;
         let gateway = &self.scene.gateway;
         self.probe_all("in use").await?;
-        gateway.begin(fault, TROUBLED as usize, dice)?;
-        sleep(gateway::lasts(fault)).await;
+        gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
+        sleep(script::lasts(fault)).await;
         gateway.culminate(fault);
         gateway.calm();
         let found = self.probe_all(fault.name()).await?;
@@ -120,23 +117,12 @@ impl Trouble {
         futures_util::future::try_join_all(probes).await
     }
 
-    /// The troubled App's key is revoked: its lane must stop, and nobody else's.
-    async fn break_credential(&self, dice: &mut Dice) -> Result<()> {
-        const REASON: &str = "InvalidProviderToken";
-        let fault = Happening::BrokenCredential;
+    /// One App is in trouble: its lane must stop, and nobody else's.
+    async fn trouble_one_app(&self, fault: Happening, dice: &mut Dice) -> Result<()> {
         let gateway = &self.scene.gateway;
-        let said = || {
-            gateway
-                .simulator()
-                .counters()
-                .reasons
-                .get(REASON)
-                .copied()
-                .unwrap_or(0)
-        };
-        let before = said();
-        gateway.begin(fault, TROUBLED as usize, dice)?;
-        let to_first = {
+        let before = gateway.count(fault);
+        gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
+        let first = {
             let books = self.scene.books.lock();
             let first = books
                 .devices
@@ -148,25 +134,26 @@ impl Trouble {
             app: TROUBLED,
             kind: Kind::Alert,
             on_unknown: OnUnknown::Resend,
-            audience: Audience::Devices(vec![to_first]),
+            audience: Audience::Devices(vec![first]),
             expires_at: None,
         })?;
-        self.scene.send(&entered).await?;
-        let met = async {
-            let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-            while said() == before {
-                ticks.tick().await;
-            }
-        };
-        timeout(gateway::LONGEST * 5, met)
+        self.scene.send_surely(entered).await?;
+        let met = self.until_met(fault, before);
+        timeout(script::LONGEST * 5, met)
             .await
-            .context("the revoked key was never noticed")?;
+            .with_context(|| format!("{} was never met", fault.name()))?;
         let others = (0..APPS.len() as u32).filter(|app| *app != TROUBLED);
         let probes = others.map(|app| probe(&self.scene, app, fault.name(), now()));
         let found = futures_util::future::try_join_all(probes).await?;
         self.probes.lock().neighbours.extend(found);
         gateway.calm();
-        gateway.note(fault, said() - before);
         Ok(())
+    }
+
+    async fn until_met(&self, fault: Happening, before: u64) {
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+        while self.scene.gateway.count(fault) == before {
+            ticks.tick().await;
+        }
     }
 }

@@ -18,6 +18,9 @@ pub(super) fn check(books: &Books) -> Vec<String> {
             (Some((id, _)), None) => {
                 found.push(format!("{id} was accepted and is not in the store"))
             }
+            (None, _) if asked.refused.is_none() => {
+                found.push(format!("notification {number} never had an answer"));
+            }
             (None, _) if !books.receipts_of_all(number).is_empty() => found.push(format!(
                 "notification {number} was refused and still reached the simulator"
             )),
@@ -212,9 +215,19 @@ mod tests {
         let mut books = true_books();
         let refused = books.ask(Kind::Alert, &[0]);
         books.0.asked[refused as usize].accepted = None;
+        books.0.asked[refused as usize].refused = Some("request.invalid".into());
         books.0.kept[refused as usize] = None;
         books.receive(refused, 0, 200, "");
         books.breaks(&[Law::OneFinalState], "was refused and still reached");
+    }
+
+    #[test]
+    fn a_question_without_an_answer_is_found() {
+        let mut books = true_books();
+        let open = books.ask(Kind::Alert, &[0]);
+        books.0.asked[open as usize].accepted = None;
+        books.0.kept[open as usize] = None;
+        books.breaks(&[Law::OneFinalState], "notification 2 never had an answer");
     }
 
     #[test]

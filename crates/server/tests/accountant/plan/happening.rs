@@ -10,8 +10,15 @@ pub(crate) enum Happening {
     KillAtRandom,
     GracefulStop,
     FullDisk,
+    /// Business time jumps ahead while the process is down.
+    ClockAhead,
     LockedDatabase,
+    /// The signing key of one App.
     BrokenCredential,
+    /// No answer to anything of one App.
+    SilentApp,
+    /// Every connection cut, and no new one taken.
+    Unreachable,
     GoawayJson,
     GoawayEmpty,
     GoawayText,
@@ -32,13 +39,16 @@ pub(crate) enum Happening {
 use Happening::*;
 
 impl Happening {
-    pub(crate) const ALL: [Self; STAGES.len() + 19] = {
+    pub(crate) const ALL: [Self; STAGES.len() + 22] = {
         let others = [
             KillAtRandom,
             GracefulStop,
             FullDisk,
+            ClockAhead,
             LockedDatabase,
             BrokenCredential,
+            SilentApp,
+            Unreachable,
             GoawayJson,
             GoawayEmpty,
             GoawayText,
@@ -54,7 +64,7 @@ impl Happening {
             Unavailable,
             ExpiredProviderToken,
         ];
-        let mut all = [KillAtRandom; STAGES.len() + 19];
+        let mut all = [KillAtRandom; STAGES.len() + 22];
         let mut at = 0;
         while at < all.len() {
             all[at] = if at < STAGES.len() {
@@ -68,9 +78,11 @@ impl Happening {
     };
 
     /// Faults of the gateway, and of what lies between: they happen while the process lives, and end.
-    pub(crate) const PASSING: [Self; 16] = [
+    pub(crate) const PASSING: [Self; 18] = [
         LockedDatabase,
         BrokenCredential,
+        SilentApp,
+        Unreachable,
         GoawayJson,
         GoawayEmpty,
         GoawayText,
@@ -102,7 +114,10 @@ impl Happening {
             GracefulStop => "graceful stop under load",
             FullDisk => "full disk (RLIMIT_FSIZE)",
             LockedDatabase => "locked database",
+            ClockAhead => "clock ahead after a restart",
             BrokenCredential => "signing key revoked for a while",
+            SilentApp => "no answers for one App",
+            Unreachable => "gateway unreachable for a while",
             GoawayJson => "GOAWAY with Apple's JSON",
             GoawayEmpty => "GOAWAY without a word",
             GoawayText => "GOAWAY with text",
