@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use crate::{args::Args, faults::ACCOUNTANT, process, toolbox::Toolbox, workspace};
 
 /// The variable that names the file to which a test that skips itself adds a line.
-const SKIPS: &str = "CARILLON_TEST_SKIPS";
+const SKIPS: &str = "PUSH_TEST_SKIPS";
 
 /// What the runners of all test binaries said, added up.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -51,12 +51,12 @@ impl Toolbox {
         let clients = workspace.root.join(CLIENTS);
         let python = Tool::new(
             "the Python client aioapns against the simulator",
-            "CARILLON_TEST_PYTHON",
+            "PUSH_TEST_PYTHON",
             python(&clients, &place.join("python"), setup),
         );
         let node = Tool::new(
             "the Node client @parse/node-apn against the simulator",
-            "CARILLON_TEST_NODE_MODULES",
+            "PUSH_TEST_NODE_MODULES",
             node(&clients, &place.join("node"), setup),
         );
         Self {

@@ -173,7 +173,7 @@ fn script(name: &str) -> PathBuf {
 
 #[test]
 fn aioapns() {
-    let Some(python) = tools::path("CARILLON_TEST_PYTHON", "aioapns") else {
+    let Some(python) = tools::path("PUSH_TEST_PYTHON", "aioapns") else {
         return;
     };
     let stage = stage("aioapns", Mode::Strict);
@@ -197,7 +197,7 @@ fn aioapns() {
 
 #[test]
 fn node_apn() {
-    let Some(modules) = tools::path("CARILLON_TEST_NODE_MODULES", "@parse/node-apn") else {
+    let Some(modules) = tools::path("PUSH_TEST_NODE_MODULES", "@parse/node-apn") else {
         return;
     };
     // Lax, since it sends the method in lower case.
