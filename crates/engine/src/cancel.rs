@@ -9,6 +9,7 @@ use crate::job::Step;
 use crate::moment::{Moment, ms};
 use crate::request::CancelAnswer;
 use crate::service::Shared;
+use crate::settle::completion;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::{AppNo, NotificationNo};
 use carillon_ports::fault::{self, Bug};
@@ -25,7 +26,8 @@ impl Shared {
     ) -> Result<Option<CancelAnswer>, StoreError> {
         let store = &self.hub.parts.store;
         let deadline = Instant::now() + ms(self.hub.parts.config.cancel_wait_ms);
-        let Some(mark) = store.cancel(app, no, self.hub.parts.clock.now()).await? else {
+        let now = self.hub.parts.clock.now();
+        let Some(mark) = store.cancel(app, no, now).await? else {
             return Ok(None);
         };
         let mut confirmed = true;
@@ -37,6 +39,13 @@ impl Shared {
             self.until(deadline, |core| !core.is_settling(no)).await;
         }
         let view = store.notification(app, no).await?;
+        // What the cancel itself completed passes no settlement.
+        let is_completed = |view: &NotificationView| view.completed_at == Some(now);
+        if let Some(view) = view.as_ref().filter(|view| is_completed(view)) {
+            let event = completion(app, &[no.public(view.head.accepted_at)]);
+            self.core.lock().ledger.event(event);
+            self.hub.bells.settle.notify_one();
+        }
         let (not_sent, sent) = view.as_ref().map_or((mark.not_sent, 0), figures);
         Ok(Some(CancelAnswer {
             not_sent,

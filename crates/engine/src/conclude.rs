@@ -219,7 +219,7 @@ impl Core {
             let tried = slot.tried;
             let note = job.note.clone();
             let directory = self.hub.directory.load();
-            let other = crate::pools::route_for(
+            let other = crate::routing::route_for(
                 directory.credentials(note.app),
                 note.app,
                 TokenEnvironment::Auto,
@@ -504,6 +504,12 @@ fn row(
         let end = (0..=RAW_BYTES).rev().find(|at| raw.is_char_boundary(*at));
         raw.truncate(end.unwrap_or(0));
     }
+    // A plain acceptance comes without words: it is a 200.
+    let unsaid = if outcome.verdict == Verdict::Accepted {
+        200
+    } else {
+        0
+    };
     NewAttempt {
         position: Some(position),
         positions: None,
@@ -512,7 +518,7 @@ fn row(
         environment: Some(pool.environment),
         connection: outcome.connection,
         result: result.to_owned(),
-        status: answer.map_or(0, |answer| answer.status),
+        status: answer.map_or(unsaid, |answer| answer.status),
         reason: reason(outcome).to_owned(),
         raw,
         elapsed_us: outcome.elapsed_us,

@@ -2,7 +2,7 @@
 
 use crate::config::EngineConfig;
 use crate::directory::Directory;
-use crate::pools::KeyRing;
+use crate::key_ring::KeyRing;
 use crate::request::{Accepted, CancelAnswer, Refusal, SendItem};
 use crate::service::{self, Shared};
 use crate::status::{EngineStatus, StopReport};

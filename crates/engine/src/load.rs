@@ -6,7 +6,7 @@ use crate::hub::Vital;
 use crate::job::{JobKey, Note, Step};
 use crate::lanes::Chunk;
 use crate::moment::Moment;
-use crate::pools::route_for;
+use crate::routing::route_for;
 use crate::service::Shared;
 use carillon_model::delivery::{FinalState, Suppression};
 use carillon_model::id::{DeliveryId, DeviceNo};

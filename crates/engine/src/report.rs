@@ -1,8 +1,10 @@
 //! Gathers the engine's status, and puts changed credentials into effect.
 
 use crate::core::Core;
+use crate::key_ring::KeyRing;
 use crate::moment::Moment;
-use crate::pools::{KeyRing, RouteState, route_for};
+use crate::pools::{OpenPool, RouteState};
+use crate::routing::route_for;
 use crate::service::Shared;
 use crate::status::{EngineStatus, LaneStatus, PoolReport};
 use carillon_model::delivery::{FinalState, Suppression};
@@ -46,7 +48,7 @@ impl Core {
     }
 
     fn pool_reports(&self) -> Vec<PoolReport> {
-        let report = |(state, open): (Option<&RouteState>, &crate::pools::OpenPool)| PoolReport {
+        let report = |(state, open): (Option<&RouteState>, &OpenPool)| PoolReport {
             id: open.id,
             app: self.routes.ring.app(open.id.credential),
             credential: self.routes.ring.name(open.id.credential).to_owned(),

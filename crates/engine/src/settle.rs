@@ -166,6 +166,16 @@ fn settlement_is_empty(settlement: &Settlement) -> bool {
         && events.is_empty()
 }
 
+/// The event that tells of notifications whose last delivery is final.
+pub(crate) fn completion(app: AppNo, ids: &[String]) -> NewEvent {
+    NewEvent {
+        app,
+        kind: "notification.completed",
+        subject: ids.first().cloned().unwrap_or_default(),
+        data: serde_json::json!({ "notifications": ids }).to_string(),
+    }
+}
+
 /// One event for each App and group of notifications that are complete now.
 fn completions(completed: &[NotificationNo], notes: &Notes) -> Vec<NewEvent> {
     let mut by_app: BTreeMap<AppNo, Vec<String>> = BTreeMap::new();
@@ -180,12 +190,7 @@ fn completions(completed: &[NotificationNo], notes: &Notes) -> Vec<NewEvent> {
     let mut events = Vec::new();
     for (app, ids) in by_app {
         for group in ids.chunks(EVENT_GROUP) {
-            events.push(NewEvent {
-                app,
-                kind: "notification.completed",
-                subject: group[0].clone(),
-                data: serde_json::json!({ "notifications": group }).to_string(),
-            });
+            events.push(completion(app, group));
         }
     }
     events

@@ -114,6 +114,7 @@ async fn retries_in_the_store_are_cancelled() {
     );
     world.pass(3_600_000).await;
     assert_eq!(world.gateway.written().len(), 2);
+    assert_eq!(world.events("notification.completed").await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

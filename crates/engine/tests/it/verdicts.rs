@@ -196,7 +196,8 @@ async fn a_late_answer_is_not_thrown_away() {
         world.pass(3_000).await;
         assert_eq!(world.view(no).await.states, [(state, 1)]);
         let attempts = world.attempts(no, 0).await;
-        assert_eq!(attempts.last().unwrap().result, "late_answer");
+        let late = attempts.last().unwrap();
+        assert_eq!((&*late.result, late.status), ("late_answer", 200));
         assert_eq!(world.gateway.written().len(), 1);
     }
 }
