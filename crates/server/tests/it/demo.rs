@@ -2,7 +2,7 @@
 
 use crate::support::{command, run_in, signal, wait_for_end};
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 #[test]
 fn the_books_agree_and_one_line_says_so() {
@@ -37,13 +37,16 @@ fn the_books_agree_and_one_line_says_so() {
 
 #[test]
 fn what_it_prints_to_try_next_works() {
-    let mut demo = command()
-        .args(["demo", "--phones", "30"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(demo.stdout.take().unwrap())
+    let mut demo = Ends(
+        command()
+            .args(["demo", "--phones", "30"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .map(Some)
+            .unwrap(),
+    );
+    let mut lines = BufReader::new(demo.child().stdout.take().unwrap())
         .lines()
         .map(Result::unwrap);
     let mut to_try = Vec::new();
@@ -81,8 +84,25 @@ fn what_it_prints_to_try_next_works() {
             );
         }
     }
-    signal(demo.id(), "INT");
+    signal(demo.child().id(), "INT");
     let rest = std::thread::spawn(move || lines.for_each(drop));
-    assert_eq!(wait_for_end(demo), 0);
+    assert_eq!(wait_for_end(demo.0.take().unwrap()), 0);
     rest.join().unwrap();
+}
+
+/// A child that does not outlive a failing test.
+struct Ends(Option<Child>);
+
+impl Ends {
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().unwrap()
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+    }
 }
