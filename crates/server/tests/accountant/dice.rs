@@ -46,7 +46,7 @@ impl Dice {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use super::*;
 

@@ -8,8 +8,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use anyhow::{Context, Result, anyhow};
 use parking_lot::Mutex;
 use push_sim::{
-    Action, AfterGoaway, AnswerFate, AppSettings, Config, Effect, Environment, Fault, FaultFilter,
-    FaultKind, GoawayDebug, Host, NewPhones, ReceivedFilter, Simulator, TeamKey,
+    Action, AnswerFate, AppSettings, Config, Effect, Environment, Fault, FaultFilter, FaultKind,
+    Host, NewPhones, ReceivedFilter, Simulator, TeamKey,
 };
 
 use crate::books::received::{Answer, Receipt};

@@ -6,7 +6,7 @@ mod cancel;
 mod doubt;
 mod drop;
 mod expiry;
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod forge;
 mod happened;
 mod identity;

@@ -11,12 +11,6 @@
     clippy::print_stderr,
     reason = "a program that reports to whoever started it"
 )]
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "without a test runner the unit tests are left out and their forged books stay; tests.rs runs them"
-)]
-
 mod arguments;
 mod audience;
 mod audit;

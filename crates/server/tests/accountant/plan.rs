@@ -223,7 +223,7 @@ fn stop(dice: &mut Dice) -> Ending {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use super::*;
 

@@ -1,14 +1,14 @@
 //! One run: life after life of the process under the plan's faults and load, then the books.
 
+mod life;
+
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use carillon_ports::fault::STAGES;
+use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,21 +23,17 @@ use crate::dice::Dice;
 use crate::gateway::Gateway;
 use crate::instant::{Ahead, now};
 use crate::load::{self, Pace};
+use crate::plan::Plan;
 use crate::plan::happening::Happening;
-use crate::plan::{Ending, LifePlan, Plan};
 use crate::report;
 use crate::scene::Scene;
 use crate::subject::{Alive, Started, Subject, Wish};
 use crate::trouble::{Probes, Trouble};
 
-/// The longest that a life may last that is to end at a stage, or by a full disk.
-const LIFE_LIMIT: Duration = Duration::from_secs(15);
 /// The longest that reaching the number of deliveries may take after the last fault.
 const LOAD_DEADLINE: Duration = Duration::from_secs(600);
 /// How often it is looked whether something has happened.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// Refusals because of the full disk after which its life may end.
-const ENOUGH_REFUSALS: u64 = 3;
 /// Provider tokens may be renewed from the age of 21 minutes, and are renewed by themselves at 45. Between these two ages
 /// they may expire.
 const RENEWABLE_AT: Micros = 30 * 60 * SECOND;
@@ -84,12 +80,6 @@ struct Run {
     lag: Arc<AtomicI64>,
     /// When all provider tokens were new, in business time.
     renewed_at: Arc<AtomicI64>,
-}
-
-/// Who ended a life.
-enum Ended {
-    Itself(ExitStatus),
-    Us,
 }
 
 /// What a run leaves.
@@ -257,140 +247,8 @@ impl Run {
         self.scene.gateway.note(Happening::ClockAhead, 1);
     }
 
-    /// One life of the plan, from start to its end.
-    async fn live(&mut self, plan: &LifePlan) -> Result<()> {
-        let before = now();
-        self.age_tokens(&plan.faults);
-        let kill_at = match plan.ending {
-            Ending::AtStage { stage, count } => Some(format!("{}:{count}", STAGES[stage])),
-            _ => None,
-        };
-        let has_full_disk = plan.ending == Ending::FullDisk;
-        let wish = Wish {
-            kill_at,
-            has_full_disk,
-            ..Wish::default()
-        };
-        let Some(mut alive) = self.start(&wish).await? else {
-            return self.note_end(plan, None);
-        };
-        let limit = match plan.ending {
-            Ending::AtRandom { after } | Ending::Stop { after } => after,
-            Ending::AtStage { .. } | Ending::FullDisk => LIFE_LIMIT,
-        };
-        let troubles = self.troubles(&plan.faults, false, self.dice.clone(), before);
-        self.dice.roll();
-        let refused = self.disk_refusals();
-        // Whoever lets provider tokens expire sees to it that they are renewed: not to be ended on the way.
-        let is_patient = plan.faults.contains(&Happening::ExpiredProviderToken);
-        let over = async {
-            match troubles.await {
-                Ok(()) if is_patient => Ok(()),
-                Ok(()) => std::future::pending().await,
-                Err(error) => Err(error),
-            }
-        };
-        let ended = tokio::select! {
-            status = alive.wait() => Ended::Itself(status?),
-            () = sleep(limit), if !is_patient => Ended::Us,
-            () = self.until_refused(refused + ENOUGH_REFUSALS), if has_full_disk => Ended::Us,
-            over = over => {
-                over?;
-                Ended::Us
-            }
-        };
-        self.up.send_replace(None);
-        self.scene.gateway.calm();
-        let life = match (&ended, plan.ending) {
-            (Ended::Itself(_), _) => alive.ended("by itself").await?,
-            (Ended::Us, Ending::Stop { .. }) => alive.stop().await?,
-            (Ended::Us, _) => alive.kill().await?,
-        };
-        self.lives.push(life);
-        let status = match ended {
-            Ended::Itself(status) => Some(status),
-            Ended::Us => None,
-        };
-        if has_full_disk {
-            let refusals = self.disk_refusals() - refused;
-            self.scene.gateway.note(
-                Happening::FullDisk,
-                refusals.max(u64::from(status.is_some())),
-            );
-        }
-        self.note_end(plan, status)
-    }
-
-    /// Counts how a life ended, and tells.
-    fn note_end(&mut self, plan: &LifePlan, status: Option<ExitStatus>) -> Result<()> {
-        let life = self.lives.last().context("no life was noted")?;
-        let number = self.lives.len();
-        let accepted = self.scene.accepted.load(Ordering::Relaxed);
-        self.tell(&format!(
-            "life {number:>3}: {:?} {:?}: {}; {accepted} deliveries accepted, peak {} MiB, ready after {} ms",
-            plan.ending,
-            plan.faults,
-            life.ending,
-            life.peak_kib / 1024,
-            life.ready_after / 1000
-        ));
-        let is_killed = life.ending.contains("signal: 9");
-        let happening = match plan.ending {
-            // What a full disk leaves is counted where it is seen.
-            Ending::FullDisk => return Ok(()),
-            Ending::Stop { .. } => Happening::GracefulStop,
-            Ending::AtStage { stage, .. } if status.is_some() || life.peak_kib == 0 => {
-                Happening::KillAt(stage)
-            }
-            Ending::AtStage { stage, .. } => {
-                // It never got there: killed all the same, and sent there once more with less to reach.
-                let again = LifePlan {
-                    ending: Ending::AtStage { stage, count: 1 },
-                    faults: Vec::new(),
-                };
-                let is_known = self
-                    .plan
-                    .lives
-                    .iter()
-                    .any(|life| life.ending == again.ending);
-                if !is_known && !matches!(plan.ending, Ending::AtStage { count: 1, .. }) {
-                    self.plan.lives.push_back(again);
-                }
-                Happening::KillAtRandom
-            }
-            Ending::AtRandom { .. } => Happening::KillAtRandom,
-        };
-        let is_expected = match happening {
-            Happening::GracefulStop => life.ending.starts_with("stopped"),
-            _ => is_killed,
-        };
-        ensure!(
-            is_expected,
-            "life {number} ended in another way than planned: {}",
-            life.ending
-        );
-        self.scene.gateway.note(happening, 1);
-        Ok(())
-    }
-
     fn tell(&self, text: &str) {
         report::progress(self.began, text);
-    }
-
-    fn disk_refusals(&self) -> u64 {
-        self.scene
-            .caller
-            .refusals()
-            .get("507 store.full")
-            .copied()
-            .unwrap_or(0)
-    }
-
-    async fn until_refused(&self, times: u64) {
-        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-        while self.disk_refusals() < times {
-            ticks.tick().await;
-        }
     }
 
     /// The last life: every fault once more, with a probe after each; then everything drains.

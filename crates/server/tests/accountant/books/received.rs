@@ -90,7 +90,7 @@ impl Receipt {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use super::*;
 

@@ -47,7 +47,7 @@ fn is_unsent(state: Option<State>) -> bool {
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use crate::books::SECOND;
     use crate::books::stored::State;

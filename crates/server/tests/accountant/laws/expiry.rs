@@ -29,7 +29,7 @@ pub(super) fn check(books: &Books) -> Vec<String> {
     found
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use crate::books::SECOND;
     use crate::laws::Law;

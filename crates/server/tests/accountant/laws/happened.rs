@@ -7,7 +7,7 @@ pub(super) fn check(books: &Books) -> Vec<String> {
     missing.map(|(name, _)| format!("{name}: never")).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use crate::laws::Law;
     use crate::laws::forge::true_books;

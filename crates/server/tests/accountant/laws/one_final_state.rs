@@ -132,7 +132,7 @@ fn judge_fanout(books: &Books, asked: &Asked, devices: &[u32]) -> Vec<String> {
     found
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use crate::books::accepted::{Audience, Kind};
     use crate::books::stored::State;

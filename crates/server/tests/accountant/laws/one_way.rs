@@ -65,7 +65,7 @@ fn weakened(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Op
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use crate::books::stored::{Heard, State};
     use crate::laws::Law;

@@ -84,7 +84,7 @@ fn is_settled(books: &Books, receipt: &Receipt, last: Call) -> bool {
     was_asked_later && state == Some(State::Rejected)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use crate::books::accepted::Call;
     use crate::books::stored::State;

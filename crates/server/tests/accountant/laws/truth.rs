@@ -51,7 +51,7 @@ fn lie(story: &Story<'_>, state: State) -> Option<&'static str> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use crate::books::stored::State;
     use crate::laws::Law;

@@ -136,7 +136,7 @@ impl Happening {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use super::*;
 
