@@ -44,7 +44,7 @@ impl Listener {
             address,
             tls,
             header_timeout: config.header_timeout.duration(),
-            connections: config.connections,
+            connections: crate::open_files::make_room(config.connections),
         })
     }
 

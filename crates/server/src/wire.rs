@@ -12,7 +12,7 @@ use crate::lifecycle::{Lifecycle, Stop};
 use crate::listener::Listener;
 use crate::seal::MasterKeys;
 use crate::telemetry::Metrics;
-use crate::{gauges, store};
+use crate::{gauges, private_file, store};
 use axum_server::Handle;
 use carillon_api::ApiState;
 use carillon_engine::{Engine, Parts};
@@ -22,6 +22,7 @@ use carillon_ports::secret::SecretBox;
 use carillon_ports::store::HotStore;
 use carillon_store_sql::SqliteStore;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -45,8 +46,13 @@ pub(crate) struct Running {
     deadline: Duration,
 }
 
-/// Builds everything and starts serving; ready when it returns.
-pub(crate) async fn start(config: &Config, lifecycle: &Lifecycle) -> Result<Running, Failure> {
+/// Builds everything and starts serving; ready when it returns. The first start's admin key is in its
+/// file by then, if there is to be one: who sees that the server is ready may read it.
+pub(crate) async fn start(
+    config: &Config,
+    lifecycle: &Lifecycle,
+    admin_key_file: Option<&Path>,
+) -> Result<Running, Failure> {
     #[cfg(feature = "faults")]
     crate::faults::install()?;
 
@@ -88,7 +94,7 @@ pub(crate) async fn start(config: &Config, lifecycle: &Lifecycle) -> Result<Runn
     check_master_key(&*registry, &master_keys).await?;
     let secrets: Arc<dyn SecretBox> = master_keys.clone();
 
-    let admin_key = first_admin_key(&*registry, &*clock).await?;
+    let admin_key = first_admin_key(&*registry, &*clock, admin_key_file).await?;
 
     let apns = crate::gateway::open(&config.apns, &clock)?;
 
@@ -297,24 +303,30 @@ fn supervise(engine: &Engine, store: &SqliteStore, lifecycle: &Lifecycle, metric
 async fn first_admin_key(
     registry: &dyn Registry,
     clock: &dyn Clock,
+    file: Option<&Path>,
 ) -> Result<Option<SecretString>, Failure> {
     let failed = |error| store::failed("read the API keys", &error);
     if !registry.api_keys().await.map_err(failed)?.is_empty() {
         return Ok(None);
     }
-    make_admin_key(registry, clock, "first start")
+    make_admin_key(registry, clock, "first start", file)
         .await
         .map(Some)
 }
 
-/// Makes an API key that may do everything, and stores its hash.
+/// Makes an API key that may do everything, and stores its hash. Its file comes first: a key of which
+/// only the hash is left is of no use to anybody.
 pub(crate) async fn make_admin_key(
     registry: &dyn Registry,
     clock: &dyn Clock,
     name: &str,
+    file: Option<&Path>,
 ) -> Result<SecretString, Failure> {
     let scopes = vec![Scope::Admin];
     let made = carillon_api::api_key::generate(&scopes, &fill_random);
+    if let Some(file) = file {
+        private_file::write(file, &made.secret)?;
+    }
     let now = clock.now();
     let key = ApiKey {
         no: carillon_model::id::ApiKeyNo(0),
@@ -331,10 +343,13 @@ pub(crate) async fn make_admin_key(
         api_key: None,
         request_id: None,
     };
-    registry
-        .put_api_key(key, server)
-        .await
-        .map_err(|error| store::failed("store the API key", &error))?;
+    registry.put_api_key(key, server).await.map_err(|error| {
+        if let Some(file) = file {
+            // It was made a moment ago, and opens nothing.
+            let _ = std::fs::remove_file(file);
+        }
+        store::failed("store the API key", &error)
+    })?;
     Ok(SecretString::from(made.secret))
 }
 
@@ -342,7 +357,7 @@ pub(crate) async fn make_admin_key(
 /// elsewhere: better to say so now than at the first push.
 async fn refuse_new_key_over_old_secrets(
     registry: &dyn Registry,
-    file: &std::path::Path,
+    file: &Path,
 ) -> Result<(), Failure> {
     let directory = registry
         .directory()

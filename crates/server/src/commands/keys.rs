@@ -137,7 +137,7 @@ async fn recover_admin(config: Option<&Path>, output: Output) -> anyhow::Result<
             .into());
     }
     let store = tokio::task::spawn_blocking(move || store::open(&config.store)).await??;
-    let made = wire::make_admin_key(&store, &ServerClock::system(), "recovered").await;
+    let made = wire::make_admin_key(&store, &ServerClock::system(), "recovered", None).await;
     store.close().await;
     let made = made?;
     output.line(format!(

@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::{telemetry, wire};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     telemetry::watch_panics();
     let lifecycle = Lifecycle::new();
     lifecycle.follow_signals()?;
-    let running = wire::start(&config, &lifecycle).await?;
+    let running = wire::start(&config, &lifecycle, args.admin_key_file.as_deref()).await?;
 
     let mut said = json!({ "url": running.url() });
     output.line(format!(
@@ -38,7 +38,6 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     if let Some(key) = running.admin_key() {
         match &args.admin_key_file {
             Some(path) => {
-                write_private(path, key.expose_secret())?;
                 output.line(format!("the admin API key is in {}", path.display()));
                 said["admin_api_key_file"] = json!(path);
             }
@@ -64,17 +63,4 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         .into()),
         Stop::Failed(exit, reason) => Err(Failure::new(exit, reason).into()),
     }
-}
-
-/// Writes a new file that nobody else may read; an existing one is not touched.
-pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
-    use std::io::Write as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .and_then(|mut file| writeln!(file, "{text}"))
-        .map_err(|error| Failure::io("write", path, &error))
 }

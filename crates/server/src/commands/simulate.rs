@@ -3,11 +3,10 @@
 //! With `--dir` it keeps its certificate authority and a signing key there, and writes a configuration
 //! with which `carillon serve` sends to it.
 
-use crate::commands::serve::write_private;
 use crate::exit::{Exit, Failure};
 use crate::lifecycle::Lifecycle;
 use crate::output::Output;
-use crate::signing_key;
+use crate::{private_file, signing_key};
 use push_sim::{Addresses, Config, Mode, Ports, Settings, Simulator, TeamKey};
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
@@ -144,7 +143,7 @@ fn keep_key(simulator: &Simulator, dir: &Path) -> Result<PathBuf, Failure> {
         signing_key::public_pem(&private)?
     } else {
         let fresh = signing_key::fresh()?;
-        write_private(&file, fresh.private_pem.trim_end())?;
+        private_file::write(&file, fresh.private_pem.trim_end())?;
         fresh.public_pem
     };
     simulator

@@ -162,3 +162,24 @@ fn a_lost_admin_key_is_recovered_while_no_server_runs() {
     let listed = server.carillon(&["app", "list", "--api-key", made["secret"].as_str().unwrap()]);
     assert_eq!(listed.code, 0, "{listed:?}");
 }
+
+/// Only its hash would be left in the store, and nobody could use it.
+#[test]
+fn an_admin_key_that_cannot_be_written_is_not_made() {
+    let home = Home::new();
+    let file = home.path().join("taken.key");
+    std::fs::write(&file, "another").unwrap();
+    let serve = |home: &Home| {
+        home.serve_command()
+            .args(["--admin-key-file", "taken.key"])
+            .output()
+            .unwrap()
+    };
+    let output = serve(&home);
+    assert_eq!(output.status.code(), Some(73), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("taken.key"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "another");
+    // The next start is still the first.
+    let server = home.serve();
+    assert_eq!(server.carillon(&["app", "list"]).code, 0);
+}

@@ -51,7 +51,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let config = configure(&simulator, scratch.path())?;
     telemetry::start_logs(&config.log);
     telemetry::watch_panics();
-    let running = wire::start(&config, &lifecycle).await?;
+    let running = wire::start(&config, &lifecycle, None).await?;
     let admin_key = running
         .admin_key()
         .cloned()
