@@ -61,10 +61,80 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use super::Cli;
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory as _, Parser as _};
+    use std::path::Path;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    /// Commands as a page shows them: in code spans, and at the beginning of a block's line.
+    fn commands_of(page: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for (at, block) in page.split("\n```").enumerate() {
+            if at % 2 == 1 {
+                let lines = block.lines().filter(|line| line.starts_with("carillon "));
+                found.extend(lines.map(str::to_owned));
+            } else {
+                let spans = block.split('`').skip(1).step_by(2);
+                found.extend(
+                    spans
+                        .filter(|s| s.starts_with("carillon "))
+                        .map(str::to_owned),
+                );
+            }
+        }
+        found
+    }
+
+    /// The words that a shell would pass, up to a redirection, a pipe or a comment.
+    fn words(command: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for char in command.chars() {
+            match char {
+                '"' | '(' | ')' => quoted = !quoted,
+                ' ' | '\n' if !quoted => words.push(String::new()),
+                other => words.last_mut().unwrap().push(other),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        let end = |word: &String| {
+            ["#", "|", "&", "&&"].contains(&&**word) || word.contains('>') && !word.contains('<')
+        };
+        let end = words.iter().position(end).unwrap_or(words.len());
+        words.truncate(end);
+        words
+    }
+
+    #[test]
+    fn the_documents_name_commands_and_options_that_exist() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut pages = vec![root.join("README.md"), root.join("docs/configuration.md")];
+        for entry in std::fs::read_dir(root.join("docs/guide")).unwrap() {
+            pages.push(entry.unwrap().path());
+        }
+        let mut tried = 0;
+        for page in pages {
+            for command in commands_of(&std::fs::read_to_string(&page).unwrap()) {
+                tried += 1;
+                let Err(error) = Cli::try_parse_from(words(&command)) else {
+                    continue;
+                };
+                // Prose may name a command without saying what it is used on.
+                let is_short = matches!(
+                    error.kind(),
+                    ErrorKind::MissingRequiredArgument
+                        | ErrorKind::DisplayHelp
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                        | ErrorKind::MissingSubcommand
+                );
+                assert!(is_short, "{}: `{command}`: {error}", page.display());
+            }
+        }
+        assert!(tried > 40, "the pages show commands: {tried}");
     }
 }

@@ -1,12 +1,40 @@
-//! Gauges that are read when somebody asks: lanes, pools, breakers.
+//! Gauges that are read when somebody asks: backlogs, pools. What the engine measures itself is in its
+//! own metrics.
 
-use carillon_engine::{BreakerState, Engine};
+use carillon_engine::Engine;
+
+/// Says what they mean.
+pub(crate) fn describe() {
+    for (name, about) in [
+        (
+            "carillon_lane_has_stored_backlog",
+            "1: more waits in the store.",
+        ),
+        ("carillon_pool_connections", "Open connections."),
+        (
+            "carillon_pool_streams_in_flight",
+            "Pushes without an answer.",
+        ),
+        ("carillon_pool_waiting", "Pushes that wait for a stream."),
+        (
+            "carillon_fanouts_running",
+            "Notifications whose audience is being counted.",
+        ),
+        (
+            "carillon_rescue_finished",
+            "1: what a former process held is free again.",
+        ),
+    ] {
+        metrics::describe_gauge!(name, about);
+    }
+    metrics::describe_counter!("carillon_pool_goaways_total", "GOAWAY frames received.");
+    metrics::describe_counter!("carillon_pool_connects_total", "Connections made.");
+}
 
 /// Writes the engine's state into the metrics.
 pub(crate) fn record(engine: &Engine) {
     let directory = engine.directory();
     let status = engine.status();
-    let now = engine.clock().now();
     for lane in &status.lanes {
         let app = directory
             .app_by_no(lane.lane.app)
@@ -16,16 +44,8 @@ pub(crate) fn record(engine: &Engine) {
             ("gateway", lane.lane.gateway.as_str().to_owned()),
             ("environment", lane.lane.environment.as_str().to_owned()),
         ];
-        let oldest = lane
-            .oldest_accepted_at
-            .map_or(0.0, |at| (now - at).max(0) as f64 / 1_000.0);
-        metrics::gauge!("carillon_lane_queued", &labels).set(lane.queued as f64);
-        metrics::gauge!("carillon_lane_in_flight", &labels).set(lane.in_flight as f64);
         metrics::gauge!("carillon_lane_has_stored_backlog", &labels)
             .set(f64::from(u8::from(lane.backlog)));
-        metrics::gauge!("carillon_lane_oldest_waiting_age_seconds", &labels).set(oldest);
-        metrics::gauge!("carillon_lane_breaker_open", &labels)
-            .set(f64::from(u8::from(lane.breaker != BreakerState::Closed)));
     }
     for pool in &status.pools {
         let app = directory
@@ -45,7 +65,6 @@ pub(crate) fn record(engine: &Engine) {
         metrics::counter!("carillon_pool_goaways_total", &labels).absolute(pool.status.goaways);
         metrics::counter!("carillon_pool_connects_total", &labels).absolute(pool.status.connects);
     }
-    metrics::gauge!("carillon_unsettled_outcomes").set(status.unsettled as f64);
     metrics::gauge!("carillon_fanouts_running").set(f64::from(status.fanouts));
     metrics::gauge!("carillon_rescue_finished").set(f64::from(u8::from(status.rescued)));
 }

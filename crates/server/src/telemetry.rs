@@ -87,6 +87,7 @@ impl Metrics {
 }
 
 fn describe() {
+    crate::gauges::describe();
     metrics::describe_counter!(
         "carillon_panics_total",
         "Panics in any part of the process."

@@ -9,7 +9,7 @@ const SECS_OF_A_YEAR: u64 = 31_557_600;
 
 /// Writes a certificate as Apple issues it for [`BUNDLE_ID`] in production, and its private key: the
 /// subject's UID is the bundle id, and an extension of Apple's own marks the environment.
-fn write_certificate(home: &Home, ends_in_years: i32) {
+pub(crate) fn write_certificate(home: &Home, ends_in_years: i32) {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let this_year = 1970 + (since_1970.as_secs() / SECS_OF_A_YEAR) as i32;
     let mut params = CertificateParams::default();

@@ -170,6 +170,11 @@ impl Home {
         self.env.push((format!("CARILLON_{name}"), value.into()));
     }
 
+    /// The settings of its servers.
+    pub(crate) fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
     /// `serve`, not waited for.
     pub(crate) fn serve_command(&self) -> Command {
         let mut command = command();
