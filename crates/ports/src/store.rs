@@ -390,6 +390,29 @@ pub struct DeliveryView {
     pub next_attempt_at: Option<UnixMs>,
 }
 
+/// Which deliveries of a notification to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryFilter {
+    /// All.
+    All,
+    /// Those that have not ended.
+    Open,
+    /// Those that ended in one of these states.
+    Ended(Vec<FinalState>),
+}
+
+impl DeliveryFilter {
+    /// Whether a delivery in this state, `None` while open, is one of them.
+    #[must_use]
+    pub fn takes(&self, state: Option<FinalState>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Open => state.is_none(),
+            Self::Ended(states) => state.is_some_and(|state| states.contains(&state)),
+        }
+    }
+}
+
 /// One remembered try of a delivery.
 pub type Attempt = NewAttempt;
 
@@ -545,13 +568,13 @@ pub trait HotStore: Send + Sync + 'static {
         before: Option<NotificationNo>,
         limit: u32,
     ) -> Result<Vec<NotificationView>>;
-    /// Deliveries of a notification, ascending after `after`; only those in `state`, if given.
+    /// Deliveries of a notification that the filter takes, ascending after `after`.
     async fn deliveries(
         &self,
         app: AppNo,
         no: NotificationNo,
         after: Option<DeliveryId>,
-        state: Option<FinalState>,
+        filter: DeliveryFilter,
         limit: u32,
     ) -> Result<Vec<DeliveryView>>;
     /// One delivery and its remembered tries, oldest first.

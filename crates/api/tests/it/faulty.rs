@@ -5,7 +5,6 @@ use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::app::{App, AppSettings};
 use carillon_model::credential::{Credential, CredentialFacts};
-use carillon_model::delivery::FinalState;
 use carillon_model::device::DeviceRegistration;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, CredentialNo, DeliveryId, DeviceNo, NotificationNo};
@@ -17,9 +16,9 @@ use carillon_ports::registry::{
     Sealed,
 };
 use carillon_ports::store::{
-    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryView, Event, Fanout, FanoutPage,
-    HotStore, NewNotification, NotificationView, Recipient, Result, Retention, Settlement,
-    StoreError, WorkId,
+    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
+    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Recipient, Result, Retention,
+    Settlement, StoreError, WorkId,
 };
 use std::sync::{Arc, Mutex};
 
@@ -96,7 +95,7 @@ hot_store! {
         async fn resolve_devices(app: AppNo, ids: Vec<String>, kind: TokenKind) -> Vec<Option<Recipient>>;
         async fn notification(app: AppNo, no: NotificationNo) -> Option<NotificationView>;
         async fn notifications(app: AppNo, before: Option<NotificationNo>, limit: u32) -> Vec<NotificationView>;
-        async fn deliveries(app: AppNo, no: NotificationNo, after: Option<DeliveryId>, state: Option<FinalState>, limit: u32) -> Vec<DeliveryView>;
+        async fn deliveries(app: AppNo, no: NotificationNo, after: Option<DeliveryId>, filter: DeliveryFilter, limit: u32) -> Vec<DeliveryView>;
         async fn delivery(app: AppNo, id: DeliveryId) -> Option<(DeliveryView, Vec<Attempt>)>;
         async fn device_deliveries(app: AppNo, device: DeviceNo, before: Option<DeliveryId>, limit: u32) -> Vec<DeliveryView>;
         async fn counts(app: AppNo, from: UnixMs) -> Vec<Count>;

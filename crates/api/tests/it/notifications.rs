@@ -178,9 +178,27 @@ async fn deliveries_by_state_and_page() {
     }
     assert_eq!(found, 4);
     world
-        .get(&format!("{path}?state=open"))
+        .get(&format!("{path}?state=sent"))
         .await
         .problem(400, "request.parameter");
+
+    let page = world.get(&format!("{path}?state=open")).await.is(200);
+    assert_eq!(page.json()["data"], json!([]), "all have ended");
+    world.gateway.set(Mood::Hold);
+    let body = json!({"target": {"users": ["crowd"]}, "content": {"body": "y"}});
+    let sent = world.post(PATH, body).await.is(202).json();
+    let path = format!("{PATH}/{}/deliveries", sent["id"].as_str().unwrap());
+    world
+        .wait(
+            &format!("{PATH}/{}", sent["id"].as_str().unwrap()),
+            |seen| seen["deliveries"]["suppressed"] == 1,
+        )
+        .await;
+    let page = world.get(&format!("{path}?state=open")).await.is(200);
+    let page = page.json();
+    let open = page["data"].as_array().unwrap();
+    assert_eq!(open.len(), 4);
+    assert!(open.iter().all(|row| row["state"] == "open"), "{page}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use carillon_model::id::{DeliveryId, NotificationNo};
 use carillon_model::outcome::{Outcome, TokenFate, Trouble, TroubleScope, Verdict};
 use carillon_model::push_type::TokenKind;
 use carillon_ports::fault::{self, Bug};
-use carillon_ports::store::StoreError;
+use carillon_ports::store::{DeliveryFilter, StoreError};
 use parking_lot::Mutex;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
@@ -224,7 +224,7 @@ async fn check(world: &World, sent: &[Sent], book: &Book, seed: u64) {
     for one in sent {
         let views = world
             .hot
-            .deliveries(world.app, one.no, None, None, 100_000)
+            .deliveries(world.app, one.no, None, DeliveryFilter::All, 100_000)
             .await
             .unwrap();
         for view in views {

@@ -3,8 +3,8 @@
 use super::Subject;
 use crate::registry::{Actor, Registry};
 use crate::store::{
-    Acceptance, BatchSettlement, ClaimedWork, DeliveryView, HotStore, NewBatch, NewNotification,
-    NotificationView, Settlement, Work, WorkId,
+    Acceptance, BatchSettlement, ClaimedWork, DeliveryFilter, DeliveryView, HotStore, NewBatch,
+    NewNotification, NotificationView, Settlement, Work, WorkId,
 };
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -209,7 +209,7 @@ impl Fixture {
     /// All deliveries of a notification.
     pub async fn deliveries(&self, no: NotificationNo) -> Vec<DeliveryView> {
         self.hot
-            .deliveries(self.app, no, None, None, 100_000)
+            .deliveries(self.app, no, None, DeliveryFilter::All, 100_000)
             .await
             .unwrap()
     }

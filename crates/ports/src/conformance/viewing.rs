@@ -1,6 +1,7 @@
 //! What is shown.
 
 use super::{Fixture, Subject, T0, nobody};
+use crate::store::DeliveryFilter;
 use carillon_model::app::AppSettings;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::{AppNo, BatchNo, DeliveryId};
@@ -41,7 +42,11 @@ pub async fn lists_newest_first(subject: &mut dyn Subject) {
     assert_eq!((view.deliveries, view.open), (1, 1));
 }
 
-/// In order, page by page, over batches, also of one state.
+fn ended(states: &[FinalState]) -> DeliveryFilter {
+    DeliveryFilter::Ended(states.to_vec())
+}
+
+/// In order, page by page, over batches, also of some states and of none.
 pub async fn lists_deliveries(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;
     let devices = f.devices(1, 50).await;
@@ -55,7 +60,11 @@ pub async fn lists_deliveries(subject: &mut dyn Subject) {
     let mut seen = Vec::new();
     let mut after = None;
     loop {
-        let page = f.hot.deliveries(f.app, no, after, None, 7).await.unwrap();
+        let page = f
+            .hot
+            .deliveries(f.app, no, after, DeliveryFilter::All, 7)
+            .await
+            .unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         seen.extend(page);
@@ -69,7 +78,7 @@ pub async fn lists_deliveries(subject: &mut dyn Subject) {
     assert_eq!(seen[0].next_attempt_at, Some(T0));
     let rejected = f
         .hot
-        .deliveries(f.app, no, None, Some(FinalState::Rejected), 10)
+        .deliveries(f.app, no, None, ended(&[FinalState::Rejected]), 10)
         .await
         .unwrap();
     let positions: Vec<_> = rejected.iter().map(|view| view.id.position).collect();
@@ -80,12 +89,25 @@ pub async fn lists_deliveries(subject: &mut dyn Subject) {
             f.app,
             no,
             Some(rejected[0].id),
-            Some(FinalState::Rejected),
+            ended(&[FinalState::Rejected, FinalState::Failed]),
             10,
         )
         .await
         .unwrap();
     assert_eq!(rest, rejected[1..]);
+    let open = f
+        .hot
+        .deliveries(f.app, no, None, DeliveryFilter::Open, 100)
+        .await
+        .unwrap();
+    assert_eq!(open.len(), 48);
+    assert!(open.iter().all(|view| view.state.is_none()));
+    let none = f
+        .hot
+        .deliveries(f.app, no, None, ended(&[]), 100)
+        .await
+        .unwrap();
+    assert_eq!(none, []);
 
     f.registry
         .delete_device(f.app, "d1".into(), T0, nobody())
@@ -107,7 +129,7 @@ pub async fn deliveries_belong_to_an_app(subject: &mut dyn Subject) {
     assert!(f.hot.delivery(other, id).await.unwrap().is_none());
     assert!(
         f.hot
-            .deliveries(other, no, None, None, 9)
+            .deliveries(other, no, None, DeliveryFilter::All, 9)
             .await
             .unwrap()
             .is_empty()

@@ -2,13 +2,12 @@
 
 use super::MemoryStore;
 use crate::store::{
-    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryView, Event, Fanout, FanoutPage,
-    HotStore, NewNotification, NotificationView, Recipient, Result, Retention, Settlement, Work,
-    WorkId,
+    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
+    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Recipient, Result, Retention,
+    Settlement, Work, WorkId,
 };
 use async_trait::async_trait;
 use carillon_model::UnixMs;
-use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
@@ -322,14 +321,14 @@ impl HotStore for MemoryStore {
         app: AppNo,
         no: NotificationNo,
         after: Option<DeliveryId>,
-        state: Option<FinalState>,
+        filter: DeliveryFilter,
         limit: u32,
     ) -> Result<Vec<DeliveryView>> {
         let all = self.read().deliveries(app, no);
         Ok(all
             .into_iter()
             .filter(|view| after.is_none_or(|after| view.id > after))
-            .filter(|view| state.is_none() || view.state == state)
+            .filter(|view| filter.takes(view.state))
             .take(limit as usize)
             .collect())
     }

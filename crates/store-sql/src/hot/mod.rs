@@ -23,15 +23,15 @@ use crate::queue::Class as Turn;
 use crate::sqlite::SqliteStore;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
-use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
 use carillon_ports::store::{
-    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryView, Event, Fanout, FanoutPage,
-    HotStore, NewNotification, NotificationView, Recipient, Result, Retention, Settlement, WorkId,
+    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
+    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Recipient, Result, Retention,
+    Settlement, WorkId,
 };
 
 #[async_trait]
@@ -247,10 +247,10 @@ impl HotStore for SqliteStore {
         app: AppNo,
         no: NotificationNo,
         after: Option<DeliveryId>,
-        state: Option<FinalState>,
+        filter: DeliveryFilter,
         limit: u32,
     ) -> Result<Vec<DeliveryView>> {
-        self.read(move |conn| views::deliveries(conn, app, no, after, state, limit))
+        self.read(move |conn| views::deliveries(conn, app, no, after, &filter, limit))
             .await
     }
 

@@ -8,7 +8,7 @@ use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::{AppNo, BatchNo, DeliveryId, NotificationNo};
 use carillon_ports::store::{
-    Attempt, DeliveryView, NotificationHead, NotificationView, Work, WorkId,
+    Attempt, DeliveryFilter, DeliveryView, NotificationHead, NotificationView, Work, WorkId,
 };
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ pub(super) fn deliveries(
     app: AppNo,
     no: NotificationNo,
     after: Option<DeliveryId>,
-    state: Option<FinalState>,
+    filter: &DeliveryFilter,
     limit: u32,
 ) -> Done<Vec<DeliveryView>> {
     if !is_of(conn, app, no)? {
@@ -109,7 +109,7 @@ pub(super) fn deliveries(
             _ => 0,
         };
         let room = limit as usize - views.len();
-        views.extend(batch_views(conn, batch_no, start, state, room)?);
+        views.extend(batch_views(conn, batch_no, start, filter, room)?);
         if views.len() >= limit as usize {
             break;
         }
@@ -122,14 +122,14 @@ fn batch_views(
     conn: &Connection,
     no: BatchNo,
     start: u16,
-    state: Option<FinalState>,
+    filter: &DeliveryFilter,
     limit: usize,
 ) -> Done<Vec<DeliveryView>> {
     let Some(batch) = rows::batch(conn, no)? else {
         return Ok(Vec::new());
     };
     let wanted: Vec<u16> = (start..batch.count)
-        .filter(|position| state.is_none() || batch.verdicts.get(*position) == state)
+        .filter(|position| filter.takes(batch.verdicts.get(*position)))
         .take(limit)
         .collect();
     if wanted.is_empty() {
@@ -189,7 +189,7 @@ fn works(conn: &Connection, no: BatchNo) -> Done<Vec<Work>> {
 
 /// One delivery, whatever its App.
 pub(super) fn delivery_view(conn: &Connection, id: DeliveryId) -> Done<Option<DeliveryView>> {
-    let mut views = batch_views(conn, id.batch, id.position, None, 1)?;
+    let mut views = batch_views(conn, id.batch, id.position, &DeliveryFilter::All, 1)?;
     Ok(views.pop().filter(|view| view.id == id))
 }
 

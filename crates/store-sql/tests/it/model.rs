@@ -12,8 +12,8 @@ use carillon_model::target::Target;
 use carillon_ports::conformance::{T0, lane, options};
 use carillon_ports::memory::MemoryStore;
 use carillon_ports::store::{
-    BatchSettlement, ClaimedWork, FanoutPage, HotStore, NewBatch, NewNotification, Settlement,
-    Work, WorkId,
+    BatchSettlement, ClaimedWork, DeliveryFilter, FanoutPage, HotStore, NewBatch, NewNotification,
+    Settlement, Work, WorkId,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -353,13 +353,13 @@ impl Pair {
             assert_eq!(view(&self.sqlite).await, view(&self.memory).await, "{no}");
             let deliveries = self
                 .sqlite
-                .deliveries(APP, *no, None, None, 1_000)
+                .deliveries(APP, *no, None, DeliveryFilter::All, 1_000)
                 .await
                 .unwrap();
             assert_eq!(
                 deliveries,
                 self.memory
-                    .deliveries(APP, *no, None, None, 1_000)
+                    .deliveries(APP, *no, None, DeliveryFilter::All, 1_000)
                     .await
                     .unwrap()
             );

@@ -12,9 +12,8 @@ use crate::v1::deliveries::{DeliveryItem, NOTIFICATION_LIST, cursor_key, read_cu
 use crate::words;
 use axum::extract::State;
 use axum::response::Response;
-use carillon_model::delivery::{FINAL_STATES, FinalState};
-use carillon_model::id::{AppNo, DeliveryId, NotificationNo};
-use carillon_ports::store::DeliveryView;
+use carillon_model::delivery::FINAL_STATES;
+use carillon_ports::store::DeliveryFilter;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -23,7 +22,7 @@ use utoipa::IntoParams;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DeliveryParams {
-    /// Only those that ended so: `accepted`, `rejected`, `failed`, `unknown`, `expired`, `cancelled`
+    /// Only those that are `open`, or ended so: `accepted`, `rejected`, `failed`, `unknown`, `expired`, `cancelled`
     /// or `suppressed`.
     state: Option<String>,
     /// `next` of the page before.
@@ -56,10 +55,16 @@ pub(crate) async fn deliveries(
     let app = readable(&caller, &app)?;
     let limit = limit(params.limit, MAX)?;
     let after = read_cursor(NOTIFICATION_LIST, params.cursor.as_deref())?;
-    let states = params.state.as_deref().map(states).transpose()?;
+    let filter = params
+        .state
+        .as_deref()
+        .map_or(Ok(DeliveryFilter::All), filter)?;
     let notification = find(&api, app, &id).await?;
     let (no, at) = (notification.head.no, notification.head.accepted_at);
-    let rows = read(&api, app.no, no, after, states.as_deref(), limit + 1).await?;
+    let rows = api
+        .store()
+        .deliveries(app.no, no, after, filter, limit + 1)
+        .await?;
     answer::ok(&NOTIFICATION_LIST.page(
         rows,
         limit,
@@ -68,8 +73,11 @@ pub(crate) async fn deliveries(
     ))
 }
 
-/// The states that a word means: `suppressed` has several.
-fn states(word: &str) -> Result<Vec<FinalState>, Problem> {
+/// What a word means: `suppressed` stands for several states.
+fn filter(word: &str) -> Result<DeliveryFilter, Problem> {
+    if word == "open" {
+        return Ok(DeliveryFilter::Open);
+    }
     let states: Vec<_> = FINAL_STATES
         .into_iter()
         .filter(|state| state.as_str() == word)
@@ -79,35 +87,10 @@ fn states(word: &str) -> Result<Vec<FinalState>, Problem> {
         return Err(Problem::parameter(
             "state",
             "query.parameter",
-            format!("expected one of {known}, found {word:?}"),
+            format!("expected open or one of {known}, found {word:?}"),
         ));
     }
-    Ok(states)
-}
-
-/// The first `limit` deliveries after `after` that are in any of these states.
-async fn read(
-    api: &Api,
-    app: AppNo,
-    no: NotificationNo,
-    after: Option<DeliveryId>,
-    states: Option<&[FinalState]>,
-    limit: u32,
-) -> Result<Vec<DeliveryView>, Problem> {
-    let Some(states) = states else {
-        return Ok(api.store().deliveries(app, no, after, None, limit).await?);
-    };
-    let mut rows = Vec::new();
-    for state in states {
-        rows.extend(
-            api.store()
-                .deliveries(app, no, after, Some(*state), limit)
-                .await?,
-        );
-    }
-    rows.sort_by_key(|row| row.id);
-    rows.truncate(limit as usize);
-    Ok(rows)
+    Ok(DeliveryFilter::Ended(states))
 }
 
 #[cfg(test)]
@@ -117,9 +100,14 @@ mod tests {
     #[test]
     fn every_state_has_a_word_and_suppressed_means_all_its_rules() {
         for state in FINAL_STATES {
-            assert!(states(state.as_str()).unwrap().contains(&state));
+            let filter = filter(state.as_str()).unwrap();
+            assert!(filter.takes(Some(state)) && !filter.takes(None));
         }
-        assert_eq!(states("suppressed").unwrap().len(), 4);
-        assert_eq!(states("open").unwrap_err().code().code, "request.parameter");
+        let DeliveryFilter::Ended(rules) = filter("suppressed").unwrap() else {
+            panic!("it is a final state");
+        };
+        assert_eq!(rules.len(), 4);
+        assert_eq!(filter("open").unwrap(), DeliveryFilter::Open);
+        assert_eq!(filter("sent").unwrap_err().code().code, "request.parameter");
     }
 }
