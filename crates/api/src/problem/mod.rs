@@ -1,6 +1,6 @@
 //! Problem details for HTTP (RFC 9457): what every error answer looks like.
 //!
-//! A handler returns a [`Problem`]; the guard around all handlers writes it out, because only there
+//! A handler returns a `Problem`; the guard around all handlers writes it out, because only there
 //! the request id is known. A 5xx never shows its cause to the caller: the log has it, once.
 
 pub mod codes;
