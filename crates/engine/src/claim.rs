@@ -227,4 +227,5 @@ pub(crate) async fn claim(shared: Arc<Shared>, order: Order) {
     }
     drop(core);
     shared.hub.bells.dispatch.notify_one();
+    shared.hub.bells.room.notify_waiters();
 }

@@ -15,6 +15,10 @@ pub struct EngineConfig {
     /// What a caller is told to wait when the store's queue is full.
     pub overload_retry_after_ms: u32,
 
+    /// How long a call waits for room in a lane that sends but is full, before its work is left in the
+    /// store to be claimed again; 0: not at all.
+    pub intake_patience_ms: u32,
+
     // --- lanes ---
     /// A lane keeps about so much time's worth of sending in memory; the rest waits in the store.
     pub lane_horizon_ms: u32,
@@ -128,6 +132,7 @@ impl Default for EngineConfig {
             idempotency_keep_ms: 86_400_000,
             max_devices_per_user: 1_000,
             overload_retry_after_ms: 1_000,
+            intake_patience_ms: 100,
             lane_horizon_ms: 200,
             lane_min_deliveries: 2_000,
             lane_max_deliveries: 20_000,

@@ -14,6 +14,7 @@ use carillon_ports::gateway::{Gateway, PoolSpec};
 use carillon_ports::registry::{Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{HotStore, StoreError};
+use carillon_ports::upkeep::Upkeep;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -60,11 +61,11 @@ impl Drop for Running {
 
 impl Engine {
     /// Loads the directory and starts the engine on a thread of its own. What a former process held
-    /// is rescued in the background, in slices.
+    /// is rescued in the background, in slices. The thread also runs `upkeep`.
     ///
     /// # Errors
     /// When the registry cannot be read, or no thread can be started.
-    pub async fn start(parts: Parts) -> Result<Self, StoreError> {
+    pub async fn start(parts: Parts, upkeep: Upkeep) -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| {
             StoreError::Failed(format!("the engine's thread cannot start: {error}"))
         };
@@ -77,8 +78,13 @@ impl Engine {
         std::thread::Builder::new()
             .name("carillon-engine".into())
             .spawn(move || {
-                // Ends when the sender is dropped.
-                let _ = runtime.block_on(ended);
+                runtime.block_on(async {
+                    tokio::select! {
+                        never = upkeep.run() => never,
+                        // Ends when the sender is dropped.
+                        _ = ended => {}
+                    }
+                });
                 runtime.shutdown_background();
             })
             .map_err(failed)?;

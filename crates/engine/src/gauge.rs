@@ -18,6 +18,8 @@ pub(crate) struct LaneGauge {
     held: [AtomicU32; 3],
     /// Most of each class that may be: a crowd does not take the room of a single push.
     room: AtomicU32,
+    /// Whether it may be expected to send: not blocked, and not without answers to what is out.
+    is_sending: AtomicBool,
     /// For each class: rises whenever work was put into the store, 0 when there is none.
     stored: [AtomicU32; 3],
 }
@@ -27,8 +29,9 @@ impl LaneGauge {
         self.held[usize::from(class.code())].load(Relaxed)
     }
 
-    pub(crate) fn set_room(&self, room: u32) {
+    pub(crate) fn set_room(&self, room: u32, is_sending: bool) {
         self.room.store(room, Relaxed);
+        self.is_sending.store(is_sending, Relaxed);
     }
 
     /// Work of this class is in the store, or will be in a moment.
@@ -57,6 +60,20 @@ impl LaneGauge {
     pub(crate) fn has_stored(&self) -> bool {
         self.has_stored_before(Class::Bulk)
     }
+}
+
+/// So many times a lane's room may be in the store without a caller being let past at once.
+const STORED_ROOMS: u32 = 4;
+
+/// Whether there is room for hot work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// There is, and it was reserved.
+    Kept,
+    /// Not now, and probably in a moment.
+    Soon,
+    /// Not now, and not soon.
+    None,
 }
 
 /// All lanes' counts.
@@ -93,6 +110,7 @@ impl Gauges {
         let new = || LaneGauge {
             held: Default::default(),
             room: AtomicU32::new(self.min_room),
+            is_sending: AtomicBool::new(true),
             stored: Default::default(),
         };
         let mut lanes = self.lanes.write();
@@ -124,6 +142,36 @@ impl Gauges {
             return false;
         }
         true
+    }
+
+    /// Keeps room for hot work of this class, or says whether it is worth waiting for some: in a lane
+    /// that sends, with no more in the store than it sends in about a second.
+    pub(crate) fn promise(&self, gauge: &LaneGauge, class: Class, count: u32) -> Room {
+        let room = gauge.room.load(Relaxed);
+        if self.is_shut.load(Relaxed) || !gauge.is_sending.load(Relaxed) {
+            return Room::None;
+        }
+        let stored: u32 = gauge.stored[..=usize::from(class.code())]
+            .iter()
+            .map(|stored| stored.load(Relaxed))
+            .sum();
+        if stored > 0 {
+            return if stored <= room.saturating_mul(STORED_ROOMS) {
+                Room::Soon
+            } else {
+                Room::None
+            };
+        }
+        // More than half of the room is not waited for: it would hardly ever be free at once.
+        let needed = count.min(room / 2);
+        let after = gauge.held(class) + needed;
+        let is_full = self.deliveries.load(Relaxed) > self.max_deliveries
+            || self.bytes.load(Relaxed) > self.max_bytes;
+        if after > room || (is_full && after > self.floor) {
+            return Room::Soon;
+        }
+        self.hold(gauge, class, count, 0);
+        Room::Kept
     }
 
     /// How many deliveries of this class may be claimed now, and reserves room for them.
@@ -220,6 +268,29 @@ mod tests {
         assert!(lane.has_stored(), "some came meanwhile");
         lane.clear_stored(Class::Normal, lane.stored(Class::Normal));
         assert!(gauges.reserve_hot(&lane, Class::Normal, 1, 0));
+    }
+
+    #[test]
+    fn waiting_is_for_lanes_that_send_and_have_little_in_the_store() {
+        let gauges = gauges();
+        let lane = gauges.lane(lane(1));
+        let ask = |count| gauges.promise(&lane, Class::Normal, count);
+        lane.set_room(100, false);
+        assert_eq!(ask(1), Room::None, "who knows when");
+        lane.set_room(100, true);
+        assert_eq!(ask(60), Room::Kept);
+        assert_eq!(ask(60), Room::Soon, "half of the room is not free");
+        assert_eq!(ask(40), Room::Kept);
+        gauges.free(&lane, Class::Normal, 100, 0);
+        (0..100 * STORED_ROOMS).for_each(|_| lane.mark_stored(Class::Normal));
+        assert_eq!(ask(1), Room::Soon);
+        lane.mark_stored(Class::Normal);
+        assert_eq!(ask(1), Room::None, "that takes longer than a moment");
+        lane.clear_stored(Class::Normal, lane.stored(Class::Normal));
+        assert_eq!(ask(1), Room::Kept);
+        gauges.shut();
+        assert_eq!(ask(1), Room::None);
+        assert_eq!(lane.held(Class::Normal), 1, "refusals leave no trace");
     }
 
     #[test]

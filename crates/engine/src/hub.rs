@@ -47,6 +47,8 @@ pub(crate) struct Bells {
     pub(crate) settle: Notify,
     /// The dispatcher or settle made a step: for those who wait until something is over.
     pub(crate) moved: Notify,
+    /// Lanes have room again: for those who wait to put something in.
+    pub(crate) room: Notify,
     pub(crate) fanout: Notify,
     pub(crate) prune: Notify,
 }

@@ -71,7 +71,9 @@ impl Shared {
             })
             .collect();
         let resolved = resolve(hub, app, &questions, now).await?;
+        let room = hub.wait_for_room(app, &drafts, &resolved).await;
         let mut ready = Vec::with_capacity(drafts.len());
+        drop(room);
         for (draft, recipients) in drafts.into_iter().zip(resolved) {
             match recipients {
                 Ok(recipients) => ready.push(make(hub, app, draft, &recipients, now)),

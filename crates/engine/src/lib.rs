@@ -28,6 +28,7 @@ mod limiter;
 mod load;
 mod metrics;
 mod moment;
+mod patience;
 mod pools;
 mod pruner;
 mod repair;

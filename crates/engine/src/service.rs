@@ -155,6 +155,7 @@ impl Shared {
         for bell in [&bells.dispatch, &bells.fanout, &bells.prune] {
             bell.notify_one();
         }
+        bells.room.notify_waiters();
         // Reads and claims under way come to their end first: their work is given back too.
         self.until(answers_by, |core| core.loads == 0 && core.claims == 0)
             .await;

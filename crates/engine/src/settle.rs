@@ -83,6 +83,7 @@ async fn write(shared: &Shared, bundle: Bundle) -> bool {
     drop(core);
     shared.hub.bells.dispatch.notify_one();
     shared.hub.bells.moved.notify_waiters();
+    shared.hub.bells.room.notify_waiters();
     true
 }
 

@@ -67,11 +67,13 @@ impl Core {
         state.rate += (answers * 4.0 - state.rate) / 4.0;
         let wanted = (state.rate * horizon) as u32;
         let wanted = wanted.max((windows * 2).min(max as usize) as u32);
-        state.gauge.set_room(if is_blocked {
+        let room = if is_blocked {
             blocked_room
         } else {
             wanted.clamp(min, max)
-        });
+        };
+        let is_stuck = answers == 0.0 && state.in_flight > 0;
+        state.gauge.set_room(room, !is_blocked && !is_stuck);
         // Where other routes of the lane still send, their work in the store comes first.
         let due_at = if is_blocked {
             moment.now

@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod registry;
 pub mod secret;
 pub mod store;
+pub mod upkeep;
 
 #[cfg(feature = "testing")]
 pub mod conformance;

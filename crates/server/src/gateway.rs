@@ -13,7 +13,7 @@ pub(crate) fn open(
     config: &config::Apns,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Gateway>, Failure> {
-    let gateway = ApnsGateway::new(settings(config)?, clock.clone())
+    let gateway = ApnsGateway::new(settings(config)?, clock.clone(), crate::memory::UPKEEP)
         .map_err(|why| Failure::new(Exit::Usage, format!("apns.{why}")))?;
     Ok(Arc::new(gateway))
 }

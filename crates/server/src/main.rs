@@ -17,6 +17,7 @@ mod gateway;
 mod gauges;
 mod lifecycle;
 mod listener;
+mod memory;
 mod open_files;
 mod output;
 mod private_file;

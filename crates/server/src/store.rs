@@ -26,6 +26,7 @@ pub(crate) fn settings(config: &config::Store) -> SqliteConfig {
         readers: config.readers,
         checkpoint_pages: config.checkpoint_pages,
         max_pages: u32::try_from(config.max_bytes / PAGE_BYTES).unwrap_or(u32::MAX),
+        upkeep: crate::memory::UPKEEP,
         ..SqliteConfig::new(&config.path)
     }
 }

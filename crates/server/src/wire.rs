@@ -12,7 +12,7 @@ use crate::lifecycle::{Lifecycle, Stop};
 use crate::listener::Listener;
 use crate::seal::MasterKeys;
 use crate::telemetry::Metrics;
-use crate::{gauges, private_file, store};
+use crate::{gauges, memory, private_file, store};
 use axum_server::Handle;
 use carillon_api::ApiState;
 use carillon_engine::{Engine, Parts};
@@ -98,14 +98,17 @@ pub(crate) async fn start(
 
     let apns = crate::gateway::open(&config.apns, &clock)?;
 
-    let engine = Engine::start(Parts {
-        store: hot,
-        registry: registry.clone(),
-        apns,
-        clock: clock.clone(),
-        secrets,
-        config: config.engine.clone(),
-    })
+    let engine = Engine::start(
+        Parts {
+            store: hot,
+            registry: registry.clone(),
+            apns,
+            clock: clock.clone(),
+            secrets,
+            config: config.engine.clone(),
+        },
+        memory::UPKEEP,
+    )
     .await
     .map_err(|error| store::failed("start the engine", &error))?;
 
@@ -262,7 +265,12 @@ fn serve_api(
     std::thread::Builder::new()
         .name("carillon-api".to_owned())
         .spawn(move || {
-            let result = runtime.block_on(listener.serve(router, handle));
+            let result = runtime.block_on(async {
+                tokio::select! {
+                    result = listener.serve(router, handle) => result,
+                    never = memory::UPKEEP.run() => never,
+                }
+            });
             if let Err(error) = &result {
                 tracing::error!("the API's listener failed: {error}");
             }

@@ -1,5 +1,6 @@
 //! Settings of the SQLite store. Each has a default that suits a server with a few cores.
 
+use carillon_ports::upkeep::Upkeep;
 use std::path::PathBuf;
 
 /// How to open a SQLite store.
@@ -29,6 +30,8 @@ pub struct SqliteConfig {
     pub reserve_bytes: u64,
     /// Upper bound of the database file, in pages of 4 KiB; beyond it the disk counts as full. 0: none.
     pub max_pages: u32,
+    /// What each of the store's threads does when it has nothing else to do.
+    pub upkeep: Upkeep,
 }
 
 impl SqliteConfig {
@@ -45,6 +48,7 @@ impl SqliteConfig {
             checkpoint_pages: 20_000,
             reserve_bytes: 64 << 20,
             max_pages: 0,
+            upkeep: Upkeep::NONE,
         }
     }
 }

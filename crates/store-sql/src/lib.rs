@@ -20,6 +20,7 @@ mod queue;
 mod reader;
 mod registry;
 mod sqlite;
+mod statements;
 mod writer;
 
 pub use backup::restore;

@@ -4,9 +4,10 @@
 use crate::error::{Done, Fault};
 use crate::writer::Tx;
 use carillon_ports::store::{Result, StoreError};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Who goes first.
@@ -20,6 +21,9 @@ pub(crate) enum Class {
 
 /// Most rows of each class in one group: about 5,000 in all, some 20 ms of work.
 const SHARES: [u32; 4] = [2_500, 2_500, 500, 1];
+
+/// How long the writer has nothing to do before it gives its memory back.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// A command that waits: may be run more than once until its transaction commits.
 pub(crate) trait Job: Send {
@@ -100,14 +104,22 @@ impl Queue {
         Ok(())
     }
 
-    /// The next group, in order; waits for one. `None`: closed and empty.
-    pub(crate) fn next_group(&self) -> Option<Vec<Box<dyn Job>>> {
+    /// The next group, in order; waits for one, and calls `idle` once when that takes longer than
+    /// [`IDLE`]. `None`: closed and empty.
+    pub(crate) fn next_group(&self, idle: impl FnOnce()) -> Option<Vec<Box<dyn Job>>> {
         let mut waiting = self.waiting.lock();
+        let mut idle = Some(idle);
         while waiting.classes.iter().all(VecDeque::is_empty) {
             if waiting.closed {
                 return None;
             }
-            self.came.wait(&mut waiting);
+            if idle.is_none() {
+                self.came.wait(&mut waiting);
+            } else if self.came.wait_for(&mut waiting, IDLE).timed_out()
+                && let Some(idle) = idle.take()
+            {
+                MutexGuard::unlocked(&mut waiting, idle);
+            }
         }
         let mut group = Vec::new();
         for (class, share) in waiting.classes.iter_mut().zip(SHARES) {

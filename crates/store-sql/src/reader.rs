@@ -1,12 +1,18 @@
 //! Reader threads: each has a connection that cannot write. One of them takes only what the hot
 //! path asks, so that no page of somebody's list delays a push.
 
-use parking_lot::{Condvar, Mutex};
+use carillon_ports::upkeep::Upkeep;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::Connection;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// A read: gets the connection, answers by itself.
 pub(crate) type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// How long a reader has nothing to do before it gives its memory back. The hot one is asked four
+/// times a second even at rest.
+const IDLE: Duration = Duration::from_millis(100);
 
 /// Most reads under one snapshot.
 const GROUP: usize = 64;
@@ -60,8 +66,8 @@ impl Reads {
     }
 
     /// Serves until closed and empty.
-    pub(crate) fn serve(&self, conn: &Connection, hot_only: bool) {
-        while let Some(group) = self.next_group(hot_only) {
+    pub(crate) fn serve(&self, conn: &Connection, hot_only: bool, upkeep: Upkeep) {
+        while let Some(group) = self.next_group(hot_only, upkeep) {
             // One snapshot for the group saves the locks of one each. Without it each is on its own.
             let snapshot = group.len() > 1 && conn.execute_batch("BEGIN").is_ok();
             for read in group {
@@ -73,8 +79,9 @@ impl Reads {
         }
     }
 
-    fn next_group(&self, hot_only: bool) -> Option<Vec<Read>> {
+    fn next_group(&self, hot_only: bool, upkeep: Upkeep) -> Option<Vec<Read>> {
         let mut waiting = self.waiting.lock();
+        let mut is_rested = false;
         loop {
             if !waiting.hot.is_empty() {
                 let n = waiting.hot.len().min(GROUP);
@@ -86,13 +93,15 @@ impl Reads {
             if waiting.closed {
                 return None;
             }
-            if hot_only {
-                waiting.hot_is_idle = true;
-                self.came_hot.wait(&mut waiting);
-                waiting.hot_is_idle = false;
-            } else {
-                self.came.wait(&mut waiting);
+            let came = if hot_only { &self.came_hot } else { &self.came };
+            waiting.hot_is_idle |= hot_only;
+            if is_rested {
+                came.wait(&mut waiting);
+            } else if came.wait_for(&mut waiting, IDLE).timed_out() {
+                is_rested = true;
+                MutexGuard::unlocked(&mut waiting, || upkeep.once());
             }
+            waiting.hot_is_idle &= !hot_only;
         }
     }
 }

@@ -88,6 +88,7 @@ impl SqliteStore {
             checkpoints: checkpoints.clone(),
             others,
             lock,
+            upkeep: config.upkeep,
         };
         let path = config.path.clone();
         let ended = other.clone();
@@ -97,9 +98,9 @@ impl SqliteStore {
         })?;
         spawn("store-writer", alive.clone(), move || writer.serve())?;
         for (n, conn) in readers.into_iter().enumerate() {
-            let (reads, ended) = (reads.clone(), other.clone());
+            let (reads, ended, upkeep) = (reads.clone(), other.clone(), config.upkeep);
             spawn("store-reader", alive.clone(), move || {
-                reads.serve(&conn, n == 0);
+                reads.serve(&conn, n == 0, upkeep);
                 drop((conn, ended));
             })?;
         }

@@ -11,9 +11,11 @@ use crate::error::{Done, Fault};
 use crate::lock::LockFile;
 use crate::marks::Marks;
 use crate::queue::{Class, Job, Queue};
+use crate::statements::{Statement, Statements};
 use carillon_ports::store::{Result, StoreError};
-use rusqlite::Connection;
+use carillon_ports::upkeep::Upkeep;
 use rusqlite::hooks::Wal;
+use rusqlite::{CachedStatement, Connection};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,9 +29,18 @@ pub(crate) struct Tx<'c> {
     pub(crate) marks: &'c mut Marks,
     pub(crate) epoch: i64,
     seqs: &'c AtomicI64,
+    statements: Statements<'c>,
 }
 
-impl Tx<'_> {
+impl<'c> Tx<'c> {
+    /// A statement of the hot path.
+    pub(crate) fn statement(
+        &mut self,
+        which: Statement,
+    ) -> rusqlite::Result<&mut CachedStatement<'c>> {
+        self.statements.get(self.conn, which)
+    }
+
     /// A number that is unique over all epochs.
     pub(crate) fn next_seq(&self) -> i64 {
         self.seqs.fetch_add(1, Ordering::Relaxed)
@@ -52,6 +63,7 @@ pub(crate) struct Writer {
     /// must be one that can write, so that it leaves no log behind.
     pub(crate) others: Receiver<()>,
     pub(crate) lock: LockFile,
+    pub(crate) upkeep: Upkeep,
 }
 
 /// Why a group did not commit.
@@ -75,7 +87,8 @@ impl Writer {
         if let Err(error) = hooked {
             self.stop(&error.to_string());
         }
-        while let Some(group) = self.queue.next_group() {
+        let queue = self.queue.clone();
+        while let Some(group) = queue.next_group(|| self.rest()) {
             // A panic here is a bug of ours: whoever waits is told that the store is gone.
             if catch_unwind(AssertUnwindSafe(|| self.commit(group))).is_err() {
                 self.stop("the writer panicked; the log has the place");
@@ -91,6 +104,14 @@ impl Writer {
         }
         drop(self.conn);
         drop(self.lock);
+    }
+
+    /// Nothing to do: what the page cache and the heap hold from the last load goes back.
+    fn rest(&self) {
+        if let Err(error) = self.conn.execute_batch("PRAGMA shrink_memory") {
+            tracing::debug!(%error, "could not give the page cache back");
+        }
+        self.upkeep.once();
     }
 
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
@@ -239,6 +260,7 @@ impl Writer {
             marks: &mut self.marks,
             epoch: self.epoch,
             seqs: &self.seqs,
+            statements: Statements::default(),
         };
         let result = run(&mut tx).and_then(|()| exec(&self.conn, "COMMIT"));
         // SQLite has rolled back by itself after some errors, and not after others.

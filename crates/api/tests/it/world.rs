@@ -15,6 +15,7 @@ use carillon_ports::clock::Clock;
 use carillon_ports::registry::{Actor, ApiKey, Registry, Scope, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::HotStore;
+use carillon_ports::upkeep::Upkeep;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -157,17 +158,20 @@ impl World {
             draws: AtomicU64::new(1),
         });
         let gateway = FakeGateway::new();
-        let engine = Engine::start(Parts {
-            store: Arc::new(store),
-            registry: Arc::new(registry),
-            apns: Arc::clone(&gateway) as _,
-            clock: Arc::clone(&clock) as _,
-            secrets: Arc::new(OpenBox),
-            config: EngineConfig {
-                cancel_wait_ms: 50,
-                ..EngineConfig::default()
+        let engine = Engine::start(
+            Parts {
+                store: Arc::new(store),
+                registry: Arc::new(registry),
+                apns: Arc::clone(&gateway) as _,
+                clock: Arc::clone(&clock) as _,
+                secrets: Arc::new(OpenBox),
+                config: EngineConfig {
+                    cancel_wait_ms: 50,
+                    ..EngineConfig::default()
+                },
             },
-        })
+            Upkeep::NONE,
+        )
         .await
         .unwrap();
         let draws = Arc::new(AtomicU64::new(7));

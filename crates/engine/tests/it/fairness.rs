@@ -174,6 +174,7 @@ async fn a_limited_app_keeps_its_rate() {
 #[tokio::test(start_paused = true)]
 async fn memory_is_bounded_and_the_rest_waits_in_the_store() {
     let config = EngineConfig {
+        intake_patience_ms: 0,
         lane_min_deliveries: 300,
         lane_max_deliveries: 300,
         ..EngineConfig::default()

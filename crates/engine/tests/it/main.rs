@@ -8,6 +8,7 @@ mod fairness;
 mod fake_gateway;
 mod fanning_out;
 mod intake;
+mod patience;
 mod repairs;
 mod retries;
 mod sending;

@@ -18,6 +18,7 @@ use carillon_ports::memory::MemoryStore;
 use carillon_ports::registry::{Actor, Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{Attempt, Event, HotStore, NotificationView};
+use carillon_ports::upkeep::Upkeep;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -115,7 +116,7 @@ impl World {
         let hot: Arc<dyn HotStore> = Arc::new(store.clone());
         let mut world = Self::on(EngineConfig::default(), store, hot).await;
         let parts = world.parts();
-        world.engine = Engine::start(parts).await.unwrap();
+        world.engine = Engine::start(parts, Upkeep::NONE).await.unwrap();
         world
     }
 

@@ -1,5 +1,6 @@
 //! The I/O threads: each runs a current-thread runtime on which the pools given to it live.
 
+use carillon_ports::upkeep::Upkeep;
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::pin::Pin;
@@ -19,8 +20,10 @@ pub(super) struct IoThreads {
 }
 
 impl IoThreads {
-    pub(super) fn start(count: usize) -> Result<Self, String> {
-        let threads = (0..count).map(start_one).collect::<Result<_, _>>()?;
+    pub(super) fn start(count: usize, upkeep: Upkeep) -> Result<Self, String> {
+        let threads = (0..count)
+            .map(|number| start_one(number, upkeep))
+            .collect::<Result<_, _>>()?;
         Ok(Self { threads })
     }
 
@@ -39,7 +42,7 @@ impl IoThreads {
     }
 }
 
-fn start_one(number: usize) -> Result<mpsc::Sender<Job>, String> {
+fn start_one(number: usize, upkeep: Upkeep) -> Result<mpsc::Sender<Job>, String> {
     let (jobs, mut inbox) = mpsc::channel::<Job>(JOBS);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -49,9 +52,15 @@ fn start_one(number: usize) -> Result<mpsc::Sender<Job>, String> {
         .name(format!("apns-io-{number}"))
         .spawn(move || {
             let local = LocalSet::new();
-            local.block_on(&runtime, async {
+            let opening = async {
                 while let Some(job) = inbox.recv().await {
                     tokio::task::spawn_local(job());
+                }
+            };
+            local.block_on(&runtime, async {
+                tokio::select! {
+                    never = upkeep.run() => never,
+                    () = opening => {}
                 }
             });
             // No more pools will come; those there are finish what they owe.

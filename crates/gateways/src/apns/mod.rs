@@ -30,6 +30,7 @@ use carillon_ports::gateway::{
     ChannelAnswer, ChannelCall, ChannelError, ClaimedFacts, Gateway, OutcomeSink, Pool, PoolSpec,
     Prepared, Push,
 };
+use carillon_ports::upkeep::Upkeep;
 use std::sync::Arc;
 
 /// The adapter to APNs: renders, checks, and owns the I/O threads on which all its pools live.
@@ -46,13 +47,13 @@ struct Shared {
 }
 
 impl ApnsGateway {
-    /// Starts the I/O threads. Nothing is connected yet.
+    /// Starts the I/O threads, each of which also runs `upkeep`. Nothing is connected yet.
     ///
     /// # Errors
     /// A sentence that names the setting that cannot work.
-    pub fn new(config: ApnsConfig, clock: Arc<dyn Clock>) -> Result<Self, String> {
+    pub fn new(config: ApnsConfig, clock: Arc<dyn Clock>, upkeep: Upkeep) -> Result<Self, String> {
         config.check()?;
-        let threads = io::IoThreads::start(config.io_threads)?;
+        let threads = io::IoThreads::start(config.io_threads, upkeep)?;
         let tokens = credential::TokenBooks::default();
         Ok(Self {
             shared: Arc::new(Shared {

@@ -14,6 +14,7 @@ use carillon_ports::clock::Clock;
 use carillon_ports::gateway::{
     ClaimedFacts, Gateway, Message, OutcomeSink, Pool, PoolId, PoolSpec, ProviderTokenVault, Push,
 };
+use carillon_ports::upkeep::Upkeep;
 use push_sim::{Config, NewKey, NewPhones, PushTokenKind, Settings, Simulator};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -164,7 +165,7 @@ impl Bench {
             ..ApnsConfig::default()
         };
         change(&mut config);
-        let gateway = ApnsGateway::new(config, Arc::new(Shared(clock))).unwrap();
+        let gateway = ApnsGateway::new(config, Arc::new(Shared(clock)), Upkeep::NONE).unwrap();
         Self {
             sim,
             gateway,

@@ -340,6 +340,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "What a caller is told to wait (Retry-After) when the store's queue is full.",
     ),
     plain(
+        "engine.intake_patience",
+        "\"100ms\"",
+        "How long a send waits for room in a lane that is full but sends, before its work is left to be claimed from the store; 0s: not at all.",
+    ),
+    plain(
         "engine.lane_horizon",
         "\"200ms\"",
         "A lane (App x environment) keeps about so much sending in memory; the rest waits in the store.",

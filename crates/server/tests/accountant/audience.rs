@@ -241,14 +241,15 @@ async fn register(scene: &Scene, device: u32) -> Result<()> {
 
 /// Lets things happen to devices, one after the other, until the run is over.
 pub(crate) async fn live(scene: &Scene, mut fates: Fates, mut dice: Dice) -> Result<()> {
-    dice.shuffle(&mut fates.0);
     let mut returning = Vec::new();
     let mut ticks = tokio::time::interval(REGISTRATION_INTERVAL);
     while !scene.is_over() {
         ticks.tick().await;
         match dice.index(4) {
             0 => {
-                if let Some((device, phone, fate)) = fates.0.pop() {
+                if !fates.0.is_empty() {
+                    let next = dice.index(fates.0.len());
+                    let (device, phone, fate) = fates.0.swap_remove(next);
                     befall(scene, device, phone, fate, &mut returning).await?;
                 }
             }
@@ -259,9 +260,16 @@ pub(crate) async fn live(scene: &Scene, mut fates: Fates, mut dice: Dice) -> Res
             2 => {
                 let app = dice.index(APPS.len()) as u32;
                 let place = dice.between(0, 1000) as u32;
-                let installed = install(scene, app, place, Fate::Steady)?;
-                let device = enter(scene, app, &installed, Fate::Steady);
+                let fate = match dice.permille(500) {
+                    true => Fate::Steady,
+                    false => FATES[dice.index(FATES.len())],
+                };
+                let installed = install(scene, app, place, fate)?;
+                let device = enter(scene, app, &installed, fate);
                 register(scene, device).await?;
+                if fate != Fate::Steady {
+                    fates.0.push((device, installed.phone, fate));
+                }
             }
             _ => {
                 let device = {

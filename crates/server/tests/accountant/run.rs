@@ -260,7 +260,7 @@ impl Run {
             .start(&Wish::default())
             .await?
             .context("the last life ended at once")?;
-        let troubles = self.troubles(&faults, true, self.dice.clone(), before);
+        let troubles = self.troubles(&faults, self.dice.clone(), before);
         let (scene, began) = (Arc::clone(&self.scene), self.began);
         let wanted = self.plan.load.deliveries;
         let drain_deadline = self.plan.drain_deadline;
@@ -318,7 +318,6 @@ impl Run {
     fn troubles(
         &self,
         faults: &[Happening],
-        is_measured: bool,
         dice: Dice,
         restarted: Micros,
     ) -> impl Future<Output = Result<()>> + use<> {
@@ -327,7 +326,6 @@ impl Run {
             probes: Arc::clone(&self.probes),
             renewed_at: Arc::clone(&self.renewed_at),
             database: self.subject.database(),
-            is_measured,
         };
         let faults = faults.to_vec();
         async move { trouble.all(&faults, dice, restarted).await }

@@ -38,8 +38,6 @@ pub(crate) struct Trouble {
     /// When all provider tokens were new, in business time.
     pub(crate) renewed_at: Arc<AtomicI64>,
     pub(crate) database: PathBuf,
-    /// Whether a probe follows each fault.
-    pub(crate) is_measured: bool,
 }
 
 impl Trouble {
@@ -82,7 +80,7 @@ impl Trouble {
                 gateway.calm();
             }
         }
-        if self.is_measured && fault != Happening::ExpiredProviderToken {
+        if fault != Happening::ExpiredProviderToken {
             let ended = now();
             let app = match fault {
                 Happening::BrokenCredential | Happening::SilentApp => TROUBLED,

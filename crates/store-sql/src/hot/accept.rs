@@ -2,6 +2,7 @@
 
 use super::{batches, ledger};
 use crate::error::{At, Done};
+use crate::statements::Statement;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::NotificationNo;
@@ -33,11 +34,7 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
         return Ok(earlier);
     }
     tx.marks.notification.used(tx.conn, item.no.0)?;
-    tx.conn
-        .prepare_cached(
-            "INSERT INTO notifications (notification_no, app_no, accepted_at, expires_at, options, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
+    tx.statement(Statement::InsertNotification)?
         .execute(params![
             item.no.0,
             item.app.0,

@@ -1,6 +1,7 @@
 //! Writing new batches with their first work.
 
 use crate::error::Done;
+use crate::statements::Statement;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::batch::{BatchDevices, INLINE_BATCH};
@@ -21,11 +22,12 @@ pub(super) fn insert(
     let count = batch.devices.count();
     let large = usize::from(count) > INLINE_BATCH;
     let devices = batch.devices.encode();
-    let conn = tx.conn;
-    conn.prepare_cached(
-        "INSERT INTO batches (batch_no, count, open, sole, devices) VALUES (?1, ?2, ?2, ?3, ?4)",
-    )?
-    .execute(params![no.0, count, sole, (!large).then_some(&devices)])?;
+    tx.statement(Statement::InsertBatch)?.execute(params![
+        no.0,
+        count,
+        sole,
+        (!large).then_some(&devices)
+    ])?;
     if large {
         insert_devices(tx, app, batch, &devices)?;
     } else if no.0 <= tx.marks.indexed {
@@ -40,11 +42,7 @@ pub(super) fn insert(
     } else {
         (Some(due_at), None)
     };
-    conn.prepare_cached(
-        "INSERT INTO work (batch_no, seq, lane, class, attempt, due_at, holder, watermark, in_doubt)
-         VALUES (?1, 0, ?2, ?3, 0, ?4, ?5, 0, 0)",
-    )?
-    .execute(params![
+    tx.statement(Statement::InsertWork)?.execute(params![
         no.0,
         batch.lane.code(),
         batch.class.code(),

@@ -88,7 +88,7 @@ pub(super) fn withdraw(
     work: &Work,
     now: UnixMs,
 ) -> Done<u64> {
-    claim::delete(tx.conn, work.id)?;
+    claim::delete(tx, work.id)?;
     let Some(mut batch) = ledger::batch(tx.conn, work.id.batch)? else {
         return Ok(0);
     };

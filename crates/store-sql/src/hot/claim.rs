@@ -4,6 +4,7 @@ use super::cancel::withdraw;
 use super::ledger::Ledger;
 use super::rows;
 use crate::error::{At, Done, Fault};
+use crate::statements::Statement;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::lane::{Class, Lane};
@@ -101,7 +102,7 @@ pub(super) fn claim(
             continue;
         }
         if planted(Bug::LoseWork) && id.batch.notification().0 % 16 == 0 {
-            delete(tx.conn, id)?;
+            delete(tx, id)?;
             continue;
         }
         hold(tx, id)?;
@@ -195,8 +196,8 @@ fn set_due(conn: &Connection, id: WorkId, due_at: UnixMs) -> Done<()> {
     Ok(())
 }
 
-pub(super) fn delete(conn: &Connection, id: WorkId) -> Done<()> {
-    conn.prepare_cached("DELETE FROM work WHERE batch_no = ?1 AND seq = ?2")?
+pub(super) fn delete(tx: &mut Tx<'_>, id: WorkId) -> Done<()> {
+    tx.statement(Statement::DeleteWork)?
         .execute(params![id.batch.0, id.seq])?;
     Ok(())
 }

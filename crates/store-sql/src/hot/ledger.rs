@@ -3,6 +3,7 @@
 
 use super::rows::{self, Batch, blob};
 use crate::error::{At, Done, corrupt};
+use crate::statements::Statement;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::codec::{Reader, put_uint};
@@ -38,7 +39,7 @@ impl Ledger {
     /// `false`: it is something else, nothing was done.
     pub(super) fn learn_single(
         &mut self,
-        conn: &Connection,
+        tx: &mut Tx<'_>,
         no: BatchNo,
         state: FinalState,
         now: UnixMs,
@@ -48,12 +49,9 @@ impl Ledger {
         }
         let mut verdicts = Verdicts::open(1);
         verdicts.learn(0, state);
-        let changed = conn
-            .prepare_cached(
-                "UPDATE batches SET open = 0, verdicts = ?2, settled_at = ?3
-                 WHERE batch_no = ?1 AND open = 1 AND count = 1 AND sole = 1",
-            )?
-            .execute(params![no.0, verdicts.encode(), now])?;
+        let changed =
+            tx.statement(Statement::EndSingle)?
+                .execute(params![no.0, verdicts.encode(), now])?;
         if changed == 1 {
             self.completed.push(no.notification());
         }

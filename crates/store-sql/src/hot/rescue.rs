@@ -81,14 +81,14 @@ fn free(tx: &mut Tx<'_>, ledger: &mut Ledger, id: WorkId, now: UnixMs) -> Done<(
         return Ok(());
     };
     let Some(mut batch) = ledger::batch(tx.conn, id.batch)? else {
-        return claim::delete(tx.conn, id);
+        return claim::delete(tx, id);
     };
     let Some(notification) = rows::notification(tx.conn, id.batch.notification())? else {
-        return claim::delete(tx.conn, id);
+        return claim::delete(tx, id);
     };
     let mut open = open_positions(&batch, &work);
     if open.is_empty() {
-        return claim::delete(tx.conn, id);
+        return claim::delete(tx, id);
     }
     if planted(Bug::NoFence) {
         return due(tx, id, now, work.in_doubt);
@@ -114,7 +114,7 @@ fn free(tx: &mut Tx<'_>, ledger: &mut Ledger, id: WorkId, now: UnixMs) -> Done<(
                 record(tx, &work, open, now, None)?;
             }
             if rest.is_empty() {
-                claim::delete(tx.conn, id)
+                claim::delete(tx, id)
             } else {
                 due(tx, id, now, work.in_doubt)
             }

@@ -57,7 +57,7 @@ fn settle_batch(
     let no = settlement.batch;
     let done = match settlement.verdicts[..] {
         [] => true,
-        [(0, state)] => ledger.learn_single(tx.conn, no, state, now)?,
+        [(0, state)] => ledger.learn_single(tx, no, state, now)?,
         _ => false,
     };
     if !done && let Some(mut batch) = ledger::batch(tx.conn, no)? {
@@ -67,7 +67,7 @@ fn settle_batch(
         records::add_attempt(tx, no, attempt)?;
     }
     for id in &settlement.done {
-        claim::delete(tx.conn, *id)?;
+        claim::delete(tx, *id)?;
     }
     for work in &settlement.follow_ups {
         insert_work(tx, work)?;

@@ -89,5 +89,10 @@ pub(super) fn is_object(raw: &RawValue) -> bool {
 
 /// Appends a key to a JSON pointer.
 pub(super) fn join(pointer: &str, key: &str) -> String {
-    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+    // A pointer is made for most keys and shown for few: plain keys cost one allocation.
+    if key.contains(['~', '/']) {
+        format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+    } else {
+        [pointer, "/", key].concat()
+    }
 }

@@ -47,7 +47,7 @@ impl Run {
             Ending::AtRandom { after } | Ending::Stop { after } => after,
             Ending::AtStage { .. } | Ending::FullDisk => LIFE_LIMIT,
         };
-        let troubles = self.troubles(&plan.faults, false, self.dice.clone(), before);
+        let troubles = self.troubles(&plan.faults, self.dice.clone(), before);
         self.dice.roll();
         let refused = self.disk_refusals();
         // Whoever lets provider tokens expire sees to it that they are renewed: not to be ended on the way.
