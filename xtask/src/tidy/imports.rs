@@ -40,6 +40,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["carillon-ports", "carillon-model", "apns"],
     ),
     ("apns", &["h2-pool"]),
+    ("fcm", &["h2-pool"]),
+    ("webpush", &["h2-pool"]),
     ("h2-pool", &[]),
     // The simulator is a second reading of Apple's pages: it shares no code with the clients, so that a
     // misunderstanding cannot hide on both sides.
@@ -87,6 +89,8 @@ const WALLS: &[Wall] = &[
     Wall {
         crates: &[
             "apns",
+            "fcm",
+            "webpush",
             "h2-pool",
             "push-sim",
             "carillon",
@@ -100,12 +104,12 @@ const WALLS: &[Wall] = &[
         why: "only store-sql writes SQL",
     },
     Wall {
-        crates: &["apns", "carillon-gateways", "carillon-api"],
+        crates: &["apns", "fcm", "webpush", "carillon-gateways", "carillon-api"],
         banned: &["hyper", "reqwest"],
         why: "gateways are reached through libs/h2-pool alone, and the API calls nobody",
     },
     Wall {
-        crates: &["apns", "h2-pool", "push-sim"],
+        crates: &["apns", "fcm", "webpush", "h2-pool", "push-sim"],
         banned: &["anyhow", "config", "clap"],
         why: "a library has an error type of its own and takes its settings as values",
     },
