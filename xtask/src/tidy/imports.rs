@@ -104,7 +104,13 @@ const WALLS: &[Wall] = &[
         why: "only store-sql writes SQL",
     },
     Wall {
-        crates: &["apns", "fcm", "webpush", "carillon-gateways", "carillon-api"],
+        crates: &[
+            "apns",
+            "fcm",
+            "webpush",
+            "carillon-gateways",
+            "carillon-api",
+        ],
         banned: &["hyper", "reqwest"],
         why: "gateways are reached through libs/h2-pool alone, and the API calls nobody",
     },
