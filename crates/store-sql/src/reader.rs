@@ -49,10 +49,13 @@ impl Reads {
             waiting.other.push_back(read);
         }
         let hot_is_idle = hot && std::mem::take(&mut waiting.hot_is_idle);
+        // The hot reader takes all that came while it was busy: another one is woken only when that is more
+        // than a group, since a wake-up costs more than a read.
+        let is_enough = hot && waiting.hot.len() <= GROUP;
         drop(waiting);
         if hot_is_idle {
             self.came_hot.notify_one();
-        } else {
+        } else if !is_enough {
             self.came.notify_one();
         }
         true
@@ -82,6 +85,7 @@ impl Reads {
     fn next_group(&self, hot_only: bool, upkeep: Upkeep) -> Option<Vec<Read>> {
         let mut waiting = self.waiting.lock();
         let mut is_rested = false;
+        let mut has_yielded = false;
         loop {
             if !waiting.hot.is_empty() {
                 let n = waiting.hot.len().min(GROUP);
@@ -92,6 +96,12 @@ impl Reads {
             }
             if waiting.closed {
                 return None;
+            }
+            if !has_yielded {
+                // Under load whoever asks is about to ask again: let him, rather than sleep and be woken.
+                has_yielded = true;
+                MutexGuard::unlocked(&mut waiting, std::thread::yield_now);
+                continue;
             }
             let came = if hot_only { &self.came_hot } else { &self.came };
             waiting.hot_is_idle |= hot_only;
