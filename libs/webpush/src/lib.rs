@@ -2,16 +2,32 @@
 //!
 //! - [`Subscription`] is what the browser hands out; [`content`] encrypts a message for it.
 //! - [`Vapid`] holds the keys that say who is pushing, and signs one token for each origin.
+//! - [`Request`] is a push in clear; sealed it is what goes on the wire, by the rules of the [`PushService`] behind the
+//!   endpoint. [`declarative`] writes messages that the browser shows by itself.
+//! - [`Response`] is what the service said, and [`Rule`] what that means: retry or not, keep or prune.
+//!
+//! # Accepted, rejected, unknown
+//! `Response::Accepted` means that the service took the push, never that somebody saw it. `404` and `410` end a
+//! subscription, `401` and `403` never do: they are about your key.
 //!
 //! Pure parts take time and randomness as arguments. No redirects are ever followed.
 
 mod base64url;
 pub mod content;
+pub mod declarative;
 mod invalid;
 mod origin;
 mod padding;
 mod push_endpoint;
+mod push_topic;
+pub mod request;
+pub mod response;
+mod retry_after;
+mod rules;
+mod service;
 pub mod subscription;
+mod ttl;
+mod urgency;
 pub mod vapid;
 
 pub use self::content::{MessageKey, OpenError, ReceiverKey, Salt, SealError};
@@ -19,7 +35,14 @@ pub use self::invalid::Invalid;
 pub use self::origin::Origin;
 pub use self::padding::Padding;
 pub use self::push_endpoint::PushEndpoint;
+pub use self::push_topic::PushTopic;
+pub use self::request::{Request, RequestBuilder, SealedPush};
+pub use self::response::{Accepted, Caveat, Rejected, Response};
+pub use self::rules::{Class, RetryRule, Rule, SubscriptionFate};
+pub use self::service::{PushService, ServiceRules};
 pub use self::subscription::{AuthSecret, Subscription, SubscriptionError, UserAgentPublicKey};
+pub use self::ttl::Ttl;
+pub use self::urgency::Urgency;
 pub use self::vapid::{
     Contact, Vapid, VapidError, VapidKey, VapidKeyError, VapidPublicKey, VapidToken,
 };
