@@ -5,6 +5,7 @@
 //! - [`Request`] is a push in clear; sealed it is what goes on the wire, by the rules of the [`PushService`] behind the
 //!   endpoint. [`declarative`] writes messages that the browser shows by itself.
 //! - [`Response`] is what the service said, and [`Rule`] what that means: retry or not, keep or prune.
+//! - [`Guard`] says where pushes may go at all: an endpoint comes from outside.
 //!
 //! # Accepted, rejected, unknown
 //! `Response::Accepted` means that the service took the push, never that somebody saw it. `404` and `410` end a
@@ -12,9 +13,11 @@
 //!
 //! Pure parts take time and randomness as arguments. No redirects are ever followed.
 
+mod address;
 mod base64url;
 pub mod content;
 pub mod declarative;
+mod guard;
 mod invalid;
 mod origin;
 mod padding;
@@ -30,7 +33,9 @@ mod ttl;
 mod urgency;
 pub mod vapid;
 
+pub use self::address::not_public;
 pub use self::content::{MessageKey, OpenError, ReceiverKey, Salt, SealError};
+pub use self::guard::{Forbidden, Guard, GuardedResolver};
 pub use self::invalid::Invalid;
 pub use self::origin::Origin;
 pub use self::padding::Padding;
@@ -46,3 +51,5 @@ pub use self::urgency::Urgency;
 pub use self::vapid::{
     Contact, Vapid, VapidError, VapidKey, VapidKeyError, VapidPublicKey, VapidToken,
 };
+
+pub use h2_pool as pool;
