@@ -18,7 +18,7 @@ pub(crate) struct LaneGauge {
     held: [AtomicU32; 3],
     /// Most of each class that may be: a crowd does not take the room of a single push.
     room: AtomicU32,
-    /// Whether it may be expected to send: not blocked, and not without answers to what is out.
+    /// Whether it may be expected to send what it has room for within a second.
     is_sending: AtomicBool,
     /// For each class: rises whenever work was put into the store, 0 when there is none.
     stored: [AtomicU32; 3],
@@ -145,7 +145,7 @@ impl Gauges {
     }
 
     /// Keeps room for hot work of this class, or says whether it is worth waiting for some: in a lane
-    /// that sends, with no more in the store than it sends in about a second.
+    /// that sends well, with no more in the store than it sends in a few seconds.
     pub(crate) fn promise(&self, gauge: &LaneGauge, class: Class, count: u32) -> Room {
         let room = gauge.room.load(Relaxed);
         if self.is_shut.load(Relaxed) || !gauge.is_sending.load(Relaxed) {

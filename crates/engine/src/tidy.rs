@@ -72,8 +72,10 @@ impl Core {
         } else {
             wanted.clamp(min, max)
         };
-        let is_stuck = answers == 0.0 && state.in_flight > 0;
-        state.gauge.set_room(room, !is_blocked && !is_stuck);
+        // Filled, and not to be emptied within a second: a limit, a slow gateway, or one that is silent.
+        let is_slow =
+            state.waiting() + state.in_flight >= room / 2 && answers * 4.0 < f64::from(room);
+        state.gauge.set_room(room, !is_blocked && !is_slow);
         // Where other routes of the lane still send, their work in the store comes first.
         let due_at = if is_blocked {
             moment.now

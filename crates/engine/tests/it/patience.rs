@@ -3,6 +3,7 @@
 use crate::world::{World, to};
 use carillon_engine::EngineConfig;
 use carillon_model::UnixMs;
+use carillon_model::app::AppSettings;
 use carillon_model::lane::{Class, Lane};
 use carillon_model::outcome::Outcome;
 use std::time::Duration;
@@ -59,6 +60,22 @@ async fn patience_ends() {
     let began = Instant::now();
     world.to(16..21).await;
     assert!(began.elapsed() < Duration::from_millis(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_an_app_that_is_limited() {
+    let world = narrow(100).await;
+    let limited = AppSettings {
+        max_per_second: Some(1),
+        ..AppSettings::default()
+    };
+    world.app("shop", limited).await;
+    world.to(1..11).await;
+    world.pass(1_000).await;
+    let began = Instant::now();
+    world.to(11..21).await;
+    assert!(began.elapsed() < Duration::from_millis(5));
+    assert_eq!(stored(&world).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
