@@ -239,7 +239,8 @@ impl AccessTokens {
     /// a newer one, or this one is dropped now and [`get`](Self::get) will fetch the next.
     pub fn refused(&self, generation: u64, now: Moment) -> bool {
         let mut state = self.state();
-        if state.generation > generation {
+        if state.generation > generation || state.current.is_none() {
+            // There is a newer one, or many complained about this one and it is dropped already.
             return true;
         }
         let is_recent = state
@@ -659,6 +660,10 @@ mod tests {
         let rig = Rig::new(100);
         rig.get(0).await.unwrap();
         assert!(rig.tokens.refused(1, rig.at(10)));
+        assert!(
+            rig.tokens.refused(1, rig.at(10)),
+            "the second of many complaints"
+        );
         assert!(rig.tokens.peek(rig.at(10)).is_none());
         assert_eq!(rig.get(10).await.unwrap(), "t2");
         // A late complaint about the first one.

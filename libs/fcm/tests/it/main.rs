@@ -8,5 +8,8 @@
 mod peer;
 
 mod account;
+mod client;
+mod connection;
 mod oauth;
+mod rig;
 mod server;
