@@ -13,3 +13,4 @@ mod connection;
 mod oauth;
 mod rig;
 mod server;
+mod subscription;

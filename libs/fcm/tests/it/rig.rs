@@ -70,6 +70,15 @@ impl Mint {
     }
 }
 
+/// With so many permits.
+pub(crate) fn mint(permits: usize) -> Mint {
+    Mint {
+        permits: Arc::new(Semaphore::new(permits)),
+        asked: Arc::default(),
+        failing: Arc::default(),
+    }
+}
+
 impl TokenSource for Mint {
     fn fetch(&self, _now: Moment) -> Fetching<'_> {
         Box::pin(async {
@@ -121,11 +130,7 @@ impl Rig {
     /// With an access token for each [`Mint::permit`].
     pub(crate) fn without_tokens(mut config: ConnectionConfig) -> Self {
         let clock = TestClock::new();
-        let mint = Mint {
-            permits: Arc::new(Semaphore::new(0)),
-            asked: Arc::default(),
-            failing: Arc::default(),
-        };
+        let mint = mint(0);
         config.pool.connect_interval = Duration::ZERO;
         config.clock = {
             let clock = clock.clone();
