@@ -142,7 +142,7 @@ fn read_answer(answer: &Answer, now: SystemTime) -> Result<Grant, AccessTokenErr
     Err(AccessTokenError::new(kind, detail))
 }
 
-fn read_grant(body: &Bytes) -> Result<Grant, AccessTokenError> {
+pub(crate) fn read_grant(body: &Bytes) -> Result<Grant, AccessTokenError> {
     #[derive(serde::Deserialize)]
     struct Wire {
         access_token: String,
@@ -156,7 +156,7 @@ fn read_grant(body: &Bytes) -> Result<Grant, AccessTokenError> {
         }),
         Err(_) => Err(AccessTokenError::new(
             AccessTokenErrorKind::Busy,
-            "Google's token endpoint answered 200 without access_token and expires_in",
+            "the answer was 200, but without access_token and expires_in",
         )),
     }
 }

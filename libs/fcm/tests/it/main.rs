@@ -10,6 +10,7 @@ mod peer;
 mod account;
 mod client;
 mod connection;
+mod metadata;
 mod oauth;
 mod rig;
 mod server;
