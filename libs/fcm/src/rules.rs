@@ -7,6 +7,8 @@
 //! | `429` for the project's quota | nothing is sent for `Retry-After` or 60 s and a little more; reported |
 //! | any other | reported |
 //!
+//! What waits longer than the queue's time-out, in a pause too, is handed back, not sent.
+//!
 //! Sources: Firebase, *FCM error codes*; *Best practices when sending FCM messages at scale*.
 
 use std::cell::RefCell;

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -153,6 +154,22 @@ impl WaitingRoom {
         self.outbox.deliver();
     }
 
+    /// Gets the next access token, and goes on letting in who waits while the old one serves.
+    async fn fetch(&self, pool: &Pool<Rules>) {
+        let mut fetching = pin!(timeout(self.token_timeout, self.tokens.get(self.now())));
+        loop {
+            tokio::select! {
+                // A failure is kept by the tokens; who waits is told of it afterwards.
+                _ = &mut fetching => return,
+                () = sleep(GLANCE) => {
+                    if self.tokens.peek(self.now()).is_some() {
+                        self.pass_on(pool);
+                    }
+                }
+            }
+        }
+    }
+
     /// One look around.
     async fn attend(&self, pool: &Pool<Rules>) {
         if self.tokens.peek(self.now()).is_some() {
@@ -160,8 +177,7 @@ impl WaitingRoom {
         }
         let is_wanted = self.len() > 0 || self.tokens.peek(self.now()).is_some();
         if is_wanted && self.tokens.is_due(self.now()) {
-            // A failure is kept by the tokens; who waits is told below.
-            let _ = timeout(self.token_timeout, self.tokens.get(self.now())).await;
+            self.fetch(pool).await;
         }
         if self.tokens.peek(self.now()).is_some() {
             self.pass_on(pool);

@@ -172,6 +172,37 @@ async fn the_next_access_token_is_fetched_while_the_old_one_serves() {
 }
 
 #[tokio::test]
+async fn a_pause_does_not_outlast_those_who_wait_for_the_pool() {
+    local(async {
+        let mut rig = Rig::new(config(Config {
+            queue_timeout: Duration::from_millis(50),
+            sweep_interval: Duration::from_millis(5),
+            ..Config::default()
+        }));
+        rig.push([1]);
+        let mut peer = rig.peer(1).await;
+        let request = peer.request().await;
+        // One more waits for the only stream when the project's quota is found used up.
+        rig.push([2]);
+        let body = r#"{"error":{"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+            "reason":"RATE_LIMIT_EXCEEDED"}]}}"#;
+        peer.answer(request.stream, 429, &[], body).await;
+        // On a slow machine the second may have waited long enough before the first is answered.
+        let mut ends = [rig.finished().await, rig.finished().await];
+        ends.sort_by_key(|finished| finished.tag);
+        let [first, second] = ends.map(|finished| finished.result);
+        let first = first.unwrap().rejected().map(|rejected| rejected.reason);
+        assert_eq!(first, Some(Reason::ProjectQuotaExceeded));
+        let error = second.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.maybe_sent()),
+            (ErrorKind::QueueTimeout, false)
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refused_access_token_is_replaced_and_the_push_sent_again_once() {
     local(async {
         let mut rig = Rig::new(ConnectionConfig::default());
