@@ -349,6 +349,41 @@ mod tests {
     }
 
     #[test]
+    fn no_status_and_no_detail_alone_ends_a_push_token() {
+        let violation = crate::error_body::FieldViolation {
+            field: "message.token".into(),
+            description: "".into(),
+        };
+        let apns = crate::error_body::ApnsError {
+            status: 410,
+            reason: "Unregistered".into(),
+        };
+        let codes = [
+            None,
+            Some("UNSPECIFIED_ERROR"),
+            Some("QUOTA_EXCEEDED"),
+            Some("UNAVAILABLE"),
+            Some("INTERNAL"),
+            Some("THIRD_PARTY_AUTH_ERROR"),
+            Some("SOMETHING_NEW"),
+        ];
+        for (code, status) in codes
+            .iter()
+            .flat_map(|code| (300..600).map(move |status| (code, status)))
+        {
+            let body = ErrorBody {
+                message: "The registration token is not a valid FCM registration token".into(),
+                error_code: code.map(ErrorCode::from),
+                apns: Some(apns.clone()),
+                field_violations: vec![violation.clone()],
+                ..ErrorBody::default()
+            };
+            let rule = Reason::of(status, &body).rule();
+            assert_eq!(rule.token_fate, TokenFate::Keep, "{status} {code:?}");
+        }
+    }
+
+    #[test]
     fn a_fault_of_the_message_beside_the_push_token_keeps_the_push_token() {
         let violation = |field: &str| crate::error_body::FieldViolation {
             field: field.into(),

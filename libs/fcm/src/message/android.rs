@@ -74,7 +74,7 @@ pub enum Proxy {
 
 /// `android`. What is not set is not written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Android {
     /// Messages with the same key replace one another while the device is away; FCM keeps at most 4 keys for each app
     /// instance. Messages with a notification are collapsible whatever this says.
@@ -111,7 +111,7 @@ pub struct Android {
 
 /// `android.notification`. What is not set is not written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct AndroidNotification {
     /// Instead of the message's.
     #[serde(skip_serializing_if = "Option::is_none")]

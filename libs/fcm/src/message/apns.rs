@@ -19,7 +19,7 @@ use crate::push_token::LiveActivityToken;
 /// assert!(content.to_message().is_ok());
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Apns {
     /// APNs' headers, such as `apns-priority`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -37,7 +37,7 @@ pub struct Apns {
 
 /// `apns.fcm_options`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ApnsOptions {
     /// The label.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,8 @@ use super::problem::MessageError;
 use super::webpush::Webpush;
 use super::{DataRule, Message};
 
-/// A message in typed parts. What is not set is not written.
+/// A message in typed parts. What is not set is not written; a key that it does not know is not read but an error, as it is
+/// for FCM.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,7 +32,7 @@ use super::{DataRule, Message};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Content {
     /// For the app. Keys must not be FCM's own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `notification`: what is shown, whatever the platform. Platforms may override it text by text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Notification {
     /// The title.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,7 +19,7 @@ pub struct Notification {
 
 /// `fcm_options`, of the message or of Android.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Names the message in Google's analytics: 1 to 50 letters, digits and `-_.~%`.
     #[serde(skip_serializing_if = "Option::is_none")]

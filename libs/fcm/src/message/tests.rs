@@ -67,6 +67,23 @@ fn the_whole_request_is_written_as_google_shows_it() {
 }
 
 #[test]
+fn a_typed_message_does_not_lose_what_it_does_not_know() {
+    for json in [
+        r#"{"notfication":{}}"#,
+        r#"{"android":{"time_to_live":1}}"#,
+        r#"{"android":{"notification":{"channel":"c"}}}"#,
+        r#"{"apns":{"aps":{}}}"#,
+        r#"{"webpush":{"fcm_options":{"url":"x"}}}"#,
+    ] {
+        let error = serde_json::from_str::<Content>(json).unwrap_err();
+        assert!(
+            error.to_string().contains("unknown field"),
+            "{json}: {error}"
+        );
+    }
+}
+
+#[test]
 fn every_target_stands_under_its_own_key() {
     let message = Message::raw("{}", DataRule::Refuse).unwrap();
     let condition = Condition::new("'a' in topics").unwrap();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// `webpush`. What is not set is not written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Webpush {
     /// Web push headers: `TTL` in seconds, `Urgency`, `Topic`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -25,7 +25,7 @@ pub struct Webpush {
 
 /// `webpush.fcm_options`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct WebpushOptions {
     /// What a tap opens; `https` only.
     #[serde(skip_serializing_if = "Option::is_none")]
