@@ -126,6 +126,9 @@ pub struct EngineConfig {
     pub drain_ms: u32,
 }
 
+/// The most that `intake_patience_ms` may be.
+const MAX_PATIENCE_MS: u32 = 1_000;
+
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
@@ -214,6 +217,15 @@ impl EngineConfig {
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err((name, "expected at least 1, found 0".into()));
         }
+        if self.intake_patience_ms > MAX_PATIENCE_MS {
+            return Err((
+                "intake_patience_ms",
+                format!(
+                    "expected at most {MAX_PATIENCE_MS} ms, found {}: a caller is not to wait longer for nothing but speed",
+                    self.intake_patience_ms
+                ),
+            ));
+        }
         if self.lane_max_deliveries < self.lane_min_deliveries {
             return Err((
                 "lane_max_deliveries",
@@ -251,6 +263,11 @@ mod tests {
             ..EngineConfig::default()
         };
         assert_eq!(zero.check().unwrap_err().0, "quantum");
+        let patient = EngineConfig {
+            intake_patience_ms: 1_001,
+            ..EngineConfig::default()
+        };
+        assert_eq!(patient.check().unwrap_err().0, "intake_patience_ms");
         let upside_down = EngineConfig {
             lane_max_deliveries: 1,
             ..EngineConfig::default()

@@ -130,7 +130,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
         for lane in lanes {
             let index = core.lane_index(lane, moment.at);
             let state = &mut core.lanes.all[index];
-            state.gauge.mark_stored(class);
+            state.gauge.mark_crowd(class);
             state.note_due(class, moment.now);
         }
     }

@@ -20,8 +20,11 @@ pub(crate) struct LaneGauge {
     room: AtomicU32,
     /// Whether it may be expected to send what it has room for within a second.
     is_sending: AtomicBool,
-    /// For each class: rises whenever work was put into the store, 0 when there is none.
+    /// For each class: rises whenever work was put into the store, 0 when there is none. At least the
+    /// deliveries that callers put there, who were refused room.
     stored: [AtomicU32; 3],
+    /// Whether others than callers put work there: nobody knows how much that is.
+    has_more_stored: [AtomicBool; 3],
 }
 
 impl LaneGauge {
@@ -34,9 +37,23 @@ impl LaneGauge {
         self.is_sending.store(is_sending, Relaxed);
     }
 
-    /// Work of this class is in the store, or will be in a moment.
+    /// Work of this class is in the store: a fan-out's, or what was given back, or what a look found.
     pub(crate) fn mark_stored(&self, class: Class) {
-        self.stored[usize::from(class.code())].fetch_add(1, Relaxed);
+        let at = usize::from(class.code());
+        if self.stored[at].fetch_add(1, Relaxed) == 0 {
+            self.has_more_stored[at].store(true, Relaxed);
+        }
+    }
+
+    /// A fan-out puts work of this class into the store, however much.
+    pub(crate) fn mark_crowd(&self, class: Class) {
+        self.mark_stored(class);
+        self.has_more_stored[usize::from(class.code())].store(true, Relaxed);
+    }
+
+    /// Deliveries of a caller go into the store.
+    pub(crate) fn mark_spilled(&self, class: Class, deliveries: u32) {
+        self.stored[usize::from(class.code())].fetch_add(deliveries.max(1), Relaxed);
     }
 
     /// What [`Self::clear_stored`] wants to be told.
@@ -46,8 +63,13 @@ impl LaneGauge {
 
     /// The store had no more of this class, unless some came since `seen`.
     pub(crate) fn clear_stored(&self, class: Class, seen: u32) {
-        let stored = &self.stored[usize::from(class.code())];
-        let _ = stored.compare_exchange(seen, 0, Relaxed, Relaxed);
+        let at = usize::from(class.code());
+        if self.stored[at]
+            .compare_exchange(seen, 0, Relaxed, Relaxed)
+            .is_ok()
+        {
+            self.has_more_stored[at].store(false, Relaxed);
+        }
     }
 
     /// Whether work of this class or a more urgent one is in the store.
@@ -112,6 +134,7 @@ impl Gauges {
             room: AtomicU32::new(self.min_room),
             is_sending: AtomicBool::new(true),
             stored: Default::default(),
+            has_more_stored: Default::default(),
         };
         let mut lanes = self.lanes.write();
         lanes.entry(lane).or_insert_with(|| Arc::new(new())).clone()
@@ -151,10 +174,20 @@ impl Gauges {
         if self.is_shut.load(Relaxed) || !gauge.is_sending.load(Relaxed) {
             return Room::None;
         }
-        let stored: u32 = gauge.stored[..=usize::from(class.code())]
+        // More than half of the room would hardly ever be free at once.
+        if count > room / 2 {
+            return Room::None;
+        }
+        let upto = usize::from(class.code());
+        if gauge.has_more_stored[..=upto]
             .iter()
-            .map(|stored| stored.load(Relaxed))
-            .sum();
+            .any(|more| more.load(Relaxed))
+        {
+            return Room::None;
+        }
+        let stored = gauge.stored[..=upto]
+            .iter()
+            .fold(0u32, |sum, stored| sum.saturating_add(stored.load(Relaxed)));
         if stored > 0 {
             return if stored <= room.saturating_mul(STORED_ROOMS) {
                 Room::Soon
@@ -162,15 +195,14 @@ impl Gauges {
                 Room::None
             };
         }
-        // More than half of the room is not waited for: it would hardly ever be free at once.
-        let needed = count.min(room / 2);
-        let after = gauge.held(class) + needed;
+        self.hold(gauge, class, count, 0);
+        let held = gauge.held(class);
         let is_full = self.deliveries.load(Relaxed) > self.max_deliveries
             || self.bytes.load(Relaxed) > self.max_bytes;
-        if after > room || (is_full && after > self.floor) {
+        if held > room || (is_full && held > self.floor) {
+            self.free(gauge, class, count, 0);
             return Room::Soon;
         }
-        self.hold(gauge, class, count, 0);
         Room::Kept
     }
 
@@ -278,16 +310,28 @@ mod tests {
         lane.set_room(100, false);
         assert_eq!(ask(1), Room::None, "who knows when");
         lane.set_room(100, true);
-        assert_eq!(ask(60), Room::Kept);
-        assert_eq!(ask(60), Room::Soon, "half of the room is not free");
-        assert_eq!(ask(40), Room::Kept);
-        gauges.free(&lane, Class::Normal, 100, 0);
-        (0..100 * STORED_ROOMS).for_each(|_| lane.mark_stored(Class::Normal));
+        assert_eq!(ask(51), Room::None, "more than half is never free at once");
+        assert_eq!(ask(50), Room::Kept);
+        assert_eq!(ask(50), Room::Kept);
         assert_eq!(ask(1), Room::Soon);
-        lane.mark_stored(Class::Normal);
+        gauges.free(&lane, Class::Normal, 100, 0);
+        lane.mark_spilled(Class::Normal, 100 * STORED_ROOMS);
+        lane.mark_stored(Class::Bulk);
+        assert_eq!(ask(1), Room::Soon);
+        lane.mark_spilled(Class::Normal, 1);
         assert_eq!(ask(1), Room::None, "that takes longer than a moment");
         lane.clear_stored(Class::Normal, lane.stored(Class::Normal));
         assert_eq!(ask(1), Room::Kept);
+        lane.mark_crowd(Class::Normal);
+        assert_eq!(ask(1), Room::None, "nobody knows how much");
+        lane.clear_stored(Class::Normal, lane.stored(Class::Normal));
+        lane.mark_stored(Class::Normal);
+        assert_eq!(ask(1), Room::None, "somebody's work was found");
+        lane.clear_stored(Class::Normal, lane.stored(Class::Normal));
+        lane.mark_spilled(Class::Normal, 1);
+        lane.mark_stored(Class::Normal);
+        assert_eq!(ask(1), Room::Soon, "the callers' own work was found");
+        lane.clear_stored(Class::Normal, lane.stored(Class::Normal));
         gauges.shut();
         assert_eq!(ask(1), Room::None);
         assert_eq!(lane.held(Class::Normal), 1, "refusals leave no trace");

@@ -194,7 +194,7 @@ fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: Unix
                     reserved_bytes: bytes,
                 });
             } else {
-                gauge.mark_stored(class);
+                gauge.mark_spilled(class, count);
             }
             batches.push(NewBatch {
                 no: batch,
@@ -340,7 +340,7 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
         for (lane, class) in cold {
             let index = core.lane_index(lane, moment.at);
             let state = &mut core.lanes.all[index];
-            state.gauge.mark_stored(class);
+            state.gauge.mark_spilled(class, 1);
             state.note_due(class, moment.now);
         }
         drop(core);

@@ -12,7 +12,7 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::AppNo;
 use carillon_model::lane::{Class, Gateway, Lane};
 use std::sync::Arc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// Room that is kept for somebody who is about to reserve it.
 pub(crate) struct Promise<'h> {
@@ -22,9 +22,7 @@ pub(crate) struct Promise<'h> {
 
 impl Drop for Promise<'_> {
     fn drop(&mut self) {
-        for (gauge, class, count) in &self.kept {
-            self.hub.gauges.free(gauge, *class, *count, 0);
-        }
+        self.give_back();
     }
 }
 
@@ -37,7 +35,6 @@ impl Hub {
         drafts: &[Draft],
         recipients: &[Answer],
     ) -> Promise<'_> {
-        let wanted = wanted(drafts, recipients);
         let mut promise = Promise {
             hub: self,
             kept: Vec::new(),
@@ -46,29 +43,46 @@ impl Hub {
         if patience == 0 {
             return promise;
         }
+        let lane = |environment| Lane {
+            app,
+            gateway: Gateway::Apns,
+            environment,
+        };
+        let wanted: Vec<_> = wanted(drafts, recipients)
+            .into_iter()
+            .map(|(environment, class, count)| (self.gauges.lane(lane(environment)), class, count))
+            .collect();
         let deadline = Instant::now() + ms(patience);
-        for (environment, class, count) in wanted {
-            let gauge = self.gauges.lane(Lane {
-                app,
-                gateway: Gateway::Apns,
-                environment,
-            });
-            loop {
-                let freed = self.bells.room.notified();
-                match self.gauges.promise(&gauge, class, count) {
-                    Room::Kept => promise.kept.push((gauge, class, count)),
-                    Room::Soon => {
-                        let waited = tokio::time::timeout_at(deadline, freed);
-                        if waited.await.is_ok() {
-                            continue;
-                        }
-                    }
-                    Room::None => {}
-                }
-                break;
+        loop {
+            let freed = self.bells.room.notified();
+            if promise.take(&wanted) || timeout_at(deadline, freed).await.is_err() {
+                return promise;
             }
         }
-        promise
+    }
+}
+
+impl Promise<'_> {
+    /// Keeps room where there is some. `false`: some of it will probably be there soon, and none was
+    /// kept, so that nobody waits for one lane with the room of another in his hands.
+    fn take(&mut self, wanted: &[(Arc<LaneGauge>, Class, u32)]) -> bool {
+        for (gauge, class, count) in wanted {
+            match self.hub.gauges.promise(gauge, *class, *count) {
+                Room::Kept => self.kept.push((gauge.clone(), *class, *count)),
+                Room::None => {}
+                Room::Soon => {
+                    self.give_back();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn give_back(&mut self) {
+        for (gauge, class, count) in self.kept.drain(..) {
+            self.hub.gauges.free(&gauge, class, count, 0);
+        }
     }
 }
 

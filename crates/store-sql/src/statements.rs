@@ -10,10 +10,11 @@ pub(crate) enum Statement {
     InsertBatch,
     InsertWork,
     EndSingle,
+    /// The last one: see [`COUNT`].
     DeleteWork,
 }
 
-const COUNT: usize = 5;
+const COUNT: usize = Statement::DeleteWork as usize + 1;
 
 impl Statement {
     fn sql(self) -> &'static str {

@@ -63,6 +63,30 @@ async fn patience_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_behind_a_crowd() {
+    let world = narrow(100).await;
+    world
+        .gateway
+        .script(|_| vec![(20, Outcome::accepted(1, 20_000))]);
+    let crowd = serde_json::json!({
+        "target": { "all": true },
+        "content": {},
+        "options": { "class": "normal" },
+    });
+    let crowd = world.send(crowd).await;
+    world
+        .until(Duration::from_secs(5), async || {
+            !world.gateway.written().is_empty()
+        })
+        .await;
+    let began = Instant::now();
+    let single = world.to(1..2).await;
+    assert!(began.elapsed() < Duration::from_millis(5));
+    world.completed(crowd).await;
+    world.completed(single).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_for_an_app_that_is_limited() {
     let world = narrow(100).await;
     let limited = AppSettings {
@@ -80,7 +104,7 @@ async fn nobody_waits_for_an_app_that_is_limited() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_is_let_through_when_the_engine_stops() {
-    let world = narrow(3_600_000).await;
+    let world = narrow(1_000).await;
     world
         .gateway
         .script(|_| vec![(30, Outcome::accepted(1, 30_000))]);

@@ -23,6 +23,8 @@ pub(crate) const APPS: [(&str, &str); 5] = [
     ("delta", "net.example.delta"),
     ("troubled", "net.example.troubled"),
 ];
+/// The App whose devices are all of one environment, which they say.
+pub(crate) const STEADFAST: usize = 0;
 /// The App that gives up early.
 const HASTY: u32 = 2;
 /// The App whose devices do not say their environment.

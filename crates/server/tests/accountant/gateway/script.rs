@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use push_sim::{AfterGoaway, Fault, FaultFilter, FaultKind, GoawayDebug};
 
+use crate::audience::{APPS, STEADFAST};
 use crate::dice::Dice;
 use crate::plan::happening::Happening;
 
@@ -113,7 +114,15 @@ pub(crate) fn faults(happening: Happening, troubled: &str, dice: &mut Dice) -> V
                 0.02,
                 2,
             ),
-            sometimes(FaultKind::CutAnswer { status: 200 }, 0.02, 2),
+            // Says yes without a look, so only where the environment is known: a yes from the wrong one would teach
+            // the server what Apple never would.
+            Fault {
+                only: FaultFilter {
+                    app: Some(APPS[STEADFAST].1.to_owned()),
+                    ..FaultFilter::default()
+                },
+                ..sometimes(FaultKind::CutAnswer { status: 200 }, 0.02, 2)
+            },
             sometimes(
                 FaultKind::ResetStream {
                     code: 2,
