@@ -448,7 +448,8 @@ impl Decoder {
     async fn decode(&mut self, stream: u32, block: &[u8]) -> http::request::Parts {
         let mut frame = BytesMut::new();
         frame.put_uint(block.len() as u64, 3);
-        frame.put_slice(&[HEADERS, END_HEADERS | END_STREAM]);
+        // The body is not fed, so the stream stays open: its end would belie a content-length.
+        frame.put_slice(&[HEADERS, END_HEADERS]);
         frame.put_u32(stream);
         frame.put_slice(block);
         self.feed.write_all(&frame).await.unwrap();
