@@ -172,7 +172,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Most origins with a connection at a time. Beyond it the idle one that was used longest ago makes room; with none
+    /// Most origins with a connection at a time, known services and others counted apart. Beyond it the idle one that was used longest ago makes room; with none
     /// idle a push ends as [`Busy`](ErrorKind::Busy). Default 64, at least 1.
     pub fn max_origins(mut self, max_origins: usize) -> Self {
         self.max_origins = max_origins.max(1);

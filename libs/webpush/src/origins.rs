@@ -12,6 +12,7 @@ use crate::connection::{Connection, ConnectionConfig, Outbox};
 use crate::error::Error;
 use crate::origin::Origin;
 use crate::route::Route;
+use crate::service::PushService;
 use crate::vapid::Vapid;
 
 /// How long an idle connection may take to say goodbye.
@@ -67,7 +68,7 @@ impl Origins {
     /// The connection to this origin, with room for a push.
     pub(crate) fn with_room(&mut self, origin: &Origin) -> Result<&Connection, Error> {
         if !self.open.contains_key(origin) {
-            self.make_room()?;
+            self.make_room(origin)?;
             let connection = Connection::open_into(
                 self.outbox.clone(),
                 origin,
@@ -101,11 +102,19 @@ impl Origins {
     }
 
     /// Ends the idle connection that was used longest ago, if there are as many as there may be.
-    fn make_room(&mut self) -> Result<(), Error> {
-        if self.open.len() < self.max_origins {
+    ///
+    /// Known services and others are counted apart: hosts of strangers that keep connections busy on purpose must not keep
+    /// pushes from everybody else.
+    fn make_room(&mut self, wanted: &Origin) -> Result<(), Error> {
+        let is_known = |origin: &Origin| PushService::of(origin) != PushService::Other;
+        let rivals = || {
+            let open = self.open.iter();
+            open.filter(|(origin, _)| is_known(origin) == is_known(wanted))
+        };
+        if rivals().count() < self.max_origins {
             return Ok(());
         }
-        let idle = self.open.iter().filter(|(_, entry)| entry.is_idle());
+        let idle = rivals().filter(|(_, entry)| entry.is_idle());
         let oldest = idle.min_by_key(|(_, entry)| entry.last_used);
         let Some(origin) = oldest.map(|(origin, _)| origin.clone()) else {
             let detail = format!("{} origins are busy, which is the most", self.max_origins);

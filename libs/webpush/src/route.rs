@@ -80,8 +80,7 @@ impl Route {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 "a proxy looks names up itself, so a guard that lets every public host through could not see where they \
-                 lead; allow hosts by name (Guard::known_services().allow), or let the proxy do all the guarding and \
-                 trust its rules by allowing hosts one by one",
+                 lead; allow hosts by name instead (Guard::known_services, Guard::allow)",
             ));
         }
         self.tls().map(drop)

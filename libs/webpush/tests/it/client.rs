@@ -1,11 +1,14 @@
 //! The client for everybody, over real TLS.
 
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use webpush::pool::Config;
+use webpush::pool::{Config, Resolve};
 use webpush::{
     Client, ClientBuilder, ConnectionConfig, ErrorKind, Guard, Origin, Response, SubscriptionFate,
 };
@@ -222,6 +225,20 @@ async fn an_origin_that_nobody_pushes_to_is_let_go() {
     .await;
 }
 
+/// Knows this machine and no other.
+struct OnlyLocalhost;
+
+impl Resolve for OnlyLocalhost {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + 'a>> {
+        let here = (host == "localhost").then(|| ([127, 0, 0, 1], port).into());
+        Box::pin(async move { Ok(here.into_iter().collect()) })
+    }
+}
+
 #[tokio::test]
 async fn with_every_origin_busy_a_push_is_refused_and_not_lost() {
     watched(async {
@@ -232,9 +249,19 @@ async fn with_every_origin_busy_a_push_is_refused_and_not_lost() {
         let guard = Guard::known_services()
             .trust(kind.origin())
             .trust(Origin::new("localhost", port).unwrap());
+        let pool = Config {
+            connect_attempts: 1,
+            ..Config::default()
+        };
+        let config = ConnectionConfig {
+            pool,
+            ..ConnectionConfig::default()
+        };
         let client = builder(&[&kind])
             .guard(guard)
             .max_origins(1)
+            .resolver(Arc::new(OnlyLocalhost))
+            .config(config)
             .build()
             .unwrap();
         let stuck = Browser::subscribe(&format!("https://localhost:{port}/x"));
@@ -247,6 +274,10 @@ async fn with_every_origin_busy_a_push_is_refused_and_not_lost() {
         let error = client.send(&browser.request("x")).await.unwrap_err();
         assert!(error.is_busy(), "{error}");
         assert!(error.to_string().contains("1 origins are busy"), "{error}");
+        // A known service has a place of its own; nobody is there, but that is another answer.
+        let at_apple = Browser::subscribe("https://web.push.apple.com/x");
+        let error = client.send(&at_apple.request("x")).await.unwrap_err();
+        assert!(error.is_connect(), "{error}");
         client.close(Duration::ZERO).await;
         let error = waiting.await.unwrap().unwrap_err();
         assert_eq!(
