@@ -77,7 +77,10 @@ fn field_problem<T: DeserializeOwned>(
             .and_then(|rest| rest.split('`').next())
     };
     let (code, inner) = if is_word_missing {
-        let message = "invalid type: expected a string that is one of the known words";
+        let message = match known_words::<T>(bytes, &pointer) {
+            Some(words) => format!("invalid type: expected {words}"),
+            None => "invalid type: expected a string that is one of the known words".to_owned(),
+        };
         return Some(FieldProblem::new(pointer, "field.type", message));
     } else if message.starts_with("unknown field") {
         ("field.unknown", None)
@@ -94,6 +97,15 @@ fn field_problem<T: DeserializeOwned>(
         let _ = write!(pointer, "/{}", escape(name));
     }
     Some(FieldProblem::new(pointer, code, plain(&message)))
+}
+
+/// Which words may stand somewhere: what serde says of one that may not.
+fn known_words<T: DeserializeOwned>(bytes: &[u8], pointer: &str) -> Option<String> {
+    let mut value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    *value.pointer_mut(pointer)? = "?".into();
+    let error = serde_json::from_value::<T>(value).err()?.to_string();
+    let (_, words) = error.split_once("unknown variant `?`, expected ")?;
+    Some(without_place(words).to_owned())
 }
 
 /// serde's message in words for people who do not write Rust, and without the string that stood
@@ -184,6 +196,20 @@ mod tests {
         let field = &document["errors"][0];
         let text = |key: &str| field[key].as_str().unwrap_or_default().to_owned();
         (text("pointer"), text("code"), text("message"))
+    }
+
+    #[test]
+    fn the_words_that_may_stand_there_are_told() {
+        let (pointer, code, message) = problem(r#"{"target":{},"content":{}}"#);
+        assert_eq!((&*pointer, &*code), ("/target", "field.type"));
+        assert!(
+            message.contains("`devices`") && message.contains("`channel`"),
+            "{message}"
+        );
+        let body = r#"{"target":{"devices":["a"]},"content":{},"options":{"priority":10}}"#;
+        let (pointer, _, message) = problem(body);
+        assert_eq!(pointer, "/options/priority");
+        assert!(message.contains("`high`"), "{message}");
     }
 
     #[test]

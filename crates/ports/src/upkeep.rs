@@ -20,8 +20,14 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// }
 /// # });
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Upkeep(fn());
+
+impl std::fmt::Debug for Upkeep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Upkeep")
+    }
+}
 
 impl Upkeep {
     /// Nothing to do.

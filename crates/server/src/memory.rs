@@ -9,6 +9,27 @@
 )]
 
 use carillon_ports::upkeep::Upkeep;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// How often a worker looks.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// For the workers of a runtime with several threads, which have no task of their own to run it: whenever one of them
+/// goes idle, at most once a second.
+pub(crate) fn on_park() {
+    thread_local! {
+        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let now = Instant::now();
+    let is_time = LAST
+        .get()
+        .is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL);
+    if is_time {
+        LAST.set(Some(now));
+        UPKEEP.once();
+    }
+}
 
 /// Gives back what the calling thread does not need.
 pub(crate) const UPKEEP: Upkeep = Upkeep::new(|| {

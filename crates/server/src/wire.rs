@@ -258,6 +258,7 @@ fn serve_api(
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("carillon-api")
+            .on_thread_park(memory::on_park)
             .enable_all()
             .build()
     }

@@ -84,10 +84,14 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     if let Some(dir) = &args.dir {
         let key_file = keep_key(&simulator, dir)?;
         let config_file = dir.join("carillon.toml");
+        // Absolute, so that it means the same from every directory.
+        let home = dir
+            .canonicalize()
+            .map_err(|error| Failure::io("find", dir, &error))?;
         let text = serve_config(
             simulator.addresses(),
-            &dir.join("ca.pem"),
-            &dir.join("carillon.db"),
+            &home.join("ca.pem"),
+            &home.join("carillon.db"),
         );
         std::fs::write(&config_file, text)
             .map_err(|error| Failure::io("write", &config_file, &error))?;

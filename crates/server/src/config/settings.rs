@@ -342,7 +342,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain(
         "engine.intake_patience",
         "\"100ms\"",
-        "How long a send waits for room in a lane that is full but sends, before its work is left to be claimed from the store; 0s: not at all.",
+        "How long a send waits for room in a full lane that sends, at most 1s; 0s: not at all.",
     ),
     plain(
         "engine.lane_horizon",
