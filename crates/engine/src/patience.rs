@@ -1,6 +1,6 @@
 //! Intake waits a moment where a lane that sends well has no room: what goes straight from the commit to
-//! its lane costs the store a third less than what has to be claimed again, so under full load a caller who
-//! waits a moment gets more through. Never for long, and not at all for a lane that does not send, or that
+//! its lane need not be claimed from the store, so under full load a caller who waits a moment gets more
+//! through (docs/adr/0003). Never for long, and not at all for a lane that does not send, or that
 //! has much in the store: that would only be a delay.
 
 use crate::draft::Draft;
