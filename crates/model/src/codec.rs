@@ -51,6 +51,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Begins to read `record` of any version up to `newest`; says which it is.
+    pub fn up_to(
+        record: &'static str,
+        newest: u8,
+        bytes: &'a [u8],
+    ) -> Result<(Self, u8), Unreadable> {
+        let version = bytes.first().copied().unwrap_or_default().clamp(1, newest);
+        Ok((Self::new(record, version, bytes)?, version))
+    }
+
     /// Whether everything was read.
     #[must_use]
     pub fn is_empty(&self) -> bool {

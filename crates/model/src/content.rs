@@ -1,6 +1,7 @@
 //! What a notification says: a portable part that renders for every gateway, and raw overrides that
 //! win field by field.
 
+use crate::lane::Gateway;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -45,13 +46,38 @@ pub struct Content {
     /// keys win (those of `aps` one by one).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub apns: Option<Box<RawValue>>,
+    /// Raw parts of FCM's message (`android`, `apns`, `webpush`, `data`, `notification`,
+    /// `fcm_options`): a JSON object whose keys win, those of its objects one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fcm: Option<Box<RawValue>>,
+    /// Raw message for browsers: a JSON object whose keys win, those of `notification` one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webpush: Option<Box<RawValue>>,
 }
 
 impl Content {
-    /// Whether only the raw APNs payload is given.
+    /// Whether for Apple only the raw APNs payload is given.
     #[must_use]
     pub fn is_raw_apns(&self) -> bool {
         self.apns.is_some() && !self.has_portable()
+    }
+
+    /// The gateways that it is written for when it has raw parts and nothing portable; `None`: all.
+    #[must_use]
+    pub fn raw_gateways(&self) -> Option<Vec<Gateway>> {
+        if self.has_portable() {
+            return None;
+        }
+        let raw = [
+            (Gateway::Apns, self.apns.is_some()),
+            (Gateway::Fcm, self.fcm.is_some()),
+            (Gateway::WebPush, self.webpush.is_some()),
+        ];
+        let given: Vec<_> = raw
+            .into_iter()
+            .filter_map(|(gateway, is_given)| is_given.then_some(gateway))
+            .collect();
+        (!given.is_empty()).then_some(given)
     }
 
     /// Whether any portable field is given.

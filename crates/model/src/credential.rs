@@ -47,6 +47,15 @@ pub struct CredentialFacts {
     /// When it ends (certificates).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<UnixMs>,
+    /// Firebase project it sends for (service accounts).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+    /// Account's address (service accounts), or the contact that push services are told (VAPID keys).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
+    /// Application server keys as browsers take them (VAPID keys): base64url, the current one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public_keys: Vec<String>,
     /// Short hash of the public half, to tell two apart.
     pub fingerprint: String,
 }
@@ -59,6 +68,10 @@ pub enum CredentialKind {
     SigningKey,
     /// Certificate and private key for mutual TLS.
     Certificate,
+    /// Google service account: access tokens are got with it.
+    ServiceAccount,
+    /// VAPID keys: what says to a browser's push service who is pushing.
+    VapidKeys,
 }
 
 /// The secret half of a credential, in the clear: only in memory, wiped when dropped by whoever
@@ -77,6 +90,19 @@ pub enum CredentialSecret {
         /// Private key.
         private_key_pem: String,
     },
+    /// A service account's file.
+    ServiceAccount {
+        /// The file's JSON text.
+        json: String,
+    },
+    /// VAPID keys.
+    VapidKeys {
+        /// Private keys as PKCS#8 PEM, the current one first. Older ones go on serving the subscriptions
+        /// that were made with them.
+        pems: Vec<String>,
+        /// `mailto:` or `https:` address that push services may write to.
+        contact: String,
+    },
 }
 
 impl std::fmt::Debug for CredentialSecret {
@@ -84,6 +110,8 @@ impl std::fmt::Debug for CredentialSecret {
         f.write_str(match self {
             Self::SigningKey { .. } => "SigningKey(secret)",
             Self::Certificate { .. } => "Certificate(secret)",
+            Self::ServiceAccount { .. } => "ServiceAccount(secret)",
+            Self::VapidKeys { .. } => "VapidKeys(secret)",
         })
     }
 }
@@ -108,6 +136,17 @@ impl CredentialSecret {
                 put_bytes(&mut out, chain_pem.as_bytes());
                 put_bytes(&mut out, private_key_pem.as_bytes());
             }
+            Self::ServiceAccount { json } => {
+                out.push(3);
+                put_bytes(&mut out, json.as_bytes());
+            }
+            Self::VapidKeys { pems, contact } => {
+                out.push(4);
+                put_bytes(&mut out, contact.as_bytes());
+                for pem in pems {
+                    put_bytes(&mut out, pem.as_bytes());
+                }
+            }
         }
         out
     }
@@ -123,6 +162,17 @@ impl CredentialSecret {
                 chain_pem: reader.text()?.to_owned(),
                 private_key_pem: reader.text()?.to_owned(),
             }),
+            3 => Ok(Self::ServiceAccount {
+                json: reader.text()?.to_owned(),
+            }),
+            4 => {
+                let contact = reader.text()?.to_owned();
+                let mut pems = Vec::new();
+                while !reader.is_empty() {
+                    pems.push(reader.text()?.to_owned());
+                }
+                Ok(Self::VapidKeys { pems, contact })
+            }
             _ => Err(reader.error("unknown kind of credential")),
         }
     }
@@ -140,12 +190,19 @@ mod tests {
             chain_pem: "chain".into(),
             private_key_pem: "key".into(),
         };
-        for secret in [key, certificate] {
+        let account = CredentialSecret::ServiceAccount {
+            json: "{key\"}".into(),
+        };
+        let vapid = CredentialSecret::VapidKeys {
+            pems: vec!["key".into(), "older key".into()],
+            contact: "mailto:a@example.com".into(),
+        };
+        for secret in [key, certificate, account, vapid] {
             let read = CredentialSecret::decode(&secret.encode()).unwrap();
             assert_eq!(read.encode(), secret.encode());
             assert!(!format!("{read:?}").contains("key\""));
         }
-        assert!(CredentialSecret::decode(&[1, 3]).is_err(), "unknown kind");
+        assert!(CredentialSecret::decode(&[1, 9]).is_err(), "unknown kind");
         assert!(CredentialSecret::decode(&[1, 1, 9]).is_err(), "cut short");
     }
 }

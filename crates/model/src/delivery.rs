@@ -49,10 +49,36 @@ pub enum Suppression {
     PushTokenRetired,
     /// The App was deleted.
     AppGone,
+    /// The user switched this category off.
+    OptedOut,
+    /// The user's quiet hours.
+    QuietHours,
+    /// The user has got as many as the App lets one get.
+    FrequencyCap,
+    /// What it says cannot be written for this device: a variable is missing, or its gateway's rules
+    /// do not allow it.
+    Unrenderable,
+}
+
+impl Suppression {
+    /// The word used in JSON, logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeviceGone => "device_gone",
+            Self::NoPushToken => "no_push_token",
+            Self::PushTokenRetired => "push_token_retired",
+            Self::AppGone => "app_gone",
+            Self::OptedOut => "opted_out",
+            Self::QuietHours => "quiet_hours",
+            Self::FrequencyCap => "frequency_cap",
+            Self::Unrenderable => "unrenderable",
+        }
+    }
 }
 
 /// All final states, each once.
-pub const FINAL_STATES: [FinalState; 10] = [
+pub const FINAL_STATES: [FinalState; 14] = [
     FinalState::Accepted,
     FinalState::Rejected,
     FinalState::Failed,
@@ -63,6 +89,10 @@ pub const FINAL_STATES: [FinalState; 10] = [
     FinalState::Suppressed(Suppression::NoPushToken),
     FinalState::Suppressed(Suppression::PushTokenRetired),
     FinalState::Suppressed(Suppression::AppGone),
+    FinalState::Suppressed(Suppression::OptedOut),
+    FinalState::Suppressed(Suppression::QuietHours),
+    FinalState::Suppressed(Suppression::FrequencyCap),
+    FinalState::Suppressed(Suppression::Unrenderable),
 ];
 
 impl FinalState {
@@ -80,6 +110,10 @@ impl FinalState {
             Self::Suppressed(Suppression::NoPushToken) => 17,
             Self::Suppressed(Suppression::PushTokenRetired) => 18,
             Self::Suppressed(Suppression::AppGone) => 19,
+            Self::Suppressed(Suppression::OptedOut) => 20,
+            Self::Suppressed(Suppression::QuietHours) => 21,
+            Self::Suppressed(Suppression::FrequencyCap) => 22,
+            Self::Suppressed(Suppression::Unrenderable) => 23,
         }
     }
 

@@ -10,21 +10,30 @@ use serde::{Deserialize, Serialize};
 pub enum Gateway {
     /// Apple Push Notification service.
     Apns,
+    /// Google's Firebase Cloud Messaging.
+    Fcm,
+    /// The browsers' push services (RFC 8030).
+    WebPush,
 }
 
 impl Gateway {
-    /// The number that stands for it in the store.
+    /// All, in the order of [`Self::code`].
+    pub const ALL: [Self; 3] = [Self::Apns, Self::Fcm, Self::WebPush];
+
+    /// The number that stands for it in the store: 1, 2, 3.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
             Self::Apns => 1,
+            Self::Fcm => 2,
+            Self::WebPush => 3,
         }
     }
 
     /// Reads [`Self::code`].
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
-        (code == 1).then_some(Self::Apns)
+        Self::ALL.into_iter().find(|gateway| gateway.code() == code)
     }
 
     /// The word used in JSON, logs and metrics.
@@ -32,7 +41,16 @@ impl Gateway {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Apns => "apns",
+            Self::Fcm => "fcm",
+            Self::WebPush => "webpush",
         }
+    }
+
+    /// Whether its push tokens live in one of two environments. Only Apple's do; at the others there is
+    /// nothing but production.
+    #[must_use]
+    pub fn has_environments(self) -> bool {
+        self == Self::Apns
     }
 }
 
@@ -120,12 +138,14 @@ mod tests {
                 TokenEnvironment::Production,
                 TokenEnvironment::Sandbox,
             ] {
-                let lane = Lane {
-                    app: AppNo(app),
-                    gateway: Gateway::Apns,
-                    environment,
-                };
-                assert_eq!(Lane::from_code(lane.code()), Some(lane));
+                for gateway in Gateway::ALL {
+                    let lane = Lane {
+                        app: AppNo(app),
+                        gateway,
+                        environment,
+                    };
+                    assert_eq!(Lane::from_code(lane.code()), Some(lane));
+                }
             }
         }
         assert_eq!(Lane::from_code(0), None);

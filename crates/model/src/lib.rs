@@ -7,6 +7,7 @@
 pub mod app;
 pub mod backoff;
 pub mod batch;
+pub mod body;
 pub mod codec;
 pub mod content;
 pub mod credential;

@@ -1,8 +1,9 @@
 //! A notification: what the caller asked for, and how it is to be sent.
 
+use crate::body::BadgeChange;
 use crate::codec::{Reader, Unreadable, put_bytes, put_uint};
-use crate::content::Content;
-use crate::lane::Class;
+use crate::content::{Content, Urgency};
+use crate::lane::{Class, Gateway};
 use crate::push_type::{OnUnknown, PushType, TokenKind};
 use crate::target::Target;
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,16 @@ use serde::{Deserialize, Serialize};
 pub struct NotificationRequest {
     /// Whom it is for.
     pub target: Target,
-    /// What it says.
+    /// What it says. Exactly one of `content` and `template`, except that a background push may have
+    /// neither.
+    #[serde(default)]
     pub content: Content,
+    /// A template that says it.
+    #[serde(default)]
+    pub template: Option<TemplateUse>,
+    /// What becomes of each recipient's badge counter.
+    #[serde(default)]
+    pub badge: Option<BadgeChange>,
     /// How it is sent.
     #[serde(default)]
     pub options: RequestOptions,
@@ -24,6 +33,17 @@ pub struct NotificationRequest {
     /// The same as a duration from acceptance, e.g. `"15m"`.
     #[serde(default)]
     pub expires_in: Option<String>,
+}
+
+/// A template and what fills it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateUse {
+    /// The template's name.
+    pub name: String,
+    /// Values of its variables: a JSON object.
+    #[serde(default)]
+    pub variables: Option<Box<serde_json::value::RawValue>>,
 }
 
 /// Options as the caller writes them; what is left out has the default of its push type.
@@ -50,6 +70,13 @@ pub struct RequestOptions {
     /// Priority class inside Carillon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<Class>,
+    /// Only through this gateway. Default: every gateway that can carry it and that the App has a
+    /// credential for. Raw `push_tokens` are read as its addresses; Apple's when it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
+    /// The category of messages it belongs to, which a user can switch off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
     /// For raw `push_tokens`: their environment. Default `auto`: Carillon finds out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<crate::environment::TokenEnvironment>,
@@ -109,37 +136,105 @@ pub struct SendOptions {
     pub apns_topic: Option<String>,
     /// Broadcast channel, when the target is one.
     pub channel: Option<String>,
+    /// The category that a user can switch off.
+    pub category: Option<String>,
+    /// Critical content: preferences of its recipients do not keep it back.
+    pub is_critical: bool,
 }
 
-const VERSION: u8 = 1;
+/// What a push has when its options say nothing; each gateway's adapter knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// Kind of push token at Apple.
+    pub token_kind: TokenKind,
+    /// Priority at the gateway.
+    pub priority: Priority,
+    /// Whether a gateway may keep it.
+    pub store_offline: bool,
+    /// What to do in doubt.
+    pub on_unknown: OnUnknown,
+}
+
+/// A list longer than this is a crowd, and waits behind pushes to a few.
+const CROWD: usize = 100;
+
+/// The newest stored form. Version 1 has neither category nor `is_critical`, and is still written where
+/// they are not set.
+const VERSION: u8 = 2;
 
 impl SendOptions {
+    /// Fills in what the caller left out.
+    #[must_use]
+    pub fn complete(
+        options: &RequestOptions,
+        target: &Target,
+        urgency: Option<Urgency>,
+        defaults: Defaults,
+    ) -> Self {
+        let is_critical = urgency == Some(Urgency::Critical);
+        let channel = match target {
+            Target::Channel(id) => Some(id.clone()),
+            _ => None,
+        };
+        Self {
+            push_type: options.push_type,
+            token_kind: defaults.token_kind,
+            priority: options.priority.unwrap_or(defaults.priority),
+            store_offline: options.store_offline.unwrap_or(defaults.store_offline),
+            on_unknown: options.on_unknown.unwrap_or(defaults.on_unknown),
+            class: options
+                .class
+                .unwrap_or_else(|| class(target, options.push_type, is_critical)),
+            collapse_id: options.collapse_id.clone(),
+            apns_topic: options.apns_topic.clone(),
+            channel,
+            category: options.category.clone(),
+            is_critical,
+        }
+    }
+
+    /// The kind of push token that is used at a gateway.
+    #[must_use]
+    pub fn token_kind_at(&self, gateway: Gateway) -> TokenKind {
+        match gateway {
+            Gateway::Apns => self.token_kind,
+            Gateway::Fcm => TokenKind::Fcm,
+            Gateway::WebPush => TokenKind::WebPush,
+        }
+    }
+
     /// The stored form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let is_newer = self.is_critical || self.category.is_some();
         let mut out = vec![
-            VERSION,
+            if is_newer { VERSION } else { 1 },
             self.push_type.code(),
             self.token_kind.code(),
             self.priority.code(),
             u8::from(self.store_offline) | u8::from(self.on_unknown == OnUnknown::Drop) << 1,
             self.class.code(),
         ];
-        for text in [&self.collapse_id, &self.apns_topic, &self.channel] {
-            match text {
-                None => put_uint(&mut out, 0),
-                Some(text) => {
-                    put_uint(&mut out, 1);
-                    put_bytes(&mut out, text.as_bytes());
-                }
+        let mut put = |text: &Option<String>| match text {
+            None => put_uint(&mut out, 0),
+            Some(text) => {
+                put_uint(&mut out, 1);
+                put_bytes(&mut out, text.as_bytes());
             }
+        };
+        for text in [&self.collapse_id, &self.apns_topic, &self.channel] {
+            put(text);
+        }
+        if is_newer {
+            put(&self.category);
+            out.push(u8::from(self.is_critical));
         }
         out
     }
 
     /// Reads the stored form.
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let mut reader = Reader::new("send options", VERSION, bytes)?;
+        let (mut reader, version) = Reader::up_to("send options", VERSION, bytes)?;
         let push_type = PushType::from_code(reader.byte()?);
         let token_kind = TokenKind::from_code(reader.byte()?);
         let priority = Priority::from_code(reader.byte()?);
@@ -152,6 +247,8 @@ impl SendOptions {
             }
         };
         let (collapse_id, apns_topic, channel) = (text()?, text()?, text()?);
+        let category = if version > 1 { text()? } else { None };
+        let is_critical = version > 1 && reader.byte()? != 0;
         let unknown = || Unreadable {
             record: "send options",
             reason: "unknown code",
@@ -170,7 +267,26 @@ impl SendOptions {
             collapse_id,
             apns_topic,
             channel,
+            category,
+            is_critical,
         })
+    }
+}
+
+fn class(target: &Target, push_type: PushType, is_critical: bool) -> Class {
+    if is_critical || matches!(push_type, PushType::Voip | PushType::PushToTalk) {
+        return Class::Urgent;
+    }
+    match target {
+        Target::All(_) | Target::Topic(_) | Target::Tags(_) => Class::Bulk,
+        Target::Devices(list) | Target::Users(list) | Target::PushTokens(list)
+            if list.len() > CROWD =>
+        {
+            Class::Bulk
+        }
+        Target::Devices(_) | Target::Users(_) | Target::PushTokens(_) | Target::Channel(_) => {
+            Class::Normal
+        }
     }
 }
 
@@ -190,6 +306,8 @@ mod tests {
             collapse_id: Some("a".into()),
             apns_topic: None,
             channel: None,
+            category: None,
+            is_critical: false,
         }
     }
 
@@ -197,6 +315,16 @@ mod tests {
     fn golden() {
         assert_eq!(options().encode(), [1, 2, 1, 10, 2, 0, 1, 1, b'a', 0, 0]);
         assert_eq!(SendOptions::decode(&options().encode()), Ok(options()));
+        let newer = SendOptions {
+            category: Some("c".into()),
+            is_critical: true,
+            ..options()
+        };
+        assert_eq!(
+            newer.encode(),
+            [2, 2, 1, 10, 2, 0, 1, 1, b'a', 0, 0, 1, 1, b'c', 1]
+        );
+        assert_eq!(SendOptions::decode(&newer.encode()), Ok(newer));
     }
 
     proptest! {

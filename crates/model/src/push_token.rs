@@ -10,8 +10,11 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PushTokenBytes(pub bytes::Bytes);
 
-/// Longest push token accepted, in bytes. Apple's have 32 today, and are said to grow.
+/// Longest push token of Apple's that is accepted, in bytes. They have 32 today, and are said to grow.
 pub const MAX_PUSH_TOKEN_BYTES: usize = 200;
+/// Longest address of any gateway, in bytes: registration tokens and subscriptions are opaque text of no
+/// promised length.
+pub const MAX_ADDRESS_BYTES: usize = 4_096;
 
 impl PushTokenBytes {
     /// Reads an APNs token: hex of any length up to [`MAX_PUSH_TOKEN_BYTES`], in either case; `<`,
@@ -60,6 +63,13 @@ impl PushTokenBytes {
     /// A few digits that tell tokens apart in a log without giving them away.
     #[must_use]
     pub fn fingerprint(&self) -> String {
+        if self.0.len() > MAX_PUSH_TOKEN_BYTES / 2 {
+            // Text of other gateways, whose ends are often alike: FNV-1a of the whole.
+            let hash = self.0.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+            });
+            return format!("#{:08x}", hash >> 32);
+        }
         let hex = self.to_hex();
         if hex.len() <= 16 {
             "…".to_owned()

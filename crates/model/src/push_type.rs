@@ -1,5 +1,6 @@
 //! What kind of push a notification is, and which kind of push token it needs.
 
+use crate::lane::Gateway;
 use serde::{Deserialize, Serialize};
 
 /// The kind of push, in Apple's words (`apns-push-type`).
@@ -95,6 +96,16 @@ impl PushType {
         }
     }
 
+    /// The gateways that can carry such a push, in the order in which a device with several push tokens is
+    /// reached: one delivery a device, by the first of these for which it has a living push token.
+    #[must_use]
+    pub fn gateways(self) -> &'static [Gateway] {
+        match self {
+            Self::Alert | Self::Background => &Gateway::ALL,
+            _ => &[Gateway::Apns],
+        }
+    }
+
     /// What becomes of a delivery in doubt when the notification does not say: pushes that act once
     /// and cannot be replaced on the device are dropped, the others resent.
     #[must_use]
@@ -140,11 +151,16 @@ pub enum TokenKind {
     Controls,
     /// Widgets.
     Widgets,
+    /// FCM registration token, of any platform.
+    Fcm,
+    /// A browser's push subscription.
+    #[serde(rename = "webpush")]
+    WebPush,
 }
 
 impl TokenKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Alert,
         Self::Voip,
         Self::LiveActivity,
@@ -156,7 +172,19 @@ impl TokenKind {
         Self::PushToTalk,
         Self::Controls,
         Self::Widgets,
+        Self::Fcm,
+        Self::WebPush,
     ];
+
+    /// The gateway that takes such a push token.
+    #[must_use]
+    pub fn gateway(self) -> Gateway {
+        match self {
+            Self::Fcm => Gateway::Fcm,
+            Self::WebPush => Gateway::WebPush,
+            _ => Gateway::Apns,
+        }
+    }
 
     /// The number that stands for it in the store.
     #[must_use]
@@ -185,6 +213,8 @@ impl TokenKind {
             Self::PushToTalk => "pushtotalk",
             Self::Controls => "controls",
             Self::Widgets => "widgets",
+            Self::Fcm => "fcm",
+            Self::WebPush => "webpush",
         }
     }
 
@@ -192,6 +222,58 @@ impl TokenKind {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// Kinds of push token by which a device may be reached: a set, which [`Self::iter`] gives in the order
+/// of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reach(u32);
+
+impl Reach {
+    /// One kind and no other.
+    #[must_use]
+    pub fn only(kind: TokenKind) -> Self {
+        Self(1 << kind.code())
+    }
+
+    /// What carries a push of this type, where Apple's kind is `apns`.
+    #[must_use]
+    pub fn of(push_type: PushType, apns: TokenKind) -> Self {
+        push_type
+            .gateways()
+            .iter()
+            .map(|gateway| match gateway {
+                Gateway::Apns => apns,
+                Gateway::Fcm => TokenKind::Fcm,
+                Gateway::WebPush => TokenKind::WebPush,
+            })
+            .fold(Self(0), |reach, kind| Self(reach.0 | Self::only(kind).0))
+    }
+
+    /// Whether it is one of them.
+    #[must_use]
+    pub fn has(self, kind: TokenKind) -> bool {
+        self.0 & Self::only(kind).0 != 0
+    }
+
+    /// Its kinds, the preferred one first: Apple's own before FCM before Web Push.
+    pub fn iter(self) -> impl Iterator<Item = TokenKind> {
+        TokenKind::ALL
+            .into_iter()
+            .filter(move |kind| self.has(*kind))
+    }
+
+    /// The preferred one.
+    #[must_use]
+    pub fn first(self) -> TokenKind {
+        self.iter().next().unwrap_or_default()
+    }
+
+    /// As bits, each at its kind's [`TokenKind::code`]: for a query.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
     }
 }
 
@@ -224,5 +306,18 @@ mod tests {
             );
             assert_eq!(TokenKind::from_word(kind.as_str()), Some(kind));
         }
+    }
+
+    #[test]
+    fn people_are_reached_by_apples_own_gateway_first() {
+        let alert = Reach::of(PushType::Alert, TokenKind::Alert);
+        let kinds: Vec<_> = alert.iter().collect();
+        assert_eq!(
+            kinds,
+            [TokenKind::Alert, TokenKind::Fcm, TokenKind::WebPush]
+        );
+        let voip = Reach::of(PushType::Voip, TokenKind::Voip);
+        assert_eq!(voip, Reach::only(TokenKind::Voip));
+        assert_eq!((voip.first(), voip.bits()), (TokenKind::Voip, 2));
     }
 }

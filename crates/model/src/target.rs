@@ -18,11 +18,21 @@ pub enum Target {
     PushTokens(Vec<String>),
     /// All devices of the App; the value must be `true`.
     All(bool),
+    /// Everybody subscribed to a topic of ours.
+    Topic(String),
+    /// Devices for which an expression over their tags and attributes holds.
+    Tags(String),
     /// A broadcast channel (Live Activities, iOS 18+).
     Channel(String),
 }
 
 impl Target {
+    /// Whether it is resolved page by page after acceptance.
+    #[must_use]
+    pub fn is_fanned_out(&self) -> bool {
+        matches!(self, Self::All(_) | Self::Topic(_) | Self::Tags(_))
+    }
+
     /// What is wrong with its shape.
     #[must_use]
     pub fn problems(&self) -> Vec<FieldProblem> {
@@ -38,6 +48,26 @@ impl Target {
                     "target.all_is_true",
                     "expected true: to send to nobody, do not send",
                 ));
+                return problems;
+            }
+            Self::Topic(name) => {
+                if !crate::device::is_plain_name(name, 64) {
+                    problems.push(FieldProblem::new(
+                        "/target/topic",
+                        "target.topic",
+                        format!("expected a topic's name of 1 to 64 characters of A-Z a-z 0-9 . _ : @ -, found {name:?}"),
+                    ));
+                }
+                return problems;
+            }
+            Self::Tags(expression) => {
+                if expression.is_empty() || expression.len() > 4_096 {
+                    problems.push(FieldProblem::new(
+                        "/target/tags",
+                        "target.tags",
+                        "expected an expression of 1 to 4,096 bytes, such as tags contains 'vip'",
+                    ));
+                }
                 return problems;
             }
             Self::Channel(id) => {
