@@ -19,8 +19,15 @@ pub struct DeviceRegistration {
     pub time_zone: Option<String>,
     /// Version of the app.
     pub app_version: Option<String>,
+    /// What it runs on: 1 to 32 characters, e.g. `ios`, `android`, `web`.
+    pub platform: Option<String>,
     /// Tags, each 1 to 64 bytes, at most 100.
     pub tags: Vec<String>,
+    /// Topics that it is subscribed to, each a plain name of at most 64 characters, at most 100.
+    pub topics: Vec<String>,
+    /// What else the caller knows of it: a JSON object of at most 4,096 bytes with strings, numbers,
+    /// booleans and lists of strings.
+    pub attributes: Option<String>,
     /// Its push tokens, at most one of each kind.
     pub push_tokens: Vec<PushTokenRegistration>,
 }

@@ -8,6 +8,7 @@ use carillon_model::content::Content;
 use carillon_model::credential::{CredentialFacts, CredentialSecret};
 use carillon_model::environment::Environment;
 use carillon_model::id::CredentialNo;
+use carillon_model::lane;
 use carillon_model::notification::{RequestOptions, SendOptions};
 use carillon_model::outcome::Outcome;
 use carillon_model::problem::FieldProblem;
@@ -31,6 +32,21 @@ pub trait Gateway: Send + Sync + 'static {
         options: &RequestOptions,
         now: UnixMs,
     ) -> Result<Prepared, Vec<FieldProblem>>;
+
+    /// Renders content for options that are complete already: what is said to each device apart is
+    /// rendered when its batch is sent. The same checks and pointers as in [`Self::prepare`], except
+    /// those of options.
+    fn render(
+        &self,
+        content: &Content,
+        options: &SendOptions,
+        now: UnixMs,
+    ) -> Result<Bytes, Vec<FieldProblem>>;
+
+    /// Reads a push token as an app got it from the gateway: hex from Apple, a registration token from
+    /// FCM, a subscription's JSON from a browser. The error is a sentence that says what was expected,
+    /// what was found and what to do.
+    fn read_push_token(&self, text: &str) -> Result<PushTokenBytes, String>;
 
     /// Reads a credential as it is set: parses it, checks it against what is said of it, and tells
     /// its facts. `claimed` are the environments and topics that the caller gave (may be empty for
@@ -57,6 +73,25 @@ pub trait Gateway: Send + Sync + 'static {
         topic: &str,
         call: ChannelCall,
     ) -> Result<ChannelAnswer, ChannelError>;
+}
+
+/// The adapters there are, by gateway.
+#[derive(Clone, Default)]
+pub struct Gateways([Option<Arc<dyn Gateway>>; 3]);
+
+impl Gateways {
+    /// With one more, or another one in its place.
+    #[must_use]
+    pub fn with(mut self, which: lane::Gateway, adapter: Arc<dyn Gateway>) -> Self {
+        self.0[usize::from(which.code()) - 1] = Some(adapter);
+        self
+    }
+
+    /// The adapter to a gateway; `None` where this process was started without it.
+    #[must_use]
+    pub fn get(&self, which: lane::Gateway) -> Option<&Arc<dyn Gateway>> {
+        self.0[usize::from(which.code()) - 1].as_ref()
+    }
 }
 
 /// A payload and options as the gateway accepts them.

@@ -19,7 +19,7 @@ use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::notification::SendOptions;
 use carillon_model::positions::Positions;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
-use carillon_model::push_type::TokenKind;
+use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::target::Target;
 use carillon_model::verdicts::Verdicts;
 
@@ -353,9 +353,35 @@ pub struct FanoutPage {
 pub struct Recipient {
     /// The device.
     pub device: DeviceNo,
-    /// Environment of its push token of the kind in question; `Auto` also when it has none (the
-    /// dispatcher will say `suppressed`).
+    /// By which gateway it is reached: that of the first kind of the reach of which it has a living push
+    /// token, else of which it has a retired one, else the reach's first (the dispatcher will say
+    /// `suppressed`).
+    pub gateway: Gateway,
+    /// Environment of that push token; `Auto` also when it has none.
     pub environment: carillon_model::environment::TokenEnvironment,
+}
+
+/// What a notification that is rendered for each device may ask about one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Person {
+    /// The device.
+    pub device: DeviceNo,
+    /// Its public id.
+    pub id: String,
+    /// Whose it is.
+    pub user_id: Option<String>,
+    /// BCP 47 tag.
+    pub locale: Option<String>,
+    /// IANA zone.
+    pub time_zone: Option<String>,
+    /// Version of the app.
+    pub app_version: Option<String>,
+    /// What it runs on.
+    pub platform: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its attributes: a JSON object, `None` for none.
+    pub attributes: Option<String>,
 }
 
 /// A notification as `GET` shows it.
@@ -465,20 +491,20 @@ pub trait HotStore: Send + Sync + 'static {
         now: UnixMs,
     ) -> Result<Vec<Option<(NotificationNo, UnixMs)>>>;
 
-    /// Resolves explicit targets for a kind of push token, in order: for each entry the recipients
-    /// (none: unknown device, or user without devices).
+    /// Resolves devices by their ids, in order; `None`: there is none. See [`Recipient::gateway`] for
+    /// what `reach` decides.
     async fn resolve_devices(
         &self,
         app: AppNo,
         ids: Vec<String>,
-        kind: TokenKind,
+        reach: Reach,
     ) -> Result<Vec<Option<Recipient>>>;
     /// All devices of a user, ascending, at most `limit`.
     async fn resolve_user(
         &self,
         app: AppNo,
         user: String,
-        kind: TokenKind,
+        reach: Reach,
         limit: usize,
     ) -> Result<Vec<Recipient>>;
     /// Anonymous (or known) devices of raw push tokens, in order; made when missing.
@@ -498,6 +524,9 @@ pub trait HotStore: Send + Sync + 'static {
         kind: TokenKind,
         devices: Vec<DeviceNo>,
     ) -> Result<(Vec<PushToken>, Vec<DeviceNo>)>;
+
+    /// What is known of these devices (ascending). Those that are gone are left out.
+    async fn people(&self, devices: Vec<DeviceNo>) -> Result<Vec<Person>>;
 
     /// Lanes that have due work, with the earliest due instant (also a future one), per class.
     async fn waiting_lanes(&self) -> Result<Vec<(Lane, Class, UnixMs)>>;
@@ -543,12 +572,13 @@ pub trait HotStore: Send + Sync + 'static {
 
     /// Unfinished fan-outs, oldest first.
     async fn fanouts(&self, limit: u32) -> Result<Vec<Fanout>>;
-    /// The next devices of an App that have a push token of this kind which is not retired, ascending
-    /// after `after`.
+    /// The next devices of an App that have a push token within reach which is not retired, ascending
+    /// after `after`, each once; of a topic: only its subscribers.
     async fn fanout_devices(
         &self,
         app: AppNo,
-        kind: TokenKind,
+        topic: Option<String>,
+        reach: Reach,
         after: DeviceNo,
         limit: u32,
     ) -> Result<Vec<Recipient>>;
