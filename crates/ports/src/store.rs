@@ -361,6 +361,42 @@ pub struct Recipient {
     pub environment: carillon_model::environment::TokenEnvironment,
 }
 
+/// A push token as far as choosing among several needs it: kind, environment, and whether it was
+/// retired.
+pub type TokenChoice = (
+    TokenKind,
+    carillon_model::environment::TokenEnvironment,
+    bool,
+);
+
+impl Recipient {
+    /// How a device with these push tokens is reached. See [`Self::gateway`].
+    #[must_use]
+    pub fn choose(
+        device: DeviceNo,
+        reach: Reach,
+        push_tokens: impl IntoIterator<Item = TokenChoice>,
+    ) -> Self {
+        let rank = |(kind, _, is_retired): &TokenChoice| {
+            (*is_retired, reach.iter().position(|wanted| wanted == *kind))
+        };
+        let best = push_tokens
+            .into_iter()
+            .filter(|(kind, _, _)| reach.has(*kind))
+            .min_by_key(rank);
+        let (kind, environment, _) = best.unwrap_or((
+            reach.first(),
+            carillon_model::environment::TokenEnvironment::Auto,
+            false,
+        ));
+        Self {
+            device,
+            gateway: kind.gateway(),
+            environment,
+        }
+    }
+}
+
 /// What a notification that is rendered for each device may ask about one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Person {

@@ -7,7 +7,10 @@ use rusqlite::Connection;
 pub(crate) const APPLICATION_ID: i64 = 0x0439_2d2c;
 
 /// All of them, in order.
-const MIGRATIONS: [(i64, &str); 1] = [(1, include_str!("../migrations/sqlite/0001_spine.sql"))];
+const MIGRATIONS: [(i64, &str); 2] = [
+    (1, include_str!("../migrations/sqlite/0001_spine.sql")),
+    (2, include_str!("../migrations/sqlite/0002_reach.sql")),
+];
 
 /// The newest schema.
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

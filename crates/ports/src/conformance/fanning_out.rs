@@ -5,7 +5,7 @@ use crate::store::{FanoutPage, NewNotification, Retirement, Settlement};
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::DeviceNo;
-use carillon_model::push_type::TokenKind;
+use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::target::Target;
 
 fn to_all(f: &Fixture) -> NewNotification {
@@ -30,7 +30,7 @@ pub async fn fans_out_page_by_page(subject: &mut dyn Subject) {
         assert_eq!(fanout.next_place, pages);
         let found = f
             .hot
-            .fanout_devices(f.app, TokenKind::Alert, fanout.after, 10)
+            .fanout_devices(f.app, None, Reach::only(TokenKind::Alert), fanout.after, 10)
             .await
             .unwrap();
         let numbers: Vec<_> = found.iter().map(|recipient| recipient.device).collect();
@@ -162,7 +162,7 @@ pub async fn fan_out_reads_living_push_tokens(subject: &mut dyn Subject) {
     let read = async |kind, after, limit| -> Vec<_> {
         let found = f
             .hot
-            .fanout_devices(f.app, kind, after, limit)
+            .fanout_devices(f.app, None, Reach::only(kind), after, limit)
             .await
             .unwrap();
         found
@@ -185,7 +185,7 @@ pub async fn fan_out_reads_living_push_tokens(subject: &mut dyn Subject) {
     let other = carillon_model::id::AppNo(f.app.0 + 1);
     let none = f
         .hot
-        .fanout_devices(other, TokenKind::Alert, DeviceNo(0), 9)
+        .fanout_devices(other, None, Reach::only(TokenKind::Alert), DeviceNo(0), 9)
         .await
         .unwrap();
     assert!(none.is_empty());

@@ -45,6 +45,8 @@ pub fn options(on_unknown: OnUnknown) -> SendOptions {
         collapse_id: None,
         apns_topic: None,
         channel: None,
+        category: None,
+        is_critical: false,
     }
 }
 

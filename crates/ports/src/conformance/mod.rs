@@ -86,6 +86,9 @@ macro_rules! store_suite {
             prunes_what_a_deleted_app_left
             resolves_devices_and_users
             resolves_raw_push_tokens
+            reaches_devices_by_preference
+            topics_have_subscribers
+            people_are_known
             registers_devices
             push_tokens_move_between_devices
             registering_again_revives

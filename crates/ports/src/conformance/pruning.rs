@@ -6,7 +6,7 @@ use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::DeviceNo;
-use carillon_model::push_type::TokenKind;
+use carillon_model::push_type::{Reach, TokenKind};
 
 const DAY: i64 = 86_400_000;
 
@@ -200,7 +200,13 @@ pub async fn prunes_what_a_deleted_app_left(subject: &mut dyn Subject) {
     assert_eq!(f.registry.device_count(other.no).await.unwrap(), 1);
     let left = f
         .hot
-        .fanout_devices(other.no, TokenKind::Alert, DeviceNo(0), 9)
+        .fanout_devices(
+            other.no,
+            None,
+            Reach::only(TokenKind::Alert),
+            DeviceNo(0),
+            9,
+        )
         .await
         .unwrap();
     assert_eq!(left[0].device, kept[0].device);

@@ -64,6 +64,9 @@ fn facts(kind: CredentialKind) -> CredentialFacts {
         team_id: Some("TEAM123456".into()),
         key_id: Some("KEY1234567".into()),
         not_after: None,
+        project_id: None,
+        contact: None,
+        public_keys: vec![],
         fingerprint: "ab:cd".into(),
     }
 }

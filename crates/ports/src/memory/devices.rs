@@ -2,13 +2,13 @@
 
 use super::state::{DeviceRow, State};
 use crate::registry::{Device, Registered};
-use crate::store::Recipient;
+use crate::store::{Person, Recipient};
 use carillon_model::UnixMs;
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo, public};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
-use carillon_model::push_type::TokenKind;
+use carillon_model::push_type::{Reach, TokenKind};
 
 impl DeviceRow {
     /// Its public id: the caller's, else one of ours.
@@ -37,12 +37,28 @@ impl State {
             .map(|(no, _)| *no)
     }
 
-    pub(super) fn recipient(&self, device: DeviceNo, kind: TokenKind) -> Recipient {
-        let push_token = self.push_tokens.get(&(device, kind));
-        Recipient {
-            device,
-            environment: push_token.map_or(TokenEnvironment::Auto, |found| found.environment),
-        }
+    pub(super) fn recipient(&self, device: DeviceNo, reach: Reach) -> Recipient {
+        let push_tokens = reach.iter().filter_map(|kind| {
+            let found = self.push_tokens.get(&(device, kind))?;
+            Some((kind, found.environment, found.retired_at.is_some()))
+        });
+        Recipient::choose(device, reach, push_tokens)
+    }
+
+    pub(super) fn person(&self, no: DeviceNo) -> Option<Person> {
+        let row = self.devices.get(&no)?;
+        let known = &row.registration;
+        Some(Person {
+            device: no,
+            id: row.id(no),
+            user_id: known.user_id.clone(),
+            locale: known.locale.clone(),
+            time_zone: known.time_zone.clone(),
+            app_version: known.app_version.clone(),
+            platform: known.platform.clone(),
+            tags: known.tags.clone(),
+            attributes: known.attributes.clone(),
+        })
     }
 
     fn owner(&self, app: AppNo, kind: TokenKind, bytes: &PushTokenBytes) -> Option<DeviceNo> {
@@ -67,7 +83,7 @@ impl State {
             {
                 found.environment = declared;
             }
-            return self.recipient(device, kind);
+            return self.recipient(device, Reach::only(kind));
         }
         let registration = DeviceRegistration {
             push_tokens: vec![PushTokenRegistration {
@@ -78,7 +94,7 @@ impl State {
             ..DeviceRegistration::default()
         };
         let made = self.register(app, registration, now);
-        self.recipient(made.no, kind)
+        self.recipient(made.no, Reach::only(kind))
     }
 
     pub(super) fn register(

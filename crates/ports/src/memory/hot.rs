@@ -3,8 +3,8 @@
 use super::MemoryStore;
 use crate::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
-    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Recipient, Result, Retention,
-    Settlement, Work, WorkId,
+    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
+    Retention, Settlement, Work, WorkId,
 };
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -12,7 +12,7 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
-use carillon_model::push_type::TokenKind;
+use carillon_model::push_type::{Reach, TokenKind};
 use std::collections::BTreeMap;
 
 #[async_trait]
@@ -56,12 +56,12 @@ impl HotStore for MemoryStore {
         &self,
         app: AppNo,
         ids: Vec<String>,
-        kind: TokenKind,
+        reach: Reach,
     ) -> Result<Vec<Option<Recipient>>> {
         let state = self.read();
         Ok(ids
             .iter()
-            .map(|id| Some(state.recipient(state.device_no(app, id)?, kind)))
+            .map(|id| Some(state.recipient(state.device_no(app, id)?, reach)))
             .collect())
     }
 
@@ -69,14 +69,14 @@ impl HotStore for MemoryStore {
         &self,
         app: AppNo,
         user: String,
-        kind: TokenKind,
+        reach: Reach,
         limit: usize,
     ) -> Result<Vec<Recipient>> {
         let state = self.read();
         Ok(state
             .devices_of(app, &user)
             .take(limit)
-            .map(|no| state.recipient(no, kind))
+            .map(|no| state.recipient(no, reach))
             .collect())
     }
 
@@ -250,24 +250,33 @@ impl HotStore for MemoryStore {
     async fn fanout_devices(
         &self,
         app: AppNo,
-        kind: TokenKind,
+        topic: Option<String>,
+        reach: Reach,
         after: DeviceNo,
         limit: u32,
     ) -> Result<Vec<Recipient>> {
         let state = self.read();
-        let living = state.push_tokens.values().filter(|push_token| {
-            push_token.kind == kind
-                && push_token.device > after
-                && push_token.retired_at.is_none()
-                && state.app_of(push_token.device) == Some(app)
-        });
-        Ok(living
-            .take(limit as usize)
-            .map(|push_token| Recipient {
-                device: push_token.device,
-                environment: push_token.environment,
+        let is_living = |device: &DeviceNo| {
+            reach.iter().any(|kind| {
+                let found = state.push_tokens.get(&(*device, kind));
+                found.is_some_and(|found| found.retired_at.is_none())
             })
+        };
+        let wanted = state.devices.iter().filter(|(_, row)| {
+            let topics = &row.registration.topics;
+            row.app == app && topic.as_ref().is_none_or(|topic| topics.contains(topic))
+        });
+        Ok(wanted
+            .map(|(no, _)| *no)
+            .filter(|no| *no > after && is_living(no))
+            .take(limit as usize)
+            .map(|no| state.recipient(no, reach))
             .collect())
+    }
+
+    async fn people(&self, devices: Vec<DeviceNo>) -> Result<Vec<Person>> {
+        let state = self.read();
+        Ok(devices.iter().filter_map(|no| state.person(*no)).collect())
     }
 
     async fn store_fanout_page(&self, page: FanoutPage) -> Result<bool> {

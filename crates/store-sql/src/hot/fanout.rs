@@ -1,14 +1,16 @@
 //! Fan-out: devices page by page, each page with its checkpoint.
 
 use super::ledger::Ledger;
+use super::resolve::recipients;
+use super::rows::token_environment;
 use super::{batches, rows};
-use crate::error::{At, Done, corrupt};
+use crate::error::{Done, corrupt};
 use crate::writer::Tx;
-use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
-use carillon_model::push_type::TokenKind;
+use carillon_model::push_type::Reach;
 use carillon_ports::store::{Fanout, FanoutPage, Recipient};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeMap;
 
 pub(super) fn fanouts(conn: &Connection, limit: u32) -> Done<Vec<Fanout>> {
     let mut statement = conn.prepare_cached(&format!(
@@ -35,29 +37,67 @@ pub(super) fn fanouts(conn: &Connection, limit: u32) -> Done<Vec<Fanout>> {
 pub(super) fn devices(
     conn: &Connection,
     app: AppNo,
-    kind: TokenKind,
+    topic: Option<&str>,
+    reach: Reach,
     after: DeviceNo,
     limit: u32,
 ) -> Done<Vec<Recipient>> {
+    if let Some(topic) = topic {
+        return subscribers(conn, app, topic, reach, after, limit);
+    }
     let mut statement = conn.prepare_cached(
         "SELECT device_no, environment FROM push_tokens INDEXED BY push_tokens_live
          WHERE retired_at IS NULL AND app_no = ?1 AND kind = ?2 AND device_no > ?3
          ORDER BY device_no LIMIT ?4",
     )?;
-    let mut found = statement.query(params![app.0, kind.code(), after.0, limit])?;
-    let mut recipients = Vec::new();
-    while let Some(row) = found.next()? {
-        let device = DeviceNo(row.get(0)?);
-        recipients.push(Recipient {
-            device,
-            environment: TokenEnvironment::from_code(row.get(1)?).at(
-                "push_tokens",
-                "environment",
+    // Each kind has its own range of the index; a device in several is taken by the first.
+    let mut all: BTreeMap<DeviceNo, Recipient> = BTreeMap::new();
+    let mut complete_up_to = DeviceNo(i64::MAX);
+    for kind in reach.iter() {
+        let mut found = statement.query(params![app.0, kind.code(), after.0, limit])?;
+        let (mut count, mut last) = (0, DeviceNo(0));
+        while let Some(row) = found.next()? {
+            let device = DeviceNo(row.get(0)?);
+            let environment = token_environment(row.get(1)?, "push_tokens", device.0)?;
+            (count, last) = (count + 1, device);
+            all.entry(device).or_insert(Recipient {
                 device,
-            )?,
-        });
+                gateway: kind.gateway(),
+                environment,
+            });
+        }
+        if count == limit {
+            complete_up_to = complete_up_to.min(last);
+        }
     }
-    Ok(recipients)
+    let whole = all.into_values();
+    Ok(whole
+        .take_while(|recipient| recipient.device <= complete_up_to)
+        .take(limit as usize)
+        .collect())
+}
+
+/// Subscribers of a topic that have a living push token within reach. Those who have none are passed
+/// over within one call, so that only a short page means the end.
+fn subscribers(
+    conn: &Connection,
+    app: AppNo,
+    topic: &str,
+    reach: Reach,
+    after: DeviceNo,
+    limit: u32,
+) -> Done<Vec<Recipient>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT s.device_no, t.kind, t.environment, 0 FROM (
+             SELECT device_no FROM topic_devices s WHERE app_no = ?1 AND topic = ?2 AND device_no > ?4
+             AND EXISTS (SELECT 1 FROM push_tokens t WHERE t.device_no = s.device_no
+                 AND t.retired_at IS NULL AND (?3 >> t.kind) & 1)
+             ORDER BY device_no LIMIT ?5
+         ) s JOIN push_tokens t ON t.device_no = s.device_no AND t.retired_at IS NULL AND (?3 >> t.kind) & 1
+         ORDER BY s.device_no",
+    )?;
+    let rows = statement.query(params![app.0, topic, reach.bits(), after.0, limit])?;
+    recipients(rows, reach)
 }
 
 pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {

@@ -27,11 +27,11 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
-use carillon_model::push_type::TokenKind;
+use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
-    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Recipient, Result, Retention,
-    Settlement, WorkId,
+    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
+    Retention, Settlement, WorkId,
 };
 
 #[async_trait]
@@ -70,9 +70,9 @@ impl HotStore for SqliteStore {
         &self,
         app: AppNo,
         ids: Vec<String>,
-        kind: TokenKind,
+        reach: Reach,
     ) -> Result<Vec<Option<Recipient>>> {
-        self.read_hot(move |conn| resolve::devices(conn, app, &ids, kind))
+        self.read_hot(move |conn| resolve::devices(conn, app, &ids, reach))
             .await
     }
 
@@ -80,10 +80,10 @@ impl HotStore for SqliteStore {
         &self,
         app: AppNo,
         user: String,
-        kind: TokenKind,
+        reach: Reach,
         limit: usize,
     ) -> Result<Vec<Recipient>> {
-        self.read_hot(move |conn| resolve::user(conn, app, &user, kind, limit))
+        self.read_hot(move |conn| resolve::user(conn, app, &user, reach, limit))
             .await
     }
 
@@ -208,11 +208,17 @@ impl HotStore for SqliteStore {
     async fn fanout_devices(
         &self,
         app: AppNo,
-        kind: TokenKind,
+        topic: Option<String>,
+        reach: Reach,
         after: DeviceNo,
         limit: u32,
     ) -> Result<Vec<Recipient>> {
-        self.read_hot(move |conn| fanout::devices(conn, app, kind, after, limit))
+        self.read_hot(move |conn| fanout::devices(conn, app, topic.as_deref(), reach, after, limit))
+            .await
+    }
+
+    async fn people(&self, devices: Vec<DeviceNo>) -> Result<Vec<Person>> {
+        self.read_hot(move |conn| resolve::people(conn, &devices))
             .await
     }
 

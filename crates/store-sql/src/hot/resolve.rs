@@ -1,46 +1,41 @@
 //! Targets to devices, devices to push tokens.
 
-use super::rows::{parse_device_id, token_environment};
+use super::rows::{device_id, parse_device_id, token_environment};
 use super::settle::push_token;
-use crate::error::Done;
+use crate::error::{At, Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
-use carillon_model::push_type::TokenKind;
-use carillon_ports::store::Recipient;
-use rusqlite::{Connection, OptionalExtension, params};
+use carillon_model::push_type::{Reach, TokenKind};
+use carillon_ports::store::{Person, Recipient, TokenChoice};
+use rusqlite::{Connection, OptionalExtension, Rows, params};
 
 pub(super) fn devices(
     conn: &Connection,
     app: AppNo,
     ids: &[String],
-    kind: TokenKind,
+    reach: Reach,
 ) -> Done<Vec<Option<Recipient>>> {
     let mut by_id = conn.prepare_cached(
-        "SELECT d.device_no, t.environment FROM devices d
-         LEFT JOIN push_tokens t ON t.device_no = d.device_no AND t.kind = ?3
+        "SELECT d.device_no, t.kind, t.environment, t.retired_at IS NOT NULL FROM devices d
+         LEFT JOIN push_tokens t ON t.device_no = d.device_no AND (?3 >> t.kind) & 1
          WHERE d.app_no = ?1 AND d.id = ?2",
     )?;
     let mut by_number = conn.prepare_cached(
-        "SELECT d.device_no, t.environment FROM devices d
-         LEFT JOIN push_tokens t ON t.device_no = d.device_no AND t.kind = ?3
+        "SELECT d.device_no, t.kind, t.environment, t.retired_at IS NOT NULL FROM devices d
+         LEFT JOIN push_tokens t ON t.device_no = d.device_no AND (?3 >> t.kind) & 1
          WHERE d.device_no = ?2 AND d.app_no = ?1 AND d.created_at = ?4 AND d.id IS NULL",
     )?;
-    let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     ids.iter()
         .map(|id| {
-            let found = by_id
-                .query_row(params![app.0, id, kind.code()], columns)
-                .optional()?;
-            let found = match (found, parse_device_id(id)) {
-                (None, Some((no, at))) => by_number
-                    .query_row(params![app.0, no.0, kind.code(), at], columns)
-                    .optional()?,
-                (found, _) => found,
-            };
-            found.map(|(no, code)| recipient(no, code)).transpose()
+            let found = recipients(by_id.query(params![app.0, id, reach.bits()])?, reach)?;
+            if let (true, Some((no, at))) = (found.is_empty(), parse_device_id(id)) {
+                let rows = by_number.query(params![app.0, no.0, reach.bits(), at])?;
+                return Ok(recipients(rows, reach)?.pop());
+            }
+            Ok(found.into_iter().next())
         })
         .collect()
 }
@@ -49,30 +44,75 @@ pub(super) fn user(
     conn: &Connection,
     app: AppNo,
     user: &str,
-    kind: TokenKind,
+    reach: Reach,
     limit: usize,
 ) -> Done<Vec<Recipient>> {
     let mut statement = conn.prepare_cached(
-        "SELECT d.device_no, t.environment FROM devices d
-         LEFT JOIN push_tokens t ON t.device_no = d.device_no AND t.kind = ?3
-         WHERE d.app_no = ?1 AND d.user_id = ?2 ORDER BY d.device_no LIMIT ?4",
+        "SELECT d.device_no, t.kind, t.environment, t.retired_at IS NOT NULL FROM (
+             SELECT device_no FROM devices WHERE app_no = ?1 AND user_id = ?2 ORDER BY device_no LIMIT ?4
+         ) d LEFT JOIN push_tokens t ON t.device_no = d.device_no AND (?3 >> t.kind) & 1
+         ORDER BY d.device_no",
     )?;
-    let mut found = statement.query(params![app.0, user, kind.code(), limit as i64])?;
+    recipients(
+        statement.query(params![app.0, user, reach.bits(), limit as i64])?,
+        reach,
+    )
+}
+
+/// Rows of device, kind, environment and whether retired, by device: a recipient of each device.
+pub(super) fn recipients(mut rows: Rows<'_>, reach: Reach) -> Done<Vec<Recipient>> {
     let mut recipients = Vec::new();
-    while let Some(row) = found.next()? {
-        recipients.push(recipient(row.get(0)?, row.get(1)?)?);
+    let mut of: Option<(DeviceNo, Vec<TokenChoice>)> = None;
+    while let Some(row) = rows.next()? {
+        let device = DeviceNo(row.get(0)?);
+        if of.as_ref().is_none_or(|(no, _)| *no != device)
+            && let Some((no, choices)) = of.replace((device, Vec::new()))
+        {
+            recipients.push(Recipient::choose(no, reach, choices));
+        }
+        if let (Some(kind), Some((_, choices))) = (row.get::<_, Option<u8>>(1)?, &mut of) {
+            choices.push(choice(kind, row.get(2)?, row.get(3)?, device)?);
+        }
     }
+    let last = of.map(|(no, choices)| Recipient::choose(no, reach, choices));
+    recipients.extend(last);
     Ok(recipients)
 }
 
-fn recipient(device: i64, environment: Option<u8>) -> Done<Recipient> {
-    Ok(Recipient {
-        device: DeviceNo(device),
-        environment: match environment {
-            None => TokenEnvironment::Auto,
-            Some(code) => token_environment(code, "push_tokens", device)?,
-        },
-    })
+fn choice(kind: u8, environment: u8, is_retired: bool, device: DeviceNo) -> Done<TokenChoice> {
+    let kind = TokenKind::from_code(kind).at("push_tokens", "kind", device)?;
+    let environment = token_environment(environment, "push_tokens", device.0)?;
+    Ok((kind, environment, is_retired))
+}
+
+pub(super) fn people(conn: &Connection, devices: &[DeviceNo]) -> Done<Vec<Person>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, created_at, user_id, locale, time_zone, app_version, platform, tags, attributes
+         FROM devices WHERE device_no = ?1",
+    )?;
+    let mut people = Vec::with_capacity(devices.len());
+    for no in devices {
+        let mut found = statement.query([no.0])?;
+        let Some(row) = found.next()? else {
+            continue;
+        };
+        let tags: Option<String> = row.get(7)?;
+        let tags = tags.map(|json| serde_json::from_str(&json)).transpose();
+        people.push(Person {
+            device: *no,
+            id: device_id(row.get(0)?, *no, row.get(1)?),
+            user_id: row.get(2)?,
+            locale: row.get(3)?,
+            time_zone: row.get(4)?,
+            app_version: row.get(5)?,
+            platform: row.get(6)?,
+            tags: tags
+                .map_err(|error| corrupt("devices", "tags", no, error))?
+                .unwrap_or_default(),
+            attributes: row.get(8)?,
+        });
+    }
+    Ok(people)
 }
 
 /// Those that are known and need no change, in order.
@@ -95,7 +135,7 @@ pub(super) fn known_push_tokens(
                 })
                 .optional()?;
             let found = found
-                .map(|(no, code)| recipient(no, Some(code)))
+                .map(|(no, code)| recipient(no, kind, code))
                 .transpose()?;
             Ok(found.filter(|found| declared.known().is_none() || found.environment == declared))
         })
@@ -161,7 +201,16 @@ fn make(
         ])?;
     Ok(Recipient {
         device,
+        gateway: kind.gateway(),
         environment: declared,
+    })
+}
+
+fn recipient(device: i64, kind: TokenKind, environment: u8) -> Done<Recipient> {
+    Ok(Recipient {
+        device: DeviceNo(device),
+        gateway: kind.gateway(),
+        environment: token_environment(environment, "push_tokens", device)?,
     })
 }
 

@@ -38,13 +38,7 @@ fn register_one(
         Some(id) => number(tx.conn, app, id)?,
         None => anonymous(tx.conn, app, device)?,
     };
-    let tags = if device.tags.is_empty() {
-        None
-    } else {
-        let json = serde_json::to_string(&device.tags)
-            .map_err(|error| StoreError::Failed(format!("cannot write tags: {error}")))?;
-        Some(json)
-    };
+    let (tags, topics) = (json_list(&device.tags)?, json_list(&device.topics)?);
     let no = match known {
         Some(no) => no,
         None => DeviceNo(tx.marks.device.take(tx.conn)?),
@@ -54,11 +48,12 @@ fn register_one(
         .conn
         .prepare_cached(
             "INSERT INTO devices (device_no, app_no, generation, created_at, last_seen_at, id, user_id, locale,
-                time_zone, app_version, tags)
-             VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                time_zone, app_version, tags, platform, topics, attributes)
+             VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
              ON CONFLICT (device_no) DO UPDATE SET generation = generation + 1, last_seen_at = excluded.last_seen_at,
                 user_id = excluded.user_id, locale = excluded.locale, time_zone = excluded.time_zone,
-                app_version = excluded.app_version, tags = excluded.tags
+                app_version = excluded.app_version, tags = excluded.tags, platform = excluded.platform,
+                topics = excluded.topics, attributes = excluded.attributes
              RETURNING generation, created_at, id",
         )?
         .query_row(
@@ -71,10 +66,14 @@ fn register_one(
                 device.locale,
                 device.time_zone,
                 device.app_version,
-                tags
+                tags,
+                device.platform,
+                topics,
+                device.attributes
             ],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
+    subscribe(tx, app, no, known.is_some(), &device.topics)?;
     for push_token in &device.push_tokens {
         register_push_token(tx, app, no, generation, push_token, now)?;
     }
@@ -83,6 +82,39 @@ fn register_one(
         id: device_id(id, no, created_at),
         created: known.is_none(),
     })
+}
+
+/// A list as it is stored: `None` when it is empty.
+fn json_list(entries: &[String]) -> Done<Option<String>> {
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let json = serde_json::to_string(entries)
+        .map_err(|error| StoreError::Failed(format!("cannot write a list: {error}")))?;
+    Ok(Some(json))
+}
+
+/// The device's subscriptions become these.
+fn subscribe(
+    tx: &Tx<'_>,
+    app: AppNo,
+    device: DeviceNo,
+    is_known: bool,
+    topics: &[String],
+) -> Done<()> {
+    if is_known {
+        tx.conn
+            .prepare_cached("DELETE FROM topic_devices WHERE device_no = ?1")?
+            .execute([device.0])?;
+    }
+    for topic in topics {
+        tx.conn
+            .prepare_cached(
+                "INSERT OR IGNORE INTO topic_devices (app_no, topic, device_no) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![app.0, topic, device.0])?;
+    }
+    Ok(())
 }
 
 fn register_push_token(
@@ -170,20 +202,19 @@ fn anonymous(conn: &Connection, app: AppNo, device: &DeviceRegistration) -> Done
     Ok(None)
 }
 
-const COLUMNS: &str =
-    "device_no, id, user_id, locale, time_zone, app_version, tags, created_at, last_seen_at";
+const COLUMNS: &str = "device_no, id, user_id, locale, time_zone, app_version, tags, created_at, last_seen_at, platform, topics, attributes";
 
 fn device(conn: &Connection, row: &Row<'_>) -> Done<Device> {
     let no = DeviceNo(row.get(0)?);
     let own_id: Option<String> = row.get(1)?;
     let created_at = row.get(7)?;
-    let tags: Option<String> = row.get(6)?;
-    let tags = match tags {
-        None => Vec::new(),
-        Some(json) => {
-            serde_json::from_str(&json).map_err(|error| corrupt("devices", "tags", no, error))?
-        }
+    let read = |column: &'static str, json: Option<String>| -> Done<Vec<String>> {
+        let read = json.map(|json| serde_json::from_str(&json)).transpose();
+        let read = read.map_err(|error| corrupt("devices", column, no, error))?;
+        Ok(read.unwrap_or_default())
     };
+    let tags = read("tags", row.get(6)?)?;
+    let topics = read("topics", row.get(10)?)?;
     let push_tokens = push_tokens(conn, no)?;
     Ok(Device {
         no,
@@ -194,7 +225,10 @@ fn device(conn: &Connection, row: &Row<'_>) -> Done<Device> {
             locale: row.get(3)?,
             time_zone: row.get(4)?,
             app_version: row.get(5)?,
+            platform: row.get(9)?,
             tags,
+            topics,
+            attributes: row.get(11)?,
             push_tokens: push_tokens
                 .iter()
                 .map(|push_token| PushTokenRegistration {
@@ -292,6 +326,8 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: AppNo, id: &str, now: UnixMs, by: &Ac
 pub(crate) fn delete_device_row(conn: &Connection, no: i64) -> Done<u64> {
     let push_tokens = conn
         .prepare_cached("DELETE FROM push_tokens WHERE device_no = ?1")?
+        .execute([no])?;
+    conn.prepare_cached("DELETE FROM topic_devices WHERE device_no = ?1")?
         .execute([no])?;
     let devices = conn
         .prepare_cached("DELETE FROM devices WHERE device_no = ?1")?
