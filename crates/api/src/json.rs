@@ -245,7 +245,7 @@ mod tests {
                 "/target",
                 "field.value",
             ),
-            (r#"{"target":{"all":true}}"#, "/content", "field.missing"),
+            (r#"{"content":{}}"#, "/target", "field.missing"),
             (
                 r#"{"target":{"all":true},"content":{},"content":{}}"#,
                 "/content",

@@ -1,8 +1,11 @@
 //! What the API stands on, and its limits.
 
 use crate::idempotency::InProgress;
+use crate::problem::{Problem, codes};
 use carillon_engine::Engine;
 use carillon_model::UnixMs;
+use carillon_model::lane;
+use carillon_ports::gateway::Gateway;
 use carillon_ports::registry::{Registry, Sealed};
 use carillon_ports::secret::Place;
 use carillon_ports::store::HotStore;
@@ -160,6 +163,19 @@ impl Shared {
 
     pub(crate) fn now(&self) -> UnixMs {
         self.engine.clock().now()
+    }
+
+    /// The adapter to a gateway.
+    pub(crate) fn gateway(&self, which: lane::Gateway) -> Result<&Arc<dyn Gateway>, Problem> {
+        self.engine.gateway(which).ok_or_else(|| {
+            Problem::new(
+                &codes::GATEWAY_REFUSED,
+                format!(
+                    "this server was started without the gateway {}",
+                    which.as_str()
+                ),
+            )
+        })
     }
 
     pub(crate) fn store(&self) -> &dyn HotStore {

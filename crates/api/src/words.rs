@@ -1,6 +1,6 @@
 //! Words of the API for types of the model and the ports that have none of their own.
 
-use carillon_model::delivery::{FINAL_STATES, FinalState, Suppression};
+use carillon_model::delivery::{FINAL_STATES, FinalState};
 use carillon_model::lane::Class;
 use carillon_model::notification::Priority;
 use carillon_model::push_type::OnUnknown;
@@ -38,20 +38,10 @@ pub(crate) fn class(class: Class) -> &'static str {
     }
 }
 
-/// The rule behind `suppressed`.
-pub(crate) fn suppression(rule: Suppression) -> &'static str {
-    match rule {
-        Suppression::DeviceGone => "device_gone",
-        Suppression::NoPushToken => "no_push_token",
-        Suppression::PushTokenRetired => "push_token_retired",
-        Suppression::AppGone => "app_gone",
-    }
-}
-
 /// The rule, if the state has one.
 pub(crate) fn suppressed_by(state: FinalState) -> Option<&'static str> {
     match state {
-        FinalState::Suppressed(rule) => Some(suppression(rule)),
+        FinalState::Suppressed(rule) => Some(rule.as_str()),
         _ => None,
     }
 }

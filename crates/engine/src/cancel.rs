@@ -15,7 +15,6 @@ use carillon_model::id::{AppNo, NotificationNo};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::store::{NotificationView, StoreError};
 use std::sync::Weak;
-use std::sync::atomic::Ordering::Relaxed;
 use tokio::time::Instant;
 
 impl Shared {
@@ -82,13 +81,13 @@ impl Core {
         };
         self.tombstones.insert(no, stone);
         if let Some(note) = self.notes.get(&no).and_then(Weak::upgrade) {
-            note.message.cancelled.store(true, Relaxed);
+            note.cancel();
         }
         for key in jobs {
             let Some(job) = self.jobs.get(key) else {
                 continue;
             };
-            job.note.message.cancelled.store(true, Relaxed);
+            job.note.cancel();
             let positions = job.open_positions();
             for position in positions {
                 let is_queued = |job: &crate::job::Job| job.slot(position).step == Step::Queued;

@@ -218,13 +218,14 @@ impl Core {
             slot.tried |= tried_bit(pool.environment);
             let tried = slot.tried;
             let note = job.note.clone();
+            let lane = job.work.lane;
             let directory = self.hub.directory.load();
             let other = crate::routing::route_for(
                 directory.credentials(note.app),
-                note.app,
+                lane,
                 TokenEnvironment::Auto,
                 tried,
-                &note.message.options,
+                &note.options,
             );
             if other.is_some() && !note.is_cancelled() {
                 self.back(key, position, pool, false, backs, moment);
@@ -477,7 +478,7 @@ fn doubt(job: &Job, position: u16) -> Doubt {
         position,
         device: job.devices.as_slice()[usize::from(position)],
         generation: job.slot(position).generation,
-        kind: job.note.message.options.token_kind,
+        kind: job.token_kind(),
         app: job.note.app,
         accepted_at: job.note.accepted_at,
         lane: job.work.lane,

@@ -254,7 +254,7 @@ impl Core {
             }
         }
         let open = chunk.len() as u32;
-        let bytes = crate::job::weight(usize::from(count), note.message.payload.len());
+        let bytes = crate::job::weight(usize::from(count), note.bytes);
         let gauges = &self.hub.gauges;
         let gauge = &self.lanes.all[lane].gauge;
         gauges.hold(gauge, work.class, open, bytes);
@@ -264,7 +264,7 @@ impl Core {
         let is_small = open as usize <= carillon_model::batch::INLINE_BATCH;
         let class = work.class;
         let in_doubt = work.in_doubt;
-        let environment = work.lane.environment;
+        let work_lane = work.lane;
         let marked = work.watermark;
         let key = self.jobs.insert(Job {
             work,
@@ -311,9 +311,9 @@ impl Core {
         if end.is_some() || open == 0 {
             return;
         }
-        let options = &note.message.options;
+        let options = &note.options;
         let credentials = directory.credentials(note.app);
-        if let Some(route) = route_for(credentials, note.app, environment, 0, options) {
+        if let Some(route) = route_for(credentials, work_lane, work_lane.environment, 0, options) {
             let probing = self.hub.parts.config.probing_per_second;
             let route = self.routes.index(route, probing, moment.at);
             let run = Run { job: key, chunk };
@@ -344,6 +344,7 @@ impl Core {
             by_tried[usize::from(slot.tried & 3)].push(position);
         }
         let (lane, class, app) = (job.lane, job.work.class, job.note.app);
+        let of = job.work.lane;
         let note = job.note.clone();
         let directory = self.hub.directory.load();
         let credentials = directory.credentials(app);
@@ -359,10 +360,10 @@ impl Core {
                 }
                 continue;
             }
-            let options = &note.message.options;
-            let route = route_for(credentials, app, environment, tried, options)
+            let options = &note.options;
+            let route = route_for(credentials, of, environment, tried, options)
                 // A credential went away meanwhile: from the beginning.
-                .or_else(|| route_for(credentials, app, environment, 0, options));
+                .or_else(|| route_for(credentials, of, environment, 0, options));
             let Some(route) = route else {
                 continue;
             };

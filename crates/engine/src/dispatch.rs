@@ -287,8 +287,8 @@ impl Core {
         if is_probe {
             state.breaker.pick_probe(moment.at, rules);
         }
-        let options = &note.message.options;
-        let kind = options.channel.is_none().then_some(options.token_kind);
+        let options = &note.options;
+        let kind = options.channel.is_none().then(|| job.token_kind());
         let pick = Pick {
             job: key,
             route,

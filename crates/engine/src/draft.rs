@@ -2,13 +2,18 @@
 
 use crate::hub::Hub;
 use crate::request::{IdempotencyKey, SendItem};
+use bytes::Bytes;
 use carillon_model::UnixMs;
+use carillon_model::body::Body;
+use carillon_model::content::Content;
 use carillon_model::duration;
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::notification::NotificationRequest;
+use carillon_model::id::AppNo;
+use carillon_model::lane::Gateway;
+use carillon_model::notification::{NotificationRequest, SendOptions};
 use carillon_model::problem::FieldProblem;
+use carillon_model::push_type::Reach;
 use carillon_model::target::Target;
-use carillon_ports::gateway::Prepared;
 
 /// A notification that is in order, and not resolved yet.
 pub(crate) struct Draft {
@@ -16,7 +21,11 @@ pub(crate) struct Draft {
     pub(crate) at: usize,
     pub(crate) target: Target,
     pub(crate) declared: TokenEnvironment,
-    pub(crate) prepared: Prepared,
+    pub(crate) options: SendOptions,
+    /// What it says, as it is stored.
+    pub(crate) body: Bytes,
+    /// By what its devices are reached.
+    pub(crate) reach: Reach,
     pub(crate) expires_at: Option<UnixMs>,
     pub(crate) idempotency: Option<IdempotencyKey>,
 }
@@ -24,6 +33,7 @@ pub(crate) struct Draft {
 /// Checks one notification against everything that needs no store.
 pub(crate) fn draft(
     hub: &Hub,
+    app: AppNo,
     at: usize,
     item: SendItem,
     now: UnixMs,
@@ -37,34 +47,123 @@ pub(crate) fn draft(
         problems.push(problem);
         None
     });
+    let written = write(hub, app, &request, now).unwrap_or_else(|more| {
+        problems.extend(more);
+        None
+    });
+    let Some((mut options, body)) = written.filter(|_| problems.is_empty()) else {
+        return Err(problems);
+    };
     let NotificationRequest {
         target,
-        content,
-        options,
+        options: asked,
         ..
     } = request;
-    match hub.parts.apns.prepare(&target, &content, &options, now) {
-        Ok(mut prepared) if problems.is_empty() => {
-            if let Target::Channel(channel) = &target {
-                prepared
-                    .options
-                    .channel
-                    .get_or_insert_with(|| channel.clone());
-            }
-            Ok(Draft {
-                at,
-                target,
-                declared: options.environment.unwrap_or(TokenEnvironment::Auto),
-                prepared,
-                expires_at,
-                idempotency,
-            })
+    if let Target::Channel(channel) = &target {
+        options.channel.get_or_insert_with(|| channel.clone());
+    }
+    let kinds = body
+        .gateways()
+        .map(|gateway| options.token_kind_at(gateway));
+    let reach = Reach::any(kinds);
+    Ok(Draft {
+        at,
+        target,
+        declared: asked.environment.unwrap_or(TokenEnvironment::Auto),
+        options,
+        body: body.encode(),
+        reach,
+        expires_at,
+        idempotency,
+    })
+}
+
+/// What it says at each gateway that it may go through, and how it is sent. The first problem of one
+/// gateway is said for all: what cannot be sent everywhere is not accepted.
+fn write(
+    hub: &Hub,
+    app: AppNo,
+    request: &NotificationRequest,
+    now: UnixMs,
+) -> Result<Option<(SendOptions, Body)>, Vec<FieldProblem>> {
+    let NotificationRequest {
+        target, options, ..
+    } = request;
+    let content = match (&request.content, &request.template) {
+        (Some(content), None) => content,
+        (content, _) => {
+            let found = if content.is_some() { "both" } else { "neither" };
+            return Err(vec![FieldProblem::new(
+                "/content",
+                "content.one_of",
+                format!("expected exactly one of content and template, found {found}"),
+            )]);
         }
-        Ok(_) => Err(problems),
-        Err(more) => {
-            problems.extend(more);
-            Err(problems)
+    };
+    let mut payloads = Vec::new();
+    let mut complete = None;
+    for which in gateways(hub, app, request, content)? {
+        let gateway = hub.parts.gateways.get(which).ok_or_else(|| {
+            vec![FieldProblem::new(
+                "/options/gateway",
+                "options.gateway",
+                format!(
+                    "this server was started without the gateway {}",
+                    which.as_str()
+                ),
+            )]
+        })?;
+        let prepared = gateway.prepare(target, content, options, now)?;
+        complete.get_or_insert(prepared.options);
+        payloads.push((which, prepared.payload));
+    }
+    Ok(complete.map(|options| (options, Body::Ready(payloads))))
+}
+
+/// The gateways that a notification may go through: those that carry its push type, that the caller
+/// did not rule out, that its content is written for, and that the App has a credential for. An App
+/// without any credential is taken to be about to set one for Apple.
+fn gateways(
+    hub: &Hub,
+    app: AppNo,
+    request: &NotificationRequest,
+    content: &Content,
+) -> Result<Vec<Gateway>, Vec<FieldProblem>> {
+    let options = &request.options;
+    let refuse = |message: String| {
+        vec![FieldProblem::new(
+            "/options/gateway",
+            "options.gateway",
+            message,
+        )]
+    };
+    let carrying = options.push_type.gateways();
+    if let Some(only) = options.gateway {
+        if !carrying.contains(&only) {
+            return Err(refuse(format!(
+                "{} carries no push of type {}: leave the gateway out, or send an alert",
+                only.as_str(),
+                options.push_type.as_str()
+            )));
         }
+        return Ok(vec![only]);
+    }
+    if carrying.len() == 1 || matches!(request.target, Target::Channel(_) | Target::PushTokens(_)) {
+        return Ok(vec![Gateway::Apns]);
+    }
+    let directory = hub.directory.load();
+    let credentials = directory.credentials(app);
+    let raw = content.raw_gateways();
+    let is_meant = |gateway: &Gateway| {
+        raw.as_ref().is_none_or(|raw| raw.contains(gateway))
+            && credentials.iter().any(|of| of.gateway == *gateway)
+            && hub.parts.gateways.get(*gateway).is_some()
+    };
+    let meant: Vec<_> = carrying.iter().copied().filter(is_meant).collect();
+    match (meant.is_empty(), raw) {
+        (false, _) => Ok(meant),
+        (true, Some(raw)) => Ok(raw),
+        (true, None) => Ok(vec![Gateway::Apns]),
     }
 }
 

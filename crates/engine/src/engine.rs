@@ -9,8 +9,9 @@ use crate::status::{EngineStatus, StopReport};
 use carillon_model::credential::CredentialSecret;
 use carillon_model::environment::Environment;
 use carillon_model::id::{AppNo, CredentialNo, NotificationNo};
+use carillon_model::lane;
 use carillon_ports::clock::Clock;
-use carillon_ports::gateway::{Gateway, PoolSpec};
+use carillon_ports::gateway::{Gateway, Gateways, PoolSpec};
 use carillon_ports::registry::{Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{HotStore, StoreError};
@@ -27,8 +28,8 @@ pub struct Parts {
     pub store: Arc<dyn HotStore>,
     /// The registry.
     pub registry: Arc<dyn Registry>,
-    /// The adapter to Apple.
-    pub apns: Arc<dyn Gateway>,
+    /// The adapters to the gateways.
+    pub gateways: Gateways,
     /// Business time.
     pub clock: Arc<dyn Clock>,
     /// Opens credentials.
@@ -229,10 +230,16 @@ impl Engine {
         &self.shared().hub.parts.registry
     }
 
-    /// The adapter to Apple.
+    /// The adapter to a gateway; `None` where the process was started without it.
     #[must_use]
-    pub fn apns(&self) -> &Arc<dyn Gateway> {
-        &self.shared().hub.parts.apns
+    pub fn gateway(&self, which: lane::Gateway) -> Option<&Arc<dyn Gateway>> {
+        self.shared().hub.parts.gateways.get(which)
+    }
+
+    /// The adapters to all gateways.
+    #[must_use]
+    pub fn gateways(&self) -> &Gateways {
+        &self.shared().hub.parts.gateways
     }
 
     /// Business time.

@@ -8,11 +8,16 @@ use crate::dispatch::pause_ms;
 use crate::moment::ms;
 use crate::service::Shared;
 use carillon_model::batch::BatchDevices;
+use carillon_model::body::Body;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::DeviceNo;
 use carillon_model::lane::{Gateway, Lane};
+use carillon_model::push_type::Reach;
+use carillon_model::target::Target;
 use carillon_ports::fault;
-use carillon_ports::store::{Fanout, FanoutPage, NewBatch, Recipient, StoreError};
+use carillon_ports::store::{
+    Fanout, FanoutPage, NewBatch, NotificationHead, Recipient, StoreError,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -99,10 +104,13 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     let head = &fanout.notification;
     let is_known = hub.directory.load().app_by_no(head.app).is_some();
     let devices = if is_known {
-        let kind = head.options.token_kind;
+        let topic = match &fanout.target {
+            Target::Topic(name) => Some(name.clone()),
+            _ => None,
+        };
         let store = &hub.parts.store;
         store
-            .fanout_devices(head.app, kind, fanout.after, limit)
+            .fanout_devices(head.app, topic, reach(head), fanout.after, limit)
             .await?
     } else {
         Vec::new()
@@ -140,30 +148,36 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     Ok((!finished).then_some(fanout))
 }
 
+/// By what the devices of a fan-out are reached: the gateways that it is written for.
+fn reach(head: &NotificationHead) -> Reach {
+    let Ok(body) = Body::decode(&head.payload) else {
+        return Reach::only(head.options.token_kind);
+    };
+    Reach::any(
+        body.gateways()
+            .map(|gateway| head.options.token_kind_at(gateway)),
+    )
+}
+
 /// The batches of a page: one for each lane.
 fn batches(fanout: &Fanout, devices: &[Recipient]) -> Vec<NewBatch> {
     let head = &fanout.notification;
-    let environments = [
-        TokenEnvironment::Production,
-        TokenEnvironment::Sandbox,
-        TokenEnvironment::Auto,
-    ];
-    let mut batches = Vec::new();
-    for environment in environments {
-        let of_lane: Vec<DeviceNo> = devices
-            .iter()
-            .filter(|recipient| recipient.environment == environment)
-            .map(|recipient| recipient.device)
-            .collect();
-        if of_lane.is_empty() {
-            continue;
+    let mut lanes: Vec<((Gateway, TokenEnvironment), Vec<DeviceNo>)> = Vec::new();
+    for recipient in devices {
+        let to = (recipient.gateway, recipient.environment);
+        match lanes.iter_mut().find(|(of, _)| *of == to) {
+            Some((_, of_lane)) => of_lane.push(recipient.device),
+            None => lanes.push((to, vec![recipient.device])),
         }
+    }
+    let mut batches = Vec::new();
+    for ((gateway, environment), of_lane) in lanes {
         batches.push(NewBatch {
             no: head.no.batch(fanout.next_place + batches.len() as u32),
             devices: BatchDevices::new(of_lane),
             lane: Lane {
                 app: head.app,
-                gateway: Gateway::Apns,
+                gateway,
                 environment,
             },
             class: head.options.class,

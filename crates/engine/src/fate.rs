@@ -97,7 +97,7 @@ impl Core {
         };
         self.ledger.repair(EnvironmentRepair {
             device: job.devices.as_slice()[usize::from(position)],
-            kind: job.note.message.options.token_kind,
+            kind: job.token_kind(),
             generation: job.slot(position).generation,
             environment,
         });

@@ -18,7 +18,6 @@ use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::target::Target;
 use carillon_ports::fault::{self, Bug};
-use carillon_ports::gateway::Prepared;
 use carillon_ports::store::{
     Acceptance, Idempotency, NewBatch, NewNotification, NotificationHead, Recipient, StoreError,
     Work, WorkId,
@@ -54,7 +53,7 @@ impl Shared {
         let keys: Vec<Option<IdempotencyKey>> =
             items.iter().map(|item| item.idempotency.clone()).collect();
         for (at, item) in items.into_iter().enumerate() {
-            match draft(hub, at, item, now) {
+            match draft(hub, app, at, item, now) {
                 Ok(draft) => {
                     drafts.push(draft);
                     answers.push(None);
@@ -66,7 +65,7 @@ impl Shared {
             .iter()
             .map(|draft| Question {
                 target: &draft.target,
-                kind: draft.prepared.options.token_kind,
+                reach: draft.reach,
                 declared: draft.declared,
             })
             .collect();
@@ -145,7 +144,7 @@ async fn repeat_refused(
 /// Batches of at most 1,000, by lane; reserves room for those that may go straight to dispatch.
 fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: UnixMs) -> Ready {
     let no = hub.parts.store.next_notification();
-    let Prepared { options, payload } = draft.prepared;
+    let (options, payload) = (draft.options, draft.body);
     let class = options.class;
     let lists = lists(
         hub,
@@ -155,15 +154,15 @@ fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: Unix
         &options,
         recipients,
     );
-    let is_fanout = matches!(draft.target, Target::All(_));
+    let is_fanout = draft.target.is_fanned_out();
     let deliveries: usize = lists.iter().map(|(_, devices)| devices.len()).sum();
     let mut note: Option<Arc<Note>> = None;
     let mut batches = Vec::new();
     let mut hot = Vec::new();
-    for (environment, devices) in lists {
+    for ((gateway, environment), devices) in lists {
         let lane = Lane {
             app,
-            gateway: Gateway::Apns,
+            gateway,
             environment,
         };
         let gauge = hub.gauges.lane(lane);
@@ -253,27 +252,26 @@ fn lists(
     declared: TokenEnvironment,
     options: &carillon_model::notification::SendOptions,
     recipients: &[Recipient],
-) -> Vec<(TokenEnvironment, Vec<DeviceNo>)> {
+) -> Vec<((Gateway, TokenEnvironment), Vec<DeviceNo>)> {
     if let Target::Channel(_) = target {
         // A channel lives in one environment; unless told, in the first that a credential serves.
         let environment = declared.known().unwrap_or_else(|| {
             let directory = hub.directory.load();
             let credentials = directory.credentials(app);
-            let is_served =
-                |environment: &Environment| choose(credentials, *environment, options).is_some();
+            let is_served = |environment: &Environment| {
+                choose(credentials, Gateway::Apns, *environment, options).is_some()
+            };
             let served = Environment::ALL.into_iter().find(is_served);
             served.unwrap_or(Environment::Production)
         });
-        return vec![(environment.into(), vec![DeviceNo(0)])];
+        return vec![((Gateway::Apns, environment.into()), vec![DeviceNo(0)])];
     }
-    let mut lists: Vec<(TokenEnvironment, Vec<DeviceNo>)> = Vec::new();
+    let mut lists: Vec<((Gateway, TokenEnvironment), Vec<DeviceNo>)> = Vec::new();
     for recipient in recipients {
-        match lists
-            .iter_mut()
-            .find(|(environment, _)| *environment == recipient.environment)
-        {
+        let to = (recipient.gateway, recipient.environment);
+        match lists.iter_mut().find(|(of, _)| *of == to) {
             Some((_, devices)) => devices.push(recipient.device),
-            None => lists.push((recipient.environment, vec![recipient.device])),
+            None => lists.push((to, vec![recipient.device])),
         }
     }
     lists

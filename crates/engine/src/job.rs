@@ -4,12 +4,16 @@
 //! that an outcome finds its delivery without a table of pushes. Holds state only; what an outcome
 //! means is in `conclude`.
 
+use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::batch::BatchDevices;
+use carillon_model::body::{Body, LateSource};
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::Environment;
 use carillon_model::id::{AppNo, NotificationNo};
-use carillon_model::push_type::OnUnknown;
+use carillon_model::lane::Gateway;
+use carillon_model::notification::SendOptions;
+use carillon_model::push_type::{OnUnknown, TokenKind};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::gateway::Message;
 use carillon_ports::store::{NewAttempt, NotificationHead, Work};
@@ -24,7 +28,28 @@ pub(crate) struct Note {
     pub(crate) app: AppNo,
     pub(crate) accepted_at: UnixMs,
     pub(crate) expires_at: Option<UnixMs>,
-    pub(crate) message: Arc<Message>,
+    pub(crate) options: SendOptions,
+    /// What it weighs in memory besides its devices.
+    pub(crate) bytes: usize,
+    pub(crate) says: Says,
+    cancelled: Arc<AtomicBool>,
+}
+
+/// What is said to each device apart.
+#[derive(Debug)]
+pub(crate) struct Late {
+    pub(crate) source: LateSource,
+}
+
+/// What a notification says.
+#[derive(Debug)]
+pub(crate) enum Says {
+    /// The same to everybody: a message for each gateway.
+    Ready(Vec<(Gateway, Arc<Message>)>),
+    /// Something to each device.
+    Late(Late),
+    /// What is stored cannot be read: the sentence why.
+    Unreadable(String),
 }
 
 impl Note {
@@ -32,22 +57,71 @@ impl Note {
         let expires_at = head
             .expires_at
             .filter(|_| !fault::planted(Bug::IgnoreExpiry));
+        let cancelled = Arc::new(AtomicBool::new(head.cancelled));
+        let message = |payload| {
+            Arc::new(Message {
+                options: head.options.clone(),
+                payload,
+                expires_at,
+                cancelled: cancelled.clone(),
+            })
+        };
+        let says = match Body::decode(&head.payload) {
+            Ok(Body::Ready(payloads)) => Says::Ready(
+                payloads
+                    .into_iter()
+                    .map(|(gateway, payload)| (gateway, message(payload)))
+                    .collect(),
+            ),
+            Ok(Body::Late(late)) => match serde_json::from_slice(&late.source) {
+                Ok(source) => Says::Late(Late { source }),
+                Err(error) => Says::Unreadable(format!("unreadable body: {error}")),
+            },
+            Err(error) => Says::Unreadable(error.to_string()),
+        };
         Self {
             no: head.no,
             app: head.app,
             accepted_at: head.accepted_at,
             expires_at,
-            message: Arc::new(Message {
-                options: head.options,
-                payload: head.payload,
-                expires_at,
-                cancelled: Arc::new(AtomicBool::new(head.cancelled)),
-            }),
+            bytes: head.payload.len(),
+            says,
+            cancelled,
+            options: head.options,
         }
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.message.cancelled.load(Relaxed)
+        self.cancelled.load(Relaxed)
+    }
+
+    /// Nothing more of it is to be written.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Relaxed);
+    }
+
+    /// A message of it with its own payload.
+    pub(crate) fn message(&self, payload: Bytes) -> Message {
+        Message {
+            options: self.options.clone(),
+            payload,
+            expires_at: self.expires_at,
+            cancelled: self.cancelled.clone(),
+        }
+    }
+
+    /// Whether it says something else to each device.
+    pub(crate) fn is_late(&self) -> bool {
+        !matches!(self.says, Says::Ready(_))
+    }
+
+    /// The message for a gateway, where it says the same to everybody.
+    pub(crate) fn ready(&self, gateway: Gateway) -> Option<&Arc<Message>> {
+        let Says::Ready(messages) = &self.says else {
+            return None;
+        };
+        let of = messages.iter().find(|(of, _)| *of == gateway);
+        of.map(|(_, message)| message)
     }
 
     pub(crate) fn is_expired(&self, now: UnixMs) -> bool {
@@ -55,7 +129,7 @@ impl Note {
     }
 
     pub(crate) fn drops_doubt(&self) -> bool {
-        self.message.options.on_unknown == OnUnknown::Drop
+        self.options.on_unknown == OnUnknown::Drop
     }
 }
 
@@ -166,6 +240,16 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// The gateway that it goes to.
+    pub(crate) fn gateway(&self) -> Gateway {
+        self.work.lane.gateway
+    }
+
+    /// The kind of push token that its devices are reached by.
+    pub(crate) fn token_kind(&self) -> TokenKind {
+        self.note.options.token_kind_at(self.gateway())
+    }
+
     /// Positions that have no end yet.
     pub(crate) fn open_positions(&self) -> Vec<u16> {
         (0u16..)

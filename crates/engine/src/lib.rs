@@ -23,6 +23,7 @@ mod intake;
 mod job;
 mod key_ring;
 mod lanes;
+mod late;
 mod ledger;
 mod limiter;
 mod load;

@@ -5,6 +5,7 @@ use crate::core::Core;
 use crate::hub::Vital;
 use crate::job::{JobKey, Note, Step};
 use crate::lanes::Chunk;
+use crate::late::{Unwritable, Unwritten, Written};
 use crate::moment::Moment;
 use crate::routing::route_for;
 use crate::service::Shared;
@@ -14,7 +15,7 @@ use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::gateway::{Pool, PoolId, Push};
-use carillon_ports::store::{StoreError, WorkId};
+use carillon_ports::store::{NewAttempt, StoreError, WorkId};
 use std::sync::Arc;
 
 /// Deliveries whose push tokens are read together.
@@ -22,6 +23,13 @@ pub(crate) struct Load {
     /// `None`: broadcasts, which need none.
     pub(crate) kind: Option<TokenKind>,
     pub(crate) picks: Vec<Pick>,
+}
+
+/// What a load asks of the store.
+struct Questions {
+    devices: Vec<DeviceNo>,
+    marks: Vec<(WorkId, u16)>,
+    unwritten: Vec<Unwritten>,
 }
 
 /// Some positions of a job, for which a pool keeps room.
@@ -34,10 +42,12 @@ pub(crate) struct Pick {
 }
 
 impl Core {
-    /// Devices of a load, ascending, and the watermarks it needs.
-    fn prepare_load(&mut self, load: &Load) -> (Vec<DeviceNo>, Vec<(WorkId, u16)>) {
+    /// What a load has to ask of the store: devices, ascending, watermarks, and what is to be written
+    /// for each device.
+    fn prepare_load(&mut self, load: &Load) -> Questions {
         let mut devices = Vec::new();
         let mut marks: Vec<(WorkId, u16)> = Vec::new();
+        let mut unwritten = Vec::new();
         for pick in &load.picks {
             let Some(job) = self.jobs.get_mut(pick.job) else {
                 continue;
@@ -45,6 +55,15 @@ impl Core {
             if load.kind.is_some() {
                 let all = job.devices.as_slice();
                 devices.extend(pick.chunk.iter().map(|p| all[usize::from(p)]));
+                if job.note.is_late() {
+                    unwritten.extend(pick.chunk.iter().map(|position| Unwritten {
+                        job: pick.job,
+                        position,
+                        device: all[usize::from(position)],
+                        gateway: job.gateway(),
+                        note: job.note.clone(),
+                    }));
+                }
             }
             let highest = pick.chunk.iter().max().unwrap_or(0);
             if job.note.drops_doubt() && highest >= job.marked {
@@ -58,7 +77,11 @@ impl Core {
             devices.sort_unstable();
             devices.dedup();
         }
-        (devices, marks)
+        Questions {
+            devices,
+            marks,
+            unwritten,
+        }
     }
 
     /// The read (or the watermark) failed: everything back, and a pause.
@@ -90,6 +113,7 @@ impl Core {
         load: Load,
         mut tokens: Vec<PushToken>,
         mut without: Vec<DeviceNo>,
+        written: &Written,
         moment: Moment,
     ) -> Vec<(Arc<dyn Pool>, Vec<Push>)> {
         if !tokens.is_sorted_by_key(|token| token.device) {
@@ -103,6 +127,7 @@ impl Core {
                 load.kind.is_some(),
                 &tokens,
                 &without,
+                written,
                 &mut out,
                 moment,
             );
@@ -112,12 +137,17 @@ impl Core {
             .collect()
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one pick, and everything that was read for its load"
+    )]
     fn submit_pick(
         &mut self,
         pick: &Pick,
         needs_token: bool,
         tokens: &[PushToken],
         without: &[DeviceNo],
+        written: &Written,
         out: &mut Vec<(PoolId, Arc<dyn Pool>, Vec<Push>)>,
         moment: Moment,
     ) {
@@ -127,7 +157,8 @@ impl Core {
             return;
         };
         let note = job.note.clone();
-        let lane = job.lane;
+        let (lane, of_lane) = (job.lane, job.work.lane);
+        let ready = note.ready(of_lane.gateway);
         let (is_first, batch) = (job.work.attempt == 0, job.work.id.batch);
         let state = &self.routes.all[pick.route];
         let is_open = state.breaker.is_closed() || pick.is_probe;
@@ -167,21 +198,16 @@ impl Core {
                 Err(rule) => {
                     unsent += 1;
                     let state = FinalState::Suppressed(rule);
-                    self.end(key, position, state, rule_word(rule), moment);
+                    self.end(key, position, state, rule.as_str(), moment);
                     continue;
                 }
             };
             let slot = &mut job.slots[usize::from(position)];
             if let Some(token) = token {
                 let credentials = directory.credentials(note.app);
-                let options = &note.message.options;
-                let wanted = route_for(
-                    credentials,
-                    note.app,
-                    token.environment,
-                    slot.tried,
-                    options,
-                );
+                let options = &note.options;
+                let wanted =
+                    route_for(credentials, of_lane, token.environment, slot.tried, options);
                 if wanted != Some(route) {
                     unsent += 1;
                     match elsewhere
@@ -196,6 +222,15 @@ impl Core {
                 slot.generation = token.generation;
                 slot.is_auto = token.environment.known().is_none();
             }
+            let message = match (ready, written.get(&(key, position))) {
+                (Some(message), _) | (None, Some(Ok(message))) => message.clone(),
+                (None, why) => {
+                    unsent += 1;
+                    let why = why.and_then(|written| written.as_ref().err());
+                    self.unwritable(key, position, why, moment);
+                    continue;
+                }
+            };
             slot.step = Step::InFlight;
             let tag = key.tag(position);
             let push = Push {
@@ -205,7 +240,7 @@ impl Core {
                     |token| token.bytes.clone(),
                 ),
                 gateway_id: DeliveryId { batch, position }.gateway_id(self.hub.seed),
-                message: note.message.clone(),
+                message,
             };
             match out.iter_mut().rev().find(|(id, _, _)| *id == pick.pool) {
                 Some((_, _, pushes)) => pushes.push(push),
@@ -222,7 +257,7 @@ impl Core {
         self.lanes.all[lane].in_flight += sent;
         if sent > 0 {
             let name = directory.app_by_no(note.app).map_or("", |app| &app.id);
-            let push_type = note.message.options.push_type;
+            let push_type = note.options.push_type;
             let meters = self.hub.meters.send(note.app, name, push_type);
             meters.sent.increment(sent.into());
             if is_first {
@@ -246,6 +281,38 @@ impl Core {
                 }
             }
         }
+    }
+}
+
+impl Core {
+    /// Nothing can be written for this device: its delivery ends, with the reason.
+    fn unwritable(&mut self, key: JobKey, position: u16, why: Option<&Unwritable>, moment: Moment) {
+        let Some(job) = self.jobs.get_mut(key) else {
+            return;
+        };
+        let (reason, raw) = match why {
+            Some(why) => (why.reason.clone(), why.sentence.clone()),
+            None => (
+                "gateway".to_owned(),
+                "nothing was written for this gateway".to_owned(),
+            ),
+        };
+        job.progress.attempts.push(NewAttempt {
+            position: Some(position),
+            positions: None,
+            attempt: job.work.attempt.saturating_add(1),
+            at: moment.now,
+            environment: None,
+            connection: 0,
+            result: "unrenderable".to_owned(),
+            status: 0,
+            reason: reason.clone(),
+            raw,
+            elapsed_us: 0,
+            next_attempt_at: None,
+        });
+        let rule = Suppression::Unrenderable;
+        self.end(key, position, FinalState::Suppressed(rule), &reason, moment);
     }
 }
 
@@ -278,22 +345,18 @@ fn find<'a>(
     }
 }
 
-fn rule_word(rule: Suppression) -> &'static str {
-    match rule {
-        Suppression::DeviceGone => "device_gone",
-        Suppression::NoPushToken => "no_push_token",
-        Suppression::PushTokenRetired => "push_token_retired",
-        Suppression::AppGone => "app_gone",
-    }
-}
-
 /// Reads push tokens (and commits watermarks), then hands over to the pools.
 pub(crate) async fn send_load(shared: Arc<Shared>, load: Load) {
     let _vital = Vital {
         hub: shared.hub.clone(),
         part: "dispatch",
     };
-    let (devices, marks) = shared.core.lock().prepare_load(&load);
+    let Questions {
+        devices,
+        marks,
+        unwritten,
+    } = shared.core.lock().prepare_load(&load);
+    let now = shared.hub.parts.clock.now();
     let store = &shared.hub.parts.store;
     let read = async {
         match load.kind {
@@ -309,15 +372,16 @@ pub(crate) async fn send_load(shared: Arc<Shared>, load: Load) {
         fault::stage("dispatch.watermark_committed");
         Ok(())
     };
-    let result = tokio::try_join!(read, mark);
+    let write = crate::late::write(&shared.hub, unwritten, now);
+    let result = tokio::try_join!(read, mark, write);
     let moment = shared.hub.moment();
     let mut core = shared.core.lock();
     core.loads -= 1;
     match result {
-        Ok(((tokens, without), ())) => {
+        Ok(((tokens, without), (), written)) => {
             core.mark(&load, &marks, true);
             core.store_answered();
-            let submits = core.submit(load, tokens, without, moment);
+            let submits = core.submit(load, tokens, without, &written, moment);
             drop(core);
             for (pool, pushes) in submits {
                 pool.submit(pushes);

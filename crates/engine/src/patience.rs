@@ -14,6 +14,9 @@ use carillon_model::lane::{Class, Gateway, Lane};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
+/// A lane within an App.
+type To = (Gateway, TokenEnvironment);
+
 /// Room that is kept for somebody who is about to reserve it.
 pub(crate) struct Promise<'h> {
     hub: &'h Hub,
@@ -43,14 +46,14 @@ impl Hub {
         if patience == 0 {
             return promise;
         }
-        let lane = |environment| Lane {
+        let lane = |(gateway, environment)| Lane {
             app,
-            gateway: Gateway::Apns,
+            gateway,
             environment,
         };
         let wanted: Vec<_> = wanted(drafts, recipients)
             .into_iter()
-            .map(|(environment, class, count)| (self.gauges.lane(lane(environment)), class, count))
+            .map(|(to, class, count)| (self.gauges.lane(lane(to)), class, count))
             .collect();
         let deadline = Instant::now() + ms(patience);
         loop {
@@ -87,12 +90,12 @@ impl Promise<'_> {
 }
 
 /// How many deliveries go where.
-fn wanted(drafts: &[Draft], recipients: &[Answer]) -> Vec<(TokenEnvironment, Class, u32)> {
-    let mut wanted: Vec<(TokenEnvironment, Class, u32)> = Vec::new();
+fn wanted(drafts: &[Draft], recipients: &[Answer]) -> Vec<(To, Class, u32)> {
+    let mut wanted: Vec<(To, Class, u32)> = Vec::new();
     for (draft, recipients) in drafts.iter().zip(recipients) {
-        let class = draft.prepared.options.class;
+        let class = draft.options.class;
         for recipient in recipients.iter().flatten() {
-            let to = recipient.environment;
+            let to = (recipient.gateway, recipient.environment);
             match wanted
                 .iter_mut()
                 .find(|(other, of, _)| *other == to && *of == class)

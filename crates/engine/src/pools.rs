@@ -102,7 +102,8 @@ impl Routes {
                 return Err(refuse(
                     "no_credential",
                     format!(
-                        "no credential of this App serves the environment {} with the topic and push type that waiting notifications ask for: set one with PUT /v1/apps/{{app}}/credentials/{{name}}",
+                        "no credential of this App serves the gateway {} in the environment {} with the topic and push type that waiting notifications ask for: set one with PUT /v1/apps/{{app}}/credentials/{{name}}",
+                        route.gateway.as_str(),
                         route.environment.as_str()
                     ),
                 ));
@@ -112,7 +113,16 @@ impl Routes {
                 .spec(no, route.environment, route.is_probing)
                 .map_err(|sentence| refuse("credential_unreadable", sentence))?;
             let id = spec.id;
-            let pool = hub.parts.apns.open_pool(spec, sink.clone());
+            let gateway = hub.parts.gateways.get(route.gateway).ok_or_else(|| {
+                refuse(
+                    "no_gateway",
+                    format!(
+                        "this process was started without the gateway {}",
+                        route.gateway.as_str()
+                    ),
+                )
+            })?;
+            let pool = gateway.open_pool(spec, sink.clone());
             self.by_pool.insert(id, at);
             self.all[at].open = Some(OpenPool { id, pool, used: 0 });
         }

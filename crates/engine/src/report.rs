@@ -78,8 +78,8 @@ impl Core {
     fn route_anew(&mut self, lane: usize, moment: Moment) {
         let directory = self.hub.directory.load();
         let flows = std::mem::take(&mut self.lanes.all[lane].flows);
-        let environment = self.lanes.all[lane].lane.environment;
-        let app = self.lanes.all[lane].lane.app;
+        let of_lane = self.lanes.all[lane].lane;
+        let (environment, app) = (of_lane.environment, of_lane.app);
         let credentials = directory.credentials(app);
         let is_gone = directory.app_by_no(app).is_none();
         let probing = self.hub.parts.config.probing_per_second;
@@ -108,9 +108,9 @@ impl Core {
                     continue;
                 }
                 let tried = job.slot(first).tried;
-                let options = &job.note.message.options;
-                let wanted = route_for(credentials, app, known, tried, options)
-                    .or_else(|| route_for(credentials, app, known, 0, options));
+                let options = &job.note.options;
+                let wanted = route_for(credentials, of_lane, known, tried, options)
+                    .or_else(|| route_for(credentials, of_lane, known, 0, options));
                 let at = wanted.map_or(route, |wanted| {
                     self.routes.index(wanted, probing, moment.at)
                 });

@@ -9,7 +9,7 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::AppNo;
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_token::PushTokenBytes;
-use carillon_model::push_type::TokenKind;
+use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::target::Target;
 use carillon_ports::store::{Recipient, StoreError};
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use std::collections::HashMap;
 /// A target to resolve.
 pub(crate) struct Question<'a> {
     pub(crate) target: &'a Target,
-    pub(crate) kind: TokenKind,
+    pub(crate) reach: Reach,
     /// For raw push tokens.
     pub(crate) declared: TokenEnvironment,
 }
@@ -45,7 +45,8 @@ pub(crate) async fn resolve(
             recipients.sort_by_key(|recipient| recipient.device);
             recipients.dedup_by_key(|recipient| recipient.device);
         }
-        let is_list = !matches!(question.target, Target::All(_) | Target::Channel(_));
+        let is_list =
+            !question.target.is_fanned_out() && !matches!(question.target, Target::Channel(_));
         if is_list && recipients.is_empty() {
             *answer = Err(vec![FieldProblem::new(
                 "/target",
@@ -65,16 +66,16 @@ async fn devices(
 ) -> Result<(), StoreError> {
     /// Ids, and where each stands: item and entry.
     type Asked = (Vec<String>, Vec<(usize, usize)>);
-    let mut asked: HashMap<TokenKind, Asked> = HashMap::new();
+    let mut asked: HashMap<Reach, Asked> = HashMap::new();
     for (item, question) in questions.iter().enumerate() {
         if let Target::Devices(ids) = question.target {
-            let (all, places) = asked.entry(question.kind).or_default();
+            let (all, places) = asked.entry(question.reach).or_default();
             all.extend(ids.iter().cloned());
             places.extend((0..ids.len()).map(|at| (item, at)));
         }
     }
-    for (kind, (ids, places)) in asked {
-        let found = hub.parts.store.resolve_devices(app, ids, kind).await?;
+    for (reach, (ids, places)) in asked {
+        let found = hub.parts.store.resolve_devices(app, ids, reach).await?;
         for ((item, at), recipient) in places.into_iter().zip(found) {
             match recipient {
                 Some(recipient) => {
@@ -110,7 +111,7 @@ async fn users(
         for user in users {
             let store = &hub.parts.store;
             let found = store
-                .resolve_user(app, user.clone(), question.kind, limit)
+                .resolve_user(app, user.clone(), question.reach, limit)
                 .await?;
             if let Ok(recipients) = &mut answers[item] {
                 recipients.extend(found);
@@ -134,8 +135,13 @@ async fn push_tokens(
             continue;
         };
         let mut read = Vec::with_capacity(tokens.len());
+        let gateway = hub.parts.gateways.get(question.reach.first().gateway());
         for (at, text) in tokens.iter().enumerate() {
-            match PushTokenBytes::from_hex(text) {
+            let token = match gateway {
+                Some(gateway) => gateway.read_push_token(text),
+                None => Err("this server was started without its gateway".to_owned()),
+            };
+            match token {
                 Ok(token) => read.push(token),
                 Err(sentence) => {
                     let pointer = format!("/target/push_tokens/{at}");
@@ -145,7 +151,13 @@ async fn push_tokens(
             }
         }
         if answers[item].is_ok() {
-            let key = (question.kind, question.declared);
+            let kind = question.reach.first();
+            let declared = if kind.gateway().has_environments() {
+                question.declared
+            } else {
+                TokenEnvironment::Production
+            };
+            let key = (kind, declared);
             let (all, items) = asked.entry(key).or_default();
             items.extend(read.iter().map(|_| item));
             all.extend(read);

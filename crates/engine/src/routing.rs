@@ -4,6 +4,7 @@ use crate::job::tried_bit;
 use carillon_model::credential::{Credential, CredentialFacts, CredentialKind};
 use carillon_model::environment::{Environment, TokenEnvironment};
 use carillon_model::id::{AppNo, CredentialNo};
+use carillon_model::lane::{Gateway, Lane};
 use carillon_model::notification::SendOptions;
 use carillon_model::push_type::PushType;
 
@@ -11,26 +12,29 @@ use carillon_model::push_type::PushType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Route {
     pub(crate) app: AppNo,
+    pub(crate) gateway: Gateway,
     /// `None`: no credential serves this.
     pub(crate) credential: Option<CredentialNo>,
     pub(crate) environment: Environment,
     pub(crate) is_probing: bool,
 }
 
-/// The credential of an App that serves this environment and these options. Signing keys before
-/// certificates, older before newer.
+/// The credential of an App that serves this gateway, environment and these options. Signing keys
+/// before certificates, older before newer.
 ///
 /// Which push types take which kind: Apple, "Sending notification requests to APNs" (`apns-push-type`).
 pub(crate) fn choose<'a>(
     credentials: &'a [Credential],
+    gateway: Gateway,
     environment: Environment,
     options: &SendOptions,
 ) -> Option<&'a Credential> {
     let serves = |credential: &&Credential| {
         let facts = &credential.facts;
-        (facts.environments.is_empty() || facts.environments.contains(&environment))
+        credential.gateway == gateway
+            && (facts.environments.is_empty() || facts.environments.contains(&environment))
             && takes(facts.kind, options)
-            && has_topic(facts, options.apns_topic.as_deref())
+            && (gateway != Gateway::Apns || has_topic(facts, options.apns_topic.as_deref()))
     };
     let mut serving = credentials.iter().filter(serves);
     let is_key = |credential: &&Credential| credential.facts.kind == CredentialKind::SigningKey;
@@ -50,6 +54,9 @@ fn takes(kind: CredentialKind, options: &SendOptions) -> bool {
                 | PushType::Controls
                 | PushType::Widgets
         ),
+        CredentialKind::ServiceAccount | CredentialKind::VapidKeys => {
+            matches!(options.push_type, PushType::Alert | PushType::Background)
+        }
     }
 }
 
@@ -69,32 +76,34 @@ fn has_topic(facts: &CredentialFacts, topic: Option<&str>) -> bool {
             .any(|own| is_below(topic, own) || is_below(own, topic))
 }
 
-/// The route for a push token of this environment.
+/// The route in a lane for a push token of this environment.
 ///
 /// Of an unknown environment: the first in which it was not refused yet and for which there is a
 /// credential. `None`: it was refused by all of them.
 pub(crate) fn route_for(
     credentials: &[Credential],
-    app: AppNo,
+    lane: Lane,
     environment: TokenEnvironment,
     tried: u8,
     options: &SendOptions,
 ) -> Option<Route> {
+    let Lane { app, gateway, .. } = lane;
     let route = |environment, is_probing, credential: Option<&Credential>| Route {
         app,
+        gateway,
         credential: credential.map(|credential| credential.no),
         environment,
         is_probing,
     };
     if let Some(environment) = environment.known() {
-        let credential = choose(credentials, environment, options);
+        let credential = choose(credentials, gateway, environment, options);
         return Some(route(environment, false, credential));
     }
     let untried = Environment::ALL
         .into_iter()
         .filter(|environment| tried & tried_bit(*environment) == 0);
     let mut served = untried.filter_map(|environment| {
-        let credential = choose(credentials, environment, options)?;
+        let credential = choose(credentials, gateway, environment, options)?;
         Some(route(environment, true, Some(credential)))
     });
     served
@@ -105,7 +114,7 @@ pub(crate) fn route_for(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use carillon_model::lane::{Class, Gateway};
+    use carillon_model::lane::Class;
     use carillon_model::notification::Priority;
     use carillon_model::push_type::OnUnknown;
 
@@ -127,6 +136,9 @@ mod tests {
                 team_id: None,
                 key_id: None,
                 not_after: None,
+                project_id: None,
+                contact: None,
+                public_keys: vec![],
                 fingerprint: String::new(),
             },
             version: 1,
@@ -146,6 +158,16 @@ mod tests {
             collapse_id: None,
             apns_topic: topic.map(str::to_owned),
             channel: None,
+            category: None,
+            is_critical: false,
+        }
+    }
+
+    fn lane(gateway: Gateway) -> Lane {
+        Lane {
+            app: AppNo(1),
+            gateway,
+            environment: TokenEnvironment::Auto,
         }
     }
 
@@ -160,7 +182,8 @@ mod tests {
             credential(4, Certificate, &[Production], &["com.apple.mgmt.x"]),
         ];
         let chosen = |environment, push_type, topic| {
-            choose(&all, environment, &options(push_type, topic)).map(|found| found.no.0)
+            choose(&all, Gateway::Apns, environment, &options(push_type, topic))
+                .map(|found| found.no.0)
         };
         assert_eq!(
             chosen(Production, PushType::Alert, None),
@@ -184,7 +207,15 @@ mod tests {
             "no prefix"
         );
         let certificate = &all[..1];
-        assert!(choose(certificate, Production, &options(PushType::Widgets, None)).is_none());
+        assert!(
+            choose(
+                certificate,
+                Gateway::Apns,
+                Production,
+                &options(PushType::Widgets, None)
+            )
+            .is_none()
+        );
     }
 
     #[test]
@@ -194,8 +225,14 @@ mod tests {
         let sandbox = [credential(1, CredentialKind::SigningKey, &[Sandbox], &[])];
         let options = options(PushType::Alert, None);
         let auto = |all: &[Credential], tried| {
-            route_for(all, AppNo(1), TokenEnvironment::Auto, tried, &options)
-                .map(|route| (route.environment, route.credential.is_some()))
+            route_for(
+                all,
+                lane(Gateway::Apns),
+                TokenEnvironment::Auto,
+                tried,
+                &options,
+            )
+            .map(|route| (route.environment, route.credential.is_some()))
         };
         assert_eq!(auto(&both, 0), Some((Production, true)));
         assert_eq!(auto(&both, tried_bit(Production)), Some((Sandbox, true)));
@@ -207,7 +244,26 @@ mod tests {
             Some((Production, false)),
             "it waits for a credential"
         );
-        let declared = route_for(&both, AppNo(1), TokenEnvironment::Sandbox, 3, &options).unwrap();
+        let elsewhere = route_for(
+            &both,
+            lane(Gateway::Fcm),
+            TokenEnvironment::Production,
+            0,
+            &options,
+        );
+        assert_eq!(
+            elsewhere.unwrap().credential,
+            None,
+            "another gateway's credential"
+        );
+        let declared = route_for(
+            &both,
+            lane(Gateway::Apns),
+            TokenEnvironment::Sandbox,
+            3,
+            &options,
+        )
+        .unwrap();
         assert!(!declared.is_probing && declared.environment == Sandbox);
     }
 }

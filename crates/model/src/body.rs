@@ -133,15 +133,13 @@ impl Body {
         out.into()
     }
 
-    /// Reads the stored form; payloads are slices of it. What retention has emptied says nothing to
-    /// nobody.
+    /// Reads the stored form; payloads are slices of it.
     pub fn decode(stored: &Bytes) -> Result<Self, Unreadable> {
         let gateway = |reader: &mut Reader<'_>| {
             let code = reader.byte()?;
             Gateway::from_code(code).ok_or_else(|| reader.error("unknown gateway"))
         };
         match stored.first() {
-            None => Ok(Self::Ready(Vec::new())),
             Some(&READY) => {
                 let mut reader = Reader::new("body", READY, stored)?;
                 let mut payloads = Vec::new();
@@ -161,7 +159,7 @@ impl Body {
                 let source = stored.slice_ref(reader.bytes()?);
                 Ok(Self::Late(LateBody { gateways, source }))
             }
-            Some(_) => Ok(Self::apns(stored.clone())),
+            Some(_) | None => Ok(Self::apns(stored.clone())),
         }
     }
 }
@@ -182,14 +180,15 @@ mod tests {
             source: Bytes::from_static(b"s"),
         });
         assert_eq!(&late.encode()[..], [2, 2, 1, 3, 1, b's']);
-        for body in [apns, fcm, late, Body::Ready(Vec::new())] {
+        for body in [
+            apns,
+            fcm,
+            late,
+            Body::Ready(Vec::new()),
+            Body::apns(Bytes::new()),
+        ] {
             assert_eq!(Body::decode(&body.encode()), Ok(body));
         }
-        assert_eq!(
-            Body::decode(&Bytes::new()),
-            Ok(Body::Ready(vec![])),
-            "emptied by retention"
-        );
     }
 
     #[test]

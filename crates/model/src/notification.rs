@@ -14,10 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct NotificationRequest {
     /// Whom it is for.
     pub target: Target,
-    /// What it says. Exactly one of `content` and `template`, except that a background push may have
-    /// neither.
+    /// What it says: exactly one of `content` and `template`.
     #[serde(default)]
-    pub content: Content,
+    pub content: Option<Content>,
     /// A template that says it.
     #[serde(default)]
     pub template: Option<TemplateUse>,

@@ -237,18 +237,22 @@ impl Reach {
         Self(1 << kind.code())
     }
 
+    /// All of these.
+    #[must_use]
+    pub fn any(kinds: impl IntoIterator<Item = TokenKind>) -> Self {
+        kinds
+            .into_iter()
+            .fold(Self(0), |reach, kind| Self(reach.0 | Self::only(kind).0))
+    }
+
     /// What carries a push of this type, where Apple's kind is `apns`.
     #[must_use]
     pub fn of(push_type: PushType, apns: TokenKind) -> Self {
-        push_type
-            .gateways()
-            .iter()
-            .map(|gateway| match gateway {
-                Gateway::Apns => apns,
-                Gateway::Fcm => TokenKind::Fcm,
-                Gateway::WebPush => TokenKind::WebPush,
-            })
-            .fold(Self(0), |reach, kind| Self(reach.0 | Self::only(kind).0))
+        Self::any(push_type.gateways().iter().map(|gateway| match gateway {
+            Gateway::Apns => apns,
+            Gateway::Fcm => TokenKind::Fcm,
+            Gateway::WebPush => TokenKind::WebPush,
+        }))
     }
 
     /// Whether it is one of them.

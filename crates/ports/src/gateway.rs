@@ -58,6 +58,13 @@ pub trait Gateway: Send + Sync + 'static {
         now: UnixMs,
     ) -> Result<CredentialFacts, Vec<FieldProblem>>;
 
+    /// Makes the secret key of a new credential, as PEM, where a gateway's credentials are made by the
+    /// sender himself (VAPID keys). `None`: the gateway issues them.
+    fn make_secret(&self, random: &dyn Fn(&mut [u8])) -> Option<String> {
+        let _ = random;
+        None
+    }
+
     /// Opens a pool of connections for one credential and environment. Opening does no IO: the pool
     /// connects when the first push comes.
     fn open_pool(&self, spec: PoolSpec, outcomes: OutcomeSink) -> Arc<dyn Pool>;

@@ -1,15 +1,21 @@
-//! The adapter to Apple, from our settings.
+//! The adapters to the gateways, from our settings.
 
 use crate::config;
 use crate::exit::{Exit, Failure};
 use carillon_gateways::apns::{ApnsConfig, ApnsGateway, Host, Proxy};
+use carillon_model::lane;
 use carillon_ports::clock::Clock;
-use carillon_ports::gateway::Gateway;
+use carillon_ports::gateway::{Gateway, Gateways};
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
 
-/// Starts it; connects to nothing yet.
-pub(crate) fn open(
+/// Starts them all; connects to nothing yet.
+pub(crate) fn open(config: &config::Config, clock: &Arc<dyn Clock>) -> Result<Gateways, Failure> {
+    Ok(Gateways::default().with(lane::Gateway::Apns, apns(&config.apns, clock)?))
+}
+
+/// Starts the adapter to Apple.
+pub(crate) fn apns(
     config: &config::Apns,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Gateway>, Failure> {

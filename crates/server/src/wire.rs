@@ -96,13 +96,13 @@ pub(crate) async fn start(
 
     let admin_key = first_admin_key(&*registry, &*clock, admin_key_file).await?;
 
-    let apns = crate::gateway::open(&config.apns, &clock)?;
+    let gateways = crate::gateway::open(config, &clock)?;
 
     let engine = Engine::start(
         Parts {
             store: hot,
             registry: registry.clone(),
-            apns,
+            gateways,
             clock: clock.clone(),
             secrets,
             config: config.engine.clone(),

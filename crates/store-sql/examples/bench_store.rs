@@ -157,6 +157,8 @@ fn notification(batch: BatchNo, devices: Vec<DeviceNo>) -> NewNotification {
             collapse_id: None,
             apns_topic: None,
             channel: None,
+            category: None,
+            is_critical: false,
         },
         payload: Bytes::from(vec![b'x'; 600]),
         batches: vec![NewBatch {

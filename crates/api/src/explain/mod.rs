@@ -127,6 +127,30 @@ fn suppressed(rule: Suppression) -> Verdict {
             "With an App everything that waits for it goes.",
             None,
         ),
+        Suppression::OptedOut => (
+            "It was not sent: the user has switched its category off.",
+            "A notification's `options.category` is looked up in its recipient's preferences when its batch is sent; critical content is exempt.",
+            Some(
+                "Nothing, unless the user is wrong: his preferences are at GET /v1/apps/{app}/users/{id}/preferences.",
+            ),
+        ),
+        Suppression::QuietHours => (
+            "It was not sent: these are the user's quiet hours.",
+            "Quiet hours count in the user's own time zone; critical content is exempt.",
+            Some("Send it later, or mark what cannot wait with the urgency `critical`."),
+        ),
+        Suppression::FrequencyCap => (
+            "It was not sent: the user has got as many as this App lets one get.",
+            "An App's frequency cap counts a user's notifications in a sliding window; critical content is exempt.",
+            Some("Send less, or raise the App's `frequency_cap`."),
+        ),
+        Suppression::Unrenderable => (
+            "It was not sent: what it says could not be written for this device.",
+            "A template is rendered for each device when its batch is sent; what cannot be rendered for one fails that delivery and no other.",
+            Some(
+                "The story names the variable or the rule: give the template a default for it, or send the variable.",
+            ),
+        ),
     };
     (summary.into(), rule, mend.map(str::to_owned))
 }

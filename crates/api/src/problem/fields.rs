@@ -98,7 +98,7 @@ pub static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "device.push_token",
-        "A push token is hexadecimal, as Apple gave it to the app.",
+        "A push token is as the gateway gave it to the app: Apple's in hexadecimal, FCM's as text, a browser's as the subscription's JSON.",
     ),
     ("channel.topic", "The topic is one of the credential's."),
     (
@@ -119,10 +119,38 @@ pub static FIELDS: &[(&str, &str)] = &[
         "target.channel",
         "A channel id as Apple issued it has 1 to 256 bytes.",
     ),
+    (
+        "target.topic",
+        "A topic's name has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.",
+    ),
+    (
+        "target.tags",
+        "An expression over tags and attributes has 1 to 4,096 bytes.",
+    ),
+    (
+        "content.one_of",
+        "Exactly one of `content` and `template` is given.",
+    ),
+    (
+        "options.gateway",
+        "The gateway carries pushes of this type, and the server was started with it.",
+    ),
+    (
+        "credential.service_account",
+        "A service account is the JSON file that Google's console gives.",
+    ),
+    (
+        "credential.vapid_keys",
+        "VAPID keys are P-256 keys in PKCS#8 PEM, with a contact that push services can write to.",
+    ),
+    (
+        "credential.gateway",
+        "Each gateway has its own kind of secret: a signing key or a certificate for `apns`, a service account for `fcm`, VAPID keys for `webpush`.",
+    ),
     ("target.unknown_device", "No device has this id."),
     (
         "target.push_token",
-        "A push token is hexadecimal, as Apple gave it to the app.",
+        "A push token is as the gateway gave it to the app: Apple's in hexadecimal, FCM's as text, a browser's as the subscription's JSON.",
     ),
     ("target.nobody", "None of these users has a device."),
     (

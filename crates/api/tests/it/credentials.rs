@@ -95,7 +95,7 @@ async fn exactly_one_secret_and_a_readable_one() {
         ),
         (
             json!({"gateway": "fcm", "signing_key": key}),
-            "field.value",
+            "credential.gateway",
             "/gateway",
         ),
         (

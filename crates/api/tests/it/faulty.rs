@@ -10,15 +10,15 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, CredentialNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
-use carillon_model::push_type::TokenKind;
+use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
     Sealed,
 };
 use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
-    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Recipient, Result, Retention,
-    Settlement, StoreError, WorkId,
+    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
+    Retention, Settlement, StoreError, WorkId,
 };
 use std::sync::{Arc, Mutex};
 
@@ -92,7 +92,7 @@ hot_store! {
     struck {
         async fn accept(items: Vec<NewNotification>) -> Vec<Acceptance>;
         async fn cancel(app: AppNo, no: NotificationNo, now: UnixMs) -> Option<CancelMark>;
-        async fn resolve_devices(app: AppNo, ids: Vec<String>, kind: TokenKind) -> Vec<Option<Recipient>>;
+        async fn resolve_devices(app: AppNo, ids: Vec<String>, reach: Reach) -> Vec<Option<Recipient>>;
         async fn notification(app: AppNo, no: NotificationNo) -> Option<NotificationView>;
         async fn notifications(app: AppNo, before: Option<NotificationNo>, limit: u32) -> Vec<NotificationView>;
         async fn deliveries(app: AppNo, no: NotificationNo, after: Option<DeliveryId>, filter: DeliveryFilter, limit: u32) -> Vec<DeliveryView>;
@@ -104,9 +104,10 @@ hot_store! {
     }
     passed {
         async fn accepted_before(keys: Vec<(String, [u8; 32])>, now: UnixMs) -> Vec<Option<(NotificationNo, UnixMs)>>;
-        async fn resolve_user(app: AppNo, user: String, kind: TokenKind, limit: usize) -> Vec<Recipient>;
+        async fn resolve_user(app: AppNo, user: String, reach: Reach, limit: usize) -> Vec<Recipient>;
         async fn resolve_push_tokens(app: AppNo, tokens: Vec<PushTokenBytes>, kind: TokenKind, declared: TokenEnvironment, now: UnixMs) -> Vec<Recipient>;
         async fn read_push_tokens(kind: TokenKind, devices: Vec<DeviceNo>) -> (Vec<PushToken>, Vec<DeviceNo>);
+        async fn people(devices: Vec<DeviceNo>) -> Vec<Person>;
         async fn waiting_lanes() -> Vec<(Lane, Class, UnixMs)>;
         async fn backlog(limit: u32) -> Vec<(Lane, u32, UnixMs)>;
         async fn claim(lane: Lane, class: Class, now: UnixMs, batches: u32, deliveries: u32) -> Vec<ClaimedWork>;
@@ -115,7 +116,7 @@ hot_store! {
         async fn settle(settlement: Settlement) -> Vec<NotificationNo>;
         async fn rescue(after: Option<WorkId>, limit: u32, now: UnixMs) -> Option<WorkId>;
         async fn fanouts(limit: u32) -> Vec<Fanout>;
-        async fn fanout_devices(app: AppNo, kind: TokenKind, after: DeviceNo, limit: u32) -> Vec<Recipient>;
+        async fn fanout_devices(app: AppNo, topic: Option<String>, reach: Reach, after: DeviceNo, limit: u32) -> Vec<Recipient>;
         async fn store_fanout_page(page: FanoutPage) -> bool;
         async fn prune(retention: Retention) -> u64;
         async fn index_devices(limit: u32) -> u64;

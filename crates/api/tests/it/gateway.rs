@@ -103,9 +103,30 @@ impl Gateway for FakeGateway {
                 collapse_id: options.collapse_id.clone(),
                 apns_topic: options.apns_topic.clone(),
                 channel: None,
+                category: options.category.clone(),
+                is_critical: false,
             },
             payload,
         })
+    }
+
+    fn render(
+        &self,
+        content: &Content,
+        _options: &SendOptions,
+        _now: UnixMs,
+    ) -> Result<Bytes, Vec<FieldProblem>> {
+        let body = content.body.as_deref().unwrap_or_default();
+        Ok(Bytes::from(
+            serde_json::json!({"aps": {"alert": {"body": body}}}).to_string(),
+        ))
+    }
+
+    fn read_push_token(
+        &self,
+        text: &str,
+    ) -> Result<carillon_model::push_token::PushTokenBytes, String> {
+        carillon_model::push_token::PushTokenBytes::from_hex(text)
     }
 
     fn inspect(
@@ -124,6 +145,8 @@ impl Gateway for FakeGateway {
             }
             CredentialSecret::SigningKey { .. } => CredentialKind::SigningKey,
             CredentialSecret::Certificate { .. } => CredentialKind::Certificate,
+            CredentialSecret::ServiceAccount { .. } => CredentialKind::ServiceAccount,
+            CredentialSecret::VapidKeys { .. } => CredentialKind::VapidKeys,
         };
         Ok(CredentialFacts {
             kind,
@@ -132,6 +155,9 @@ impl Gateway for FakeGateway {
             team_id: claimed.team_id.clone(),
             key_id: claimed.key_id.clone(),
             not_after: None,
+            project_id: None,
+            contact: None,
+            public_keys: vec![],
             fingerprint: "00ff".into(),
         })
     }

@@ -162,7 +162,10 @@ impl World {
             Parts {
                 store: Arc::new(store),
                 registry: Arc::new(registry),
-                apns: Arc::clone(&gateway) as _,
+                gateways: carillon_model::lane::Gateway::ALL.into_iter().fold(
+                    carillon_ports::gateway::Gateways::default(),
+                    |all, which| all.with(which, Arc::clone(&gateway) as _),
+                ),
                 clock: Arc::clone(&clock) as _,
                 secrets: Arc::new(OpenBox),
                 config: EngineConfig {
@@ -237,6 +240,9 @@ impl World {
             team_id: Some("DEF123GHIJ".into()),
             key_id: Some("ABC123DEFG".into()),
             not_after: None,
+            project_id: None,
+            contact: None,
+            public_keys: vec![],
             fingerprint: "00ff".into(),
         };
         let sealed = self.engine.seal_credential(no, &secret);

@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
-use carillon_model::content::Content;
+use carillon_model::content::{Content, Urgency};
 use carillon_model::credential::{CredentialFacts, CredentialSecret};
 use carillon_model::environment::Environment;
 use carillon_model::lane::Class;
 use carillon_model::notification::{Priority, RequestOptions, SendOptions};
 use carillon_model::outcome::{Answer, Outcome, TokenFate, Trouble, TroubleScope, Verdict};
 use carillon_model::problem::FieldProblem;
+use carillon_model::push_token::PushTokenBytes;
 use carillon_model::push_type::PushType;
 use carillon_model::target::Target;
 use carillon_ports::gateway::{
@@ -198,9 +199,28 @@ impl Gateway for FakeGateway {
                 collapse_id: options.collapse_id.clone(),
                 apns_topic: options.apns_topic.clone(),
                 channel,
+                category: options.category.clone(),
+                is_critical: content.urgency == Some(Urgency::Critical),
             },
             payload: Bytes::from(content.body.clone().unwrap_or_default()),
         })
+    }
+
+    fn render(
+        &self,
+        content: &Content,
+        _options: &SendOptions,
+        _now: UnixMs,
+    ) -> Result<Bytes, Vec<FieldProblem>> {
+        if content.badge == Some(666) {
+            let problem = FieldProblem::new("/content/badge", "test.badge", "expected another");
+            return Err(vec![problem]);
+        }
+        Ok(Bytes::from(content.body.clone().unwrap_or_default()))
+    }
+
+    fn read_push_token(&self, text: &str) -> Result<PushTokenBytes, String> {
+        PushTokenBytes::from_hex(text)
     }
 
     fn inspect(
@@ -346,6 +366,9 @@ pub(crate) fn signing_key(environments: &[Environment]) -> CredentialFacts {
         team_id: Some("TEAM".into()),
         key_id: Some("KEY".into()),
         not_after: None,
+        project_id: None,
+        contact: None,
+        public_keys: vec![],
         fingerprint: "f".into(),
     }
 }

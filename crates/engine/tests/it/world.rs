@@ -14,6 +14,7 @@ use carillon_model::lane::Gateway;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
 use carillon_ports::clock::Clock;
+use carillon_ports::gateway::Gateways;
 use carillon_ports::memory::MemoryStore;
 use carillon_ports::registry::{Actor, Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
@@ -190,10 +191,19 @@ impl World {
         name: &str,
         facts: CredentialFacts,
     ) -> CredentialNo {
+        self.credential_for(app, name, Gateway::Apns, facts).await
+    }
+
+    pub(crate) async fn credential_for(
+        &self,
+        app: AppNo,
+        name: &str,
+        gateway: Gateway,
+        facts: CredentialFacts,
+    ) -> CredentialNo {
         let no = self.store.credential_no(app, name.into()).await.unwrap();
         let secret = CredentialSecret::SigningKey { pem: "pem".into() };
         let sealed = self.engine.seal_credential(no, &secret);
-        let gateway = Gateway::Apns;
         self.store
             .put_credential(no, app, name.into(), gateway, facts, sealed, T0, nobody())
             .await
@@ -347,7 +357,11 @@ fn parts(
     Parts {
         store: hot.clone(),
         registry: Arc::new(store.clone()),
-        apns: Arc::new(gateway.clone()),
+        gateways: Gateway::ALL
+            .into_iter()
+            .fold(Gateways::default(), |all, which| {
+                all.with(which, Arc::new(gateway.clone()))
+            }),
         clock: clock.clone(),
         secrets: Arc::new(PlainSecrets),
         config: config.clone(),

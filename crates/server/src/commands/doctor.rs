@@ -360,7 +360,7 @@ fn offline_gateway() -> Result<std::sync::Arc<dyn carillon_ports::gateway::Gatew
     let config = config::load(&Sources::default())?;
     let clock: std::sync::Arc<dyn carillon_ports::clock::Clock> =
         std::sync::Arc::new(crate::clock::ServerClock::system());
-    crate::gateway::open(&config.apns, &clock)
+    crate::gateway::apns(&config.apns, &clock)
 }
 
 #[cfg(test)]

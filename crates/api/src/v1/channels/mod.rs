@@ -10,6 +10,7 @@ use crate::problem::{Problem, codes};
 use crate::state::Api;
 use carillon_model::app::App;
 use carillon_model::environment::Environment;
+use carillon_model::lane::Gateway;
 use carillon_model::problem::FieldProblem;
 use carillon_ports::gateway::{ChannelAnswer, ChannelCall, ChannelError};
 use serde::{Deserialize, Serialize};
@@ -121,7 +122,10 @@ impl Place {
                 ),
             )
         })?;
-        let answer = api.engine.apns().channels(spec, &self.topic, call).await;
+        let answer = api
+            .gateway(Gateway::Apns)?
+            .channels(spec, &self.topic, call)
+            .await;
         answer.map_err(|error| refused(&error))
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct CredentialView {
     /// For which gateway.
     #[schema(example = "apns")]
     gateway: &'static str,
-    /// `signing_key` or `certificate`.
+    /// `signing_key`, `certificate`, `service_account` or `vapid_keys`.
     kind: &'static str,
     /// Environments it is used in.
     environments: Vec<&'static str>,
@@ -34,6 +34,12 @@ pub(crate) struct CredentialView {
     team_id: Option<String>,
     /// Apple's Key ID (signing keys).
     key_id: Option<String>,
+    /// Firebase project it sends for (service accounts).
+    project_id: Option<String>,
+    /// The account's address, or the contact that push services are told.
+    contact: Option<String>,
+    /// Application server keys for `pushManager.subscribe`, the current one first (VAPID keys).
+    public_keys: Vec<String>,
     /// When it ends (certificates).
     #[schema(format = DateTime)]
     not_after: Option<String>,
@@ -58,11 +64,16 @@ impl From<&Credential> for CredentialView {
             kind: match facts.kind {
                 CredentialKind::SigningKey => "signing_key",
                 CredentialKind::Certificate => "certificate",
+                CredentialKind::ServiceAccount => "service_account",
+                CredentialKind::VapidKeys => "vapid_keys",
             },
             environments: facts.environments.iter().map(|e| e.as_str()).collect(),
             topics: facts.topics.clone(),
             team_id: facts.team_id.clone(),
             key_id: facts.key_id.clone(),
+            project_id: facts.project_id.clone(),
+            contact: facts.contact.clone(),
+            public_keys: facts.public_keys.clone(),
             not_after: instant::optional(facts.not_after),
             fingerprint: facts.fingerprint.clone(),
             version: credential.version,

@@ -16,6 +16,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use carillon_model::content::Content;
 use carillon_model::environment::Environment;
+use carillon_model::lane::Gateway;
 use carillon_model::notification::RequestOptions;
 use carillon_model::outcome::{Outcome, TokenFate, Verdict};
 use carillon_model::push_token::PushTokenBytes;
@@ -79,7 +80,7 @@ pub(crate) async fn probe(
         let outcome = match api.engine.pool_spec(app.no, &name, *environment) {
             Some(spec) => {
                 let push = push(&api, topic.clone())?;
-                Some(api.engine.apns().probe(spec, push).await)
+                Some(api.gateway(credential.gateway)?.probe(spec, push).await)
             }
             None => None,
         };
@@ -108,8 +109,7 @@ fn push(api: &Api, topic: Option<String>) -> Result<Push, Problem> {
     };
     let target = Target::PushTokens(vec![push_token.to_hex()]);
     let prepared = api
-        .engine
-        .apns()
+        .gateway(Gateway::Apns)?
         .prepare(&target, &content, &options, api.now())
         .map_err(|problems| {
             Problem::internal(format!("a probe is not a valid push: {problems:?}"))

@@ -17,20 +17,21 @@ use carillon_model::problem::FieldProblem;
 use carillon_ports::gateway::ClaimedFacts;
 use carillon_ports::registry::Scope;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-/// A credential to set: with exactly one of `signing_key` and `certificate`.
+/// A credential to set: with exactly one secret, of the gateway's kind.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PutCredential {
-    /// The gateway: `apns`.
+    /// The gateway: `apns`, `fcm` or `webpush`.
     #[schema(value_type = String, example = "apns")]
     gateway: Gateway,
-    /// `production`, `sandbox`; default: both, or what the certificate says.
+    /// `production`, `sandbox`; default: both, or what the certificate says. Apple's only.
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["production", "sandbox"]))]
     environments: Vec<Environment>,
-    /// Bundle ids it may send to; the first is the default. Certificates name their own.
+    /// Bundle ids it may send to; the first is the default. Certificates name their own. Apple's only.
     #[serde(default)]
     #[schema(example = json!(["com.example.shop"]))]
     topics: Vec<String>,
@@ -38,6 +39,11 @@ pub(crate) struct PutCredential {
     signing_key: Option<SigningKey>,
     /// An APNs certificate.
     certificate: Option<Certificate>,
+    /// A Google service account's file: the JSON itself, or its text.
+    #[schema(value_type = Option<Object>)]
+    service_account: Option<Box<RawValue>>,
+    /// VAPID keys for browsers.
+    vapid_keys: Option<VapidKeys>,
 }
 
 /// An APNs signing key.
@@ -64,38 +70,101 @@ pub(crate) struct Certificate {
     private_key_pem: String,
 }
 
+/// VAPID keys: who is pushing, in the eyes of the browsers' push services.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VapidKeys {
+    /// Where a push service may write to: `mailto:` or `https:`.
+    #[schema(example = "mailto:push@example.com")]
+    contact: String,
+    /// A private key that you have: PKCS#8 or EC in PEM. Without it Carillon makes one.
+    private_key_pem: Option<String>,
+    /// Keep the keys of the credential that is replaced: subscriptions made with them go on working.
+    /// Default `true`; `false` ends all of them.
+    #[serde(default = "yes")]
+    keep_previous: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Keys of one credential that are kept: each was current once.
+const MAX_VAPID_KEYS: usize = 4;
+
 impl PutCredential {
-    fn split(self) -> Result<(Gateway, CredentialSecret, ClaimedFacts), Problem> {
+    fn split(
+        self,
+        former: Option<&CredentialSecret>,
+        make: impl FnOnce() -> Result<String, Problem>,
+    ) -> Result<(Gateway, CredentialSecret, ClaimedFacts), Problem> {
+        let given = [
+            self.signing_key.is_some(),
+            self.certificate.is_some(),
+            self.service_account.is_some(),
+            self.vapid_keys.is_some(),
+        ];
+        let count = given.into_iter().filter(|is_given| *is_given).count();
+        if count != 1 {
+            return Err(Problem::invalid(vec![FieldProblem::new(
+                "",
+                "credential.secret",
+                format!(
+                    "expected exactly one of signing_key, certificate, service_account and vapid_keys, found {count}"
+                ),
+            )]));
+        }
         let mut claimed = ClaimedFacts {
             environments: self.environments,
             topics: self.topics,
             team_id: None,
             key_id: None,
         };
-        let secret = match (self.signing_key, self.certificate) {
-            (Some(key), None) => {
-                claimed.team_id = Some(key.team_id);
-                claimed.key_id = Some(key.key_id);
-                CredentialSecret::SigningKey { pem: key.pem }
-            }
-            (None, Some(certificate)) => CredentialSecret::Certificate {
+        let (of, secret) = if let Some(key) = self.signing_key {
+            claimed.team_id = Some(key.team_id);
+            claimed.key_id = Some(key.key_id);
+            (Gateway::Apns, CredentialSecret::SigningKey { pem: key.pem })
+        } else if let Some(certificate) = self.certificate {
+            let secret = CredentialSecret::Certificate {
                 chain_pem: certificate.chain_pem,
                 private_key_pem: certificate.private_key_pem,
-            },
-            (one, other) => {
-                let found = if one.is_some() && other.is_some() {
-                    "both"
-                } else {
-                    "neither"
-                };
-                return Err(Problem::invalid(vec![FieldProblem::new(
-                    "",
-                    "credential.secret",
-                    format!("expected exactly one of signing_key and certificate, found {found}"),
-                )]));
+            };
+            (Gateway::Apns, secret)
+        } else if let Some(account) = self.service_account {
+            // A string holds the file's text; anything else is the file itself.
+            let json = serde_json::from_str::<String>(account.get());
+            let json = json.unwrap_or_else(|_| account.get().to_owned());
+            (Gateway::Fcm, CredentialSecret::ServiceAccount { json })
+        } else if let Some(keys) = self.vapid_keys {
+            let current = keys.private_key_pem.map_or_else(make, Ok)?;
+            let mut pems = vec![current];
+            if let (true, Some(CredentialSecret::VapidKeys { pems: kept, .. })) =
+                (keys.keep_previous, former)
+            {
+                let others = kept.iter().filter(|pem| **pem != pems[0]).cloned();
+                let others: Vec<_> = others.take(MAX_VAPID_KEYS - 1).collect();
+                pems.extend(others);
             }
+            let contact = keys.contact;
+            (
+                Gateway::WebPush,
+                CredentialSecret::VapidKeys { pems, contact },
+            )
+        } else {
+            return Err(Problem::internal("one secret was counted and none found"));
         };
-        Ok((self.gateway, secret, claimed))
+        if of != self.gateway {
+            return Err(Problem::invalid(vec![FieldProblem::new(
+                "/gateway",
+                "credential.gateway",
+                format!(
+                    "expected {}, which takes this kind of secret, found {}",
+                    of.as_str(),
+                    self.gateway.as_str()
+                ),
+            )]));
+        }
+        Ok((of, secret, claimed))
     }
 }
 
@@ -104,7 +173,9 @@ problems!(GUARDED, IN_APP, BODY, WRITES);
 /// Set a credential.
 ///
 /// It is parsed and checked at once, sealed, and never shown again. Pushes that wait because the
-/// former one was refused go out. Needs the scope `admin`.
+/// former one was refused go out. VAPID keys without a private key are made here, and shown are their
+/// public halves: the first of `public_keys` is what a page gives to `pushManager.subscribe`. Needs the
+/// scope `admin`.
 #[utoipa::path(
     put, path = "/v1/apps/{app}/credentials/{name}", operation_id = "credential_put", tag = "credentials",
     params(
@@ -126,11 +197,20 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Admin])?;
     plain_name("name", &name, 64)?;
-    let (gateway, secret, claimed) = body.split()?;
-    let facts = match gateway {
-        Gateway::Apns => api.engine.apns().inspect(&secret, &claimed, api.now()),
-    }
-    .map_err(Problem::invalid)?;
+    let former = api
+        .engine
+        .pool_spec(app.no, &name, Environment::Production)
+        .map(|spec| spec.secret);
+    let make = || {
+        api.gateway(Gateway::WebPush)?
+            .make_secret(&*api.random)
+            .ok_or_else(|| Problem::internal("the adapter to browsers makes no keys"))
+    };
+    let (gateway, secret, claimed) = body.split(former.as_deref(), make)?;
+    let adapter = api.gateway(gateway)?;
+    let facts = adapter
+        .inspect(&secret, &claimed, api.now())
+        .map_err(Problem::invalid)?;
     let created = super::find(&caller, app, &name).is_err();
     let (no, by, shared) = (app.no, caller.actor(), Api::clone(&api));
     let credential = answer::change(&api, async move {

@@ -33,7 +33,7 @@ pub(crate) struct DeliveryItem {
     /// `suppressed`.
     #[schema(example = "accepted")]
     state: &'static str,
-    /// The rule, when it was suppressed: `device_gone`, `no_push_token`, `push_token_retired`, `app_gone`.
+    /// The rule, when it was suppressed: `device_gone`, `no_push_token`, `push_token_retired`, `app_gone`, `opted_out`, `quiet_hours`, `frequency_cap`, `unrenderable`.
     suppressed_by: Option<&'static str>,
     /// When it is tried next; null when it ended, or is being sent.
     #[schema(format = DateTime)]

@@ -49,7 +49,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Devices])?;
     let held = Held::take(&api, &caller, app.no, &headers)?;
-    let mut registration = body.read().map_err(Problem::invalid)?;
+    let mut registration = body.read(api.engine.gateways()).map_err(Problem::invalid)?;
     if let (Some(held), None) = (&held, &registration.id) {
         let id = id_of_key(held.scoped());
         if let Some(device) = api.registry().device(app.no, id.clone()).await? {

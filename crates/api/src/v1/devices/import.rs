@@ -111,7 +111,11 @@ fn respond<R: Rows<Row: Sync>>(
         let devices = group
             .iter()
             .map(|(line, row)| {
-                let device = read(row).and_then(|device| device.read().map_err(Problem::invalid));
+                let device = read(row).and_then(|device| {
+                    device
+                        .read(shared.engine.gateways())
+                        .map_err(Problem::invalid)
+                });
                 let device = device.map(|mut device| {
                     if let (Some(scoped), None) = (&scoped, &device.id) {
                         device.id = Some(id_of_key(&format!("{scoped}:{line}")));
@@ -351,7 +355,7 @@ mod tests {
         let device = columns
             .device(&row(&["a", "x| y", "00aa", "voip", "sandbox"]))
             .unwrap()
-            .read()
+            .read(&carillon_ports::gateway::Gateways::default())
             .unwrap();
         assert_eq!(
             (device.id.as_deref(), device.tags),

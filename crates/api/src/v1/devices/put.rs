@@ -49,7 +49,7 @@ pub(crate) async fn put(
         )]));
     }
     body.id = Some(id);
-    let registration = body.read().map_err(Problem::invalid)?;
+    let registration = body.read(api.engine.gateways()).map_err(Problem::invalid)?;
     let registered = api
         .registry()
         .register_devices(app.no, vec![registration], api.now())

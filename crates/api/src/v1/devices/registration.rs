@@ -3,9 +3,11 @@
 
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::TokenEnvironment;
+use carillon_model::lane::Gateway;
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_token::PushTokenBytes;
 use carillon_model::push_type::TokenKind;
+use carillon_ports::gateway::Gateways;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -61,8 +63,8 @@ fn auto() -> TokenEnvironment {
 }
 
 impl RegisterDevice {
-    /// Checks it.
-    pub(crate) fn read(self) -> Result<DeviceRegistration, Vec<FieldProblem>> {
+    /// Checks it; its push tokens by what their gateways say of them.
+    pub(crate) fn read(self, gateways: &Gateways) -> Result<DeviceRegistration, Vec<FieldProblem>> {
         let mut problems = Vec::new();
         if let Some(id) = &self.id {
             problems.extend(crate::params::name_problem("/id", "device.id", id, MAX_ID));
@@ -119,7 +121,7 @@ impl RegisterDevice {
                 64,
             );
         }
-        let push_tokens = read_push_tokens(self.push_tokens, &mut problems);
+        let push_tokens = read_push_tokens(self.push_tokens, gateways, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -129,7 +131,10 @@ impl RegisterDevice {
             locale: self.locale,
             time_zone: self.time_zone,
             app_version: self.app_version,
+            platform: None,
             tags: self.tags,
+            topics: Vec::new(),
+            attributes: None,
             push_tokens,
         })
     }
@@ -137,6 +142,7 @@ impl RegisterDevice {
 
 fn read_push_tokens(
     written: Vec<RegisterPushToken>,
+    gateways: &Gateways,
     problems: &mut Vec<FieldProblem>,
 ) -> Vec<PushTokenRegistration> {
     let mut push_tokens: Vec<PushTokenRegistration> = Vec::with_capacity(written.len());
@@ -151,7 +157,16 @@ fn read_push_tokens(
                 ),
             ));
         }
-        let bytes = PushTokenBytes::from_hex(&token.token).unwrap_or_else(|sentence| {
+        let which = token.kind.gateway();
+        let bytes = match (which, gateways.get(which)) {
+            (Gateway::Apns, _) => PushTokenBytes::from_hex(&token.token),
+            (_, Some(gateway)) => gateway.read_push_token(&token.token),
+            (_, None) => Err(format!(
+                "this server was started without the gateway {}",
+                which.as_str()
+            )),
+        };
+        let bytes = bytes.unwrap_or_else(|sentence| {
             problems.push(FieldProblem::new(
                 format!("/push_tokens/{at}/token"),
                 "device.push_token",
@@ -162,7 +177,11 @@ fn read_push_tokens(
         push_tokens.push(PushTokenRegistration {
             kind: token.kind,
             bytes,
-            environment: token.environment,
+            environment: if which.has_environments() {
+                token.environment
+            } else {
+                TokenEnvironment::Production
+            },
         });
     }
     push_tokens
@@ -255,7 +274,7 @@ mod tests {
             ),
         ] {
             let device: RegisterDevice = serde_json::from_value(json.clone()).unwrap();
-            let problems = device.read().unwrap_err();
+            let problems = device.read(&Gateways::default()).unwrap_err();
             assert_eq!(
                 (problems[0].pointer.as_str(), problems[0].code),
                 (pointer, code),
@@ -273,7 +292,7 @@ mod tests {
             "push_tokens": [{"token": "00AA"}, {"kind": "voip", "token": "bb", "environment": "sandbox"}],
         }))
         .unwrap();
-        let read = device.read().unwrap();
+        let read = device.read(&Gateways::default()).unwrap();
         assert_eq!(read.push_tokens[0].kind, TokenKind::Alert);
         assert_eq!(read.push_tokens[0].environment, TokenEnvironment::Auto);
         assert_eq!(read.push_tokens[1].environment, TokenEnvironment::Sandbox);

@@ -106,7 +106,7 @@ mod tests {
         let DeliveryFilter::Ended(rules) = filter("suppressed").unwrap() else {
             panic!("it is a final state");
         };
-        assert_eq!(rules.len(), 4);
+        assert_eq!(rules.len(), 8);
         assert_eq!(filter("open").unwrap(), DeliveryFilter::Open);
         assert_eq!(filter("sent").unwrap_err().code().code, "request.parameter");
     }

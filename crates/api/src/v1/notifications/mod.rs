@@ -111,7 +111,7 @@ impl From<&Row> for Counts {
             states.map(|(_, count)| count).sum()
         };
         let suppressed = row.states.iter().filter_map(|(state, count)| match state {
-            FinalState::Suppressed(rule) if *count > 0 => Some((words::suppression(*rule), *count)),
+            FinalState::Suppressed(rule) if *count > 0 => Some((rule.as_str(), *count)),
             _ => None,
         });
         Self {

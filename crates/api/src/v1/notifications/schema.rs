@@ -15,8 +15,12 @@ use utoipa::ToSchema;
 pub(crate) struct RequestSchema {
     /// Whom it is for: exactly one of the keys.
     target: TargetSchema,
-    /// What it says.
-    content: ContentSchema,
+    /// What it says. Exactly one of `content` and `template`.
+    content: Option<ContentSchema>,
+    /// A template that says it, in each reader's language.
+    template: Option<TemplateUseSchema>,
+    /// What becomes of each recipient's badge counter, once, however often it is sent.
+    badge: Option<BadgeChangeSchema>,
     /// How it is sent.
     options: Option<OptionsSchema>,
     /// After this instant it is not written any more. At most one of the two.
@@ -25,6 +29,32 @@ pub(crate) struct RequestSchema {
     /// The same as a duration from acceptance.
     #[schema(example = "15m")]
     expires_in: Option<String>,
+}
+
+/// A template and what fills it.
+#[derive(ToSchema)]
+#[schema(as = TemplateUse)]
+#[expect(
+    dead_code,
+    reason = "documents carillon_model::notification::TemplateUse"
+)]
+pub(crate) struct TemplateUseSchema {
+    /// The template's name.
+    #[schema(example = "comment-created")]
+    name: String,
+    /// Values of its variables.
+    variables: Option<BTreeMap<String, Value>>,
+}
+
+/// A change of a recipient's badge counter: exactly one of the keys.
+#[derive(ToSchema)]
+#[schema(as = BadgeChange, rename_all = "snake_case")]
+#[expect(dead_code, reason = "documents carillon_model::body::BadgeChange")]
+pub(crate) enum BadgeChangeSchema {
+    /// So many more.
+    Increment(u32),
+    /// This number from now on; 0 clears it.
+    Set(u32),
 }
 
 /// Whom a notification is for: exactly one of the keys.
@@ -36,10 +66,15 @@ pub(crate) enum TargetSchema {
     Devices(Vec<String>),
     /// All devices of these users, 1 to 1,000.
     Users(Vec<String>),
-    /// Raw push tokens in hex, 1 to 1,000; each becomes an anonymous device.
+    /// Raw push tokens, 1 to 1,000: Apple's in hex, those of another `options.gateway` as it gave them.
+    /// Each becomes an anonymous device.
     PushTokens(Vec<String>),
     /// All devices of the App; the value is `true`.
     All(bool),
+    /// All devices subscribed to this topic.
+    Topic(String),
+    /// All devices for which this expression holds, such as `tags contains 'vip'`.
+    Tags(String),
     /// A broadcast channel (Live Activities, iOS 18).
     Channel(String),
 }
@@ -73,6 +108,10 @@ pub(crate) struct ContentSchema {
     urgency: Option<String>,
     /// Raw APNs payload. Alone it is sent byte for byte; beside portable fields its keys win.
     apns: Option<BTreeMap<String, Value>>,
+    /// Raw parts of FCM's message; their keys win.
+    fcm: Option<BTreeMap<String, Value>>,
+    /// Raw message for browsers; its keys win.
+    webpush: Option<BTreeMap<String, Value>>,
 }
 
 /// How a notification is sent; what is left out has the default of its push type.
@@ -98,6 +137,11 @@ pub(crate) struct OptionsSchema {
     on_unknown: Option<String>,
     /// `urgent`, `normal` or `bulk`: priority inside Carillon.
     class: Option<String>,
+    /// Only through this gateway: `apns`, `fcm` or `webpush`. Raw push tokens are its addresses;
+    /// Apple's when it is left out.
+    gateway: Option<String>,
+    /// The category of messages it belongs to, which a user can switch off.
+    category: Option<String>,
     /// For raw push tokens: `production`, `sandbox` or `auto` (default: Carillon finds out).
     environment: Option<String>,
 }
