@@ -37,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("carillon-store-sql", &["carillon-ports", "carillon-model"]),
     (
         "carillon-gateways",
-        &["carillon-ports", "carillon-model", "apns"],
+        &["carillon-ports", "carillon-model", "apns", "fcm", "webpush"],
     ),
     ("apns", &["h2-pool"]),
     ("fcm", &["h2-pool"]),

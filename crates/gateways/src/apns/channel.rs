@@ -4,12 +4,14 @@
 //! thread, not through the pool's connection.
 
 use super::dress::{asked, expiration};
-use super::{Shared, driver, outcome, words};
+use super::outcome::of;
+use super::{Shared, words};
+use crate::{outcome, wall};
 use apns::{
     BroadcastClient, BroadcastRequest, ChannelId, ChannelResponse, Rejected, StoragePolicy,
 };
 use carillon_model::UnixMs;
-use carillon_model::outcome::Verdict;
+use carillon_model::outcome::{Outcome, Verdict};
 use carillon_ports::gateway::{
     ChannelAnswer, ChannelCall, ChannelError, PoolId, PoolSpec, Push, PushOutcome,
 };
@@ -49,21 +51,16 @@ impl Broadcasts {
         self.tags.len()
     }
 
-    /// Starts a broadcast. `Some`: it was refused here.
+    /// Starts a broadcast. The error: it was refused here.
     pub(super) fn publish(
         &mut self,
         spec: &PoolSpec,
         push: &Push,
         wall: UnixMs,
-    ) -> Option<PushOutcome> {
+    ) -> Result<(), Outcome> {
         let tag = push.tag;
-        let request = match request(spec, push, wall) {
-            Ok(request) => request,
-            Err(why) => {
-                let outcome = outcome::refused_here("bad_broadcast", why);
-                return Some(PushOutcome { tag, outcome });
-            }
-        };
+        let request =
+            request(spec, push, wall).map_err(|why| outcome::refused_here("bad_broadcast", why))?;
         let asked = asked(spec, &push.message.options);
         let client = self.client.clone();
         let task = self.under_way.spawn(async move {
@@ -71,11 +68,11 @@ impl Broadcasts {
             let result = client.publish(&request).await;
             PushOutcome {
                 tag,
-                outcome: outcome::of(result, None, Some(at.elapsed()), asked),
+                outcome: of(result, None, Some(at.elapsed()), asked),
             }
         });
         self.tags.insert(task.id(), tag);
-        None
+        Ok(())
     }
 
     /// Waits for the next one to end; for ever if there is none.
@@ -120,9 +117,8 @@ fn in_doubt(tag: u64) -> PushOutcome {
 fn request(spec: &PoolSpec, push: &Push, wall: UnixMs) -> Result<BroadcastRequest, String> {
     let options = &push.message.options;
     let channel = options.channel.as_deref().unwrap_or_default();
-    let kept = expiration(&push.message).unwrap_or_else(|| {
-        apns::Expiration::after(LONGEST_KEPT, super::credential::system_time(wall))
-    });
+    let kept = expiration(&push.message)
+        .unwrap_or_else(|| apns::Expiration::after(LONGEST_KEPT, wall::system_time(wall)));
     let bundle_id = bundle_id(spec, options.apns_topic.as_deref())?;
     let channel = ChannelId::new(channel).map_err(|error| error.to_string())?;
     BroadcastRequest::builder(bundle_id, channel, push.message.payload.clone())
@@ -151,7 +147,7 @@ fn client(
     BroadcastClient::builder(credential, environment)
         .management(shared.config.channels(environment))
         .publish_on(shared.config.broadcasts(environment))
-        .config(driver::connection_config(shared, true))
+        .config(super::wire::connection_config(shared, true))
         .build()
         .map_err(|error| error.to_string())
 }

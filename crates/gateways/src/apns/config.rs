@@ -1,5 +1,6 @@
 //! Where APNs is and how the wire is used. Every deadline and bound is a named setting.
 
+use crate::host::{Host, Proxy};
 use apns::Environment;
 use std::time::Duration;
 
@@ -35,28 +36,6 @@ pub struct ApnsConfig {
     pub provider_token_pause: Duration,
 }
 
-/// A host and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-/// An HTTP proxy that allows `CONNECT`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Proxy {
-    /// Its host.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// User name, if it wants one.
-    pub user: Option<String>,
-    /// Password.
-    pub password: Option<String>,
-}
-
 impl ApnsConfig {
     /// A sentence about the first setting that cannot work.
     pub(super) fn check(&self) -> Result<(), String> {
@@ -74,12 +53,7 @@ impl ApnsConfig {
             }
         }
         for (name, host) in self.hosts() {
-            if host.host.is_empty() || host.port == 0 {
-                return Err(format!(
-                    "{name}: expected host:port, found \"{}:{}\"",
-                    host.host, host.port
-                ));
-            }
+            host.check(name)?;
         }
         Ok(())
     }
@@ -133,11 +107,7 @@ impl ApnsConfig {
             endpoint = endpoint.extra_ca_pem(pem);
         }
         if let Some(proxy) = &self.proxy {
-            let mut way = apns::Proxy::new(proxy.host.as_str(), proxy.port);
-            if let Some(user) = &proxy.user {
-                way = way.basic_auth(user, proxy.password.as_deref().unwrap_or_default());
-            }
-            endpoint = endpoint.proxy(way);
+            endpoint = endpoint.proxy(proxy.way());
         }
         endpoint
     }
@@ -145,10 +115,7 @@ impl ApnsConfig {
 
 impl Default for ApnsConfig {
     fn default() -> Self {
-        let host = |host: &str, port| Host {
-            host: host.to_owned(),
-            port,
-        };
+        let host = Host::new;
         let (production, sandbox) = (Environment::Production, Environment::Sandbox);
         Self {
             production: host(production.device_host(), Environment::PORT),
@@ -165,16 +132,6 @@ impl Default for ApnsConfig {
             probe_timeout: Duration::from_secs(15),
             provider_token_pause: Duration::from_secs(20 * 60),
         }
-    }
-}
-
-impl std::fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Proxy")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("user", &self.user)
-            .finish_non_exhaustive()
     }
 }
 
@@ -231,18 +188,6 @@ mod tests {
         assert_eq!(
             config.channels(production).authority(),
             "api-manage-broadcast.push.apple.com:2196"
-        );
-        assert!(
-            !format!(
-                "{:?}",
-                Proxy {
-                    host: "p".into(),
-                    port: 1,
-                    user: None,
-                    password: Some("pw".into())
-                }
-            )
-            .contains("pw")
         );
     }
 }

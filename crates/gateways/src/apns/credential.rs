@@ -1,6 +1,7 @@
 //! Signing keys and certificates: checked when they are set, and made into what a connection shows.
 
 use super::words;
+use crate::wall::{system_time, unix_ms};
 use apns::{ClientCertificate, KeyId, ProviderTokens, SigningKey, TeamId};
 use carillon_model::UnixMs;
 use carillon_model::credential::{CredentialFacts, CredentialKind, CredentialSecret};
@@ -10,17 +11,6 @@ use carillon_ports::gateway::{ClaimedFacts, PoolSpec, ProviderTokenVault};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// The instant of a Unix time in milliseconds; before 1970 counts as 1970.
-pub(super) fn system_time(at: UnixMs) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(at).unwrap_or(0))
-}
-
-fn unix_ms(at: SystemTime) -> UnixMs {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMs::try_from(since.as_millis()).unwrap_or(UnixMs::MAX)
-}
 
 // === Checking ===
 
@@ -36,8 +26,14 @@ pub(super) fn inspect(
             chain_pem,
             private_key_pem,
         } => inspect_certificate(chain_pem, private_key_pem, claimed, now),
+        CredentialSecret::ServiceAccount { .. } | CredentialSecret::VapidKeys { .. } => {
+            Err(vec![FieldProblem::new("", "credential.gateway", FOREIGN)])
+        }
     }
 }
+
+/// Said of another gateway's credential.
+const FOREIGN: &str = "APNs takes a signing key (.p8) or a certificate: set one of them, or name the gateway that this credential is for";
 
 fn inspect_key(pem: &str, claimed: &ClaimedFacts) -> Result<CredentialFacts, Vec<FieldProblem>> {
     let mut problems = topic_problems(&claimed.topics);
@@ -90,6 +86,9 @@ fn inspect_key(pem: &str, claimed: &ClaimedFacts) -> Result<CredentialFacts, Vec
             team_id: claimed.team_id.clone(),
             key_id: claimed.key_id.clone(),
             not_after: None,
+            project_id: None,
+            contact: None,
+            public_keys: Vec::new(),
             fingerprint: key.fingerprint().to_owned(),
         }),
     }
@@ -186,6 +185,9 @@ fn inspect_certificate(
         team_id: None,
         key_id: None,
         not_after: Some(unix_ms(certificate.not_after())),
+        project_id: None,
+        contact: None,
+        public_keys: Vec::new(),
         fingerprint: certificate.fingerprint().to_owned(),
     })
 }
@@ -246,6 +248,9 @@ impl TokenBooks {
             } => ClientCertificate::from_pem_pair(chain_pem.as_bytes(), private_key_pem.as_bytes())
                 .map(Into::into)
                 .map_err(|error| error.to_string()),
+            CredentialSecret::ServiceAccount { .. } | CredentialSecret::VapidKeys { .. } => {
+                Err(FOREIGN.to_owned())
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! A push as the connection takes it: its headers' template, expiration, collapse id.
 
-use super::outcome::{self, Asked};
+use super::outcome::Asked;
 use super::words;
+use crate::outcome;
 use apns::Template;
 use carillon_model::UnixMs;
 use carillon_model::notification::SendOptions;

@@ -4,26 +4,29 @@ mod channel;
 mod config;
 mod credential;
 mod dress;
-mod driver;
-mod gauge;
-mod io;
 mod lint;
-mod object;
 mod outcome;
 mod prepare;
 mod render;
-mod sender;
+mod wire;
 mod words;
 
-pub use config::{ApnsConfig, Host, Proxy};
+pub use crate::host::{Host, Proxy};
+pub use config::ApnsConfig;
+
+use crate::driver::Driver;
+use crate::io::IoThreads;
+use crate::pool::{self, PoolHandle};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::content::Content;
 use carillon_model::credential::{CredentialFacts, CredentialSecret};
-use carillon_model::notification::RequestOptions;
+use carillon_model::notification::{RequestOptions, SendOptions};
 use carillon_model::outcome::Outcome;
 use carillon_model::problem::FieldProblem;
+use carillon_model::push_token::PushTokenBytes;
 use carillon_model::target::Target;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::{
@@ -42,7 +45,7 @@ pub struct ApnsGateway {
 struct Shared {
     config: ApnsConfig,
     clock: Arc<dyn Clock>,
-    threads: io::IoThreads,
+    threads: IoThreads,
     tokens: credential::TokenBooks,
 }
 
@@ -53,7 +56,7 @@ impl ApnsGateway {
     /// A sentence that names the setting that cannot work.
     pub fn new(config: ApnsConfig, clock: Arc<dyn Clock>, upkeep: Upkeep) -> Result<Self, String> {
         config.check()?;
-        let threads = io::IoThreads::start(config.io_threads, upkeep)?;
+        let threads = IoThreads::start("apns", config.io_threads, upkeep)?;
         let tokens = credential::TokenBooks::default();
         Ok(Self {
             shared: Arc::new(Shared {
@@ -62,6 +65,18 @@ impl ApnsGateway {
                 threads,
                 tokens,
             }),
+        })
+    }
+}
+
+impl Shared {
+    fn open(self: &Arc<Self>, spec: PoolSpec, sink: OutcomeSink) -> Arc<dyn Pool> {
+        let shared = self.clone();
+        PoolHandle::start(&self.threads, spec.id, sink, move |ends| {
+            let id = spec.id;
+            let way = wire::ApnsWire::open(&shared, spec, ends.gauge.clone());
+            let (clock, longest) = (shared.clock.clone(), shared.config.queue_timeout);
+            Driver::new(id, way, clock, longest, ends).run()
         })
     }
 }
@@ -78,6 +93,19 @@ impl Gateway for ApnsGateway {
         prepare::prepare(target, content, options, now)
     }
 
+    fn render(
+        &self,
+        content: &Content,
+        options: &SendOptions,
+        now: UnixMs,
+    ) -> Result<Bytes, Vec<FieldProblem>> {
+        prepare::written(options.push_type, options.channel.is_some(), content, now)
+    }
+
+    fn read_push_token(&self, text: &str) -> Result<PushTokenBytes, String> {
+        PushTokenBytes::from_hex(text)
+    }
+
     fn inspect(
         &self,
         secret: &CredentialSecret,
@@ -88,11 +116,19 @@ impl Gateway for ApnsGateway {
     }
 
     fn open_pool(&self, spec: PoolSpec, outcomes: OutcomeSink) -> Arc<dyn Pool> {
-        sender::ApnsPool::open(&self.shared, spec, outcomes)
+        self.shared.open(spec, outcomes)
     }
 
-    async fn probe(&self, spec: PoolSpec, push: Push) -> Outcome {
-        sender::probe(&self.shared, spec, push).await
+    async fn probe(&self, mut spec: PoolSpec, push: Push) -> Outcome {
+        spec.id.probing = true;
+        let within = self.shared.config.probe_timeout;
+        let environment = words::environment(spec.id.environment);
+        pool::probe(|sink| self.shared.open(spec, sink), push, within)
+            .await
+            .unwrap_or_else(|connect_error| {
+                let host = format!("the {environment} host");
+                crate::outcome::unreachable(&host, within, connect_error, outcome::REACH)
+            })
     }
 
     async fn channels(

@@ -1,9 +1,10 @@
 //! What APNs' answers mean, in the words that hold for every gateway. One exhaustive match for each
 //! of the library's enums: a new row in Apple's tables stops the build here.
 
+use crate::outcome::{self, ms, trouble};
 use apns::{Class, ErrorKind, Reason, Rejected, Response, RetryRule};
 use carillon_model::UnixMs;
-use carillon_model::outcome::{Answer, Outcome, TokenFate, Trouble, TroubleScope, Verdict};
+use carillon_model::outcome::{Answer, Outcome, TokenFate, TroubleScope, Verdict};
 use std::time::Duration;
 
 /// What of the push matters for judging its answer.
@@ -28,89 +29,12 @@ pub(super) fn of(
         Ok(Response::Rejected(rejected)) => (refused(&rejected, asked), Some(answer(&rejected))),
         Err(error) => unanswered(&error, asked),
     };
-    Outcome {
-        verdict,
-        answer: answer.map(Box::new),
-        connection: connection.map_or(0, |number| u32::try_from(number).unwrap_or(u32::MAX)),
-        elapsed_us: elapsed.map_or(0, |elapsed| {
-            u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)
-        }),
-    }
+    outcome::served(verdict, answer, connection, elapsed)
 }
 
-/// The outcome of a push that never reached a connection.
-pub(super) fn unsent(verdict: Verdict) -> Outcome {
-    Outcome {
-        verdict,
-        answer: None,
-        connection: 0,
-        elapsed_us: 0,
-    }
-}
-
-/// The outcome of a push that this adapter itself refuses.
-pub(super) fn refused_here(reason: &str, why: String) -> Outcome {
-    let answer = Answer {
-        status: 0,
-        reason: reason.to_owned(),
-        raw: why,
-        timestamp: None,
-    };
-    Outcome {
-        answer: Some(Box::new(answer)),
-        ..unsent(Verdict::Rejected(TokenFate::Keep))
-    }
-}
-
-/// The outcome of a probe that got no answer in its time.
-pub(super) fn unreachable(
-    environment: apns::Environment,
-    within: Duration,
-    connect_error: Option<String>,
-) -> Outcome {
-    let why = connect_error.unwrap_or_else(|| "no answer".to_owned());
-    let mend = format!(
-        "{why} (waited {} s for the {environment} host): {REACH}",
-        within.as_secs()
-    );
-    unsent(Verdict::Blocked(trouble(
-        TroubleScope::Gateway,
-        "connect_failed",
-        mend,
-        None,
-    )))
-}
-
-const REACH: &str =
+/// What to look at when APNs cannot be reached.
+pub(super) const REACH: &str =
     "check that this machine reaches APNs on port 443 (or 2197), and the proxy if there is one";
-
-/// Everything waits: the pool has no connection to send with.
-pub(super) fn blocked(
-    scope: TroubleScope,
-    reason: &str,
-    mend: String,
-    retry_after: Option<Duration>,
-) -> Outcome {
-    unsent(Verdict::Blocked(trouble(scope, reason, mend, retry_after)))
-}
-
-fn trouble(
-    scope: TroubleScope,
-    reason: &str,
-    mend: String,
-    retry_after: Option<Duration>,
-) -> Trouble {
-    Trouble {
-        scope,
-        reason: reason.to_owned(),
-        mend,
-        retry_after_ms: retry_after.map(ms),
-    }
-}
-
-fn ms(span: Duration) -> u32 {
-    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
-}
 
 fn refused(rejected: &Rejected, asked: Asked) -> Verdict {
     let rule = rejected.rule();
@@ -202,7 +126,7 @@ fn unanswered(error: &apns::Error, asked: Asked) -> (Verdict, Option<Answer>) {
             format!("{}: {REACH}", error.detail()),
             None,
         )),
-        ErrorKind::QueueTimeout => Verdict::Blocked(stuck()),
+        ErrorKind::QueueTimeout => Verdict::Blocked(outcome::stuck("APNs")),
         ErrorKind::Invalid => Verdict::Blocked(trouble(
             TroubleScope::Credential,
             "unusable",
@@ -225,16 +149,6 @@ fn unanswered(error: &apns::Error, asked: Asked) -> (Verdict, Option<Answer>) {
         _ => Verdict::NotSent,
     };
     (verdict, Some(answer))
-}
-
-/// No stream became free for a long time.
-pub(super) fn stuck() -> Trouble {
-    trouble(
-        TroubleScope::Gateway,
-        "queue_timeout",
-        "APNs had no stream free for long: wait, or look at its status page".to_owned(),
-        None,
-    )
 }
 
 fn without_explanation(error: &apns::Error) -> Rejected {
@@ -389,23 +303,6 @@ mod tests {
             Verdict::Retry {
                 retry_after_ms: Some(7_000)
             }
-        );
-    }
-
-    #[test]
-    fn a_probe_without_an_answer_says_what_to_look_at() {
-        let outcome = unreachable(
-            apns::Environment::Sandbox,
-            Duration::from_secs(15),
-            Some("refused".into()),
-        );
-        let Verdict::Blocked(trouble) = outcome.verdict else {
-            panic!()
-        };
-        assert!(
-            trouble.mend.contains("refused")
-                && trouble.mend.contains("sandbox")
-                && trouble.mend.contains("proxy")
         );
     }
 }

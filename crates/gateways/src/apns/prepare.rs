@@ -4,18 +4,14 @@
 use super::{lint, render, words};
 use bytes::Bytes;
 use carillon_model::UnixMs;
-use carillon_model::content::{Content, Urgency};
-use carillon_model::lane::Class;
-use carillon_model::notification::{RequestOptions, SendOptions};
+use carillon_model::content::Content;
+use carillon_model::notification::{Defaults, RequestOptions, SendOptions};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::{PushType, TokenKind};
 use carillon_model::target::Target;
 use carillon_ports::gateway::Prepared;
 use serde::Deserialize;
 use std::borrow::Cow;
-
-/// A list longer than this is a crowd, and waits behind pushes to a few.
-const CROWD: usize = 100;
 
 /// See [`carillon_ports::gateway::Gateway::prepare`].
 pub(super) fn prepare(
@@ -26,48 +22,51 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Vec<FieldProblem>> {
     let push_type = words::push_type(options.push_type);
     let channel = match target {
-        Target::Channel(id) => Some(id.clone()),
-        Target::Devices(_) | Target::Users(_) | Target::PushTokens(_) | Target::All(_) => None,
+        Target::Channel(id) => Some(id.as_str()),
+        _ => None,
     };
-    let mut problems = check_options(options, push_type, channel.as_deref());
-    let payload = match render::render(options.push_type, content, now) {
+    let mut problems = check_options(options, push_type, channel);
+    let payload = match written(options.push_type, channel.is_some(), content, now) {
         Ok(payload) => payload,
         Err(more) => {
             problems.extend(more);
             return Err(problems);
         }
     };
-    problems.extend(lint::lint(push_type, channel.is_some(), content, &payload));
     if !problems.is_empty() {
         return Err(problems);
     }
     let starts = options.push_type == PushType::LiveActivity && starts_activity(&payload);
-    let is_kept = channel.is_none() && push_type.customary_expiration().is_none();
-    let options = SendOptions {
-        push_type: options.push_type,
+    let defaults = Defaults {
         token_kind: if starts {
             TokenKind::LiveActivityStart
         } else {
             options.push_type.token_kind()
         },
-        priority: options
-            .priority
-            .unwrap_or(words::default_priority(push_type)),
-        store_offline: options.store_offline.unwrap_or(is_kept),
-        on_unknown: options
-            .on_unknown
-            .unwrap_or(options.push_type.default_on_unknown(starts)),
-        class: options
-            .class
-            .unwrap_or(class(target, content, options.push_type)),
-        collapse_id: options.collapse_id.clone(),
-        apns_topic: options.apns_topic.clone(),
-        channel,
+        priority: words::default_priority(push_type),
+        store_offline: channel.is_none() && push_type.customary_expiration().is_none(),
+        on_unknown: options.push_type.default_on_unknown(starts),
     };
     Ok(Prepared {
-        options,
-        payload: Bytes::from(payload),
+        options: SendOptions::complete(options, target, content.urgency, defaults),
+        payload,
     })
+}
+
+/// See [`carillon_ports::gateway::Gateway::render`].
+pub(super) fn written(
+    push_type: PushType,
+    is_broadcast: bool,
+    content: &Content,
+    now: UnixMs,
+) -> Result<Bytes, Vec<FieldProblem>> {
+    let payload = render::render(push_type, content, now)?;
+    let problems = lint::lint(words::push_type(push_type), is_broadcast, content, &payload);
+    if problems.is_empty() {
+        Ok(payload.into())
+    } else {
+        Err(problems)
+    }
 }
 
 fn check_options(
@@ -173,28 +172,10 @@ fn starts_activity(payload: &[u8]) -> bool {
     serde_json::from_slice::<Top<'_>>(payload).is_ok_and(|top| top.aps.event == "start")
 }
 
-fn class(target: &Target, content: &Content, push_type: PushType) -> Class {
-    if matches!(push_type, PushType::Voip | PushType::PushToTalk)
-        || content.urgency == Some(Urgency::Critical)
-    {
-        return Class::Urgent;
-    }
-    match target {
-        Target::All(_) => Class::Bulk,
-        Target::Devices(list) | Target::Users(list) | Target::PushTokens(list)
-            if list.len() > CROWD =>
-        {
-            Class::Bulk
-        }
-        Target::Devices(_) | Target::Users(_) | Target::PushTokens(_) | Target::Channel(_) => {
-            Class::Normal
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use carillon_model::lane::Class;
     use carillon_model::notification::Priority;
     use carillon_model::push_type::OnUnknown;
 
@@ -373,7 +354,7 @@ mod tests {
     fn classes_follow_the_urgency_and_the_crowd() {
         let class =
             |target: &str, content: &str| prepared(target, content, "{}").unwrap().options.class;
-        let crowd = format!(r#"{{"users":[{}"u"]}}"#, r#""u","#.repeat(CROWD));
+        let crowd = format!(r#"{{"users":[{}"u"]}}"#, r#""u","#.repeat(100));
         assert_eq!(
             class(r#"{"users":["u"]}"#, r#"{"body":"b"}"#),
             Class::Normal

@@ -13,12 +13,12 @@
 //! | `link` | `link` beside `aps` |
 //! | `data` | its keys beside `aps` |
 
-use super::object::Object;
+use crate::json::Json;
+use crate::object::Object;
 use carillon_model::UnixMs;
 use carillon_model::content::{Content, Urgency};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::PushType;
-use serde::Serialize;
 
 /// Writes the payload of `content` for `push_type`.
 pub(super) fn render(
@@ -192,7 +192,7 @@ impl<'a> Parts<'a> {
             json.raw(key, value.get());
         }
         json.close();
-        json.out
+        json.into_bytes()
     }
 
     fn write_aps(&self, json: &mut Json, push_type: PushType, now: UnixMs) {
@@ -292,56 +292,6 @@ fn level(urgency: Urgency) -> &'static str {
         Urgency::Active => "active",
         Urgency::TimeSensitive => "time-sensitive",
         Urgency::Critical => "critical",
-    }
-}
-
-/// Writes an object key by key.
-struct Json {
-    out: Vec<u8>,
-    is_first: bool,
-}
-
-impl Json {
-    fn new() -> Self {
-        Self {
-            out: Vec::with_capacity(512),
-            is_first: true,
-        }
-    }
-
-    fn open(&mut self) {
-        self.out.push(b'{');
-        self.is_first = true;
-    }
-
-    fn close(&mut self) {
-        self.out.push(b'}');
-        self.is_first = false;
-    }
-
-    fn key(&mut self, key: &str) {
-        if !self.is_first {
-            self.out.push(b',');
-        }
-        self.is_first = false;
-        self.put(key);
-        self.out.push(b':');
-    }
-
-    fn value<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
-        self.key(key);
-        self.put(value);
-    }
-
-    fn raw(&mut self, key: &str, json: &str) {
-        self.key(key);
-        self.out.extend_from_slice(json.as_bytes());
-    }
-
-    fn put<T: Serialize + ?Sized>(&mut self, value: &T) {
-        // Strings, numbers and booleans into memory: nothing here can fail.
-        let written = serde_json::to_writer(&mut self.out, value);
-        debug_assert!(written.is_ok());
     }
 }
 

@@ -261,6 +261,8 @@ fn options() -> SendOptions {
         collapse_id: None,
         apns_topic: None,
         channel: None,
+        category: None,
+        is_critical: false,
     }
 }
 

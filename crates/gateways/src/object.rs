@@ -7,26 +7,26 @@ use std::fmt;
 
 /// The keys of a JSON object, in their order, with their values as text.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Object<'a> {
     /// Reads an object; `None` if it is none.
-    pub(super) fn read(raw: &'a RawValue) -> Option<Self> {
+    pub(crate) fn read(raw: &'a RawValue) -> Option<Self> {
         serde_json::from_str(raw.get()).ok()
     }
 
-    pub(super) fn get(&self, wanted: &str) -> Option<&'a RawValue> {
+    pub(crate) fn get(&self, wanted: &str) -> Option<&'a RawValue> {
         self.0
             .iter()
             .find(|(key, _)| key == wanted)
             .map(|(_, value)| *value)
     }
 
-    pub(super) fn has(&self, wanted: &str) -> bool {
+    pub(crate) fn has(&self, wanted: &str) -> bool {
         self.get(wanted).is_some()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.0.iter().map(|(key, value)| (&**key, *value))
     }
 }

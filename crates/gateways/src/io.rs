@@ -15,21 +15,22 @@ type Job = Box<dyn FnOnce() -> Task + Send>;
 const JOBS: usize = 1_024;
 
 /// A fixed number of I/O threads. When this is dropped each ends after the last pool on it.
-pub(super) struct IoThreads {
+pub(crate) struct IoThreads {
     threads: Vec<mpsc::Sender<Job>>,
 }
 
 impl IoThreads {
-    pub(super) fn start(count: usize, upkeep: Upkeep) -> Result<Self, String> {
+    /// Starts `count` threads, named after the gateway they serve.
+    pub(crate) fn start(gateway: &str, count: usize, upkeep: Upkeep) -> Result<Self, String> {
         let threads = (0..count)
-            .map(|number| start_one(number, upkeep))
+            .map(|number| start_one(format!("{gateway}-io-{number}"), upkeep))
             .collect::<Result<_, _>>()?;
         Ok(Self { threads })
     }
 
     /// Runs a task on the thread that belongs to `owner`: the same one each time. `false`: the thread is gone, or has
     /// more to open than can be.
-    pub(super) fn spawn<F: Future<Output = ()> + 'static>(
+    pub(crate) fn spawn<F: Future<Output = ()> + 'static>(
         &self,
         owner: i64,
         job: impl FnOnce() -> F + Send + 'static,
@@ -42,14 +43,14 @@ impl IoThreads {
     }
 }
 
-fn start_one(number: usize, upkeep: Upkeep) -> Result<mpsc::Sender<Job>, String> {
+fn start_one(name: String, upkeep: Upkeep) -> Result<mpsc::Sender<Job>, String> {
     let (jobs, mut inbox) = mpsc::channel::<Job>(JOBS);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("an I/O thread cannot start: {error}"))?;
     std::thread::Builder::new()
-        .name(format!("apns-io-{number}"))
+        .name(name)
         .spawn(move || {
             let local = LocalSet::new();
             let opening = async {

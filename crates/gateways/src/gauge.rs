@@ -7,28 +7,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Written by the pool's I/O thread, read by anyone.
-pub(super) struct Gauge {
+pub(crate) struct Gauge {
     window: AtomicUsize,
     status: Mutex<PoolStatus>,
 }
 
 impl Gauge {
-    pub(super) fn new(window: usize) -> Self {
+    pub(crate) fn new(window: usize) -> Self {
         Self {
             window: AtomicUsize::new(window),
             status: Mutex::default(),
         }
     }
 
-    pub(super) fn window(&self) -> usize {
+    pub(crate) fn window(&self) -> usize {
         self.window.load(Ordering::Relaxed)
     }
 
-    pub(super) fn status(&self) -> PoolStatus {
+    pub(crate) fn status(&self) -> PoolStatus {
         self.status.lock().clone()
     }
 
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &self,
         window: usize,
         connections: usize,
@@ -45,25 +45,29 @@ impl Gauge {
 }
 
 /// Counts and logs what happens to a pool's connections.
-pub(super) struct Watch {
-    pub(super) id: PoolId,
-    pub(super) gauge: Arc<Gauge>,
+pub(crate) struct Watch {
+    pub(crate) id: PoolId,
+    pub(crate) gauge: Arc<Gauge>,
+    /// Word for the gateway, in logs.
+    pub(crate) gateway: &'static str,
 }
 
 impl Observer for Watch {
     fn observe(&self, event: &Event<'_>) {
         let (credential, environment) = (self.id.credential.0, self.id.environment.as_str());
+        let gateway = self.gateway;
         let mut status = self.gauge.status.lock();
         match event {
             Event::Connected { connection, took } => {
                 status.connects += 1;
                 status.connect_error = None;
                 tracing::info!(
+                    gateway,
                     credential,
                     environment,
                     connection,
                     took_ms = took.as_millis() as u64,
-                    "connected to APNs"
+                    "connected to the gateway"
                 );
             }
             Event::ConnectFailed {
@@ -72,22 +76,23 @@ impl Observer for Watch {
                 retry_in,
             } => {
                 status.connect_error = Some(error.to_string());
-                tracing::warn!(credential, environment, %error, failures, retry_in_ms = retry_in.as_millis() as u64, "cannot connect to APNs");
+                tracing::warn!(gateway, credential, environment, %error, failures, retry_in_ms = retry_in.as_millis() as u64, "cannot connect to the gateway");
             }
             Event::GoAway { connection, frame } => {
                 status.goaways += 1;
-                tracing::info!(credential, environment, connection, said = %frame.text(), "APNs closes a connection");
+                tracing::info!(gateway, credential, environment, connection, said = %frame.text(), "the gateway closes a connection");
             }
             Event::PingTimedOut {
                 connection,
                 in_flight,
             } => {
                 tracing::warn!(
+                    gateway,
                     credential,
                     environment,
                     connection,
                     in_flight,
-                    "a connection to APNs is dead: PING went unanswered"
+                    "a connection to the gateway is dead: PING went unanswered"
                 );
             }
             Event::Closed {
@@ -96,12 +101,13 @@ impl Observer for Watch {
                 requests,
             } => {
                 tracing::debug!(
+                    gateway,
                     credential,
                     environment,
                     connection,
                     ?cause,
                     requests,
-                    "connection to APNs ended"
+                    "connection to the gateway ended"
                 );
             }
             _ => {}
