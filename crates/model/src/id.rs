@@ -22,6 +22,8 @@ number!(/// Number of an App.
     AppNo);
 number!(/// Number of a credential.
     CredentialNo);
+number!(/// Number of a definition: a template, a trigger, a webhook endpoint, an identity key.
+    DefinitionNo);
 number!(/// Number of an API key.
     ApiKeyNo);
 number!(/// Number of a device, unique over all Apps.

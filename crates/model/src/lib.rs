@@ -11,6 +11,7 @@ pub mod body;
 pub mod codec;
 pub mod content;
 pub mod credential;
+pub mod definition;
 pub mod delivery;
 pub mod device;
 pub mod duration;

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::app::{App, AppSettings};
 use carillon_model::credential::{Credential, CredentialFacts};
+use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
-use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DeviceNo};
+use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::push_token::PushToken;
 
@@ -126,6 +127,8 @@ pub struct Directory {
     pub credentials: Vec<(Credential, Sealed)>,
     /// All API keys that are not revoked.
     pub api_keys: Vec<ApiKey>,
+    /// All definitions as they are now, with the sealed secrets of those that have one.
+    pub definitions: Vec<(Definition, Option<Sealed>)>,
 }
 
 /// The registry.
@@ -173,6 +176,44 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixMs,
         by: Actor,
     ) -> Result<bool>;
+
+    /// Reserves the number of a new definition, or tells that of a known one, so that its secret can be
+    /// sealed for its row.
+    async fn definition_no(
+        &self,
+        app: AppNo,
+        kind: DefinitionKind,
+        name: String,
+    ) -> Result<DefinitionNo>;
+    /// Makes or changes a definition. The version rises; of kinds that keep them, the replaced version
+    /// can still be read.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a row's columns; a struct would only repeat Definition"
+    )]
+    async fn put_definition(
+        &self,
+        no: DefinitionNo,
+        app: AppNo,
+        kind: DefinitionKind,
+        name: String,
+        body: String,
+        secret: Option<Sealed>,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Definition>;
+    /// Deletes one; its versions stay as [`Self::put_definition`] says. `false`: there is none.
+    async fn delete_definition(
+        &self,
+        app: AppNo,
+        kind: DefinitionKind,
+        name: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<bool>;
+    /// The body of a definition at a version, current or replaced. Replaced ones are kept as long as
+    /// records are.
+    async fn definition_version(&self, no: DefinitionNo, version: u32) -> Result<Option<String>>;
 
     /// The sealed provider token of a signing key (named by team and key id).
     async fn provider_token(&self, name: String) -> Result<Option<Sealed>>;

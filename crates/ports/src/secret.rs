@@ -26,6 +26,16 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// The secret of a definition; `row` is its number in decimal.
+    #[must_use]
+    pub fn definition(row: &'a str) -> Self {
+        Self {
+            table: "definitions",
+            column: "secret",
+            row,
+        }
+    }
+
     /// A provider token; `row` is the name that [`crate::registry::Registry::provider_token`] takes.
     #[must_use]
     pub fn provider_token(row: &'a str) -> Self {

@@ -26,6 +26,7 @@ pub(crate) struct Marks {
     pub(crate) notification: Range,
     pub(crate) app: Range,
     pub(crate) credential: Range,
+    pub(crate) definition: Range,
     pub(crate) api_key: Range,
     pub(crate) device: Range,
     pub(crate) event: Range,
@@ -78,6 +79,7 @@ impl Marks {
             notification: Range::read(conn, "notification", 1 << 16)?,
             app: Range::read(conn, "app", 1)?,
             credential: Range::read(conn, "credential", 1)?,
+            definition: Range::read(conn, "definition", 1)?,
             api_key: Range::read(conn, "api_key", 1)?,
             device: Range::read(conn, "device", 1 << 12)?,
             event: Range::read(conn, "event", 1 << 12)?,
@@ -88,10 +90,11 @@ impl Marks {
 }
 
 /// Names of all ranges, for a restore that jumps over what was given out after the backup.
-pub(crate) const RANGES: [&str; 6] = [
+pub(crate) const RANGES: [&str; 7] = [
     "notification",
     "app",
     "credential",
+    "definition",
     "api_key",
     "device",
     "event",

@@ -97,6 +97,7 @@ macro_rules! store_suite {
             erases_users
             keeps_apps
             keeps_credentials
+            keeps_definitions
             keeps_api_keys
             reseals_secrets
             the_audit_log_tells_who

@@ -4,6 +4,7 @@ use super::{Fixture, Subject, T0, nobody};
 use crate::registry::{Actor, ApiKey, Scope, Sealed};
 use carillon_model::app::AppSettings;
 use carillon_model::credential::{Credential, CredentialFacts, CredentialKind};
+use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::environment::Environment;
 use carillon_model::id::{ApiKeyNo, AppNo};
 use carillon_model::lane::Gateway;
@@ -194,6 +195,7 @@ pub async fn reseals_secrets(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;
     let main = credential(&f, "main", "one").await;
     credential(&f, "spare", "two").await;
+    definition(&f, "hook", "{}", Some("three")).await;
     f.registry
         .put_provider_token("t/k".into(), Sealed(b"jwt".to_vec()), T0)
         .await
@@ -235,6 +237,9 @@ pub async fn reseals_secrets(subject: &mut dyn Subject) {
                 if sealed.0 == b"one" {
                     assert_eq!((table, place), ("credentials", &*row));
                 }
+                if sealed.0 == b"three" {
+                    assert_eq!(table, "definitions");
+                }
                 if sealed.0 == b"jwt" {
                     assert_eq!((table, place), ("provider_tokens", "t/k"));
                 }
@@ -245,7 +250,7 @@ pub async fn reseals_secrets(subject: &mut dyn Subject) {
         )
         .await
         .unwrap();
-    assert_eq!(changed, 3);
+    assert_eq!(changed, 4);
     assert_eq!(
         secrets().await,
         [Sealed(b"new-one".to_vec()), Sealed(b"new-two".to_vec())]
@@ -298,4 +303,87 @@ pub async fn the_audit_log_tells_who(subject: &mut dyn Subject) {
         (&*newest.action, &*newest.subject, newest.at, newest.actor),
         ("server.backup", "/copy.db", T0 + 9, by)
     );
+}
+
+async fn definition(f: &Fixture, name: &str, body: &str, secret: Option<&str>) -> Definition {
+    let kind = if secret.is_some() {
+        DefinitionKind::Webhook
+    } else {
+        DefinitionKind::Template
+    };
+    let no = f.registry.definition_no(f.app, kind, name.into());
+    let no = no.await.unwrap();
+    let secret = secret.map(|text| Sealed(text.as_bytes().to_vec()));
+    let put = f.registry.put_definition(
+        no,
+        f.app,
+        kind,
+        name.into(),
+        body.into(),
+        secret,
+        T0,
+        nobody(),
+    );
+    put.await.unwrap()
+}
+
+/// Made, changed, deleted; versions of templates stay as long as records do.
+pub async fn keeps_definitions(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let first = definition(&f, "hello", "1", None).await;
+    let second = definition(&f, "hello", "2", None).await;
+    assert_eq!((first.version, second.version), (1, 2));
+    assert_eq!(first.no, second.no);
+    let hook = definition(&f, "hello", "{}", Some("secret")).await;
+    assert_ne!(hook.no, first.no, "another kind");
+    subject.restart().await;
+    let f = f.again(subject);
+    let mut stored = f.registry.directory().await.unwrap().definitions;
+    stored.sort_by_key(|(definition, _)| definition.no);
+    assert_eq!(
+        stored,
+        [
+            (second.clone(), None),
+            (hook.clone(), Some(Sealed(b"secret".to_vec())))
+        ]
+    );
+    let body = async |no, version| {
+        let found = f.registry.definition_version(no, version);
+        found.await.unwrap()
+    };
+    assert_eq!(body(first.no, 1).await.as_deref(), Some("1"));
+    assert_eq!(body(first.no, 2).await.as_deref(), Some("2"));
+    assert_eq!(body(first.no, 3).await, None);
+    let hook_again = definition(&f, "hello", "{ }", Some("s")).await;
+    assert_eq!(body(hook_again.no, 1).await, None, "not kept for webhooks");
+
+    let delete = async |kind| {
+        let gone = f
+            .registry
+            .delete_definition(f.app, kind, "hello".into(), T0 + 9, nobody());
+        gone.await.unwrap()
+    };
+    assert!(delete(DefinitionKind::Template).await);
+    assert!(!delete(DefinitionKind::Template).await);
+    assert_eq!(body(first.no, 2).await.as_deref(), Some("2"), "still sent");
+    let third = definition(&f, "hello", "3", None).await;
+    assert!(
+        third.no > hook.no && third.version == 1,
+        "another of the same name"
+    );
+    let prune = crate::store::Retention {
+        content_before: T0,
+        records_before: T0 + 10,
+        now: T0,
+        slice: 100,
+    };
+    while f.hot.prune(prune).await.unwrap() > 0 {}
+    assert_eq!(body(first.no, 2).await, None, "as long as records");
+    assert_eq!(body(third.no, 1).await.as_deref(), Some("3"));
+    let audit = f.registry.audit(None, 3).await.unwrap();
+    assert_eq!(audit[0].action, "template.put");
+    assert_eq!(audit[1].action, "template.delete");
+    f.registry.delete_app(f.app, T0, nobody()).await.unwrap();
+    let directory = f.registry.directory().await.unwrap();
+    assert!(directory.definitions.is_empty());
 }

@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::app::{App, AppSettings};
 use carillon_model::credential::{Credential, CredentialFacts};
+use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
-use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo};
+use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo};
 use carillon_model::lane::Gateway;
 use std::collections::BTreeSet;
 
@@ -25,6 +26,7 @@ impl Registry for MemoryStore {
             apps: state.apps.values().cloned().collect(),
             credentials: state.credentials.values().cloned().collect(),
             api_keys: valid.cloned().collect(),
+            definitions: state.definitions.values().cloned().collect(),
         })
     }
 
@@ -61,6 +63,7 @@ impl Registry for MemoryStore {
         };
         state.credentials.retain(|(of, _), _| *of != app);
         state.api_keys.retain(|key| key.app != Some(app));
+        state.definitions.retain(|(of, ..), _| *of != app);
         state.deleted_apps.insert(app);
         state.note(now, by, "app.delete", &gone.id);
         Ok(true)
@@ -119,6 +122,72 @@ impl Registry for MemoryStore {
         Ok(deleted)
     }
 
+    async fn definition_no(
+        &self,
+        app: AppNo,
+        kind: DefinitionKind,
+        name: String,
+    ) -> Result<DefinitionNo> {
+        let mut state = self.write()?;
+        let known = state.definitions.get(&(app, kind, name));
+        let known = known.map(|(definition, _)| definition.no);
+        Ok(known.unwrap_or_else(|| DefinitionNo(state.number())))
+    }
+
+    async fn put_definition(
+        &self,
+        no: DefinitionNo,
+        app: AppNo,
+        kind: DefinitionKind,
+        name: String,
+        body: String,
+        secret: Option<Sealed>,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Definition> {
+        let mut state = self.write()?;
+        let older = state.take_definition((app, kind, name.clone()), now);
+        let definition = Definition {
+            no,
+            app,
+            kind,
+            name: name.clone(),
+            version: older.as_ref().map_or(1, |older| older.version + 1),
+            body,
+            created_at: older.map_or(now, |older| older.created_at),
+            updated_at: now,
+        };
+        state.note_in(now, by, &format!("{}.put", kind.as_str()), app, &name);
+        let key = (app, kind, name);
+        state.definitions.insert(key, (definition.clone(), secret));
+        Ok(definition)
+    }
+
+    async fn delete_definition(
+        &self,
+        app: AppNo,
+        kind: DefinitionKind,
+        name: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<bool> {
+        let mut state = self.write()?;
+        let gone = state.take_definition((app, kind, name.clone()), now);
+        if gone.is_some() {
+            state.note_in(now, by, &format!("{}.delete", kind.as_str()), app, &name);
+        }
+        Ok(gone.is_some())
+    }
+
+    async fn definition_version(&self, no: DefinitionNo, version: u32) -> Result<Option<String>> {
+        let state = self.read();
+        let mut current = state.definitions.values().map(|(definition, _)| definition);
+        let current = current.find(|found| found.no == no && found.version == version);
+        let replaced = || state.definition_versions.get(&(no, version));
+        let body = current.map(|found| &found.body);
+        Ok(body.or_else(|| replaced().map(|(_, body)| body)).cloned())
+    }
+
     async fn provider_token(&self, name: String) -> Result<Option<Sealed>> {
         Ok(self.read().provider_tokens.get(&name).cloned())
     }
@@ -140,8 +209,18 @@ impl Registry for MemoryStore {
             *sealed =
                 with("provider_tokens", "secret", name, sealed).map_err(StoreError::Failed)?;
         }
-        let rows = (credentials.len() + provider_tokens.len()) as u64;
+        let mut definitions = state.definitions.clone();
+        let mut rows = (credentials.len() + provider_tokens.len()) as u64;
+        for (definition, sealed) in definitions.values_mut() {
+            if let Some(sealed) = sealed {
+                let row = definition.no.to_string();
+                *sealed =
+                    with("definitions", "secret", &row, sealed).map_err(StoreError::Failed)?;
+                rows += 1;
+            }
+        }
         (state.credentials, state.provider_tokens) = (credentials, provider_tokens);
+        state.definitions = definitions;
         state.note(now, by, "master_key.rotate", &format!("{rows} secrets"));
         Ok(rows)
     }

@@ -265,6 +265,8 @@ impl State {
             .retain(|(_, event)| event.at >= retention.records_before);
         self.counts
             .retain(|(_, hour, ..), _| *hour + 3_600_000 > retention.records_before);
+        self.definition_versions
+            .retain(|_, (replaced_at, _)| *replaced_at >= retention.records_before);
         let after = self.idempotency.len() + self.events.len() + self.counts.len();
         rows + (before - after) as u64
     }

@@ -8,9 +8,10 @@ use carillon_model::UnixMs;
 use carillon_model::app::App;
 use carillon_model::batch::BatchDevices;
 use carillon_model::credential::Credential;
+use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::delivery::FinalState;
 use carillon_model::device::DeviceRegistration;
-use carillon_model::id::{AppNo, BatchNo, DeviceNo, NotificationNo};
+use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeviceNo, NotificationNo};
 use carillon_model::push_token::PushToken;
 use carillon_model::push_type::TokenKind;
 use carillon_model::target::Target;
@@ -34,6 +35,9 @@ pub(super) struct State {
     pub(super) apps: BTreeMap<AppNo, App>,
     pub(super) deleted_apps: BTreeSet<AppNo>,
     pub(super) credentials: BTreeMap<(AppNo, String), (Credential, Sealed)>,
+    pub(super) definitions: BTreeMap<(AppNo, DefinitionKind, String), (Definition, Option<Sealed>)>,
+    /// Replaced ones: since when, and the body.
+    pub(super) definition_versions: BTreeMap<(DefinitionNo, u32), (UnixMs, String)>,
     pub(super) provider_tokens: BTreeMap<String, Sealed>,
     pub(super) api_keys: Vec<ApiKey>,
     pub(super) audit: Vec<AuditEntry>,
@@ -88,6 +92,21 @@ impl State {
     pub(super) fn number(&mut self) -> i64 {
         self.next += 1;
         self.next
+    }
+
+    /// Takes the current definition out, and keeps its version where the kind does.
+    pub(super) fn take_definition(
+        &mut self,
+        key: (AppNo, DefinitionKind, String),
+        now: UnixMs,
+    ) -> Option<Definition> {
+        let (taken, _) = self.definitions.remove(&key)?;
+        if taken.kind.keeps_versions() {
+            let version = (now, taken.body.clone());
+            self.definition_versions
+                .insert((taken.no, taken.version), version);
+        }
+        Some(taken)
     }
 
     pub(super) fn batches_of(

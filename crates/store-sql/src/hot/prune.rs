@@ -330,6 +330,13 @@ fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
             )?
             .execute(params![app, retention.records_before, slice])? as u64;
     }
+    rows += tx
+        .conn
+        .prepare_cached(
+            "DELETE FROM definition_versions WHERE (definition_no, version) IN
+                (SELECT definition_no, version FROM definition_versions WHERE replaced_at < ?1 LIMIT ?2)",
+        )?
+        .execute(params![retention.records_before, slice])? as u64;
     app = i64::MIN;
     while let Some(next) = next_app(tx, "counts", app)? {
         app = next;

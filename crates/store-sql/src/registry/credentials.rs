@@ -160,10 +160,13 @@ pub(super) fn reseal(tx: &mut Tx<'_>, with: &Resealer, now: UnixMs, by: &Actor) 
     for (table, key) in [
         ("credentials", "credential_no"),
         ("provider_tokens", "name"),
+        ("definitions", "definition_no"),
     ] {
         let sealed: Vec<(String, Sealed)> = tx
             .conn
-            .prepare(&format!("SELECT CAST({key} AS TEXT), secret FROM {table}"))?
+            .prepare(&format!(
+                "SELECT CAST({key} AS TEXT), secret FROM {table} WHERE secret IS NOT NULL"
+            ))?
             .query_map([], |row| Ok((row.get(0)?, Sealed(row.get(1)?))))?
             .collect::<rusqlite::Result<_>>()?;
         let mut update = tx

@@ -4,6 +4,7 @@ mod api_keys;
 mod apps;
 mod audit;
 mod credentials;
+mod definitions;
 mod devices;
 mod users;
 
@@ -15,8 +16,9 @@ use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::app::{App, AppSettings};
 use carillon_model::credential::{Credential, CredentialFacts};
+use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
-use carillon_model::id::{AppNo, CredentialNo};
+use carillon_model::id::{AppNo, CredentialNo, DefinitionNo};
 use carillon_model::lane::Gateway;
 use carillon_ports::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
@@ -32,6 +34,7 @@ impl Registry for SqliteStore {
                 apps: apps::all(conn)?,
                 credentials: credentials::all(conn)?,
                 api_keys: api_keys::all(conn, true)?,
+                definitions: definitions::all(conn)?,
             })
         })
         .await
@@ -101,6 +104,64 @@ impl Registry for SqliteStore {
             credentials::delete(tx, app, &name, now, &by)
         })
         .await
+    }
+
+    async fn definition_no(
+        &self,
+        app: AppNo,
+        kind: DefinitionKind,
+        name: String,
+    ) -> Result<DefinitionNo> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            definitions::number(tx, app, kind, &name)
+        })
+        .await
+    }
+
+    async fn put_definition(
+        &self,
+        no: DefinitionNo,
+        app: AppNo,
+        kind: DefinitionKind,
+        name: String,
+        body: String,
+        secret: Option<Sealed>,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Definition> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            let definition = Definition {
+                no,
+                app,
+                kind,
+                name: name.clone(),
+                version: 1,
+                body: body.clone(),
+                created_at: now,
+                updated_at: now,
+            };
+            definitions::put(tx, definition, secret.as_ref(), &by)
+        })
+        .await
+    }
+
+    async fn delete_definition(
+        &self,
+        app: AppNo,
+        kind: DefinitionKind,
+        name: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<bool> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            definitions::delete(tx, app, kind, &name, now, &by)
+        })
+        .await
+    }
+
+    async fn definition_version(&self, no: DefinitionNo, version: u32) -> Result<Option<String>> {
+        self.read(move |conn| definitions::version(conn, no, version))
+            .await
     }
 
     async fn provider_token(&self, name: String) -> Result<Option<Sealed>> {

@@ -1,0 +1,98 @@
+//! What an App's people define by name and change without a restart: templates, triggers, webhook
+//! endpoints, identity keys. Stored alike: a name, a version that rises, a JSON body, and for some a
+//! sealed secret. What a body means is each kind's own business.
+
+use crate::UnixMs;
+use crate::id::{AppNo, DefinitionNo};
+
+/// What is defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DefinitionKind {
+    /// Text with holes, in several languages.
+    Template,
+    /// What becomes of an event.
+    Trigger,
+    /// Where events are told to.
+    Webhook,
+    /// What signed user ids are checked with.
+    IdentityKey,
+}
+
+impl DefinitionKind {
+    /// All, in the order of [`Self::code`].
+    pub const ALL: [Self; 4] = [
+        Self::Template,
+        Self::Trigger,
+        Self::Webhook,
+        Self::IdentityKey,
+    ];
+
+    /// The number that stands for it in the store: from 1.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Template => 1,
+            Self::Trigger => 2,
+            Self::Webhook => 3,
+            Self::IdentityKey => 4,
+        }
+    }
+
+    /// Reads [`Self::code`].
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// The word used in the audit log and in messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Template => "template",
+            Self::Trigger => "trigger",
+            Self::Webhook => "webhook",
+            Self::IdentityKey => "identity_key",
+        }
+    }
+
+    /// Whether older versions are kept: what was accepted with one is sent with it.
+    #[must_use]
+    pub fn keeps_versions(self) -> bool {
+        self == Self::Template
+    }
+}
+
+/// A definition as stored, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its number.
+    pub no: DefinitionNo,
+    /// Whose.
+    pub app: AppNo,
+    /// What it is.
+    pub kind: DefinitionKind,
+    /// Name, unique in the App among its kind: 1 to 64 characters (see
+    /// [`crate::device::is_plain_name`]).
+    pub name: String,
+    /// Rises by one with every change.
+    pub version: u32,
+    /// What it says: JSON.
+    pub body: String,
+    /// When it was first made.
+    pub created_at: UnixMs,
+    /// When it was last changed.
+    pub updated_at: UnixMs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_read_back() {
+        for kind in DefinitionKind::ALL {
+            assert_eq!(DefinitionKind::from_code(kind.code()), Some(kind));
+        }
+        assert_eq!(DefinitionKind::from_code(0), None);
+    }
+}
