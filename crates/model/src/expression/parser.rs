@@ -1,0 +1,451 @@
+//! Lexemes into a tree. Recursive descent, bounded in depth and in nodes.
+//!
+//! ```text
+//! any        := all ( "or" all )*
+//! all        := not ( "and" not )*
+//! not        := "not" not | "(" any ")" | comparison
+//! comparison := operand ( operator operand )?
+//! operand    := literal | list | path | "version" "(" ( text | path ) ")"
+//! list       := "[" ( literal ( "," literal )* ","? )? "]"
+//! path       := name ( "." name | "[" ( text | integer ) "]" )*
+//! ```
+
+use super::ast::{Comparison, Condition, Literal, Operand, Path, Step};
+use super::lexer::{Lexeme, Placed, read};
+use super::version::Version;
+use super::{ExpressionError, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, Vocabulary};
+use crate::nearest::did_you_mean;
+
+/// Words that cannot be a path's first name.
+const WORDS: &[&str] = &[
+    "and",
+    "or",
+    "not",
+    "in",
+    "contains",
+    "startswith",
+    "true",
+    "false",
+    "null",
+];
+
+pub(super) fn parse(
+    text: &str,
+    vocabulary: Option<&Vocabulary>,
+) -> Result<Condition, ExpressionError> {
+    if text.len() > MAX_BYTES {
+        return Err(ExpressionError::new(
+            text,
+            MAX_BYTES,
+            "expression.too_large",
+            format!("expected at most {MAX_BYTES} bytes, found {}", text.len()),
+        ));
+    }
+    let mut parser = Parser {
+        text,
+        lexemes: read(text)?,
+        next: 0,
+        nodes: 0,
+        vocabulary,
+    };
+    if parser.peek().lexeme == Lexeme::End {
+        return Err(parser.error("expected a condition such as data.count > 3, found nothing"));
+    }
+    let condition = parser.any(0)?;
+    match &parser.peek().lexeme {
+        Lexeme::End => Ok(condition),
+        Lexeme::Name(name) => {
+            let hint = did_you_mean(name, OPERATOR_WORDS.iter().copied());
+            Err(parser.error(format!("expected an operator, `and`, `or` or the end, found `{name}`{hint}")))
+        }
+        Lexeme::Sign(_) if parser.ended_comparison() => Err(parser.error(
+            "comparisons do not chain and parentheses hold whole conditions: join two comparisons with `and`",
+        )),
+        _ => Err(parser.unexpected("an operator, `and`, `or` or the end")),
+    }
+}
+
+const OPERATOR_WORDS: &[&str] = &["and", "or", "not", "in", "contains", "startswith"];
+
+struct Parser<'a> {
+    text: &'a str,
+    /// Ends with [`Lexeme::End`], which is never passed.
+    lexemes: Vec<Placed>,
+    next: usize,
+    nodes: usize,
+    vocabulary: Option<&'a Vocabulary>,
+}
+
+impl Parser<'_> {
+    // === conditions ===
+
+    fn any(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+        let first = self.all(depth)?;
+        let mut parts = vec![first];
+        while self.take_word("or") {
+            parts.push(self.all(depth)?);
+        }
+        self.gather(parts, Condition::Any)
+    }
+
+    fn all(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+        let first = self.not(depth)?;
+        let mut parts = vec![first];
+        while self.take_word("and") {
+            parts.push(self.not(depth)?);
+        }
+        self.gather(parts, Condition::All)
+    }
+
+    fn gather(
+        &mut self,
+        mut parts: Vec<Condition>,
+        join: impl FnOnce(Vec<Condition>) -> Condition,
+    ) -> Result<Condition, ExpressionError> {
+        match (parts.pop(), parts.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (last, _) => {
+                parts.extend(last);
+                self.count()?;
+                Ok(join(parts))
+            }
+        }
+    }
+
+    fn not(&mut self, depth: usize) -> Result<Condition, ExpressionError> {
+        if depth > MAX_DEPTH {
+            return Err(ExpressionError {
+                code: "expression.too_large",
+                ..self.error(format!(
+                    "expected at most {MAX_DEPTH} levels of `not` and parentheses"
+                ))
+            });
+        }
+        if self.take_word("not") {
+            self.count()?;
+            return Ok(Condition::Not(Box::new(self.not(depth + 1)?)));
+        }
+        if self.take_sign("(") {
+            let inner = self.any(depth + 1)?;
+            self.expect_sign(")")?;
+            return Ok(inner);
+        }
+        self.comparison()
+    }
+
+    fn comparison(&mut self) -> Result<Condition, ExpressionError> {
+        let left_at = self.next;
+        let left = self.operand()?;
+        self.count()?;
+        let operator_at = self.next;
+        let Some(comparison) = self.comparison_sign()? else {
+            return match left {
+                Operand::Path(_) | Operand::Literal(Literal::Boolean(_)) => Ok(Condition::Is(left)),
+                _ => Err(self.error_at(
+                    left_at,
+                    format!("`{left}` alone is neither true nor false: compare it with something"),
+                )),
+            };
+        };
+        let right_at = self.next;
+        let right = self.operand()?;
+        let problem = misfit(&left, comparison, &right);
+        if let Some(sentence) = problem {
+            let at = match comparison {
+                Comparison::In
+                | Comparison::NotIn
+                | Comparison::Contains
+                | Comparison::StartsWith => right_at,
+                _ => operator_at,
+            };
+            return Err(ExpressionError {
+                code: "expression.types",
+                ..self.error_at(at, sentence)
+            });
+        }
+        Ok(Condition::Compare {
+            left,
+            comparison,
+            right,
+        })
+    }
+
+    fn comparison_sign(&mut self) -> Result<Option<Comparison>, ExpressionError> {
+        if self.peek_word("not") {
+            // After an operand only `not in` is left.
+            self.next += 1;
+            return if self.take_word("in") {
+                Ok(Some(Comparison::NotIn))
+            } else {
+                Err(self.unexpected("`in` after `not`"))
+            };
+        }
+        let found = Comparison::ALL.into_iter().find(|comparison| {
+            let sign = comparison.as_str();
+            match &self.peek().lexeme {
+                Lexeme::Sign(found) => *found == sign,
+                Lexeme::Name(found) => found == sign,
+                _ => false,
+            }
+        });
+        self.next += usize::from(found.is_some());
+        Ok(found)
+    }
+
+    // === operands ===
+
+    fn operand(&mut self) -> Result<Operand, ExpressionError> {
+        self.count()?;
+        if let Some(literal) = self.literal() {
+            return Ok(Operand::Literal(literal));
+        }
+        if self.take_sign("[") {
+            return self.list();
+        }
+        let Lexeme::Name(name) = self.peek().lexeme.clone() else {
+            return Err(self.unexpected("a value or a name"));
+        };
+        if WORDS.contains(&name.as_str()) {
+            return Err(self.error(format!(
+                "expected a value or a name, found the word `{name}`"
+            )));
+        }
+        let name_at = self.next;
+        self.next += 1;
+        if self.take_sign("(") {
+            return self.function(&name, name_at);
+        }
+        Ok(Operand::Path(self.path(name, name_at)?))
+    }
+
+    fn literal(&mut self) -> Option<Literal> {
+        let literal = match &self.peek().lexeme {
+            Lexeme::Text(text) => Literal::Text(text.clone()),
+            Lexeme::Integer(value) => Literal::Integer(*value),
+            Lexeme::Float(value) => Literal::Float(*value),
+            Lexeme::Name(name) => match name.as_str() {
+                "true" => Literal::Boolean(true),
+                "false" => Literal::Boolean(false),
+                "null" => Literal::Null,
+                _ => return None,
+            },
+            Lexeme::Sign(_) | Lexeme::End => return None,
+        };
+        self.next += 1;
+        Some(literal)
+    }
+
+    fn list(&mut self) -> Result<Operand, ExpressionError> {
+        let mut entries = Vec::new();
+        while !self.take_sign("]") {
+            let Some(literal) = self.literal() else {
+                return Err(self.unexpected("a text, a number, true, false, null or `]`"));
+            };
+            entries.push(literal);
+            if entries.len() > MAX_LIST {
+                return Err(ExpressionError {
+                    code: "expression.too_large",
+                    ..self.error(format!("expected at most {MAX_LIST} entries in a list"))
+                });
+            }
+            if !self.take_sign(",") {
+                self.expect_sign("]")?;
+                break;
+            }
+        }
+        Ok(Operand::List(entries))
+    }
+
+    fn function(&mut self, name: &str, name_at: usize) -> Result<Operand, ExpressionError> {
+        if name != "version" {
+            let hint = did_you_mean(name, ["version"]);
+            return Err(ExpressionError {
+                code: "expression.unknown_name",
+                ..self.error_at(
+                    name_at,
+                    format!("`{name}` is not a function: the only one is version(…){hint}"),
+                )
+            });
+        }
+        let inner_at = self.next;
+        let inner = self.operand()?;
+        match &inner {
+            Operand::Path(_) => {}
+            Operand::Literal(Literal::Text(text)) if Version::parse(text).is_some() => {}
+            Operand::Literal(Literal::Text(text)) => {
+                return Err(self.error_at(
+                    inner_at,
+                    format!("{text:?} is no version: expected numbers and points, as in '2.1.0'"),
+                ));
+            }
+            _ => {
+                return Err(self.error_at(
+                    inner_at,
+                    "expected a text or a name in version(…), as in version('2.1')",
+                ));
+            }
+        }
+        self.expect_sign(")")?;
+        Ok(Operand::Version(Box::new(inner)))
+    }
+
+    fn path(&mut self, root: String, root_at: usize) -> Result<Path, ExpressionError> {
+        let mut path = Path {
+            root,
+            steps: Vec::new(),
+        };
+        let mut first_step_at = self.next;
+        loop {
+            let step = if self.take_sign(".") {
+                first_step_at = if path.steps.is_empty() {
+                    self.next
+                } else {
+                    first_step_at
+                };
+                match self.peek().lexeme.clone() {
+                    Lexeme::Name(name) => Step::Field(name),
+                    _ => return Err(self.unexpected("a field's name after `.`")),
+                }
+            } else if self.take_sign("[") {
+                first_step_at = if path.steps.is_empty() {
+                    self.next
+                } else {
+                    first_step_at
+                };
+                match self.peek().lexeme.clone() {
+                    Lexeme::Text(name) => Step::Field(name),
+                    Lexeme::Integer(index) if u32::try_from(index).is_ok() => {
+                        Step::Index(index as u32)
+                    }
+                    _ => return Err(self.unexpected("a quoted name or a position from 0")),
+                }
+            } else {
+                break;
+            };
+            let is_bracket = matches!(self.lexemes[self.next - 1].lexeme, Lexeme::Sign("["));
+            self.next += 1;
+            if is_bracket {
+                self.expect_sign("]")?;
+            }
+            self.count()?;
+            path.steps.push(step);
+        }
+        if let Some(vocabulary) = self.vocabulary
+            && let Err((is_root, sentence)) = vocabulary.check(&path)
+        {
+            let at = if is_root { root_at } else { first_step_at };
+            return Err(ExpressionError {
+                code: "expression.unknown_name",
+                ..self.error_at(at, sentence)
+            });
+        }
+        Ok(path)
+    }
+
+    // === lexemes ===
+
+    fn peek(&self) -> &Placed {
+        &self.lexemes[self.next.min(self.lexemes.len() - 1)]
+    }
+
+    fn peek_word(&self, word: &str) -> bool {
+        matches!(&self.peek().lexeme, Lexeme::Name(name) if name == word)
+    }
+
+    fn take_word(&mut self, word: &str) -> bool {
+        let found = self.peek_word(word);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn take_sign(&mut self, sign: &str) -> bool {
+        let found = matches!(self.peek().lexeme, Lexeme::Sign(found) if found == sign);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn expect_sign(&mut self, sign: &str) -> Result<(), ExpressionError> {
+        if self.take_sign(sign) {
+            Ok(())
+        } else {
+            Err(self.unexpected(&format!("`{sign}`")))
+        }
+    }
+
+    /// Whether what is next is a comparison's operator.
+    fn ended_comparison(&self) -> bool {
+        matches!(self.peek().lexeme, Lexeme::Sign(sign) if Comparison::ALL.iter().any(|c| c.as_str() == sign))
+    }
+
+    fn count(&mut self) -> Result<(), ExpressionError> {
+        self.nodes += 1;
+        if self.nodes <= MAX_NODES {
+            return Ok(());
+        }
+        Err(ExpressionError {
+            code: "expression.too_large",
+            ..self.error(format!(
+                "expected at most {MAX_NODES} conditions, values and names: use `in` with a list"
+            ))
+        })
+    }
+
+    fn unexpected(&self, expected: &str) -> ExpressionError {
+        let placed = self.peek();
+        let found = match &placed.lexeme {
+            Lexeme::End => "the end".to_owned(),
+            _ => format!("`{}`", &self.text[placed.start..placed.end]),
+        };
+        self.error(format!("expected {expected}, found {found}"))
+    }
+
+    fn error(&self, message: impl Into<String>) -> ExpressionError {
+        self.error_at(self.next, message)
+    }
+
+    fn error_at(&self, lexeme: usize, message: impl Into<String>) -> ExpressionError {
+        let placed = &self.lexemes[lexeme.min(self.lexemes.len() - 1)];
+        ExpressionError::new(self.text, placed.start, "expression.syntax", message)
+    }
+}
+
+/// Comparisons that can never hold, whatever the data: almost surely not what was meant.
+fn misfit(left: &Operand, comparison: Comparison, right: &Operand) -> Option<String> {
+    let is_version = |operand: &Operand| matches!(operand, Operand::Version(_));
+    if is_version(left) || is_version(right) {
+        use Comparison::{Contains, In, NotIn, StartsWith};
+        if matches!(comparison, In | NotIn | Contains | StartsWith) {
+            return Some(format!(
+                "`{}` does not compare versions: use == != < <= > >=",
+                comparison.as_str()
+            ));
+        }
+        return (is_version(left) != is_version(right)).then(|| {
+            "expected version(…) on both sides, as in version(app_version) >= version('2.1')"
+                .to_owned()
+        });
+    }
+    match comparison {
+        Comparison::In | Comparison::NotIn => match right {
+            Operand::List(_) | Operand::Path(_) => None,
+            _ => Some(format!(
+                "expected a list or a name after `{}`, found {right}: for a part of a text write <text> contains <part>",
+                comparison.as_str()
+            )),
+        },
+        Comparison::Contains => match right {
+            Operand::List(_) => Some(
+                "expected one value after `contains`: join several `contains` with `and` or `or`"
+                    .to_owned(),
+            ),
+            _ => None,
+        },
+        Comparison::StartsWith => match right {
+            Operand::Path(_) | Operand::Literal(Literal::Text(_)) => None,
+            _ => Some(format!(
+                "expected a text or a name after `startswith`, found {right}"
+            )),
+        },
+        _ => None,
+    }
+}
