@@ -20,6 +20,7 @@ pub(crate) struct Draft {
     /// Its place in the request.
     pub(crate) at: usize,
     pub(crate) target: Target,
+    pub(crate) except_users: Vec<String>,
     pub(crate) declared: TokenEnvironment,
     pub(crate) options: SendOptions,
     /// What it says, as it is stored.
@@ -43,6 +44,7 @@ pub(crate) fn draft(
         idempotency,
     } = item;
     let mut problems = request.target.problems();
+    problems.extend(except_problem(&request));
     let expires_at = expiry(&request, now).unwrap_or_else(|problem| {
         problems.push(problem);
         None
@@ -55,10 +57,14 @@ pub(crate) fn draft(
         return Err(problems);
     };
     let NotificationRequest {
-        target,
+        mut target,
+        except_users,
         options: asked,
         ..
     } = request;
+    if let Target::Users(users) = &mut target {
+        users.retain(|user| !except_users.contains(user));
+    }
     if let Target::Channel(channel) = &target {
         options.channel.get_or_insert_with(|| channel.clone());
     }
@@ -69,6 +75,7 @@ pub(crate) fn draft(
     Ok(Draft {
         at,
         target,
+        except_users,
         declared: asked.environment.unwrap_or(TokenEnvironment::Auto),
         options,
         body: body.encode(),
@@ -76,6 +83,37 @@ pub(crate) fn draft(
         expires_at,
         idempotency,
     })
+}
+
+/// Most users that are left out of one notification.
+const MAX_EXCEPT: usize = 100;
+
+fn except_problem(request: &NotificationRequest) -> Option<FieldProblem> {
+    let except = &request.except_users;
+    if except.is_empty() {
+        return None;
+    }
+    let message = match &request.target {
+        Target::Users(_) | Target::All(_) | Target::Topic(_) | Target::Tags(_) => {
+            let is_fine = |user: &String| (1..=128).contains(&user.len());
+            if except.len() <= MAX_EXCEPT && except.iter().all(is_fine) {
+                return None;
+            }
+            format!(
+                "expected at most {MAX_EXCEPT} users of 1 to 128 bytes, found {}",
+                except.len()
+            )
+        }
+        Target::Devices(_) | Target::PushTokens(_) | Target::Channel(_) => {
+            "expected the target users, topic, tags or all: of others leave out what is not meant"
+                .to_owned()
+        }
+    };
+    Some(FieldProblem::new(
+        "/except_users",
+        "target.except_users",
+        message,
+    ))
 }
 
 /// What it says at each gateway that it may go through, and how it is sent. The first problem of one

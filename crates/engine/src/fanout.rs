@@ -13,7 +13,7 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::DeviceNo;
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::push_type::Reach;
-use carillon_model::target::Target;
+use carillon_model::target::{Audience, Target};
 use carillon_ports::fault;
 use carillon_ports::store::{
     Fanout, FanoutPage, NewBatch, NotificationHead, Recipient, StoreError,
@@ -104,7 +104,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     let head = &fanout.notification;
     let is_known = hub.directory.load().app_by_no(head.app).is_some();
     let devices = if is_known {
-        let topic = match &fanout.target {
+        let topic = match &fanout.audience.target {
             Target::Topic(name) => Some(name.clone()),
             _ => None,
         };
@@ -117,6 +117,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     };
     let finished = (devices.len() as u32) < limit;
     let after = devices.last().map_or(fanout.after, |last| last.device);
+    let devices = meant(shared, &fanout, devices).await?;
     let batches = batches(&fanout, &devices);
     let made = batches.len() as u32;
     let lanes: Vec<Lane> = batches.iter().map(|batch| batch.lane).collect();
@@ -146,6 +147,44 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     fanout.after = after;
     fanout.next_place += made;
     Ok((!finished).then_some(fanout))
+}
+
+/// Those of a page that the audience means: who is left out and what tags say is asked of each device.
+async fn meant(
+    shared: &Shared,
+    fanout: &Fanout,
+    devices: Vec<Recipient>,
+) -> Result<Vec<Recipient>, StoreError> {
+    let Audience {
+        target,
+        except_users,
+    } = &fanout.audience;
+    let expression = match target {
+        // It was read when it was accepted; what cannot be read any more means nobody.
+        Target::Tags(filter) => Some(filter.expression("").ok()),
+        _ => None,
+    };
+    if devices.is_empty() || (expression.is_none() && except_users.is_empty()) {
+        return Ok(devices);
+    }
+    let numbers = devices.iter().map(|recipient| recipient.device).collect();
+    let people = shared.hub.parts.store.people(numbers).await?;
+    let is_meant = |recipient: &Recipient| {
+        let at = people.binary_search_by_key(&recipient.device, |person| person.device);
+        let Ok(at) = at else {
+            return false;
+        };
+        let person = &people[at];
+        let is_left_out = |user: &String| except_users.contains(user);
+        let holds = match &expression {
+            None => true,
+            Some(expression) => expression
+                .as_ref()
+                .is_some_and(|expression| expression.evaluate(&person.facts())),
+        };
+        holds && !person.user_id.as_ref().is_some_and(is_left_out)
+    };
+    Ok(devices.into_iter().filter(is_meant).collect())
 }
 
 /// By what the devices of a fan-out are reached: the gateways that it is written for.

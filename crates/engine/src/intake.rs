@@ -16,7 +16,7 @@ use carillon_model::batch::{BatchDevices, MAX_BATCH};
 use carillon_model::environment::{Environment, TokenEnvironment};
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Gateway, Lane};
-use carillon_model::target::Target;
+use carillon_model::target::{Audience, Target};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::store::{
     Acceptance, Idempotency, NewBatch, NewNotification, NotificationHead, Recipient, StoreError,
@@ -219,7 +219,10 @@ fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: Unix
             options,
             payload,
             batches,
-            fanout: is_fanout.then_some(draft.target),
+            fanout: is_fanout.then_some(Audience {
+                target: draft.target,
+                except_users: draft.except_users,
+            }),
             idempotency,
         },
         hot,

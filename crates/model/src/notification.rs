@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct NotificationRequest {
     /// Whom it is for.
     pub target: Target,
+    /// Users whose devices are left out, at most 100: for the targets `users`, `topic`, `tags` and `all`.
+    #[serde(default)]
+    pub except_users: Vec<String>,
     /// What it says: exactly one of `content` and `template`.
     #[serde(default)]
     pub content: Option<Content>,

@@ -1,5 +1,6 @@
 //! Whom a notification is for.
 
+use crate::expression::TagFilter;
 use crate::problem::FieldProblem;
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_TARGET_ENTRIES: usize = 1_000;
 
 /// Whom a notification is for: exactly one of the keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Target {
     /// Devices by the caller's ids.
@@ -21,9 +22,20 @@ pub enum Target {
     /// Everybody subscribed to a topic of ours.
     Topic(String),
     /// Devices for which an expression over their tags and attributes holds.
-    Tags(String),
+    Tags(TagFilter),
     /// A broadcast channel (Live Activities, iOS 18+).
     Channel(String),
+}
+
+/// A target that is resolved page by page, and who is left out of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audience {
+    /// Whom it is for.
+    pub target: Target,
+    /// Users whose devices are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except_users: Vec<String>,
 }
 
 impl Target {
@@ -60,14 +72,8 @@ impl Target {
                 }
                 return problems;
             }
-            Self::Tags(expression) => {
-                if expression.is_empty() || expression.len() > 4_096 {
-                    problems.push(FieldProblem::new(
-                        "/target/tags",
-                        "target.tags",
-                        "expected an expression of 1 to 4,096 bytes, such as tags contains 'vip'",
-                    ));
-                }
+            Self::Tags(filter) => {
+                problems.extend(filter.expression("/target/tags").err());
                 return problems;
             }
             Self::Channel(id) => {

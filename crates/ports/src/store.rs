@@ -14,13 +14,14 @@ use carillon_model::UnixMs;
 use carillon_model::batch::BatchDevices;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::Environment;
+use carillon_model::facts::DeviceFacts;
 use carillon_model::id::{AppNo, BatchNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::notification::SendOptions;
 use carillon_model::positions::Positions;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
-use carillon_model::target::Target;
+use carillon_model::target::Audience;
 use carillon_model::verdicts::Verdicts;
 
 /// Why the store did not do it.
@@ -66,8 +67,8 @@ pub struct NewNotification {
     pub payload: Bytes,
     /// Batches of targets that were resolved at once. Places count from 0.
     pub batches: Vec<NewBatch>,
-    /// A target that is resolved page by page after acceptance ([`Target::All`]).
-    pub fanout: Option<Target>,
+    /// A target that is resolved page by page after acceptance ([`carillon_model::target::Target::is_fanned_out`]).
+    pub fanout: Option<Audience>,
     /// Idempotency: same key and same body in the same scope is the same notification.
     pub idempotency: Option<Idempotency>,
 }
@@ -326,8 +327,8 @@ pub struct CancelMark {
 pub struct Fanout {
     /// Its notification.
     pub notification: NotificationHead,
-    /// The target.
-    pub target: Target,
+    /// Whom it is for.
+    pub audience: Audience,
     /// Devices up to this number are done.
     pub after: DeviceNo,
     /// Place of the next batch.
@@ -359,6 +360,24 @@ pub struct Recipient {
     pub gateway: Gateway,
     /// Environment of that push token; `Auto` also when it has none.
     pub environment: carillon_model::environment::TokenEnvironment,
+}
+
+impl Person {
+    /// As an expression or a template sees it.
+    #[must_use]
+    pub fn facts(&self) -> DeviceFacts<'_> {
+        DeviceFacts {
+            id: Some(&self.id),
+            user_id: self.user_id.as_deref(),
+            locale: self.locale.as_deref(),
+            time_zone: self.time_zone.as_deref(),
+            platform: self.platform.as_deref(),
+            app_version: self.app_version.as_deref(),
+            tags: &self.tags,
+            topics: &self.topics,
+            attributes: self.attributes.as_deref(),
+        }
+    }
 }
 
 /// A push token as far as choosing among several needs it: kind, environment, and whether it was
@@ -416,6 +435,8 @@ pub struct Person {
     pub platform: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
+    /// Topics that it is subscribed to.
+    pub topics: Vec<String>,
     /// Its attributes: a JSON object, `None` for none.
     pub attributes: Option<String>,
 }

@@ -124,8 +124,8 @@ pub static FIELDS: &[(&str, &str)] = &[
         "A topic's name has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.",
     ),
     (
-        "target.tags",
-        "An expression over tags and attributes has 1 to 4,096 bytes.",
+        "target.except_users",
+        "At most 100 users are left out, of the targets `users`, `topic`, `tags` and `all`.",
     ),
     (
         "content.one_of",

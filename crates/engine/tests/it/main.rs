@@ -9,6 +9,7 @@ mod fake_gateway;
 mod fanning_out;
 mod intake;
 mod patience;
+mod reach;
 mod repairs;
 mod retries;
 mod sending;

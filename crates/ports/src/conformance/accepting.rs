@@ -1,10 +1,9 @@
 //! Accepting.
 
-use super::{Fixture, Subject, T0, first, lane};
+use super::{Fixture, Subject, T0, everybody, first, lane};
 use crate::store::{Acceptance, Idempotency};
 use carillon_model::delivery::FinalState;
 use carillon_model::lane::Class;
-use carillon_model::target::Target;
 
 /// What was accepted is read back as it was given.
 pub async fn accepts_what_it_is_given(subject: &mut dyn Subject) {
@@ -145,7 +144,7 @@ pub async fn an_empty_audience_is_complete_at_once(subject: &mut dyn Subject) {
     assert_eq!(view.completed_at, Some(T0));
 
     let mut item = f.notification(&[], 1, true);
-    item.fanout = Some(Target::All(true));
+    item.fanout = Some(everybody());
     let no = f.accept(item).await;
     let view = f.view(no).await;
     assert!(!view.fanout_finished);

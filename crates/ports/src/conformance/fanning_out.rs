@@ -1,16 +1,15 @@
 //! Fan-out.
 
-use super::{Fixture, Subject, T0, registration};
+use super::{Fixture, Subject, T0, everybody, registration};
 use crate::store::{FanoutPage, NewNotification, Retirement, Settlement};
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::DeviceNo;
 use carillon_model::push_type::{Reach, TokenKind};
-use carillon_model::target::Target;
 
 fn to_all(f: &Fixture) -> NewNotification {
     NewNotification {
-        fanout: Some(Target::All(true)),
+        fanout: Some(everybody()),
         ..f.notification(&[], 1, false)
     }
 }
@@ -26,7 +25,7 @@ pub async fn fans_out_page_by_page(subject: &mut dyn Subject) {
         let fanouts = f.hot.fanouts(10).await.unwrap();
         let Some(fanout) = fanouts.first() else { break };
         assert_eq!(fanout.notification.no, no);
-        assert_eq!(fanout.target, Target::All(true));
+        assert_eq!(fanout.audience, everybody());
         assert_eq!(fanout.next_place, pages);
         let found = f
             .hot

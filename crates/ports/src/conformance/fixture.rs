@@ -18,6 +18,7 @@ use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::notification::{Priority, SendOptions};
 use carillon_model::push_token::PushTokenBytes;
 use carillon_model::push_type::{OnUnknown, PushType, TokenKind};
+use carillon_model::target::{Audience, Target};
 use std::sync::Arc;
 
 /// When the cases begin.
@@ -29,6 +30,15 @@ pub fn nobody() -> Actor {
     Actor {
         api_key: None,
         request_id: Some("req_1".into()),
+    }
+}
+
+/// Everybody, and nobody is left out.
+#[must_use]
+pub fn everybody() -> Audience {
+    Audience {
+        target: Target::All(true),
+        except_users: Vec::new(),
     }
 }
 

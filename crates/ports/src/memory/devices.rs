@@ -57,6 +57,7 @@ impl State {
             app_version: known.app_version.clone(),
             platform: known.platform.clone(),
             tags: known.tags.clone(),
+            topics: known.topics.clone(),
             attributes: known.attributes.clone(),
         })
     }

@@ -236,10 +236,10 @@ impl HotStore for MemoryStore {
     async fn fanouts(&self, limit: u32) -> Result<Vec<Fanout>> {
         let state = self.read();
         let running = state.notifications.values().filter_map(|notification| {
-            let (target, after, next_place) = notification.fanout.clone()?;
+            let (audience, after, next_place) = notification.fanout.clone()?;
             Some(Fanout {
                 notification: notification.head.clone(),
-                target,
+                audience,
                 after,
                 next_place,
             })

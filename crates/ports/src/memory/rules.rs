@@ -47,7 +47,7 @@ impl State {
                 cancelled: false,
             },
             completed_at: None,
-            fanout: item.fanout.map(|target| (target, DeviceNo(0), places)),
+            fanout: item.fanout.map(|audience| (audience, DeviceNo(0), places)),
         };
         let earlier = self.notifications.insert(item.no, notification);
         assert!(

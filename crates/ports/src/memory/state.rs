@@ -14,7 +14,7 @@ use carillon_model::device::DeviceRegistration;
 use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeviceNo, NotificationNo};
 use carillon_model::push_token::PushToken;
 use carillon_model::push_type::TokenKind;
-use carillon_model::target::Target;
+use carillon_model::target::Audience;
 use carillon_model::verdicts::Verdicts;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +49,7 @@ pub(super) struct State {
 pub(super) struct Notification {
     pub(super) head: NotificationHead,
     pub(super) completed_at: Option<UnixMs>,
-    pub(super) fanout: Option<(Target, DeviceNo, u32)>,
+    pub(super) fanout: Option<(Audience, DeviceNo, u32)>,
 }
 
 #[derive(Debug)]

@@ -56,9 +56,9 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
         let completed_at = (deliveries == 0 && item.fanout.is_none()).then_some(item.accepted_at);
         ledger::open_tally(tx, item.no, deliveries, completed_at)?;
     }
-    if let Some(target) = &item.fanout {
-        let target = serde_json::to_string(target)
-            .map_err(|error| StoreError::Failed(format!("cannot write a target: {error}")))?;
+    if let Some(audience) = &item.fanout {
+        let target = serde_json::to_string(audience)
+            .map_err(|error| StoreError::Failed(format!("cannot write an audience: {error}")))?;
         tx.conn
             .prepare_cached(
                 "INSERT INTO fanouts (notification_no, after_device, next_place, target) VALUES (?1, 0, ?2, ?3)",

@@ -8,6 +8,7 @@ use crate::error::{Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::push_type::Reach;
+use carillon_model::target::Audience;
 use carillon_ports::store::{Fanout, FanoutPage, Recipient};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ pub(super) fn fanouts(conn: &Connection, limit: u32) -> Done<Vec<Fanout>> {
         let notification = rows::head(row)?;
         let target: String = row.get(7)?;
         fanouts.push(Fanout {
-            target: serde_json::from_str(&target)
+            audience: audience(&target)
                 .map_err(|error| corrupt("fanouts", "target", notification.no, error))?,
             notification,
             after: DeviceNo(row.get(8)?),
@@ -32,6 +33,17 @@ pub(super) fn fanouts(conn: &Connection, limit: u32) -> Done<Vec<Fanout>> {
         });
     }
     Ok(fanouts)
+}
+
+/// Schema 1 stored the bare target.
+fn audience(json: &str) -> serde_json::Result<Audience> {
+    serde_json::from_str(json).or_else(|error| {
+        let target = serde_json::from_str(json).map_err(|_| error)?;
+        Ok(Audience {
+            target,
+            except_users: Vec::new(),
+        })
+    })
 }
 
 pub(super) fn devices(

@@ -87,7 +87,7 @@ fn choice(kind: u8, environment: u8, is_retired: bool, device: DeviceNo) -> Done
 
 pub(super) fn people(conn: &Connection, devices: &[DeviceNo]) -> Done<Vec<Person>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, created_at, user_id, locale, time_zone, app_version, platform, tags, attributes
+        "SELECT id, created_at, user_id, locale, time_zone, app_version, platform, tags, attributes, topics
          FROM devices WHERE device_no = ?1",
     )?;
     let mut people = Vec::with_capacity(devices.len());
@@ -96,8 +96,11 @@ pub(super) fn people(conn: &Connection, devices: &[DeviceNo]) -> Done<Vec<Person
         let Some(row) = found.next()? else {
             continue;
         };
-        let tags: Option<String> = row.get(7)?;
-        let tags = tags.map(|json| serde_json::from_str(&json)).transpose();
+        let list = |column: &'static str, json: Option<String>| -> Done<Vec<String>> {
+            let read = json.map(|json| serde_json::from_str(&json)).transpose();
+            let read = read.map_err(|error| corrupt("devices", column, no, error))?;
+            Ok(read.unwrap_or_default())
+        };
         people.push(Person {
             device: *no,
             id: device_id(row.get(0)?, *no, row.get(1)?),
@@ -106,10 +109,9 @@ pub(super) fn people(conn: &Connection, devices: &[DeviceNo]) -> Done<Vec<Person
             time_zone: row.get(4)?,
             app_version: row.get(5)?,
             platform: row.get(6)?,
-            tags: tags
-                .map_err(|error| corrupt("devices", "tags", no, error))?
-                .unwrap_or_default(),
+            tags: list("tags", row.get(7)?)?,
             attributes: row.get(8)?,
+            topics: list("topics", row.get(9)?)?,
         });
     }
     Ok(people)

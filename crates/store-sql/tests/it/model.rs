@@ -8,7 +8,6 @@ use carillon_model::id::{DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::Class;
 use carillon_model::positions::Positions;
 use carillon_model::push_type::OnUnknown;
-use carillon_model::target::Target;
 use carillon_ports::conformance::{T0, lane, options};
 use carillon_ports::memory::MemoryStore;
 use carillon_ports::store::{
@@ -230,7 +229,7 @@ impl Pair {
                 .zip(sizes)
                 .map(|(place, size)| self.batch(no, place, *size, hot))
                 .collect(),
-            fanout: fanout.then_some(Target::All(true)),
+            fanout: fanout.then(carillon_ports::conformance::everybody),
             idempotency: None,
         };
         for batch in item.batches.iter().filter(|batch| batch.hot) {

@@ -15,6 +15,8 @@ use utoipa::ToSchema;
 pub(crate) struct RequestSchema {
     /// Whom it is for: exactly one of the keys.
     target: TargetSchema,
+    /// Users whose devices are left out, at most 100: for the targets `users`, `topic`, `tags` and `all`.
+    except_users: Option<Vec<String>>,
     /// What it says. Exactly one of `content` and `template`.
     content: Option<ContentSchema>,
     /// A template that says it, in each reader's language.
@@ -73,8 +75,9 @@ pub(crate) enum TargetSchema {
     All(bool),
     /// All devices subscribed to this topic.
     Topic(String),
-    /// All devices for which this expression holds, such as `tags contains 'vip'`.
-    Tags(String),
+    /// All devices for which this expression holds, such as `tags contains 'vip'`; or an object with the
+    /// lists `all`, `any` and `none` of tags.
+    Tags(Value),
     /// A broadcast channel (Live Activities, iOS 18).
     Channel(String),
 }
