@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::content::SealError;
-use crate::guard::Forbidden;
 use crate::vapid::VapidError;
+use egress_guard::Forbidden;
 
 /// The class of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

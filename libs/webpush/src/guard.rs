@@ -3,7 +3,7 @@
 //!
 //! Two questions, both asked: may this host be spoken to at all, and is the address it stands for public? The second is
 //! asked of the very addresses that are then connected to, so a name that changes its mind between question and connection
-//! gains nothing. Redirects are never followed.
+//! gains nothing. Redirects are never followed. The judging itself is `egress_guard`'s; here is what it means for push services.
 
 use std::fmt;
 use std::future::Future;
@@ -12,12 +12,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use egress_guard::{Exception, Forbidden};
 use h2_pool::Resolve;
 
-use crate::address::not_public;
 use crate::invalid::{Invalid, quoted};
-use crate::origin::{HTTPS, Origin};
-use crate::service::{PushService, is_host};
+use crate::origin::Origin;
+use crate::service::PushService;
 
 /// Which endpoints are let through. Clones share.
 ///
@@ -35,66 +35,20 @@ use crate::service::{PushService, is_host};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guard(Arc<Rules>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Rules {
-    is_open: bool,
-    any_port: bool,
-    allowed: Vec<Box<str>>,
-    trusted: Vec<Origin>,
-}
-
-/// Why an endpoint is not let through.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Forbidden {
-    /// Its host is on no list.
-    #[error(
-        "{host} is no known push service; if it is one, allow it by name, or open the guard for every public host"
-    )]
-    Host {
-        /// The host.
-        host: Box<str>,
-    },
-    /// Its port is not that of https.
-    #[error(
-        "port {port} of {host} is not 443; trust that origin by name if a push service is there"
-    )]
-    Port {
-        /// The host.
-        host: Box<str>,
-        /// The port.
-        port: u16,
-    },
-    /// It is, or stands for, an address that is not public.
-    #[error(
-        "{host} leads to {address}, which is not public ({what}); a push service of your own there must be trusted by name"
-    )]
-    Address {
-        /// The host.
-        host: Box<str>,
-        /// The address.
-        address: IpAddr,
-        /// What the address is for.
-        what: &'static str,
-    },
-}
+pub struct Guard(egress_guard::Guard);
 
 impl Guard {
     /// Only the services that [`PushService::KNOWN`] lists, and what is [allowed](Self::allow) besides.
     pub fn known_services() -> Self {
-        Self(Arc::new(Rules {
-            is_open: false,
-            any_port: false,
-            allowed: Vec::new(),
-            trusted: Vec::new(),
-        }))
+        let known = PushService::KNOWN
+            .iter()
+            .flat_map(|service| service.rules().hosts.iter().copied());
+        Self(egress_guard::Guard::listed(known))
     }
 
     /// Every host with a public address, on port 443.
     pub fn public() -> Self {
-        Self::known_services().changed(|rules| rules.is_open = true)
+        Self(egress_guard::Guard::public())
     }
 
     /// Lets this host through too; one that begins with a dot stands for every host below it. Its addresses must be public
@@ -103,44 +57,35 @@ impl Guard {
     /// # Errors
     /// If it is not the name of a host.
     pub fn allow(self, host: &str) -> Result<Self, Invalid> {
-        let bare = host.strip_prefix('.').unwrap_or(host);
-        let origin = Origin::new(bare, HTTPS).map_err(|_| {
+        self.0.allow(host).map(Self).map_err(|_| {
             Invalid::new(
                 "allowed host",
                 quoted(host),
                 "it must be the name of a host, with a dot in front if it stands for all below it",
                 "name it as in the endpoint, without scheme, port and path",
             )
-        })?;
-        let dot = if host.starts_with('.') { "." } else { "" };
-        let allowed = format!("{dot}{}", origin.host()).into();
-        Ok(self.changed(|rules| rules.allowed.push(allowed)))
+        })
     }
 
     /// Lets hosts through on other ports than 443.
     #[must_use]
     pub fn any_port(self) -> Self {
-        self.changed(|rules| rules.any_port = true)
+        Self(self.0.any_port())
     }
 
     /// Lets this one origin through whatever its address: a push service in your own network, or a simulator.
     #[must_use]
     pub fn trust(self, origin: Origin) -> Self {
-        self.changed(|rules| rules.trusted.push(origin))
-    }
-
-    fn changed(mut self, change: impl FnOnce(&mut Rules)) -> Self {
-        change(Arc::make_mut(&mut self.0));
-        self
+        let exception = Exception::Host {
+            host: origin.as_host().clone(),
+            port: Some(origin.port()),
+        };
+        Self(self.0.except(exception))
     }
 
     /// Whether addresses are the only thing that keeps hosts out: then they must be looked at here, and not by a proxy.
     pub fn is_open(&self) -> bool {
-        self.0.is_open
-    }
-
-    fn trusts(&self, origin: &Origin) -> bool {
-        self.0.trusted.contains(origin)
+        self.0.is_open()
     }
 
     /// May this origin be spoken to, as far as its text tells? Asked before anything is looked up.
@@ -148,27 +93,7 @@ impl Guard {
     /// # Errors
     /// [`Forbidden`] says why not.
     pub fn check(&self, origin: &Origin) -> Result<(), Forbidden> {
-        if self.trusts(origin) {
-            return Ok(());
-        }
-        let host = origin.host();
-        if let Some(address) = origin.address() {
-            self.check_address(origin, address)?;
-        }
-        let is_listed = || {
-            PushService::of(origin) != PushService::Other
-                || self.0.allowed.iter().any(|allowed| is_host(host, allowed))
-        };
-        if !self.0.is_open && !is_listed() {
-            return Err(Forbidden::Host { host: host.into() });
-        }
-        if !self.0.any_port && origin.port() != HTTPS {
-            return Err(Forbidden::Port {
-                host: host.into(),
-                port: origin.port(),
-            });
-        }
-        Ok(())
+        self.0.check(origin.as_host(), origin.port())
     }
 
     /// May this address be connected to for that origin? Asked of every address that a name stands for.
@@ -176,14 +101,12 @@ impl Guard {
     /// # Errors
     /// [`Forbidden::Address`] if it is not public and the origin not trusted.
     pub fn check_address(&self, origin: &Origin, address: IpAddr) -> Result<(), Forbidden> {
-        match not_public(address) {
-            Some(what) if !self.trusts(origin) => Err(Forbidden::Address {
-                host: origin.host().into(),
-                address,
-                what,
-            }),
-            _ => Ok(()),
-        }
+        self.0
+            .check_address(origin.as_host(), Some(origin.port()), address)
+    }
+
+    fn admit(&self, origin: &Origin, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+        self.0.admit(origin.as_host(), Some(origin.port()), found)
     }
 }
 
@@ -235,30 +158,17 @@ impl GuardedResolver {
     }
 
     async fn public_addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let mut addresses: Vec<SocketAddr> = match &self.inner {
+        let addresses: Vec<SocketAddr> = match &self.inner {
             Some(inner) => inner.resolve(host, port).await?,
             None => tokio::net::lookup_host((host, port)).await?.collect(),
         };
-        let mut refused = None;
-        addresses.retain(
-            |address| match self.guard.check_address(&self.origin, address.ip()) {
-                Ok(()) => true,
-                Err(forbidden) => {
-                    refused = Some(forbidden);
-                    false
-                }
-            },
-        );
-        let verdict = refused.filter(|_| addresses.is_empty());
+        let verdict = self.guard.admit(&self.origin, addresses);
         let mut last = self
             .last_refusal
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        last.clone_from(&verdict);
-        match verdict {
-            Some(forbidden) => Err(io::Error::new(io::ErrorKind::PermissionDenied, forbidden)),
-            None => Ok(addresses),
-        }
+        *last = verdict.as_ref().err().cloned();
+        verdict.map_err(|forbidden| io::Error::new(io::ErrorKind::PermissionDenied, forbidden))
     }
 }
 
@@ -292,6 +202,8 @@ impl fmt::Debug for GuardedResolver {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use egress_guard::not_public;
 
     use super::*;
     use crate::push_endpoint::PushEndpoint;

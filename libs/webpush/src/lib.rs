@@ -20,7 +20,6 @@
 //!
 //! Pure parts take time and randomness as arguments. No redirects are ever followed.
 
-mod address;
 mod base64url;
 mod client;
 pub mod connection;
@@ -47,12 +46,11 @@ mod urgency;
 pub mod vapid;
 mod wire;
 
-pub use self::address::not_public;
 pub use self::client::{Client, ClientBuilder};
 pub use self::connection::{Clock, Connection, ConnectionConfig, Finished, Push, Status};
 pub use self::content::{MessageKey, OpenError, ReceiverKey, Salt, SealError};
 pub use self::error::{Error, ErrorKind};
-pub use self::guard::{Forbidden, Guard, GuardedResolver};
+pub use self::guard::{Guard, GuardedResolver};
 pub use self::invalid::Invalid;
 pub use self::origin::Origin;
 pub use self::padding::Padding;
@@ -70,5 +68,6 @@ pub use self::vapid::{
     Contact, Vapid, VapidError, VapidKey, VapidKeyError, VapidPublicKey, VapidToken,
 };
 
+pub use egress_guard::{Forbidden, not_public};
 pub use h2_pool as pool;
 pub use h2_pool::Proxy;

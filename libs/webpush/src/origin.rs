@@ -3,13 +3,12 @@
 //! It says nothing about whether that host may be talked to: that is the guard's business.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::net::IpAddr;
 
-use crate::invalid::{Invalid, quoted};
+pub(crate) use egress_guard::HTTPS;
+use egress_guard::Host;
 
-/// The port of https when the URL names none.
-pub(crate) const HTTPS: u16 = 443;
+use crate::invalid::Invalid;
 
 /// The origin of an endpoint (RFC 6454): always https, its host in lower case. Clones share.
 ///
@@ -24,7 +23,7 @@ pub(crate) const HTTPS: u16 = 443;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
-    host: Arc<str>,
+    host: Host,
     port: u16,
 }
 
@@ -35,58 +34,26 @@ impl Origin {
     /// If it is neither. Names that end in a number are refused unless they are a plain IPv4 address: to resolvers
     /// `127.1` and `0x7f000001` are addresses in disguise.
     pub fn new(host: &str, port: u16) -> Result<Self, Invalid> {
-        let host = host.to_ascii_lowercase();
-        let host = host.strip_suffix('.').unwrap_or(&host);
-        let wrong = |rule| {
+        let wrong = |found: &str, rule| {
             let mend = "store the subscription exactly as the browser gave it";
-            Invalid::new("endpoint", format!("the host {}", quoted(host)), rule, mend)
+            Invalid::new("endpoint", format!("the host {found}"), rule, mend)
         };
-        if let Some(inner) = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            let address: Ipv6Addr = inner
-                .parse()
-                .map_err(|_| wrong("what stands in brackets must be an IPv6 address"))?;
-            return Ok(Self {
-                host: format!("[{address}]").into(),
-                port,
-            });
-        }
-        let is_label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        };
-        if host.len() > 253 || !host.split('.').all(is_label) {
-            return Err(wrong(
-                "a host is labels of ASCII letters, digits and hyphens, joined by dots",
-            ));
-        }
-        let last = host.rsplit('.').next().unwrap_or_default();
-        let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
-            || last
-                .strip_prefix("0x")
-                .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        if is_number && host.parse::<Ipv4Addr>().is_err() {
-            return Err(wrong(
-                "a host that ends in a number must be an IPv4 address in its usual form",
-            ));
-        }
+        let host = Host::parse(host).map_err(|error| wrong(error.found(), error.rule()))?;
         if port == 0 {
-            return Err(wrong("port 0 cannot be connected to"));
+            return Err(wrong(
+                &format!("{:?}", host.as_str()),
+                "port 0 cannot be connected to",
+            ));
         }
-        Ok(Self {
-            host: host.into(),
-            port,
-        })
+        Ok(Self { host, port })
     }
 
     /// The host; an IPv6 address stands in brackets.
     pub fn host(&self) -> &str {
+        self.host.as_str()
+    }
+
+    pub(crate) fn as_host(&self) -> &Host {
         &self.host
     }
 
@@ -97,7 +64,7 @@ impl Origin {
 
     /// The address that the host is, if it is one and not a name.
     pub fn address(&self) -> Option<IpAddr> {
-        self.host.trim_matches(['[', ']']).parse().ok()
+        self.host.address()
     }
 
     /// The value of `:authority`: without the port if it is 443.
@@ -129,6 +96,8 @@ impl fmt::Debug for Origin {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use proptest::prelude::*;
 
     use super::*;

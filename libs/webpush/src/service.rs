@@ -2,6 +2,8 @@
 //!
 //! Told by the endpoint's host. A host that nobody knows is [`PushService::Other`], with the RFC's own limits.
 
+use egress_guard::is_host;
+
 use crate::content::MAX_PLAINTEXT_BYTES;
 use crate::origin::Origin;
 
@@ -125,15 +127,6 @@ impl PushService {
 
     fn serves(self, host: &str) -> bool {
         self.rules().hosts.iter().any(|known| is_host(host, known))
-    }
-}
-
-/// Whether the host is this one, or below it if the pattern begins with a dot.
-pub(crate) fn is_host(host: &str, pattern: &str) -> bool {
-    if pattern.starts_with('.') {
-        host.len() > pattern.len() && host.ends_with(pattern)
-    } else {
-        host == pattern
     }
 }
 

@@ -41,8 +41,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("apns", &["h2-pool"]),
     ("fcm", &["h2-pool"]),
-    ("webpush", &["h2-pool"]),
+    ("webpush", &["h2-pool", "egress-guard"]),
     ("h2-pool", &[]),
+    ("egress-guard", &[]),
     // The simulator is a second reading of Apple's pages: it shares no code with the clients, so that a
     // misunderstanding cannot hide on both sides.
     ("push-sim", &[]),
@@ -92,6 +93,7 @@ const WALLS: &[Wall] = &[
             "fcm",
             "webpush",
             "h2-pool",
+            "egress-guard",
             "push-sim",
             "carillon",
             "carillon-api",
@@ -115,9 +117,14 @@ const WALLS: &[Wall] = &[
         why: "gateways are reached through libs/h2-pool alone, and the API calls nobody",
     },
     Wall {
-        crates: &["apns", "fcm", "webpush", "h2-pool", "push-sim"],
+        crates: &["apns", "fcm", "webpush", "h2-pool", "egress-guard", "push-sim"],
         banned: &["anyhow", "config", "clap"],
         why: "a library has an error type of its own and takes its settings as values",
+    },
+    Wall {
+        crates: &["egress-guard"],
+        banned: &["tokio", "h2", "hyper", "reqwest", "http"],
+        why: "the guard judges what it is shown: it looks nothing up and connects nowhere",
     },
 ];
 

@@ -1,17 +1,17 @@
-//! Which addresses are public: everything else is somebody's inside, and an endpoint must not lead there.
+//! Which addresses are public: everything else is somebody's inside, and what strangers name must not lead there.
 //!
 //! One table, from the registries of special-purpose addresses (RFC 6890, as kept by IANA). It judges addresses, not names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why an address is not for pushes; `None` if it is public.
+/// Why an address is not for strangers' traffic, in a word or two; `None` if it is public.
 ///
 /// IPv4 addresses inside IPv6 ones (mapped, or behind NAT64) are judged as themselves.
 ///
 /// ```
-/// assert_eq!(webpush::not_public("169.254.169.254".parse()?), Some("link-local"));
-/// assert_eq!(webpush::not_public("::ffff:127.0.0.1".parse()?), Some("loopback"));
-/// assert_eq!(webpush::not_public("17.188.143.34".parse()?), None);
+/// assert_eq!(egress_guard::not_public("169.254.169.254".parse()?), Some("link-local"));
+/// assert_eq!(egress_guard::not_public("::ffff:127.0.0.1".parse()?), Some("loopback"));
+/// assert_eq!(egress_guard::not_public("17.188.143.34".parse()?), None);
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 pub fn not_public(address: IpAddr) -> Option<&'static str> {
