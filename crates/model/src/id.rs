@@ -30,6 +30,8 @@ number!(/// Number of a device, unique over all Apps.
     DeviceNo);
 number!(/// Number of a notification. At most [`NotificationNo::MAX`].
     NotificationNo);
+number!(/// Number of a webhook endpoint.
+    WebhookNo);
 number!(/// Number of a batch: the notification's number and the batch's place in it, in one integer,
     /// so that the batches of a notification are a range of keys.
     BatchNo);

@@ -18,6 +18,7 @@ pub mod duration;
 pub mod environment;
 pub mod expression;
 pub mod facts;
+pub mod event;
 pub mod id;
 pub mod lane;
 mod nearest;
@@ -29,6 +30,7 @@ pub mod push_token;
 pub mod push_type;
 pub mod target;
 pub mod verdicts;
+pub mod webhook;
 
 /// Unix time in milliseconds, UTC.
 pub type UnixMs = i64;

@@ -117,7 +117,14 @@ const WALLS: &[Wall] = &[
         why: "gateways are reached through libs/h2-pool alone, and the API calls nobody",
     },
     Wall {
-        crates: &["apns", "fcm", "webpush", "h2-pool", "egress-guard", "push-sim"],
+        crates: &[
+            "apns",
+            "fcm",
+            "webpush",
+            "h2-pool",
+            "egress-guard",
+            "push-sim",
+        ],
         banned: &["anyhow", "config", "clap"],
         why: "a library has an error type of its own and takes its settings as values",
     },

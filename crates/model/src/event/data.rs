@@ -1,0 +1,236 @@
+//! What stands in `data` of each kind of event: the shapes that receivers program against.
+//!
+//! Fields are added over time and never change their meaning. Nothing secret is in them: push tokens are told by their device,
+//! webhook endpoints by their name and host.
+
+use serde::{Deserialize, Serialize};
+
+use crate::UnixMs;
+use crate::environment::Environment;
+use crate::webhook::DisabledReason;
+
+/// Data of `notification.completed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotificationCompleted {
+    /// Ids (`ntf_…`) of notifications of which no delivery is open any more.
+    pub notifications: Vec<String>,
+}
+
+/// Data of `device.retired`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRetired {
+    /// The push tokens that died.
+    pub entries: Vec<RetiredPushToken>,
+}
+
+/// One push token that its gateway declared dead. The device is not sent to until its app registers it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredPushToken {
+    /// The delivery that was answered so.
+    pub delivery: String,
+    /// The device, by the caller's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Which of the device's push tokens: `alert`, `voip`, ….
+    pub kind: String,
+    /// The gateway's word for it, e.g. `Unregistered`.
+    pub reason: String,
+}
+
+/// Data of `environment.repaired`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentRepaired {
+    /// The push tokens of which it was found out.
+    pub entries: Vec<RepairedEnvironment>,
+}
+
+/// One push token whose environment was not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairedEnvironment {
+    /// The delivery by which it was found out.
+    pub delivery: String,
+    /// Where the push token lives.
+    pub environment: Environment,
+}
+
+/// Data of `environment.flood`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentFlood {
+    /// Where push tokens are refused.
+    pub environment: Environment,
+    /// How many were refused.
+    pub refused: u32,
+    /// Within which time, in milliseconds.
+    pub within_ms: u64,
+    /// What to do about it.
+    pub mend: String,
+}
+
+/// Data of `credential.failing`. The event's subject is the credential's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialFailing {
+    /// Where it is refused; missing where the gateway knows no environments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// The gateway's word for it.
+    pub reason: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
+/// Data of `credential.recovered`. The event's subject is the credential's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialRecovered {
+    /// Where it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// What it was refused for.
+    pub reason: String,
+}
+
+/// Data of `receipt.delivered` and `receipt.opened`. The event's subject is the notification's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipts {
+    /// The notification (`ntf_…`).
+    pub notification: String,
+    /// Its deliveries (`dlv_…`) that receipts came for.
+    pub deliveries: Vec<String>,
+}
+
+/// Data of `trigger.failed`: failures of one trigger, for one reason. The event's subject is the trigger's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerFailed {
+    /// The trigger.
+    pub trigger: String,
+    /// Name of the caller's event that it matched, e.g. `comment.created`.
+    pub event: String,
+    /// Stable dotted code of the reason.
+    pub code: String,
+    /// The reason in words, from the first of them.
+    pub message: String,
+    /// How often since the last event of this kind.
+    pub count: u64,
+}
+
+/// Data of `webhook.disabled`. The event's subject is the endpoint's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookDisabled {
+    /// The endpoint.
+    pub name: String,
+    /// Scheme and host of its URL; paths can be secret.
+    pub origin: String,
+    /// Why.
+    pub reason: DisabledReason,
+    /// Since when nothing it was sent was taken, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<UnixMs>,
+    /// What came of the last attempt, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reads_back<T: Serialize + for<'a> Deserialize<'a> + PartialEq + std::fmt::Debug>(
+        data: &T,
+        expected: serde_json::Value,
+    ) {
+        assert_eq!(serde_json::to_value(data).unwrap(), expected);
+        assert_eq!(&serde_json::from_value::<T>(expected).unwrap(), data);
+    }
+
+    /// What receivers see. A change here breaks them.
+    #[test]
+    fn shapes_are_held_still() {
+        reads_back(
+            &NotificationCompleted {
+                notifications: vec!["ntf_1".into()],
+            },
+            json!({"notifications": ["ntf_1"]}),
+        );
+        let mut dead = RetiredPushToken {
+            delivery: "dlv_1_0".into(),
+            device: None,
+            kind: "alert".into(),
+            reason: "Unregistered".into(),
+        };
+        reads_back(
+            &dead,
+            json!({"delivery": "dlv_1_0", "kind": "alert", "reason": "Unregistered"}),
+        );
+        dead.device = Some("phone-1".into());
+        reads_back(
+            &DeviceRetired {
+                entries: vec![dead],
+            },
+            json!({"entries": [{"delivery": "dlv_1_0", "device": "phone-1", "kind": "alert", "reason": "Unregistered"}]}),
+        );
+        let entry = RepairedEnvironment {
+            delivery: "dlv_1_0".into(),
+            environment: Environment::Sandbox,
+        };
+        reads_back(
+            &EnvironmentRepaired {
+                entries: vec![entry],
+            },
+            json!({"entries": [{"delivery": "dlv_1_0", "environment": "sandbox"}]}),
+        );
+        reads_back(
+            &EnvironmentFlood {
+                environment: Environment::Production,
+                refused: 50,
+                within_ms: 60_000,
+                mend: "look".into(),
+            },
+            json!({"environment": "production", "refused": 50, "within_ms": 60_000, "mend": "look"}),
+        );
+        reads_back(
+            &CredentialFailing {
+                environment: Some(Environment::Production),
+                reason: "InvalidProviderToken".into(),
+                mend: "x".into(),
+            },
+            json!({"environment": "production", "reason": "InvalidProviderToken", "mend": "x"}),
+        );
+        reads_back(
+            &CredentialRecovered {
+                environment: None,
+                reason: "SENDER_ID_MISMATCH".into(),
+            },
+            json!({"reason": "SENDER_ID_MISMATCH"}),
+        );
+        reads_back(
+            &Receipts {
+                notification: "ntf_1".into(),
+                deliveries: vec!["dlv_1_0".into()],
+            },
+            json!({"notification": "ntf_1", "deliveries": ["dlv_1_0"]}),
+        );
+        reads_back(
+            &TriggerFailed {
+                trigger: "comments".into(),
+                event: "comment.created".into(),
+                code: "template.variable".into(),
+                message: "no variable \"writer\"".into(),
+                count: 3,
+            },
+            json!({"trigger": "comments", "event": "comment.created", "code": "template.variable",
+                   "message": "no variable \"writer\"", "count": 3}),
+        );
+        reads_back(
+            &WebhookDisabled {
+                name: "billing".into(),
+                origin: "https://hooks.example.net".into(),
+                reason: DisabledReason::Failing,
+                failing_since: Some(1_785_585_600_123),
+                last_failure: Some("the receiver answered 500".into()),
+            },
+            json!({"name": "billing", "origin": "https://hooks.example.net", "reason": "failing",
+                   "failing_since": 1_785_585_600_123_i64, "last_failure": "the receiver answered 500"}),
+        );
+    }
+}
