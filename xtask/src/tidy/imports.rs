@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "carillon-engine",
             "carillon-gateways",
             "carillon-model",
+            "carillon-outbound",
             "carillon-ports",
             "carillon-store-sql",
             "push-sim",
@@ -38,6 +39,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "carillon-gateways",
         &["carillon-ports", "carillon-model", "apns", "fcm", "webpush"],
+    ),
+    (
+        "carillon-outbound",
+        &["carillon-ports", "carillon-model", "egress-guard"],
     ),
     ("apns", &["h2-pool"]),
     ("fcm", &["h2-pool"]),
@@ -85,7 +90,7 @@ const WALLS: &[Wall] = &[
             "tokio-rustls",
             "utoipa",
         ],
-        why: "HTTP and TLS belong to api, the gateways' clients and the binary",
+        why: "HTTP and TLS belong to api, outbound, the gateways' clients and the binary",
     },
     Wall {
         crates: &[
@@ -100,6 +105,7 @@ const WALLS: &[Wall] = &[
             "carillon-engine",
             "carillon-gateways",
             "carillon-model",
+            "carillon-outbound",
             "carillon-ports",
         ],
         banned: &["rusqlite", "sqlx"],

@@ -92,7 +92,9 @@ impl WebhookUrl {
         &self.0[..start + end]
     }
 
-    fn problem(&self, allow_http: bool) -> Option<FieldProblem> {
+    /// What is wrong with it, if anything, with a pointer into the settings.
+    #[must_use]
+    pub fn problem(&self, allow_http: bool) -> Option<FieldProblem> {
         let wrong = |code, message: String| Some(FieldProblem::new("/url", code, message));
         if !(1..=MAX_URL).contains(&self.0.len()) {
             let message = format!(

@@ -1,0 +1,10 @@
+//! The webhook client against scripted receivers on the loopback: honest ones, and those that do what no client likes.
+//!
+//! Real sockets and real time throughout: no runtime's time is paused.
+
+mod answers;
+mod failures;
+mod guard;
+mod guide;
+mod receiver;
+mod rig;
