@@ -39,9 +39,44 @@ pub fn parse_ms(text: &str) -> Result<i64, String> {
     Ok(total)
 }
 
+/// A duration as [`parse_ms`] reads it, in the fewest units; what is below zero is `0s`.
+///
+/// ```
+/// assert_eq!(carillon_model::duration::format_ms(5_400_000), "1h30m");
+/// ```
+#[must_use]
+pub fn format_ms(ms: i64) -> String {
+    let mut rest = ms.max(0);
+    let mut text = String::new();
+    for (unit, unit_ms) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+        ("ms", 1),
+    ] {
+        if rest >= unit_ms {
+            text.push_str(&format!("{}{unit}", rest / unit_ms));
+            rest %= unit_ms;
+        }
+    }
+    if text.is_empty() {
+        text.push_str("0s");
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_ms;
+    use super::{format_ms, parse_ms};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(ms in 0..i64::MAX) {
+            prop_assert_eq!(parse_ms(&format_ms(ms)), Ok(ms));
+        }
+    }
 
     #[test]
     fn reads_what_people_write() {
