@@ -1,12 +1,15 @@
-//! Everything small that is asked for with every request, in memory: Apps, API keys, credentials.
+//! Everything small that is asked for with every request, in memory: Apps, API keys, credentials,
+//! definitions, and templates ready to be rendered.
 //!
 //! A snapshot, replaced as a whole by `Engine::refresh`. It holds no secret in the clear.
 
 use carillon_model::app::App;
 use carillon_model::credential::Credential;
-use carillon_model::id::AppNo;
+use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::id::{AppNo, DefinitionNo};
+use carillon_model::template::{CompiledTemplate, TemplateDefinition};
 use carillon_ports::registry::{self, ApiKey, Sealed};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A snapshot of what the registry holds.
 #[derive(Debug, Default)]
@@ -16,12 +19,40 @@ pub struct Directory {
     api_keys: HashMap<[u8; 32], ApiKey>,
     credentials: HashMap<AppNo, Vec<Credential>>,
     sealed: HashMap<carillon_model::id::CredentialNo, Sealed>,
+    definitions: BTreeMap<(AppNo, DefinitionKind, String), (Definition, Option<Sealed>)>,
+    templates: HashMap<DefinitionNo, Template>,
+}
+
+/// A template as it is now.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Its version.
+    pub version: u32,
+    /// Ready to be rendered, or the sentence why it is not: it was checked when it was stored, so only
+    /// a newer server than this one can have written it.
+    pub compiled: Result<CompiledTemplate, String>,
+}
+
+impl Template {
+    pub(crate) fn read(version: u32, body: &str) -> Self {
+        let definition: Result<TemplateDefinition, _> = serde_json::from_str(body);
+        let compiled = definition
+            .map_err(|error| error.to_string())
+            .and_then(|definition| {
+                CompiledTemplate::compile(&definition).map_err(|problems| {
+                    let first = problems.first();
+                    first.map_or_else(String::new, ToString::to_string)
+                })
+            });
+        Self { version, compiled }
+    }
 }
 
 impl Directory {
-    /// Sorts what the registry read.
+    /// Sorts what the registry read. Templates that have not changed since `former` are not compiled
+    /// again.
     #[must_use]
-    pub fn new(read: registry::Directory) -> Self {
+    pub fn new(read: registry::Directory, former: &Self) -> Self {
         let mut directory = Self::default();
         for app in read.apps {
             directory.app_ids.insert(app.id.clone(), app.no);
@@ -34,6 +65,18 @@ impl Directory {
             directory.sealed.insert(credential.no, sealed);
             let of_app = directory.credentials.entry(credential.app).or_default();
             of_app.push(credential);
+        }
+        for (definition, sealed) in read.definitions {
+            if definition.kind == DefinitionKind::Template {
+                let known = former.templates.get(&definition.no);
+                let known = known.filter(|known| known.version == definition.version);
+                let template = known
+                    .cloned()
+                    .unwrap_or_else(|| Template::read(definition.version, &definition.body));
+                directory.templates.insert(definition.no, template);
+            }
+            let key = (definition.app, definition.kind, definition.name.clone());
+            directory.definitions.insert(key, (definition, sealed));
         }
         for of_app in directory.credentials.values_mut() {
             of_app.sort_by_key(|credential| credential.no);
@@ -68,6 +111,31 @@ impl Directory {
     #[must_use]
     pub fn credentials(&self, app: AppNo) -> &[Credential] {
         self.credentials.get(&app).map_or(&[], Vec::as_slice)
+    }
+
+    /// A definition of an App, by its kind and name.
+    #[must_use]
+    pub fn definition(&self, app: AppNo, kind: DefinitionKind, name: &str) -> Option<&Definition> {
+        let found = self.definitions.get(&(app, kind, name.to_owned()));
+        found.map(|(definition, _)| definition)
+    }
+
+    /// All definitions of an App of one kind with their sealed secrets, by name.
+    pub fn definitions(
+        &self,
+        app: AppNo,
+        kind: DefinitionKind,
+    ) -> impl Iterator<Item = (&Definition, Option<&Sealed>)> {
+        self.definitions
+            .range((app, kind, String::new())..)
+            .take_while(move |((of, its, _), _)| *of == app && *its == kind)
+            .map(|(_, (definition, sealed))| (definition, sealed.as_ref()))
+    }
+
+    /// A template as it is now, by its number.
+    #[must_use]
+    pub fn template(&self, no: DefinitionNo) -> Option<&Template> {
+        self.templates.get(&no)
     }
 
     /// All credentials with their sealed secrets.

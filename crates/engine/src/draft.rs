@@ -1,15 +1,13 @@
 //! One notification as the caller wrote it, checked against everything that needs no store.
 
 use crate::hub::Hub;
-use crate::request::{IdempotencyKey, SendItem};
+use crate::request::{IdempotencyKey, Origin, SendItem};
+use crate::saying::write;
 use bytes::Bytes;
 use carillon_model::UnixMs;
-use carillon_model::body::Body;
-use carillon_model::content::Content;
 use carillon_model::duration;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::AppNo;
-use carillon_model::lane::Gateway;
 use carillon_model::notification::{NotificationRequest, SendOptions};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::Reach;
@@ -29,6 +27,7 @@ pub(crate) struct Draft {
     pub(crate) reach: Reach,
     pub(crate) expires_at: Option<UnixMs>,
     pub(crate) idempotency: Option<IdempotencyKey>,
+    pub(crate) origin: Origin,
 }
 
 /// Checks one notification against everything that needs no store.
@@ -42,6 +41,7 @@ pub(crate) fn draft(
     let SendItem {
         request,
         idempotency,
+        origin,
     } = item;
     let mut problems = request.target.problems();
     problems.extend(except_problem(&request));
@@ -49,7 +49,7 @@ pub(crate) fn draft(
         problems.push(problem);
         None
     });
-    let written = write(hub, app, &request, now).unwrap_or_else(|more| {
+    let written = write(hub, app, &request, &origin, now).unwrap_or_else(|more| {
         problems.extend(more);
         None
     });
@@ -82,6 +82,7 @@ pub(crate) fn draft(
         reach,
         expires_at,
         idempotency,
+        origin,
     })
 }
 
@@ -114,95 +115,6 @@ fn except_problem(request: &NotificationRequest) -> Option<FieldProblem> {
         "target.except_users",
         message,
     ))
-}
-
-/// What it says at each gateway that it may go through, and how it is sent. The first problem of one
-/// gateway is said for all: what cannot be sent everywhere is not accepted.
-fn write(
-    hub: &Hub,
-    app: AppNo,
-    request: &NotificationRequest,
-    now: UnixMs,
-) -> Result<Option<(SendOptions, Body)>, Vec<FieldProblem>> {
-    let NotificationRequest {
-        target, options, ..
-    } = request;
-    let content = match (&request.content, &request.template) {
-        (Some(content), None) => content,
-        (content, _) => {
-            let found = if content.is_some() { "both" } else { "neither" };
-            return Err(vec![FieldProblem::new(
-                "/content",
-                "content.one_of",
-                format!("expected exactly one of content and template, found {found}"),
-            )]);
-        }
-    };
-    let mut payloads = Vec::new();
-    let mut complete = None;
-    for which in gateways(hub, app, request, content)? {
-        let gateway = hub.parts.gateways.get(which).ok_or_else(|| {
-            vec![FieldProblem::new(
-                "/options/gateway",
-                "options.gateway",
-                format!(
-                    "this server was started without the gateway {}",
-                    which.as_str()
-                ),
-            )]
-        })?;
-        let prepared = gateway.prepare(target, content, options, now)?;
-        complete.get_or_insert(prepared.options);
-        payloads.push((which, prepared.payload));
-    }
-    Ok(complete.map(|options| (options, Body::Ready(payloads))))
-}
-
-/// The gateways that a notification may go through: those that carry its push type, that the caller
-/// did not rule out, that its content is written for, and that the App has a credential for. An App
-/// without any credential is taken to be about to set one for Apple.
-fn gateways(
-    hub: &Hub,
-    app: AppNo,
-    request: &NotificationRequest,
-    content: &Content,
-) -> Result<Vec<Gateway>, Vec<FieldProblem>> {
-    let options = &request.options;
-    let refuse = |message: String| {
-        vec![FieldProblem::new(
-            "/options/gateway",
-            "options.gateway",
-            message,
-        )]
-    };
-    let carrying = options.push_type.gateways();
-    if let Some(only) = options.gateway {
-        if !carrying.contains(&only) {
-            return Err(refuse(format!(
-                "{} carries no push of type {}: leave the gateway out, or send an alert",
-                only.as_str(),
-                options.push_type.as_str()
-            )));
-        }
-        return Ok(vec![only]);
-    }
-    if carrying.len() == 1 || matches!(request.target, Target::Channel(_) | Target::PushTokens(_)) {
-        return Ok(vec![Gateway::Apns]);
-    }
-    let directory = hub.directory.load();
-    let credentials = directory.credentials(app);
-    let raw = content.raw_gateways();
-    let is_meant = |gateway: &Gateway| {
-        raw.as_ref().is_none_or(|raw| raw.contains(gateway))
-            && credentials.iter().any(|of| of.gateway == *gateway)
-            && hub.parts.gateways.get(*gateway).is_some()
-    };
-    let meant: Vec<_> = carrying.iter().copied().filter(is_meant).collect();
-    match (meant.is_empty(), raw) {
-        (false, _) => Ok(meant),
-        (true, Some(raw)) => Ok(raw),
-        (true, None) => Ok(vec![Gateway::Apns]),
-    }
 }
 
 /// When a notification ends.

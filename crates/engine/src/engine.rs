@@ -132,7 +132,7 @@ impl Engine {
         let _one = self.running.refreshing.lock().await;
         let shared = self.shared();
         let read = shared.hub.parts.registry.directory().await?;
-        let directory = Arc::new(Directory::new(read));
+        let directory = Arc::new(Directory::new(read, &shared.hub.directory.load()));
         let former = shared.core.lock().routes.ring.clone();
         let ring = KeyRing::read(&shared.hub, &directory, &former).await;
         shared.hub.directory.store(directory);

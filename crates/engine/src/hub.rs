@@ -1,16 +1,18 @@
 //! What all parts share: ports, settings, the snapshot of the directory, the inboxes of the dispatcher
 //! and the bells that wake the parts. Holds no work.
 
-use crate::directory::Directory;
+use crate::directory::{Directory, Template};
 use crate::engine::Parts;
 use crate::gauge::Gauges;
 use crate::job::Incoming;
 use crate::metrics::Meters;
 use crate::moment::Moment;
 use arc_swap::ArcSwap;
+use carillon_model::id::DefinitionNo;
 use carillon_ports::gateway::{PoolId, PushOutcome};
 use carillon_ports::store::StoreError;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use tokio::runtime::Handle;
@@ -28,6 +30,8 @@ pub(crate) struct Hub {
     pub(crate) meters: Meters,
     pub(crate) is_stopping: AtomicBool,
     pub(crate) is_rescued: AtomicBool,
+    /// Versions of templates that were replaced while notifications of them are still sent.
+    pub(crate) older_templates: Mutex<HashMap<(DefinitionNo, u32), Template>>,
     pub(crate) fanouts: AtomicU32,
     pub(crate) failed: watch::Sender<Option<String>>,
 }

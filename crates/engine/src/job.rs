@@ -4,10 +4,11 @@
 //! that an outcome finds its delivery without a table of pushes. Holds state only; what an outcome
 //! means is in `conclude`.
 
+use crate::late::Late;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::batch::BatchDevices;
-use carillon_model::body::{Body, LateSource};
+use carillon_model::body::Body;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::Environment;
 use carillon_model::id::{AppNo, NotificationNo};
@@ -33,12 +34,6 @@ pub(crate) struct Note {
     pub(crate) bytes: usize,
     pub(crate) says: Says,
     cancelled: Arc<AtomicBool>,
-}
-
-/// What is said to each device apart.
-#[derive(Debug)]
-pub(crate) struct Late {
-    pub(crate) source: LateSource,
 }
 
 /// What a notification says.
@@ -74,7 +69,7 @@ impl Note {
                     .collect(),
             ),
             Ok(Body::Late(late)) => match serde_json::from_slice(&late.source) {
-                Ok(source) => Says::Late(Late { source }),
+                Ok(source) => Says::Late(Late::new(source)),
                 Err(error) => Says::Unreadable(format!("unreadable body: {error}")),
             },
             Err(error) => Says::Unreadable(error.to_string()),

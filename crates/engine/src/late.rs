@@ -1,20 +1,30 @@
 //! What is said to each device apart is written here, when its batch is sent: outside the core's lock,
 //! between reading the push tokens and handing over to the pools.
 //!
+//! A template is bound to its variables once for each notification in memory. Where a variant asks
+//! nothing of the device, it is written once for each gateway and shared by all devices that read it.
 //! What cannot be written for one device fails that delivery and no other, with the reason.
 
+use crate::directory::Template;
 use crate::hub::Hub;
 use crate::job::{JobKey, Note, Says};
 use carillon_model::UnixMs;
-use carillon_model::body::LateSource;
+use carillon_model::body::{LateSource, TemplateSource};
 use carillon_model::content::Content;
-use carillon_model::id::DeviceNo;
+use carillon_model::facts::EventFacts;
+use carillon_model::id::{AppNo, DefinitionNo, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::problem::FieldProblem;
+use carillon_model::template::{BoundTemplate, RenderError, SharedScope, VariantNo};
 use carillon_ports::gateway::Message;
 use carillon_ports::store::{Person, StoreError};
+use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+/// Most versions of templates that were replaced and are kept compiled.
+const OLDER_TEMPLATES: usize = 256;
 
 /// A push that is still to be written.
 pub(crate) struct Unwritten {
@@ -34,8 +44,30 @@ pub(crate) struct Unwritable {
     pub(crate) sentence: String,
 }
 
+/// A message, or why there is none.
+pub(crate) type Outcome = Result<Arc<Message>, Unwritable>;
+
 /// What was written, by job and position.
-pub(crate) type Written = HashMap<(JobKey, u16), Result<Arc<Message>, Unwritable>>;
+pub(crate) type Written = HashMap<(JobKey, u16), Outcome>;
+
+/// What a notification says to each device apart: its source, and what was made of it so far.
+#[derive(Debug)]
+pub(crate) struct Late {
+    source: LateSource,
+    bound: OnceLock<Result<BoundTemplate, Unwritable>>,
+    /// What is the same for all readers of a variant.
+    shared: Mutex<HashMap<(Gateway, VariantNo), Outcome>>,
+}
+
+impl Late {
+    pub(crate) fn new(source: LateSource) -> Self {
+        Self {
+            source,
+            bound: OnceLock::new(),
+            shared: Mutex::default(),
+        }
+    }
+}
 
 /// Writes what is said to each of these.
 pub(crate) async fn write(
@@ -53,43 +85,146 @@ pub(crate) async fn write(
     let people = hub.parts.store.people(devices).await?;
     for push in unwritten {
         // A device that is gone has no push token either, and ends by that.
-        if let Ok(at) = people.binary_search_by_key(&push.device, |person| person.device) {
-            let message = message(hub, &push, &people[at], now);
-            written.insert((push.job, push.position), message);
+        let Ok(at) = people.binary_search_by_key(&push.device, |person| person.device) else {
+            continue;
+        };
+        if let Says::Late(late) = &push.note.says {
+            bind(hub, push.note.app, late).await?;
         }
+        let message = message(hub, &push, &people[at], now);
+        written.insert((push.job, push.position), message);
     }
     Ok(written)
 }
 
-/// The message for one device.
-fn message(
+/// Gives the template its variables, once for each notification in memory.
+async fn bind(hub: &Hub, app: AppNo, late: &Late) -> Result<(), StoreError> {
+    let Some(source) = &late.source.template else {
+        return Ok(());
+    };
+    if late.bound.get().is_some() {
+        return Ok(());
+    }
+    let template = template(hub, DefinitionNo(source.no), source.version).await?;
+    let directory = hub.directory.load();
+    let name = directory.app_by_no(app).map_or("", |app| &app.name);
+    // Whoever comes second has made the same.
+    let _ = late.bound.set(bound(template, source, name));
+    Ok(())
+}
+
+/// A template at a version.
+async fn template(
     hub: &Hub,
-    push: &Unwritten,
-    person: &Person,
-    now: UnixMs,
-) -> Result<Arc<Message>, Unwritable> {
-    let note = &push.note;
-    let late = match &note.says {
+    no: DefinitionNo,
+    version: u32,
+) -> Result<Option<Template>, StoreError> {
+    let current = hub.directory.load().template(no).cloned();
+    if let Some(current) = current.filter(|current| current.version == version) {
+        return Ok(Some(current));
+    }
+    if let Some(older) = hub.older_templates.lock().get(&(no, version)) {
+        return Ok(Some(older.clone()));
+    }
+    let body = hub.parts.registry.definition_version(no, version).await?;
+    let Some(body) = body else {
+        return Ok(None);
+    };
+    let template = Template::read(version, &body);
+    let mut older = hub.older_templates.lock();
+    if older.len() >= OLDER_TEMPLATES {
+        older.clear();
+    }
+    older.insert((no, version), template.clone());
+    Ok(Some(template))
+}
+
+fn bound(
+    template: Option<Template>,
+    source: &TemplateSource,
+    app_name: &str,
+) -> Result<BoundTemplate, Unwritable> {
+    let template = template.ok_or_else(|| {
+        unwritable(
+            "template",
+            "the version it was accepted with is not kept any more",
+        )
+    })?;
+    let compiled = template
+        .compiled
+        .map_err(|why| unwritable("template", &why))?;
+    let unreadable = |error: serde_json::Error| unwritable("template", &error.to_string());
+    let variables: serde_json::Map<_, _> =
+        serde_json::from_str(source.variables.get()).map_err(unreadable)?;
+    let event = source.event.as_ref().map(|event| EventFacts {
+        name: &event.name,
+        subject: event.subject.as_deref(),
+        actor: event.actor.as_deref(),
+        data: &variables,
+    });
+    let digest = source.digest.as_ref().map(|digest| digest.facts());
+    let scope = SharedScope {
+        variables: &variables,
+        app_name,
+        event,
+        digest: digest.as_ref(),
+    };
+    compiled.bind(&scope).map_err(|error| unrendered(&error))
+}
+
+/// The message for one device.
+fn message(hub: &Hub, push: &Unwritten, person: &Person, now: UnixMs) -> Outcome {
+    let late = match &push.note.says {
         Says::Ready(_) => return Err(unwritable("body", "it is written already")),
         Says::Unreadable(why) => return Err(unwritable("body", why)),
         Says::Late(late) => late,
     };
-    let gateway = hub
-        .parts
-        .gateways
-        .get(push.gateway)
+    let bound = match late.bound.get() {
+        None => None,
+        Some(Err(why)) => return Err(why.clone()),
+        Some(Ok(bound)) => Some(bound),
+    };
+    let Some(bound) = bound else {
+        let content = late.source.content.as_ref();
+        let content = content.ok_or_else(|| unwritable("body", "it has no content"))?;
+        return rendered(hub, push, Cow::Borrowed(content), now);
+    };
+    let template = bound.template();
+    let variant = template.variant_for(person.locale.as_deref());
+    let write = || {
+        let content = bound
+            .render_variant(variant, &person.facts())
+            .map_err(|error| unrendered(&error))?;
+        rendered(hub, push, Cow::Owned(content), now)
+    };
+    if template.uses_device(variant) {
+        return write();
+    }
+    let mut shared = late.shared.lock();
+    let entry = shared.entry((push.gateway, variant));
+    entry.or_insert_with(write).clone()
+}
+
+/// Content as its gateway takes it.
+fn rendered(hub: &Hub, push: &Unwritten, content: Cow<'_, Content>, now: UnixMs) -> Outcome {
+    let note = &push.note;
+    let gateway = hub.parts.gateways.get(push.gateway);
+    let gateway = gateway
         .ok_or_else(|| unwritable("gateway", "this process was started without its gateway"))?;
-    let content = content(&late.source, person)?;
     let payload = gateway
-        .render(content, &note.options, now)
+        .render(&content, &note.options, now)
         .map_err(|problems| broken(&problems))?;
     Ok(Arc::new(note.message(payload)))
 }
 
-/// What it says to one device, before any gateway's rules.
-fn content<'s>(source: &'s LateSource, _person: &Person) -> Result<&'s Content, Unwritable> {
-    let content = source.content.as_ref();
-    content.ok_or_else(|| unwritable("body", "it has no content"))
+fn unrendered(error: &RenderError) -> Unwritable {
+    Unwritable {
+        reason: error
+            .variable
+            .clone()
+            .unwrap_or_else(|| error.code.to_owned()),
+        sentence: error.to_string(),
+    }
 }
 
 fn broken(problems: &[FieldProblem]) -> Unwritable {
@@ -102,7 +237,7 @@ fn broken(problems: &[FieldProblem]) -> Unwritable {
     }
 }
 
-pub(crate) fn unwritable(reason: &str, sentence: &str) -> Unwritable {
+fn unwritable(reason: &str, sentence: &str) -> Unwritable {
     Unwritable {
         reason: reason.to_owned(),
         sentence: sentence.to_owned(),

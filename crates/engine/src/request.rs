@@ -1,6 +1,7 @@
 //! What goes in at the engine's door, and what comes back.
 
 use carillon_model::UnixMs;
+use carillon_model::body::{DigestSource, EventSource};
 use carillon_model::id::NotificationNo;
 use carillon_model::notification::NotificationRequest;
 use carillon_model::problem::FieldProblem;
@@ -12,6 +13,17 @@ pub struct SendItem {
     pub request: NotificationRequest,
     /// The caller's idempotency key.
     pub idempotency: Option<IdempotencyKey>,
+    /// What it comes from, when it is not a caller's own.
+    pub origin: Origin,
+}
+
+/// What a notification comes from: an event, or several that were gathered.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The event, for the template.
+    pub event: Option<EventSource>,
+    /// The digest, for the template.
+    pub digest: Option<DigestSource>,
 }
 
 /// An idempotency key with what it stands for.

@@ -7,6 +7,7 @@
 
 use crate::codec::{Reader, Unreadable, put_bytes, put_uint};
 use crate::content::Content;
+use crate::digest::DigestFacts;
 use crate::lane::Gateway;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,30 @@ pub struct TemplateSource {
     /// Who or what made the event, if an event did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<EventSource>,
+    /// The digest that it tells, if it tells one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<DigestSource>,
+}
+
+/// What a template may say of the events that were gathered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DigestSource {
+    /// How many.
+    pub count: u64,
+    /// The data of the latest of them, oldest first.
+    pub items: Vec<serde_json::Value>,
+}
+
+impl DigestSource {
+    /// As a template sees it.
+    #[must_use]
+    pub fn facts(&self) -> DigestFacts {
+        DigestFacts {
+            count: self.count,
+            items: self.items.clone(),
+        }
+    }
 }
 
 /// What a template may say of the event behind it.

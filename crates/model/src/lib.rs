@@ -23,7 +23,7 @@ pub mod facts;
 pub mod id;
 pub mod lane;
 pub mod locale;
-mod nearest;
+pub mod nearest;
 pub mod notification;
 pub mod outcome;
 pub mod positions;

@@ -3,10 +3,8 @@
 
 /// The closest of `known`, when it is close enough to be a typing mistake: at most a third of the
 /// letters differ.
-pub(crate) fn nearest<'a>(
-    typed: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters: Vec<char> = typed.chars().take(64).collect();
     known
         .into_iter()
@@ -18,7 +16,8 @@ pub(crate) fn nearest<'a>(
 }
 
 /// `; did you mean `x`?`, or nothing.
-pub(crate) fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(typed, known) {
         Some(name) => format!("; did you mean `{name}`?"),
         None => String::new(),

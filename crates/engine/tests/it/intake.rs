@@ -132,6 +132,7 @@ async fn a_bad_item_fails_alone() {
     let item = |body: Value| SendItem {
         request: serde_json::from_value(body).unwrap(),
         idempotency: None,
+        origin: carillon_engine::Origin::default(),
     };
     let items = vec![item(to(1..2)), item(to(9..10)), item(to(2..3))];
     let answers = world.engine.send(world.app, items).await.unwrap();
@@ -217,6 +218,7 @@ async fn a_caller_who_goes_away_leaves_no_work_behind() {
         let item = SendItem {
             request: serde_json::from_value(to(1..2)).unwrap(),
             idempotency: None,
+            origin: carillon_engine::Origin::default(),
         };
         let sending = world.engine.send(world.app, vec![item]);
         let mut sending = Box::pin(sending);
@@ -254,6 +256,7 @@ async fn a_full_store_refuses_and_keeps_nothing() {
     let item = SendItem {
         request: serde_json::from_value(to(1..2)).unwrap(),
         idempotency: None,
+        origin: carillon_engine::Origin::default(),
     };
     let answer = world.engine.send(world.app, vec![item]).await;
     assert!(matches!(answer, Err(StoreError::DiskFull)));

@@ -15,5 +15,6 @@ mod retries;
 mod sending;
 mod stopping;
 mod store_trouble;
+mod templates;
 mod verdicts;
 mod world;

@@ -120,6 +120,7 @@ fn item(body: serde_json::Value) -> carillon_engine::SendItem {
     carillon_engine::SendItem {
         request: serde_json::from_value(body).unwrap(),
         idempotency: None,
+        origin: carillon_engine::Origin::default(),
     }
 }
 

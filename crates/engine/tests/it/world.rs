@@ -267,6 +267,7 @@ impl World {
         let item = SendItem {
             request: serde_json::from_value(body).unwrap(),
             idempotency,
+            origin: carillon_engine::Origin::default(),
         };
         let mut answers = self.engine.send(app, vec![item]).await.unwrap();
         assert_eq!(answers.len(), 1);

@@ -113,6 +113,7 @@ fn read(number: u64, line: &Line, scoped: Option<&str>) -> Result<SendItem, Prob
     Ok(SendItem {
         request,
         idempotency,
+        origin: carillon_engine::Origin::default(),
     })
 }
 

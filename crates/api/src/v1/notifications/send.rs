@@ -92,6 +92,7 @@ pub(crate) async fn send(
             scoped_key: held.scoped().to_owned(),
             body_hash: sha256(&bytes),
         }),
+        origin: carillon_engine::Origin::default(),
     };
     let mut answers = api.engine.send(app.no, vec![item]).await?;
     let accepted = answers
