@@ -55,7 +55,7 @@ impl Toolbox {
             python(&clients, &place.join("python"), setup),
         );
         let node = Tool::new(
-            "the Node client @parse/node-apn against the simulator",
+            "the Node clients @parse/node-apn and web-push against the simulator",
             "PUSH_TEST_NODE_MODULES",
             node(&clients, &place.join("node"), setup),
         );

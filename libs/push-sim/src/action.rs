@@ -47,6 +47,8 @@ pub enum Action {
     /// Every provider token the connections have accepted expires now; requests that wait for a
     /// delayed answer get 403 `ExpiredProviderToken`.
     ExpireProviderTokens,
+    /// Every access token that Google's token endpoint has given expires now.
+    ExpireAccessTokens,
 }
 
 /// What an action reached.
@@ -63,7 +65,7 @@ pub struct ActionReport {
 pub struct ConnectionView {
     /// Its number, from 1.
     pub id: u32,
-    /// Environment of the host.
+    /// Environment of the host; another gateway than Apple's has only `production`.
     pub environment: Environment,
     /// Kind of the host.
     pub host: Host,

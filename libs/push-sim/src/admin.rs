@@ -17,26 +17,28 @@ use crate::apns::auth::TeamKey;
 use crate::apps::AppSettings;
 use crate::config::Settings;
 use crate::counters::Counters;
+use crate::fcm;
 use crate::host::Addresses;
 use crate::keys::{self, NewKey};
 use crate::phone::{MadePhone, NewPhones, PhonePatch, PhoneView};
 use crate::recorder::{ReceivedFilter, ReceivedPage};
 use crate::script::{Fault, FaultFilter, FaultReport};
+use crate::webpush;
 use crate::world::World;
 
 /// Largest admin request.
 const MAX_BODY_BYTES: usize = 16 << 20;
-const MAX_PHONES_PAGE: usize = 10_000;
+pub(crate) const MAX_PHONES_PAGE: usize = 10_000;
 
 #[derive(Debug, Clone)]
-struct Admin {
-    world: World,
+pub(crate) struct Admin {
+    pub(crate) world: World,
     addresses: Addresses,
     ca_pem: String,
 }
 
 /// An error in one sentence.
-struct Refusal(StatusCode, String);
+pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -44,17 +46,18 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn bad(message: String) -> Refusal {
+pub(crate) fn bad(message: String) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, message)
 }
 
-fn missing(message: String) -> Refusal {
+pub(crate) fn missing(message: String) -> Refusal {
     Refusal(StatusCode::NOT_FOUND, message)
 }
 
-type Answer<T> = Result<Json<T>, Refusal>;
+pub(crate) type Answer<T> = Result<Json<T>, Refusal>;
 
 pub(crate) fn router(world: World, addresses: Addresses, ca_pem: String) -> Router {
+    let google = fcm::admin::router(world.clone());
     Router::new()
         .route("/v1", get(info))
         .route("/v1/ca.pem", get(ca))
@@ -79,21 +82,23 @@ pub(crate) fn router(world: World, addresses: Addresses, ca_pem: String) -> Rout
         .route("/v1/received", get(received).delete(clear_received))
         .route("/v1/counters", get(counters).delete(reset_counters))
         .route("/v1/reset", post(reset))
-        .fallback(|| async { missing("there is nothing at this path; see the README".into()) })
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .merge(webpush::admin::routes())
         .with_state(Admin {
             world,
             addresses,
             ca_pem,
         })
+        .merge(google)
+        .fallback(|| async { missing("there is nothing at this path; see the README".into()) })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
 /// Reads a JSON body; the error names the field.
-fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Refusal> {
+pub(crate) fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| bad(error.to_string()))
 }
 
-fn query<T>(
+pub(crate) fn query<T>(
     query: Result<Query<T>, axum::extract::rejection::QueryRejection>,
 ) -> Result<T, Refusal> {
     query
@@ -107,6 +112,10 @@ async fn info(State(admin): State<Admin>) -> Json<Value> {
         "settings": admin.world.settings(),
         "now_ms": admin.world.clock().now_ms(),
         "phones": admin.world.phone_count(),
+        "browsers": admin.world.browser_count(),
+        "web_push_origin": admin.world.browsers_mut().origin(),
+        "google_url": admin.world.fcm_base_url(),
+        "fcm_phones": admin.world.fcm_phone_count(),
         "received": admin.world.received_count(),
     }))
 }
@@ -119,13 +128,25 @@ async fn settings(State(admin): State<Admin>) -> Json<Settings> {
     Json(admin.world.settings())
 }
 
+/// Puts the fields of `change` into `into`, and those of an object in it into the object there.
+fn merge(into: &mut Value, change: serde_json::Map<String, Value>) {
+    for (name, value) in change {
+        match (&mut into[name.as_str()], value) {
+            (Value::Object(inner), Value::Object(change)) => {
+                let mut whole = Value::Object(std::mem::take(inner));
+                merge(&mut whole, change);
+                into[name.as_str()] = whole;
+            }
+            (slot, value) => *slot = value,
+        }
+    }
+}
+
 /// Only the fields given change.
 async fn set_settings(State(admin): State<Admin>, body: axum::body::Bytes) -> Answer<Settings> {
     let change: serde_json::Map<String, Value> = parse(&body)?;
     let mut merged = serde_json::to_value(admin.world.settings()).unwrap_or_default();
-    for (name, value) in change {
-        merged[name.as_str()] = value;
-    }
+    merge(&mut merged, change);
     let settings: Settings =
         serde_json::from_value(merged).map_err(|error| bad(error.to_string()))?;
     admin.world.set_settings(settings.clone());

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::fcm::settings::FcmSettings;
+use crate::webpush::WebPushSettings;
 
 /// How closely requests must follow Apple's written rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -36,6 +38,10 @@ pub struct Ports {
     pub sandbox_broadcast: u16,
     /// Sandbox channel-management host.
     pub sandbox_management: u16,
+    /// Push services of browsers, all on one port.
+    pub web_push: u16,
+    /// Google's hosts.
+    pub google: u16,
     /// Admin HTTP API.
     pub admin: u16,
 }
@@ -65,6 +71,10 @@ pub struct Settings {
     pub echo_upper_case_ids: bool,
     /// Channels for each app and environment (Apple: 10,000).
     pub channel_limit: usize,
+    /// The push services of browsers.
+    pub web_push: WebPushSettings,
+    /// What is Google's.
+    pub fcm: FcmSettings,
 }
 
 impl Default for Settings {
@@ -79,6 +89,8 @@ impl Default for Settings {
             disconnect_after_bad_tokens: None,
             echo_upper_case_ids: false,
             channel_limit: 10_000,
+            web_push: WebPushSettings::default(),
+            fcm: FcmSettings::default(),
         }
     }
 }

@@ -15,10 +15,12 @@ use tokio_rustls::TlsAcceptor;
 use crate::apns::auth::ConnectionAuth;
 use crate::apns::certificate::CertificateIdentity;
 use crate::config::Config;
-use crate::host::{Environment, Host};
+use crate::fcm;
+use crate::host::{Environment, Gateway, Host};
 use crate::link::Link;
 use crate::script::{FaultKind, Occasion, Stage};
 use crate::stream::{self, keep_silent};
+use crate::webpush;
 use crate::wire::{Wire, WireHandle};
 use crate::world::World;
 
@@ -46,6 +48,7 @@ pub(crate) async fn serve(service: Arc<Served>, acceptor: TlsAcceptor, tcp: TcpS
         topic: None,
         push_type: None,
         push_token: None,
+        project: None,
     };
     if world.strike(Stage::Connect, &occasion).is_some() {
         return;
@@ -67,6 +70,9 @@ pub(crate) async fn serve(service: Arc<Served>, acceptor: TlsAcceptor, tcp: TcpS
         .peer_certificates()
         .and_then(|chain| chain.first())
         .map(|leaf| CertificateIdentity::from_der(leaf));
+    if service.host.gateway() == Gateway::Fcm && tls.get_ref().1.alpn_protocol() != Some(b"h2") {
+        return fcm::http1::serve(service, id, tls).await;
+    }
     let settings = world.shared_settings();
     let scripted = match world
         .strike(Stage::Settings, &occasion)
@@ -75,10 +81,11 @@ pub(crate) async fn serve(service: Arc<Served>, acceptor: TlsAcceptor, tcp: TcpS
         Some(FaultKind::InitialStreams { max }) => Some(max),
         _ => None,
     };
-    let usual = if certificate.is_some() {
-        settings.max_streams
-    } else {
-        settings.initial_streams
+    let usual = match service.host.gateway() {
+        Gateway::WebPush => settings.web_push.max_streams,
+        Gateway::Fcm => settings.fcm.max_streams,
+        Gateway::Apns if certificate.is_some() => settings.max_streams,
+        Gateway::Apns => settings.initial_streams,
     };
     let wire = WireHandle::new(scripted.unwrap_or(usual));
     let link = Arc::new(Link::new(
@@ -90,6 +97,13 @@ pub(crate) async fn serve(service: Arc<Served>, acceptor: TlsAcceptor, tcp: TcpS
         scripted.is_some(),
         Handle::current(),
     ));
+    if service.host == Host::WebPush && tls.get_ref().1.alpn_protocol() != Some(b"h2") {
+        world.register(&link);
+        webpush::http1::serve(&service, &link, tls, &wire).await;
+        link.signal.send_modify(|signal| signal.silent = true);
+        world.unregister(&link);
+        return;
+    }
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(H2_STREAMS)
@@ -129,15 +143,23 @@ fn admit(
     }
     if !link.enter(stream) {
         world.count(|counters| counters.streams_over_limit += 1);
+        if service.host.gateway() == Gateway::Fcm {
+            fcm::stream::too_many(link, stream);
+            tokio::spawn(keep_silent(respond));
+            return;
+        }
         respond.send_reset(H2Reason::REFUSED_STREAM);
         return;
     }
     let refused = {
         let nothing = Arc::from([]);
         let view = stream::view(service, &request, &nothing);
-        world
-            .strike(Stage::Open, &stream::occasion(service, link, &view))
-            .is_some()
+        let occasion = match service.host.gateway() {
+            Gateway::Apns => stream::occasion(service, link, &view),
+            Gateway::WebPush => webpush::exchange::occasion(service, link, &request),
+            Gateway::Fcm => fcm::stream::opening(service, link.id, request.uri().path()),
+        };
+        world.strike(Stage::Open, &occasion).is_some()
     };
     if refused {
         world.count(|counters| counters.streams_refused += 1);
@@ -148,7 +170,13 @@ fn admit(
     let service = Arc::clone(service);
     let link = Arc::clone(link);
     tokio::spawn(async move {
-        stream::serve(&service, &link, request, respond).await;
+        match service.host.gateway() {
+            Gateway::Apns => stream::serve(&service, &link, request, respond).await,
+            Gateway::WebPush => {
+                webpush::exchange::serve(&service, &link, request, respond).await;
+            }
+            Gateway::Fcm => fcm::stream::serve(&service, &link, request, respond).await,
+        }
         link.leave();
     });
 }

@@ -40,6 +40,8 @@ pub struct Counters {
     pub effects: BTreeMap<Effect, u64>,
     /// Broadcasts accepted.
     pub broadcasts: u64,
+    /// Access tokens that Google's token endpoint gave.
+    pub access_tokens: u64,
     /// How often each kind of fault happened.
     pub faults: BTreeMap<String, u64>,
 }

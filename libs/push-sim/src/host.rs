@@ -1,11 +1,25 @@
-//! Where a request can arrive: Apple's two environments and the three kinds of host in each.
+//! Where a request can arrive: Apple's two environments and the three kinds of host in each, and
+//! Google's hosts, and the push services of browsers.
 //!
-//! Only names live here; what each host answers is decided in [`crate::apns`].
+//! Only names live here; what each host answers is decided in [`crate::apns`], [`crate::fcm`] and
+//! [`crate::webpush`].
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+
+/// Whose service a request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gateway {
+    /// Apple's.
+    Apns,
+    /// The push services of browsers.
+    WebPush,
+    /// Google's.
+    Fcm,
+}
 
 /// One of Apple's two separate worlds. A push token belongs to exactly one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,11 +63,35 @@ pub enum Host {
     Broadcast,
     /// `/1/apps/<bundle>/channels` and `/1/apps/<bundle>/all-channels`.
     Management,
+    /// The push services of browsers, all on one listener.
+    WebPush,
+    /// Google's `fcm.googleapis.com`: `/v1/projects/<project>/messages:send`.
+    Fcm,
+    /// Google's `oauth2.googleapis.com`: `/token`.
+    Oauth,
+    /// Google's `iid.googleapis.com`: topic subscriptions.
+    Iid,
 }
 
 impl Host {
-    /// All kinds of host.
+    /// Apple's kinds of host, which stand once in each environment.
     pub const ALL: [Host; 3] = [Host::Device, Host::Broadcast, Host::Management];
+
+    /// Whose host it is.
+    ///
+    /// ```
+    /// use push_sim::{Gateway, Host};
+    /// assert_eq!(Host::Device.gateway(), Gateway::Apns);
+    /// assert_eq!(Host::WebPush.gateway(), Gateway::WebPush);
+    /// assert_eq!(Host::Oauth.gateway(), Gateway::Fcm);
+    /// ```
+    pub fn gateway(self) -> Gateway {
+        match self {
+            Host::Device | Host::Broadcast | Host::Management => Gateway::Apns,
+            Host::WebPush => Gateway::WebPush,
+            Host::Fcm | Host::Oauth | Host::Iid => Gateway::Fcm,
+        }
+    }
 }
 
 /// The three listeners of one environment.
@@ -68,12 +106,13 @@ pub struct HostAddresses {
 }
 
 impl HostAddresses {
-    /// The address of one kind of host.
-    pub fn get(&self, host: Host) -> SocketAddr {
+    /// The address of one of Apple's kinds of host; `None` for another gateway's.
+    pub fn get(&self, host: Host) -> Option<SocketAddr> {
         match host {
-            Host::Device => self.device,
-            Host::Broadcast => self.broadcast,
-            Host::Management => self.management,
+            Host::Device => Some(self.device),
+            Host::Broadcast => Some(self.broadcast),
+            Host::Management => Some(self.management),
+            Host::Fcm | Host::Oauth | Host::Iid | Host::WebPush => None,
         }
     }
 }
@@ -85,6 +124,10 @@ pub struct Addresses {
     pub production: HostAddresses,
     /// TLS + HTTP/2 listeners of the sandbox environment.
     pub sandbox: HostAddresses,
+    /// TLS listener of the push services of browsers: HTTP/2 and HTTP/1.1.
+    pub web_push: SocketAddr,
+    /// Google's hosts, all on one listener: TLS with HTTP/2 or HTTP/1.1.
+    pub google: SocketAddr,
     /// The admin API: plain HTTP/1.1.
     pub admin: SocketAddr,
 }
@@ -95,6 +138,14 @@ impl Addresses {
         match environment {
             Environment::Production => &self.production,
             Environment::Sandbox => &self.sandbox,
+        }
+    }
+
+    /// The listener of one kind of host; only Apple's differ by environment.
+    pub fn at(&self, environment: Environment, host: Host) -> SocketAddr {
+        match host {
+            Host::WebPush => self.web_push,
+            _ => self.of(environment).get(host).unwrap_or(self.google),
         }
     }
 }

@@ -201,6 +201,7 @@ impl Link {
                     ..Answer::status(*status)
                 });
             }
+            Action::ExpireAccessTokens => {}
             Action::ExpireProviderTokens => self.override_answers(Answer {
                 reason: Some("ExpiredProviderToken".into()),
                 ..Answer::status(403)

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::apns::request::{decode_hex, encode_hex};
-use crate::host::{Environment, Host};
+use crate::fcm;
+use crate::host::{Environment, Gateway, Host};
 use crate::phone::Effect;
 
 /// What became of the answer to a request.
@@ -66,6 +67,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) host: Host,
     pub(crate) connection: u32,
     pub(crate) stream: u32,
+    /// Apple's decoded, Google's as text.
     pub(crate) push_token: &'a [u8],
     pub(crate) apns_id: Option<Uuid>,
     pub(crate) topic: &'a str,
@@ -74,6 +76,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) expiration: Option<i64>,
     pub(crate) collapse_id: Option<&'a str>,
     pub(crate) payload: &'a Arc<[u8]>,
+    pub(crate) project: &'a str,
+    pub(crate) validate_only: bool,
 }
 
 #[derive(Debug)]
@@ -92,9 +96,11 @@ struct Record {
     fault: u32,
     topic: u16,
     push_type: u16,
+    project: u16,
     reason: u16,
     status: u16,
     priority: u8,
+    validate_only: bool,
     environment: Environment,
     host: Host,
     fate: AnswerFate,
@@ -110,37 +116,51 @@ pub struct Received {
     pub at_ms: i64,
     /// Arrival by the computer's clock, Unix microseconds.
     pub wall_us: i64,
-    /// Environment of the host.
+    /// Whose service.
+    pub gateway: Gateway,
+    /// Environment of the host; only Apple's hosts differ in it.
     pub environment: Environment,
     /// Kind of the host.
     pub host: Host,
     /// Number of the connection.
     pub connection: u32,
-    /// HTTP/2 stream.
+    /// HTTP/2 stream; over HTTP/1.1 0 at Google, and the number of the request on its connection at
+    /// a browser's push service.
     pub stream: u32,
-    /// Push token in hexadecimal (empty for a broadcast or a malformed one).
+    /// Apple's push token in hexadecimal (empty for a broadcast or a malformed one), Google's
+    /// registration token or installation id as it is, what a browser's endpoint ends with.
     pub push_token: String,
-    /// `apns-id` as answered, lower case.
+    /// `apns-id` as answered, lower case; of an accepted web push the id in its `Location`.
     pub apns_id: Option<Uuid>,
-    /// `apns-topic`, or the bundle ID of a broadcast.
+    /// `apns-topic`, or the bundle ID of a broadcast; at Google the topic or condition sent to; the
+    /// name of a browser's push service.
     pub topic: String,
-    /// `apns-push-type` as sent.
+    /// `apns-push-type` as sent; the `Urgency` of a web push; at Google the kind of target (`token`,
+    /// `fid`, `topic`, `condition`), or what was asked of the topics (`batch_add`, `batch_remove`,
+    /// `info`).
     pub push_type: String,
     /// `apns-priority`, if it was a number.
     pub priority: Option<u8>,
-    /// `apns-expiration`, if it was a number.
+    /// `apns-expiration`, or the `TTL` of a web push, if it was a number.
     pub expiration: Option<i64>,
-    /// `apns-collapse-id`.
+    /// `apns-collapse-id`, or the `Topic` of a web push.
     pub collapse_id: Option<String>,
     /// Bytes of the body.
     pub payload_bytes: u32,
     /// First eight bytes of the body's SHA-256, hexadecimal.
     pub payload_hash: String,
-    /// The body, while it is kept.
+    /// The body, while it is kept; of an accepted web push what its browser decrypted. Bodies with
+    /// a secret in them never are.
     pub payload: Option<String>,
+    /// Google's project id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// `name` that Google answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_name: Option<String>,
     /// HTTP status decided (0 before a decision).
     pub status: u16,
-    /// Apple's reason decided.
+    /// Apple's reason, Google's error code (or status, where there is no code) decided.
     pub reason: Option<String>,
     /// What became of the answer.
     pub answer: AnswerFate,
@@ -158,12 +178,18 @@ pub struct ReceivedFilter {
     pub after_seq: u64,
     /// At most so many (0: the default of 1,000; at most 10,000).
     pub limit: usize,
-    /// Only this push token (hexadecimal).
+    /// Only this push token (Apple's in hexadecimal).
     pub push_token: Option<String>,
     /// Only this `apns-id`, in any case.
     pub apns_id: Option<Uuid>,
     /// Only this `apns-topic`.
     pub topic: Option<String>,
+    /// Only this gateway.
+    pub gateway: Option<Gateway>,
+    /// Only this kind of host.
+    pub host: Option<Host>,
+    /// Only this project of Google's.
+    pub project: Option<String>,
     /// Only this environment.
     pub environment: Option<Environment>,
     /// Only this status.
@@ -300,6 +326,8 @@ impl Recorder {
             fault: 0,
             topic: self.texts.number(arrival.topic),
             push_type: self.texts.number(arrival.push_type),
+            project: self.texts.number(arrival.project),
+            validate_only: arrival.validate_only,
             reason: 0,
             status: 0,
             priority: arrival.priority.unwrap_or(0),
@@ -344,6 +372,22 @@ impl Recorder {
         record.apns_id = decision.apns_id.or(record.apns_id);
     }
 
+    /// Keeps what the addressee read in the body instead of the body: of an encrypted one nobody
+    /// else could make anything. Size and hash stay those of the body.
+    pub(crate) fn reveal(&mut self, seq: u64, data: &[u8]) {
+        let kept: Arc<[u8]> = data.get(..self.max_payload).unwrap_or(data).into();
+        let Some(record) = self.get_mut(seq) else {
+            return;
+        };
+        // A body that had to make room already stays away.
+        let Some(body) = record.payload.take() else {
+            return;
+        };
+        let (before, after) = (body.len(), kept.len());
+        record.payload = (after > 0).then_some(kept);
+        self.payload_memory = self.payload_memory + after - before;
+    }
+
     /// Notes that another answer than the one decided went out.
     pub(crate) fn correct(&mut self, seq: u64, status: u16, reason: Option<&str>) {
         let reason = self.texts.number(reason.unwrap_or_default());
@@ -382,18 +426,30 @@ impl Recorder {
         let token = filter
             .push_token
             .as_deref()
-            .map(|text| decode_hex(text).unwrap_or_default());
+            .map(|text| (decode_hex(text).unwrap_or_default(), text.as_bytes()));
         let topic = filter
             .topic
             .as_deref()
             .map(|topic| self.texts.numbers.get(topic).copied());
+        let project = filter
+            .project
+            .as_deref()
+            .map(|project| self.texts.numbers.get(project).copied());
         let skip = (filter.after_seq + 1).saturating_sub(self.first_seq) as usize;
         let mut received = Vec::new();
         let mut next_after_seq = None;
         for (at, record) in self.records.iter().enumerate().skip(skip) {
-            let matches = token
-                .as_ref()
-                .is_none_or(|token| record.push_token.as_slice() == token)
+            let matches = token.as_ref().is_none_or(|(hex, text)| {
+                record.push_token.as_slice()
+                    == match record.host.gateway() {
+                        Gateway::Apns | Gateway::WebPush => hex.as_slice(),
+                        Gateway::Fcm => text,
+                    }
+            }) && filter
+                .gateway
+                .is_none_or(|only| record.host.gateway() == only)
+                && filter.host.is_none_or(|only| record.host == only)
+                && project.is_none_or(|project| project == Some(record.project))
                 && filter.apns_id.is_none_or(|id| record.apns_id == Some(id))
                 && topic.is_none_or(|topic| topic == Some(record.topic))
                 && filter
@@ -418,16 +474,26 @@ impl Recorder {
         }
     }
 
+    fn message_name(&self, seq: u64, record: &Record) -> Option<String> {
+        let project = self.texts.text(record.project);
+        let is_named = record.host == Host::Fcm && record.status == 200;
+        is_named.then(|| fcm::message_name(project, record.at_ms, seq, record.validate_only))
+    }
+
     fn show(&self, seq: u64, record: &Record) -> Received {
         Received {
             seq,
             at_ms: record.at_ms,
             wall_us: record.wall_us,
+            gateway: record.host.gateway(),
             environment: record.environment,
             host: record.host,
             connection: record.connection,
             stream: record.stream,
-            push_token: encode_hex(record.push_token.as_slice()),
+            push_token: match record.host.gateway() {
+                Gateway::Apns | Gateway::WebPush => encode_hex(record.push_token.as_slice()),
+                Gateway::Fcm => String::from_utf8_lossy(record.push_token.as_slice()).into_owned(),
+            },
             apns_id: record.apns_id,
             topic: self.texts.text(record.topic).to_owned(),
             push_type: self.texts.text(record.push_type).to_owned(),
@@ -440,6 +506,8 @@ impl Recorder {
                 .payload
                 .as_deref()
                 .map(|p| String::from_utf8_lossy(p).into_owned()),
+            project: (record.project > 0).then(|| self.texts.text(record.project).to_owned()),
+            message_name: self.message_name(seq, record),
             status: record.status,
             reason: (record.reason > 0).then(|| self.texts.text(record.reason).to_owned()),
             answer: record.fate,
@@ -469,6 +537,8 @@ mod tests {
             expiration: None,
             collapse_id: None,
             payload,
+            project: "",
+            validate_only: false,
         }
     }
 

@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::apns::push_type::bundle_of;
-use crate::host::{Environment, Host};
+use crate::host::{Environment, Gateway, Host};
 
 /// Which connections and requests a fault is for. Absent fields match everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultFilter {
-    /// Environment of the host.
+    /// Whose service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
+    /// Environment of the host; only Apple's hosts have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
     /// Kind of the host.
@@ -24,18 +27,22 @@ pub struct FaultFilter {
     /// Number of a connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<u32>,
-    /// Bundle ID, whatever the suffix of the topic.
+    /// Bundle ID, whatever the suffix of the topic; the name of a browser's push service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// The whole `apns-topic`.
+    /// The whole `apns-topic`; at Google the topic or condition sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// `apns-push-type`.
+    /// `apns-push-type`; at Google the kind of target: `token`, `fid`, `topic`, `condition`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push_type: Option<String>,
-    /// Push token in lower-case hexadecimal.
+    /// Push token: Apple's in lower-case hexadecimal, Google's as it is, what a browser's endpoint
+    /// ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push_token: Option<String>,
+    /// Google's project id in the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 /// The debug data of a GOAWAY.
@@ -299,6 +306,7 @@ pub(crate) struct Occasion<'a> {
     pub(crate) topic: Option<&'a str>,
     pub(crate) push_type: Option<&'a str>,
     pub(crate) push_token: Option<&'a str>,
+    pub(crate) project: Option<&'a str>,
 }
 
 impl FaultFilter {
@@ -306,8 +314,11 @@ impl FaultFilter {
         fn same(wanted: &Option<String>, found: Option<&str>) -> bool {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         }
-        self.environment
-            .is_none_or(|wanted| wanted == occasion.environment)
+        let gateway = occasion.host.gateway();
+        self.gateway.is_none_or(|wanted| wanted == gateway)
+            && self
+                .environment
+                .is_none_or(|wanted| gateway == Gateway::Apns && wanted == occasion.environment)
             && self.host.is_none_or(|wanted| wanted == occasion.host)
             && self
                 .connection
@@ -316,6 +327,7 @@ impl FaultFilter {
             && same(&self.topic, occasion.topic)
             && same(&self.push_type, occasion.push_type)
             && same(&self.push_token, occasion.push_token)
+            && same(&self.project, occasion.project)
     }
 }
 
@@ -534,6 +546,7 @@ mod tests {
             topic: Some("net.example.pager.voip"),
             push_type: Some("voip"),
             push_token: Some("aa"),
+            project: Some("pager-1"),
         }
     }
 
@@ -577,6 +590,7 @@ mod tests {
     #[test]
     fn filters_look_at_every_field() {
         let fits = FaultFilter {
+            gateway: Some(Gateway::Apns),
             environment: Some(Environment::Sandbox),
             host: Some(Host::Device),
             connection: Some(1),
@@ -584,9 +598,22 @@ mod tests {
             topic: Some("net.example.pager.voip".into()),
             push_type: Some("voip".into()),
             push_token: Some("aa".into()),
+            project: Some("pager-1".into()),
         };
         assert!(fits.matches(&occasion()));
         let misfits = [
+            FaultFilter {
+                gateway: Some(Gateway::Fcm),
+                ..fits.clone()
+            },
+            FaultFilter {
+                gateway: Some(Gateway::WebPush),
+                ..fits.clone()
+            },
+            FaultFilter {
+                project: Some("pager-2".into()),
+                ..fits.clone()
+            },
             FaultFilter {
                 environment: Some(Environment::Production),
                 ..fits.clone()

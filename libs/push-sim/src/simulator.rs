@@ -75,6 +75,7 @@ pub struct Simulator {
 }
 
 struct Door {
+    acceptor: TlsAcceptor,
     listener: StdListener,
     environment: Environment,
     host: Host,
@@ -94,6 +95,9 @@ impl Simulator {
         let tls = authority
             .server_config()
             .map_err(StartError::at("server certificate"))?;
+        let mut both_versions = tls.clone();
+        both_versions.alpn_protocols.push(b"http/1.1".to_vec());
+        let both_versions = TlsAcceptor::from(Arc::new(both_versions));
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let mut doors = Vec::new();
         for environment in Environment::ALL {
@@ -103,11 +107,25 @@ impl Simulator {
                 let listener =
                     bind(SocketAddr::new(config.bind, port)).map_err(StartError::at(name))?;
                 doors.push(Door {
+                    acceptor: acceptor.clone(),
                     listener,
                     environment,
                     host,
                 });
             }
+        }
+        for host in [Host::WebPush, Host::Fcm] {
+            let environment = Environment::Production;
+            let port = port_of(&config.ports, environment, host);
+            let name = format!("{host:?} host, port {port}");
+            let listener =
+                bind(SocketAddr::new(config.bind, port)).map_err(StartError::at(name))?;
+            doors.push(Door {
+                acceptor: both_versions.clone(),
+                listener,
+                environment,
+                host,
+            });
         }
         let admin_port = config.ports.admin;
         let admin = bind(SocketAddr::new(config.bind, admin_port))
@@ -115,6 +133,8 @@ impl Simulator {
         let addresses =
             addresses(&doors, &admin).map_err(StartError::at("address of a listener"))?;
         let world = World::new(&config);
+        world.browsers_mut().set_origin(origin(addresses.web_push));
+        world.fcm_listens_at(addresses.google);
         let ca_pem = authority.ca_pem().to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -127,7 +147,7 @@ impl Simulator {
             .name("push-sim".into())
             .spawn(move || {
                 runtime.block_on(async move {
-                    serve(config, served, acceptor, doors, admin, router, stopped).await;
+                    serve(config, served, doors, admin, router, stopped).await;
                 });
                 // Connections are tasks of the runtime: they end with it.
                 drop(runtime);
@@ -147,9 +167,19 @@ impl Simulator {
         &self.addresses
     }
 
-    /// Address of one host.
+    /// Address of one host; the Web Push host has one for both environments.
     pub fn address(&self, environment: Environment, host: Host) -> SocketAddr {
-        self.addresses.of(environment).get(host)
+        self.addresses.at(environment, host)
+    }
+
+    /// Scheme, host and port of the endpoints of its browsers, and the audience of VAPID JWTs.
+    pub fn web_push_origin(&self) -> String {
+        self.browsers_mut().origin().to_owned()
+    }
+
+    /// Google's side as clients are configured with it: `https://localhost:<port>`.
+    pub fn google_url(&self) -> String {
+        self.world.fcm_base_url()
     }
 
     /// The certificate authority a client has to trust, in PEM.
@@ -196,6 +226,14 @@ fn bind(address: SocketAddr) -> io::Result<StdListener> {
     Ok(listener)
 }
 
+/// Where endpoints are said to be: at the address itself, if it is one.
+fn origin(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("https://localhost:{}", address.port()),
+        false => format!("https://{address}"),
+    }
+}
+
 fn port_of(ports: &Ports, environment: Environment, host: Host) -> u16 {
     match (environment, host) {
         (Environment::Production, Host::Device) => ports.production_device,
@@ -204,6 +242,8 @@ fn port_of(ports: &Ports, environment: Environment, host: Host) -> u16 {
         (Environment::Sandbox, Host::Device) => ports.sandbox_device,
         (Environment::Sandbox, Host::Broadcast) => ports.sandbox_broadcast,
         (Environment::Sandbox, Host::Management) => ports.sandbox_management,
+        (_, Host::WebPush) => ports.web_push,
+        (_, Host::Fcm | Host::Oauth | Host::Iid) => ports.google,
     }
 }
 
@@ -226,6 +266,8 @@ fn addresses(doors: &[Door], admin: &StdListener) -> io::Result<Addresses> {
     Ok(Addresses {
         production: hosts(Environment::Production)?,
         sandbox: hosts(Environment::Sandbox)?,
+        web_push: find(Environment::Production, Host::WebPush)?,
+        google: find(Environment::Production, Host::Fcm)?,
         admin: admin.local_addr()?,
     })
 }
@@ -233,7 +275,6 @@ fn addresses(doors: &[Door], admin: &StdListener) -> io::Result<Addresses> {
 async fn serve(
     config: Config,
     world: World,
-    acceptor: TlsAcceptor,
     doors: Vec<Door>,
     admin: StdListener,
     router: axum::Router,
@@ -251,7 +292,7 @@ async fn serve(
             host: door.host,
         });
         let slots = Arc::clone(&slots);
-        tokio::spawn(listener::accept(listener, acceptor.clone(), served, slots));
+        tokio::spawn(listener::accept(listener, door.acceptor, served, slots));
     }
     let Ok(admin) = TcpListener::from_std(admin) else {
         return;

@@ -18,11 +18,12 @@ use crate::connection::Served;
 use crate::host::Environment;
 use crate::link::Link;
 use crate::recorder::{AnswerFate, Arrival, Decision};
+use crate::respond::{self, Respond};
 use crate::script::{FaultKind, Occasion, Stage, Strike};
-use crate::world::Judged;
+use crate::world::{Judged, World};
 
 /// Largest body read; the rules refuse far smaller ones.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Holds a stream open until the sender or the connection ends it.
 pub(crate) async fn keep_silent(mut respond: SendResponse<Bytes>) -> Result<H2Reason, h2::Error> {
@@ -65,11 +66,12 @@ pub(crate) fn occasion<'a>(
         topic: topic_of(request),
         push_type: request.header("apns-push-type"),
         push_token: request.push_token_text(),
+        project: None,
     }
 }
 
 /// The body in memory of its own: the connection's buffers are not kept for a record's sake.
-async fn read_body(body: &mut RecvStream) -> Option<Arc<[u8]>> {
+pub(crate) async fn read_body(body: &mut RecvStream) -> Option<Arc<[u8]>> {
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     while let Some(chunk) = body.data().await {
@@ -190,7 +192,67 @@ fn record(service: &Served, link: &Link, stream: u32, request: &PushRequest<'_>)
             .and_then(|text| text.parse().ok()),
         collapse_id: request.header("apns-collapse-id"),
         payload: request.body,
+        project: "",
+        validate_only: false,
     })
+}
+
+/// Whether the addressee gets a notification to which this fault happens.
+pub(crate) fn delivers(strike: Option<&Strike>) -> bool {
+    match strike.map(|strike| &strike.kind) {
+        Some(FaultKind::Answer { status, .. }) => (200..300).contains(status),
+        Some(FaultKind::RateLimit { .. } | FaultKind::CutAnswer { .. }) => false,
+        Some(
+            FaultKind::NeverAnswer { processed }
+            | FaultKind::CloseAfterBody { processed, .. }
+            | FaultKind::ResetStream { processed, .. },
+        ) => *processed,
+        _ => true,
+    }
+}
+
+/// The answer instead of the real one, if the fault has one, and what else is left to do.
+pub(crate) fn scripted(strike: Option<Strike>, real: Answer) -> (Answer, Option<FaultKind>) {
+    match strike.map(|strike| strike.kind) {
+        Some(FaultKind::Answer {
+            status,
+            reason,
+            timestamp_ms,
+            retry_after_secs,
+            body,
+        }) => {
+            let answer = Answer {
+                reason,
+                timestamp_ms,
+                retry_after_secs,
+                body,
+                ..Answer::status(status)
+            };
+            (answer, None)
+        }
+        Some(FaultKind::RateLimit { .. }) => {
+            let answer = Answer {
+                reason: Some("TooManyRequests".into()),
+                ..Answer::status(429)
+            };
+            (answer, None)
+        }
+        Some(FaultKind::CutAnswer { status }) => {
+            let answer = Answer::status(status);
+            (answer, Some(FaultKind::CutAnswer { status }))
+        }
+        other => (real, other),
+    }
+}
+
+/// How long a script makes the answer wait.
+pub(crate) fn scripted_delay(world: &World, occasion: &Occasion<'_>) -> Option<Duration> {
+    let strike = world.strike(Stage::Delay, occasion)?;
+    let FaultKind::Delay { ms, jitter_ms } = strike.kind else {
+        return None;
+    };
+    let jitter = (jitter_ms as f64 * strike.roll) as u64;
+    Some(Duration::from_millis(ms + jitter))
 }
 
 /// What is to be done about a request that was recorded.
@@ -214,18 +276,9 @@ fn decide(
 ) -> Outcome {
     let world = &service.world;
     let settings = world.shared_settings();
-    let delivers = match strike.as_ref().map(|strike| &strike.kind) {
-        Some(FaultKind::Answer { status, .. }) => *status == 200,
-        Some(FaultKind::RateLimit { .. } | FaultKind::CutAnswer { .. }) => false,
-        Some(
-            FaultKind::NeverAnswer { processed }
-            | FaultKind::CloseAfterBody { processed, .. }
-            | FaultKind::ResetStream { processed, .. },
-        ) => *processed,
-        _ => true,
-    };
+    let delivers = delivers(strike.as_ref());
     let Judged {
-        mut answer,
+        answer,
         id,
         authenticated,
         effect,
@@ -236,36 +289,8 @@ fn decide(
     if authenticated {
         link.authenticated(settings.max_streams);
     }
-    let mut ending = None;
     let fault = strike.as_ref().map(|strike| strike.fault);
-    match strike.map(|strike| strike.kind) {
-        Some(FaultKind::Answer {
-            status,
-            reason,
-            timestamp_ms,
-            retry_after_secs,
-            body,
-        }) => {
-            answer = Answer {
-                reason,
-                timestamp_ms,
-                retry_after_secs,
-                body,
-                ..Answer::status(status)
-            };
-        }
-        Some(FaultKind::RateLimit { .. }) => {
-            answer = Answer {
-                reason: Some("TooManyRequests".into()),
-                ..Answer::status(429)
-            };
-        }
-        Some(FaultKind::CutAnswer { status }) => {
-            answer = Answer::status(status);
-            ending = Some(FaultKind::CutAnswer { status });
-        }
-        other => ending = other,
-    }
+    let (answer, ending) = scripted(strike, answer);
     let decision = Decision {
         status: answer.status,
         reason: answer.reason.as_deref(),
@@ -283,15 +308,7 @@ fn decide(
         Some(FaultKind::UpperCaseId) => upper_case = true,
         _ => {}
     }
-    let delay = world
-        .strike(Stage::Delay, occasion)
-        .and_then(|strike| match strike.kind {
-            FaultKind::Delay { ms, jitter_ms } => {
-                let jitter = (jitter_ms as f64 * strike.roll) as u64;
-                Some(Duration::from_millis(ms + jitter))
-            }
-            _ => None,
-        });
+    let delay = scripted_delay(world, occasion);
     let name = match request.service() {
         Service::Device => "apns-id",
         Service::Broadcast | Service::Management => "apns-request-id",
@@ -318,7 +335,7 @@ enum Waited {
 /// Waits for `delay`, or for whatever comes first; then for the end of a freeze.
 async fn wait(
     link: &Link,
-    respond: &mut SendResponse<Bytes>,
+    respond: &mut impl Respond,
     delay: Option<Duration>,
     overrides: u64,
 ) -> Waited {
@@ -335,7 +352,7 @@ async fn wait(
                     return Waited::Overridden(answer.clone());
                 }
             }
-            _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => {
+            () = respond::gone(respond) => {
                 return if link.signal.borrow().silent { Waited::Silent } else { Waited::Reset };
             }
         }
@@ -356,18 +373,19 @@ async fn wait(
     Waited::Over
 }
 
-async fn carry_out(
-    service: &Served,
+/// Does what a script wants instead of an answer, or before it. `Ok`: now answer, with the one
+/// given if there is one.
+pub(crate) async fn before_answer(
     link: &Arc<Link>,
-    respond: &mut SendResponse<Bytes>,
-    seq: u64,
-    outcome: &mut Outcome,
+    respond: &mut impl Respond,
+    ending: Option<&FaultKind>,
+    delay: Option<Duration>,
     overrides: u64,
-) -> AnswerFate {
-    match &outcome.ending {
+) -> Result<Option<Answer>, AnswerFate> {
+    match ending {
         Some(FaultKind::NeverAnswer { .. }) => {
-            let _ = std::future::poll_fn(|cx| respond.poll_reset(cx)).await;
-            return AnswerFate::Withheld;
+            respond::gone(respond).await;
+            return Err(AnswerFate::Withheld);
         }
         Some(FaultKind::CloseAfterBody { reset, .. }) => {
             if *reset {
@@ -375,11 +393,13 @@ async fn carry_out(
             } else {
                 link.die();
             }
-            return AnswerFate::Withheld;
+            return Err(AnswerFate::Withheld);
         }
         Some(FaultKind::ResetStream { code, .. }) => {
-            respond.send_reset(H2Reason::from(*code));
-            return AnswerFate::Withheld;
+            if !respond.reset(*code) {
+                link.die();
+            }
+            return Err(AnswerFate::Withheld);
         }
         Some(FaultKind::Freeze { ms }) => {
             link.freeze(true);
@@ -394,22 +414,39 @@ async fn carry_out(
         Some(FaultKind::Goaway {
             debug, code, then, ..
         }) => {
-            let last = respond.stream_id().as_u32().max(link.wire.highest_stream());
+            let highest = link.wire.highest_stream();
+            let last = respond.stream().map_or(u32::MAX, |own| own.max(highest));
             link.goaway(last, *code, &debug.bytes(), *then);
         }
         _ => {}
     }
-    let answer = match wait(link, respond, outcome.delay, overrides).await {
-        Waited::Over => &outcome.answer,
-        Waited::Overridden(answer) => {
+    match wait(link, respond, delay, overrides).await {
+        Waited::Over => Ok(None),
+        Waited::Overridden(answer) => Ok(Some(answer)),
+        Waited::Silent => Err(AnswerFate::Cut),
+        Waited::Reset => Err(AnswerFate::Reset),
+    }
+}
+
+async fn carry_out(
+    service: &Served,
+    link: &Arc<Link>,
+    respond: &mut SendResponse<Bytes>,
+    seq: u64,
+    outcome: &mut Outcome,
+    overrides: u64,
+) -> AnswerFate {
+    let ending = outcome.ending.as_ref();
+    match before_answer(link, respond, ending, outcome.delay, overrides).await {
+        Ok(None) => {}
+        Ok(Some(answer)) => {
             let reason = answer.reason.as_deref();
             service.world.recorder().correct(seq, answer.status, reason);
             outcome.answer = answer;
-            &outcome.answer
         }
-        Waited::Silent => return AnswerFate::Cut,
-        Waited::Reset => return AnswerFate::Reset,
-    };
+        Err(fate) => return fate,
+    }
+    let answer = &outcome.answer;
     let cut_short = matches!(outcome.ending, Some(FaultKind::CutAnswer { .. }));
     if send(service, respond, outcome, answer, cut_short).is_err() {
         return AnswerFate::Cut;
@@ -489,7 +526,7 @@ fn send(
 }
 
 /// A value that changes with each answer: kept out of the HPACK table.
-fn sensitive(text: &str) -> HeaderValue {
+pub(crate) fn sensitive(text: &str) -> HeaderValue {
     let mut value = HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
     value.set_sensitive(true);
     value

@@ -19,7 +19,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTi
 
 /// Names every server certificate carries, so that clients with fixed host names can be pointed
 /// here by DNS or a proxy.
-const SERVER_NAMES: [&str; 11] = [
+const SERVER_NAMES: [&str; 15] = [
     "localhost",
     "127.0.0.1",
     "::1",
@@ -31,6 +31,10 @@ const SERVER_NAMES: [&str; 11] = [
     "api-manage-broadcast.push.apple.com",
     "api-manage-broadcast.sandbox.push.apple.com",
     "push-sim.localhost",
+    "updates.push.services.mozilla.com",
+    "web.push.apple.com",
+    "fcm.googleapis.com",
+    "*.notify.windows.com",
 ];
 
 /// A self-made certificate authority.
@@ -99,7 +103,7 @@ impl Authority {
     }
 
     /// Server-side TLS with a fresh server certificate of this authority: TLS 1.2 and 1.3, ALPN
-    /// `h2`, client certificates optional.
+    /// `h2` (the Web Push host adds `http/1.1`), client certificates optional.
     ///
     /// # Errors
     /// When the certificate cannot be made.

@@ -6,6 +6,8 @@
 //! at a boundary. Acknowledgements of SETTINGS that `h2` never sent are taken out of the stream
 //! again. It interprets no header and no body.
 
+mod plain;
+
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -17,6 +19,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+pub(crate) use plain::PlainWire;
 
 const FRAME_HEADER: usize = 9;
 const PREFACE: usize = 24;
@@ -178,6 +182,16 @@ fn frame_header(length: usize, kind: u8, flags: u8) -> Vec<u8> {
     frame.put_u8(flags);
     frame.put_u32(0);
     frame
+}
+
+fn cut_by_script(tcp: &TcpStream, reset: bool) -> io::Error {
+    if reset && let Err(error) = tcp.set_zero_linger() {
+        return error;
+    }
+    io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "the script cut this connection",
+    )
 }
 
 /// Follows frame boundaries through a byte stream that comes in arbitrary pieces.
@@ -403,13 +417,7 @@ impl Wire {
     }
 
     fn cut(&self, reset: bool) -> io::Error {
-        if reset && let Err(error) = self.io.get_ref().0.set_zero_linger() {
-            return error;
-        }
-        io::Error::new(
-            io::ErrorKind::ConnectionAborted,
-            "the script cut this connection",
-        )
+        cut_by_script(self.io.get_ref().0, reset)
     }
 
     /// Registers the connection's task and tells what state the script has put us in.

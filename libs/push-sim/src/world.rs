@@ -17,7 +17,8 @@ use crate::apps::{AppSettings, Apps};
 use crate::clock::Clock;
 use crate::config::{Config, Settings};
 use crate::counters::Counters;
-use crate::host::Environment;
+use crate::fcm::Google;
+use crate::host::{Environment, Gateway};
 use crate::keys::{self, AddedKey, NewKey};
 use crate::link::Link;
 use crate::live_activity;
@@ -27,6 +28,7 @@ use crate::phone::{
 };
 use crate::recorder::{ReceivedFilter, ReceivedPage, Recorder};
 use crate::script::{Fault, FaultFilter, FaultReport, Occasion, Script, Stage, Strike};
+use crate::webpush::browsers::Browsers;
 
 /// The part that the rules read and a push changes.
 #[derive(Debug)]
@@ -57,9 +59,12 @@ struct Inner {
     clock: Clock,
     settings: RwLock<Arc<Settings>>,
     state: Mutex<State>,
+    browsers: Mutex<Browsers>,
     recorder: Mutex<Recorder>,
     script: Mutex<Script>,
     counters: Mutex<Counters>,
+    /// Google's side; never locked together with `state`.
+    google: Mutex<Google>,
     links: Mutex<BTreeMap<u32, Arc<Link>>>,
     next_connection: AtomicU32,
     /// One random id and a count make all generated ids; asking the system each time costs more
@@ -79,6 +84,7 @@ impl World {
                 phones: PhoneBook::new(config.seed, config.max_shown_per_app),
                 expired_tokens: HashSet::new(),
             }),
+            browsers: Mutex::new(Browsers::new(config.seed, config.max_shown_per_app)),
             recorder: Mutex::new(Recorder::new(
                 config.max_records,
                 config.max_payload_memory_bytes,
@@ -86,6 +92,7 @@ impl World {
             )),
             script: Mutex::new(Script::new(config.seed)),
             counters: Mutex::new(Counters::default()),
+            google: Mutex::new(Google::new(config)),
             links: Mutex::new(BTreeMap::new()),
             next_connection: AtomicU32::new(1),
             id_base: uuid::Uuid::new_v4().as_u128(),
@@ -263,7 +270,8 @@ impl World {
         self.0.script.lock().reset_totals();
     }
 
-    /// Forgets phones, apps, keys, faults, records and totals; connections stay.
+    /// Forgets phones, browsers, apps, keys, faults, records and totals, Google's side included;
+    /// connections stay.
     pub fn reset(&self) {
         {
             let mut state = self.0.state.lock();
@@ -272,6 +280,8 @@ impl World {
             state.keys.clear();
             state.expired_tokens.clear();
         }
+        self.0.browsers.lock().clear();
+        self.google().clear();
         self.clear_faults();
         self.clear_received();
         self.reset_counters();
@@ -287,8 +297,8 @@ impl World {
             .collect()
     }
 
-    /// Does something at once to the live connections that `only` matches (its environment, host
-    /// and connection; the other fields would match requests and are not looked at).
+    /// Does something at once to the live connections that `only` matches (its gateway, environment,
+    /// host and connection; the other fields would match requests and are not looked at).
     pub fn act(&self, action: &Action, only: &FaultFilter) -> ActionReport {
         let links: Vec<_> = self
             .0
@@ -298,11 +308,19 @@ impl World {
             .filter(|link| {
                 only.environment
                     .is_none_or(|wanted| wanted == link.environment)
+                    && only
+                        .gateway
+                        .is_none_or(|wanted| wanted == link.host.gateway())
                     && only.host.is_none_or(|wanted| wanted == link.host)
+                    && (*action != Action::ExpireProviderTokens
+                        || link.host.gateway() == Gateway::Apns)
                     && only.connection.is_none_or(|wanted| wanted == link.id)
             })
             .cloned()
             .collect();
+        if *action == Action::ExpireAccessTokens {
+            self.google().expire_access_tokens();
+        }
         let mut report = ActionReport::default();
         for link in &links {
             report.connections += 1;
@@ -323,15 +341,24 @@ impl World {
             Action::LimitStreams { .. } => ("limit_streams", report.connections),
             Action::FailInFlight { .. } => ("fail_in_flight", report.requests_in_flight),
             Action::ExpireProviderTokens => ("expire_provider_tokens", report.connections),
+            Action::ExpireAccessTokens => ("expire_access_tokens", 1),
         };
         self.0.script.lock().note(name, times);
         report
+    }
+
+    pub(crate) fn browsers_mut(&self) -> parking_lot::MutexGuard<'_, Browsers> {
+        self.0.browsers.lock()
     }
 
     // === for the connections ===
 
     pub(crate) fn count(&self, change: impl FnOnce(&mut Counters)) {
         change(&mut self.0.counters.lock());
+    }
+
+    pub(crate) fn google(&self) -> parking_lot::MutexGuard<'_, Google> {
+        self.0.google.lock()
     }
 
     pub(crate) fn recorder(&self) -> parking_lot::MutexGuard<'_, Recorder> {

@@ -19,7 +19,7 @@ pub(crate) const KEY_ID: &str = "SIMKEY0001";
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Address and first of seven ports; port 0 takes free ones and prints them
+    /// Address and first of nine ports; port 0 takes free ones and prints them
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// Keep the certificate authority and a signing key here, and write carillon.toml for it
@@ -111,7 +111,7 @@ fn span(text: &str) -> Result<std::time::Duration, String> {
     carillon_model::duration::parse_ms(text).map(|ms| std::time::Duration::from_millis(ms as u64))
 }
 
-/// Seven ports in a row, or any.
+/// Nine ports in a row, or any.
 fn ports(first: SocketAddr) -> Result<Ports, Failure> {
     let base = first.port();
     if base == 0 {
@@ -121,9 +121,9 @@ fn ports(first: SocketAddr) -> Result<Ports, Failure> {
         base.checked_add(offset).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
-                format!("--listen {first}: seven ports in a row are needed"),
+                format!("--listen {first}: nine ports in a row are needed"),
             )
-            .mend("give a first port below 65530")
+            .mend("give a first port below 65528")
         })
     };
     Ok(Ports {
@@ -134,6 +134,8 @@ fn ports(first: SocketAddr) -> Result<Ports, Failure> {
         sandbox_broadcast: port(4)?,
         sandbox_management: port(5)?,
         admin: port(6)?,
+        web_push: port(7)?,
+        google: port(8)?,
     })
 }
 
@@ -174,6 +176,7 @@ fn addresses(addresses: &Addresses) -> Value {
         "admin_url": format!("http://{}", local(addresses.admin)),
         "production": addresses.production,
         "sandbox": addresses.sandbox,
+        "web_push": local(addresses.web_push),
     })
 }
 
@@ -225,6 +228,7 @@ fn tell(said: &Value, addresses: &Addresses, output: Output) {
     for (key, value) in apns_settings(addresses) {
         output.line(format!("  {key:21} {value}"));
     }
+    output.line(format!("  {:21} {}", "web push", local(addresses.web_push)));
     output.line(format!(
         "  {:21} {}",
         "admin API",
@@ -249,10 +253,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seven_ports_in_a_row() {
+    fn nine_ports_in_a_row() {
         let ports = ports("127.0.0.1:9700".parse().unwrap()).unwrap();
-        assert_eq!((ports.production_device, ports.admin), (9700, 9706));
-        assert!(super::ports("127.0.0.1:65530".parse().unwrap()).is_err());
+        assert_eq!((ports.production_device, ports.google), (9700, 9708));
+        assert!(super::ports("127.0.0.1:65528".parse().unwrap()).is_err());
         assert_eq!(
             super::ports("127.0.0.1:0".parse().unwrap()).unwrap(),
             Ports::default()

@@ -17,7 +17,7 @@ const SOURCES: [&str; 3] = [
     include_str!("../../src/telemetry.rs"),
     include_str!("../../../engine/src/metrics.rs"),
 ];
-/// Ports that the pages print: the server's, and the first of the simulator's seven.
+/// Ports that the pages print: the server's, and the first of the simulator's eight.
 const SERVER: u16 = 8600;
 const SIMULATOR: u16 = 9700;
 
@@ -130,7 +130,7 @@ fn script(page: &str) -> String {
 /// Runs a page to its good end, on ports that are free: what it said.
 fn shell(page: &str, directory: &Path, env: &[(String, String)]) -> String {
     let first = free_ports();
-    let server = first + 7;
+    let server = first + 9;
     // What a page leaves running ends with it, also when the page fails.
     let script = format!(
         "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{}",
@@ -159,15 +159,15 @@ fn shell(page: &str, directory: &Path, env: &[(String, String)]) -> String {
     said
 }
 
-/// The first of eight ports that are free, other ones for each page.
+/// The first of ten ports that are free, other ones for each page.
 fn free_ports() -> u16 {
     static PAGES: AtomicU16 = AtomicU16::new(0);
     let page = PAGES.fetch_add(1, Ordering::Relaxed);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     // Below the ports that the kernel gives to clients.
-    (20_000 + page * 8..32_000)
-        .step_by(24)
+    (20_000 + page * 10..32_000)
+        .step_by(30)
         .skip((std::process::id() % 400) as usize)
-        .find(|port| (0..8).all(|offset| is_free(port + offset)))
+        .find(|port| (0..10).all(|offset| is_free(port + offset)))
         .unwrap()
 }

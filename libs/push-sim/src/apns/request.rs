@@ -44,7 +44,8 @@ impl<'a> PushRequest<'a> {
             Host::Management => Service::Management,
             Host::Broadcast => Service::Broadcast,
             Host::Device if self.path.starts_with("/4/") => Service::Broadcast,
-            Host::Device => Service::Device,
+            // Other gateways' requests are never read as Apple's.
+            Host::Device | Host::Fcm | Host::Oauth | Host::Iid | Host::WebPush => Service::Device,
         }
     }
 

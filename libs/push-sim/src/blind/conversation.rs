@@ -9,22 +9,16 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::ServerConnection;
 
-use super::BlindConfig;
 use super::frames::{Event, Frames};
+use super::{BlindAnswer, BlindConfig};
 
 /// Receive window for the connection and for each stream.
 const WINDOW: u32 = 16 << 20;
 /// Bytes of bodies after which the connection's window is topped up.
 const WINDOW_STEP: u32 = 1 << 20;
 const READ_BYTES: usize = 64 * 1024;
-/// An answer: HEADERS with END_STREAM and END_HEADERS; `:status 200` is entry 8 of the static
-/// table, `apns-id` a literal without indexing (RFC 7541, section 6.2.2).
-const ANSWER: [u8; 56] =
-    *b"\x00\x00\x2f\x01\x05\x00\x00\x00\x00\x88\x00\x07apns-id\x24B11D0000-0000-4000-8000-000000000000";
-const ANSWER_STREAM: usize = 5;
-const ANSWER_DIGITS: usize = 44;
-
 struct Answers {
+    kind: BlindAnswer,
     out: Vec<u8>,
     number: u64,
 }
@@ -38,17 +32,10 @@ impl Answers {
         self.out.extend_from_slice(payload);
     }
 
-    /// 200 with the next `apns-id`.
+    /// Success, with the next number.
     fn accept(&mut self, stream: u32) {
         self.number += 1;
-        let mut frame = ANSWER;
-        frame[ANSWER_STREAM..ANSWER_STREAM + 4].copy_from_slice(&stream.to_be_bytes());
-        let mut number = self.number;
-        for digit in frame[ANSWER_DIGITS..].iter_mut().rev() {
-            *digit = b"0123456789ABCDEF"[(number & 15) as usize];
-            number >>= 4;
-        }
-        self.out.extend_from_slice(&frame);
+        self.kind.write(&mut self.out, stream, self.number);
     }
 }
 
@@ -93,6 +80,7 @@ pub(super) fn hold(
     let mut line = Line { tcp, tls };
     let mut frames = Frames::new();
     let mut answers = Answers {
+        kind: config.answer,
         out: Vec::with_capacity(READ_BYTES),
         number: 0,
     };
@@ -196,5 +184,3 @@ fn settings(max_streams: u32) -> Vec<u8> {
     }
     payload
 }
-
-const _: () = assert!(ANSWER.len() == 9 + 47 && ANSWER_DIGITS + 12 == ANSWER.len());

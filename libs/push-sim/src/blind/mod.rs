@@ -1,11 +1,12 @@
 //! A gateway that looks at nothing, for benchmarks.
 //!
-//! It answers every request with `:status 200` and an `apns-id` of its own as soon as the stream's
-//! last frame is there, or a fixed time later. Header blocks are not decoded, tokens not verified,
+//! It answers every request with success (200 and an `apns-id`, or 201 and a `Location`) as soon as
+//! the stream's last frame is there, or a fixed time later. Header blocks are not decoded, tokens not verified,
 //! nothing is recorded but the number of requests. One thread for each connection with blocking
 //! reads: a small fraction of what any client spends, so that it is never the bottleneck. For
 //! everything else use [`crate::Simulator`].
 
+mod answer;
 mod conversation;
 mod frames;
 
@@ -23,6 +24,8 @@ use rustls::{ServerConfig, ServerConnection};
 
 use crate::tls::Authority;
 
+pub use answer::BlindAnswer;
+
 /// How a blind gateway behaves.
 #[derive(Debug, Clone)]
 pub struct BlindConfig {
@@ -32,6 +35,8 @@ pub struct BlindConfig {
     pub port: u16,
     /// Where to keep the certificate authority between runs.
     pub state_dir: Option<PathBuf>,
+    /// Whose success it answers with.
+    pub answer: BlindAnswer,
     /// Time between a request's last frame and its answer.
     pub delay: Duration,
     /// One TLS record and one write for each answer, as a busy remote gateway would send them,
@@ -49,6 +54,7 @@ impl Default for BlindConfig {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             state_dir: None,
+            answer: BlindAnswer::default(),
             delay: Duration::ZERO,
             separate_records: false,
             max_streams: 1000,

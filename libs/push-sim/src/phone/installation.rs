@@ -63,6 +63,12 @@ pub enum Effect {
     Ignored,
     /// The payload was not a JSON object the phone understands.
     Unreadable,
+    /// Kept for a dozing Android phone until it wakes.
+    Held,
+    /// Pushed out of an Android phone's store by another collapse key.
+    Displaced,
+    /// Came when too many were stored for an Android phone: all of them are lost.
+    Discarded,
 }
 
 /// One entry of what an app has shown.

@@ -181,6 +181,62 @@ async fn a_whole_session_over_http() {
 }
 
 #[tokio::test]
+async fn browsers_over_http() {
+    let sim = start();
+    let (_, info) = call(&sim, "GET", "/v1", Value::Null).await;
+    let origin = info["web_push_origin"].as_str().unwrap().to_owned();
+    assert_eq!(origin, format!("https://{}", sim.addresses().web_push));
+    assert_eq!(
+        info["addresses"]["web_push"],
+        sim.addresses().web_push.to_string()
+    );
+
+    let order = json!({"service": "apple", "count": 2, "online": false});
+    let (status, made) = call(&sim, "POST", "/v1/browsers", order).await;
+    assert_eq!(status, 200);
+    let subscription = &made["browsers"][1]["subscription"];
+    let endpoint = subscription["endpoint"].as_str().unwrap();
+    assert!(endpoint.starts_with(&origin), "{endpoint}");
+    assert_eq!(subscription["expirationTime"], Value::Null);
+    assert_eq!(subscription["keys"]["p256dh"].as_str().unwrap().len(), 87);
+    assert_eq!(subscription["keys"]["auth"].as_str().unwrap().len(), 22);
+    let (_, browser) = call(&sim, "GET", "/v1/browsers/2", Value::Null).await;
+    assert_eq!(&browser["subscription"], subscription);
+    assert_eq!(browser["declarative"], json!(true));
+    let path = format!("/v1/browsers?endpoint={endpoint}");
+    let (_, found) = call(&sim, "GET", &path, Value::Null).await;
+    assert_eq!(found["browsers"][0]["id"], 2);
+    let (_, page) = call(&sim, "GET", "/v1/browsers?limit=1", Value::Null).await;
+    assert_eq!(page["next_after_id"], 1);
+    let (_, page) = call(&sim, "GET", "/v1/browsers?after_id=1", Value::Null).await;
+    assert_eq!(page["browsers"][0]["id"], 2);
+    assert_eq!(page["next_after_id"], Value::Null);
+
+    let ended = json!({"ids": [1, 2], "subscribed": false});
+    let (status, changed) = call(&sim, "PATCH", "/v1/browsers", ended).await;
+    assert_eq!((status, changed), (200, json!({"changed": 2})));
+    let renewed = json!({"subscribed": true, "online": true});
+    let (_, browser) = call(&sim, "PATCH", "/v1/browsers/2", renewed).await;
+    assert_eq!(
+        (&browser["subscribed"], &browser["online"]),
+        (&json!(true), &json!(true))
+    );
+    assert_ne!(&browser["subscription"], subscription);
+    let (status, _) = call(&sim, "GET", &path, Value::Null).await;
+    assert_eq!(status, 404, "the endpoint is not its current one");
+
+    // A group of settings changes field by field too.
+    let change = json!({"web_push": {"pushes_per_minute": 60}});
+    call(&sim, "PUT", "/v1/settings", change).await;
+    let change = json!({"web_push": {"retry_after_secs": 5}});
+    let (_, settings) = call(&sim, "PUT", "/v1/settings", change).await;
+    assert_eq!(settings["web_push"]["pushes_per_minute"], 60);
+    assert_eq!(settings["web_push"]["max_body_bytes"], 4096);
+    call(&sim, "POST", "/v1/reset", Value::Null).await;
+    assert_eq!(sim.browser_count(), 0);
+}
+
+#[tokio::test]
 async fn a_fresh_key_comes_with_its_private_half() {
     let sim = start();
     let key = json!({"team_id": "TEAM000001", "key_id": "KEY0000001"});
@@ -261,6 +317,30 @@ async fn mistakes_are_named() {
             "public_key_pem",
         ),
         ("PUT", "/v1/settings", json!({"mood": "lax"}), 400, "mood"),
+        (
+            "PUT",
+            "/v1/settings",
+            json!({"web_push": {"colour": 1}}),
+            400,
+            "colour",
+        ),
+        (
+            "POST",
+            "/v1/browsers",
+            json!({"service": "opera"}),
+            400,
+            "opera",
+        ),
+        ("POST", "/v1/browsers", json!({"count": 0}), 400, "count"),
+        ("GET", "/v1/browsers/7", Value::Null, 404, "7"),
+        ("PATCH", "/v1/browsers/7", json!({}), 404, "7"),
+        (
+            "PATCH",
+            "/v1/browsers/7",
+            json!({"colour": 1}),
+            400,
+            "colour",
+        ),
         ("PUT", "/v1/clock", json!({"speed": -1}), 400, "speed"),
         ("GET", "/v1/received?limit=x", Value::Null, 400, "limit"),
         ("GET", "/v1/phones/7", Value::Null, 404, "7"),

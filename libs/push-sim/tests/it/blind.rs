@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use push_sim::{BlindConfig, BlindServer};
+use push_sim::{BlindAnswer, BlindConfig, BlindServer};
 
 use crate::support::{Peer, Push, finish, soon};
 
@@ -37,6 +37,26 @@ async fn answers_everything_with_an_id_of_its_own() {
         soon(peer.driver).await.is_ok(),
         "the connection ends with the server"
     );
+}
+
+#[tokio::test]
+async fn web_pushes_are_answered_with_a_location_of_their_own() {
+    let config = BlindConfig {
+        answer: BlindAnswer::WebPush,
+        ..BlindConfig::default()
+    };
+    let blind = BlindServer::start(config).unwrap();
+    let mut peer = connect(&blind).await;
+    let mut locations = HashSet::new();
+    for _ in 0..20 {
+        let reply = peer.push(&Push::v2().path("/wpush/v2/anything")).await;
+        assert_eq!(reply.status, 201);
+        assert!(reply.ended_with_headers);
+        let location = reply.header("location").unwrap();
+        assert!(location.starts_with("https://"), "{location}");
+        locations.insert(location.to_owned());
+    }
+    assert_eq!((locations.len(), blind.requests()), (20, 20));
 }
 
 #[tokio::test]

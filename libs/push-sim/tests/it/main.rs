@@ -3,10 +3,13 @@
 mod activities;
 mod admin;
 mod blind;
+mod browser_clients;
 mod certificates;
 mod clients;
 mod device;
 mod faults;
+mod google;
 mod phones;
 mod support;
 mod tools;
+mod web_push;

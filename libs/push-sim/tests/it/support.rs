@@ -196,6 +196,15 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub(crate) fn connector(ca_pem: &str, identity: Option<Identity>) -> TlsConnector {
+    connector_for(ca_pem, identity, b"h2")
+}
+
+/// A connector that offers one version of HTTP.
+pub(crate) fn connector_for(
+    ca_pem: &str,
+    identity: Option<Identity>,
+    protocol: &[u8],
+) -> TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap())
@@ -212,7 +221,7 @@ pub(crate) fn connector(ca_pem: &str, identity: Option<Identity>) -> TlsConnecto
             .with_client_auth_cert(vec![identity.certificate], identity.key)
             .unwrap(),
     };
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     TlsConnector::from(Arc::new(config))
 }
 
@@ -280,6 +289,15 @@ impl Peer {
         Ok(response)
     }
 
+    /// Another sender on the same connection, which looks at no limit of the first.
+    pub(crate) fn clone_sender(&self) -> Peer {
+        Peer {
+            send: self.send.clone(),
+            driver: tokio::spawn(async { Ok(()) }),
+            pings: None,
+        }
+    }
+
     pub(crate) async fn try_push(&mut self, push: &Push) -> Result<Reply, h2::Error> {
         std::future::poll_fn(|cx| self.send.poll_ready(cx)).await?;
         let response = self.open(push)?;
@@ -313,6 +331,7 @@ pub(crate) async fn finish(response: ResponseFuture) -> Result<Reply, h2::Error>
 #[derive(Debug, Clone)]
 pub(crate) struct Push {
     pub(crate) method: http::Method,
+    /// A path at `localhost`, or a whole URL.
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
@@ -388,7 +407,10 @@ impl Push {
     fn request(&self) -> Request<()> {
         let mut request = Request::builder()
             .method(self.method.clone())
-            .uri(format!("https://localhost{}", self.path))
+            .uri(match self.path.starts_with('/') {
+                true => format!("https://localhost{}", self.path),
+                false => self.path.clone(),
+            })
             .body(())
             .unwrap();
         for (name, value) in &self.headers {
