@@ -30,8 +30,11 @@ pub mod positions;
 pub mod problem;
 pub mod push_token;
 pub mod push_type;
+pub mod quiet_hours;
 pub mod target;
 pub mod template;
+pub mod throttle;
+pub mod time_zone;
 pub mod verdicts;
 pub mod webhook;
 

@@ -81,11 +81,7 @@ fn compared(left: &Fact<'_>, comparison: Comparison, right: &Fact<'_>) -> bool {
 }
 
 fn versions(left: &Fact<'_>, comparison: Comparison, right: &Fact<'_>) -> bool {
-    let read = |fact| match fact {
-        &Fact::Text(ref text) => Version::parse(text),
-        _ => None,
-    };
-    let order = match (read(left), read(right)) {
+    let order = match (readable(left), readable(right)) {
         (Some(left), Some(right)) => Some(left.compare(&right)),
         (None, None) => Some(Ordering::Equal).filter(|_| is_equality(comparison)),
         _ => None,
@@ -93,6 +89,13 @@ fn versions(left: &Fact<'_>, comparison: Comparison, right: &Fact<'_>) -> bool {
     match order {
         Some(order) => fits(order, comparison),
         None => comparison == Comparison::NotEqual,
+    }
+}
+
+fn readable<'a>(fact: &'a Fact<'_>) -> Option<Version<'a>> {
+    match fact {
+        Fact::Text(text) => Version::parse(text),
+        _ => None,
     }
 }
 

@@ -59,10 +59,10 @@ impl TagLists {
                 ),
             ));
         }
-        let mut parts: Vec<Condition> = self.all.iter().map(has).collect();
-        parts.extend(one_or(self.any.iter().map(has).collect(), Condition::Any));
+        let mut parts: Vec<Condition> = texts(&self.all).map(has).collect();
+        parts.extend(one_or(texts(&self.any).map(has).collect(), Condition::Any));
         parts.extend(
-            one_or(self.none.iter().map(has).collect(), Condition::Any)
+            one_or(texts(&self.none).map(has).collect(), Condition::Any)
                 .map(|any| Condition::Not(Box::new(any))),
         );
         match one_or(parts, Condition::All) {
@@ -87,14 +87,18 @@ fn one_or(
     }
 }
 
-fn has(tag: &String) -> Condition {
+fn texts(tags: &[String]) -> impl Iterator<Item = &str> {
+    tags.iter().map(String::as_str)
+}
+
+fn has(tag: &str) -> Condition {
     Condition::Compare {
         left: Operand::Path(Path {
             root: "tags".into(),
             steps: Vec::new(),
         }),
         comparison: Comparison::Contains,
-        right: Operand::Literal(Literal::Text(tag.clone())),
+        right: Operand::Literal(Literal::Text(tag.to_owned())),
     }
 }
 

@@ -193,6 +193,28 @@ fn as_json_it_is_its_text() {
     assert!(error.to_string().contains("line 1, column 3"), "{error}");
 }
 
+/// Every example of the guide is read with the names that it is for.
+#[test]
+fn the_guide_is_true() {
+    let guide = include_str!("../../../../docs/guide/expressions.md");
+    let (mut vocabulary, mut count) = (None, 0);
+    for line in guide.lines() {
+        match line {
+            "```expression" => vocabulary = Some(Vocabulary::EVENT),
+            "```expression device" => vocabulary = Some(Vocabulary::DEVICE),
+            "```" => vocabulary = None,
+            _ => {
+                if let Some(vocabulary) = &vocabulary {
+                    count += 1;
+                    let read = Expression::parse_in(line, vocabulary);
+                    read.unwrap_or_else(|error| panic!("{line}: {error}"));
+                }
+            }
+        }
+    }
+    assert!(count >= 6, "found only {count} examples");
+}
+
 // === properties ===
 
 fn literals() -> impl Strategy<Value = Literal> {
