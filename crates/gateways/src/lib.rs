@@ -9,6 +9,7 @@
 
 pub mod apns;
 mod driver;
+pub mod fcm;
 mod gauge;
 mod host;
 mod inbox;

@@ -15,6 +15,11 @@ impl<'a> Object<'a> {
         serde_json::from_str(raw.get()).ok()
     }
 
+    /// Reads an object from text that is nothing but that.
+    pub(crate) fn parse(json: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+
     pub(crate) fn get(&self, wanted: &str) -> Option<&'a RawValue> {
         self.0
             .iter()
@@ -24,6 +29,13 @@ impl<'a> Object<'a> {
 
     pub(crate) fn has(&self, wanted: &str) -> bool {
         self.get(wanted).is_some()
+    }
+
+    /// As [`Self::has`], whatever the case of ASCII letters: for names of headers.
+    pub(crate) fn has_in_any_case(&self, wanted: &str) -> bool {
+        self.0
+            .iter()
+            .any(|(key, _)| key.eq_ignore_ascii_case(wanted))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {

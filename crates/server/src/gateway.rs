@@ -2,16 +2,21 @@
 
 use crate::config;
 use crate::exit::{Exit, Failure};
-use carillon_gateways::apns::{ApnsConfig, ApnsGateway, Host, Proxy};
+use carillon_gateways::apns::{ApnsConfig, ApnsGateway};
+use carillon_gateways::fcm::{DataRule, FcmConfig, FcmGateway};
+use carillon_gateways::{Host, Proxy};
 use carillon_model::lane;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::{Gateway, Gateways};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Starts them all; connects to nothing yet.
 pub(crate) fn open(config: &config::Config, clock: &Arc<dyn Clock>) -> Result<Gateways, Failure> {
-    Ok(Gateways::default().with(lane::Gateway::Apns, apns(&config.apns, clock)?))
+    Ok(Gateways::default()
+        .with(lane::Gateway::Apns, apns(&config.apns, clock)?)
+        .with(lane::Gateway::Fcm, fcm(&config.fcm, clock)?))
 }
 
 /// Starts the adapter to Apple.
@@ -24,12 +29,39 @@ pub(crate) fn apns(
     Ok(Arc::new(gateway))
 }
 
-/// As the adapter takes them.
+/// Starts the adapter to Google.
+pub(crate) fn fcm(
+    config: &config::Fcm,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Gateway>, Failure> {
+    let gateway = FcmGateway::new(fcm_settings(config)?, clock.clone(), crate::memory::UPKEEP)
+        .map_err(|why| Failure::new(Exit::Usage, format!("fcm.{why}")))?;
+    Ok(Arc::new(gateway))
+}
+
+/// Sets what the connections to every gateway have.
+macro_rules! set_pool {
+    ($pool:expr, $config:expr) => {{
+        let (pool, config) = (&mut $pool, $config);
+        pool.connect_timeout = config.connect_timeout.duration();
+        pool.connect_attempts = config.connect_attempts;
+        pool.backoff_min = config.backoff_min.duration();
+        pool.backoff_max = config.backoff_max.duration();
+        pool.max_connections = config.max_connections;
+        pool.grow_after = config.grow_after.duration();
+        pool.idle_timeout = config.idle_timeout.duration();
+        pool.max_age = config.max_age.duration();
+        pool.max_streams = config.max_streams;
+        pool.request_timeout = config.request_timeout.duration();
+        pool.late_grace = config.late_grace.duration();
+        pool.ping_busy = config.ping_busy.duration();
+        pool.ping_idle = config.ping_idle.duration();
+        pool.ping_timeout = config.ping_timeout.duration();
+    }};
+}
+
+/// As the adapter to Apple takes them.
 pub(crate) fn settings(config: &config::Apns) -> Result<ApnsConfig, Failure> {
-    let host = |endpoint: &config::Endpoint| Host {
-        host: endpoint.host.clone(),
-        port: endpoint.port,
-    };
     let mut settings = ApnsConfig {
         production: host(&config.production),
         sandbox: host(&config.sandbox),
@@ -37,54 +69,78 @@ pub(crate) fn settings(config: &config::Apns) -> Result<ApnsConfig, Failure> {
         sandbox_channels: host(&config.sandbox_channels),
         production_broadcasts: config.production_broadcasts.as_ref().map(host),
         sandbox_broadcasts: config.sandbox_broadcasts.as_ref().map(host),
-        extra_ca_pem: None,
-        proxy: config.proxy.as_ref().map(|proxy| Proxy {
-            host: proxy.host.clone(),
-            port: proxy.port,
-            user: config.proxy_user.clone(),
-            password: config
-                .proxy_password
-                .as_ref()
-                .map(|password| password.expose_secret().to_owned()),
-        }),
+        extra_ca_pem: read_ca("apns.ca_file", config.ca_file.as_deref())?,
+        proxy: proxy(&config.proxy, &config.proxy_user, &config.proxy_password),
         io_threads: config.io_threads,
         queue_timeout: config.queue_timeout.duration(),
         probe_timeout: config.probe_timeout.duration(),
         provider_token_pause: config.provider_token_pause.duration(),
         ..ApnsConfig::default()
     };
-    let pool = &mut settings.pool;
-    pool.connect_timeout = config.connect_timeout.duration();
-    pool.connect_attempts = config.connect_attempts;
-    pool.backoff_min = config.backoff_min.duration();
-    pool.backoff_max = config.backoff_max.duration();
-    pool.max_connections = config.max_connections;
-    pool.grow_after = config.grow_after.duration();
-    pool.idle_timeout = config.idle_timeout.duration();
-    pool.max_age = config.max_age.duration();
-    pool.max_streams = config.max_streams;
-    pool.request_timeout = config.request_timeout.duration();
-    pool.late_grace = config.late_grace.duration();
-    pool.ping_busy = config.ping_busy.duration();
-    pool.ping_idle = config.ping_idle.duration();
-    pool.ping_timeout = config.ping_timeout.duration();
-    if let Some(path) = &config.ca_file {
-        let pem =
-            std::fs::read(path).map_err(|error| Failure::io("read apns.ca_file,", path, &error))?;
-        if !pem
-            .windows(27)
-            .any(|window| window == b"-----BEGIN CERTIFICATE-----")
-        {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!(
-                    "apns.ca_file: {} holds no certificate in PEM",
-                    path.display()
-                ),
-            )
-            .mend("give a file that begins with -----BEGIN CERTIFICATE-----"));
-        }
-        settings.extra_ca_pem = Some(pem);
-    }
+    set_pool!(settings.pool, config);
     Ok(settings)
+}
+
+/// As the adapter to Google takes them.
+pub(crate) fn fcm_settings(config: &config::Fcm) -> Result<FcmConfig, Failure> {
+    let mut settings = FcmConfig {
+        endpoint: host(&config.endpoint),
+        token_endpoint: config.token_endpoint.as_ref().map(host),
+        extra_ca_pem: read_ca("fcm.ca_file", config.ca_file.as_deref())?,
+        proxy: proxy(&config.proxy, &config.proxy_user, &config.proxy_password),
+        io_threads: config.io_threads,
+        queue_timeout: config.queue_timeout.duration(),
+        probe_timeout: config.probe_timeout.duration(),
+        access_token_timeout: config.access_token_timeout.duration(),
+        quota_per_minute: config.quota_per_minute,
+        quota_ramp: config.quota_ramp.duration(),
+        data_rule: if config.stringify_data {
+            DataRule::Stringify
+        } else {
+            DataRule::Refuse
+        },
+        ..FcmConfig::default()
+    };
+    set_pool!(settings.pool, config);
+    Ok(settings)
+}
+
+fn host(endpoint: &config::Endpoint) -> Host {
+    Host {
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+    }
+}
+
+fn proxy(
+    proxy: &Option<config::Endpoint>,
+    user: &Option<String>,
+    password: &Option<SecretString>,
+) -> Option<Proxy> {
+    let proxy = proxy.as_ref()?;
+    Some(Proxy {
+        host: proxy.host.clone(),
+        port: proxy.port,
+        user: user.clone(),
+        password: password
+            .as_ref()
+            .map(|password| password.expose_secret().to_owned()),
+    })
+}
+
+fn read_ca(key: &str, path: Option<&Path>) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let pem =
+        std::fs::read(path).map_err(|error| Failure::io(&format!("read {key},"), path, &error))?;
+    if !pem
+        .windows(27)
+        .any(|window| window == b"-----BEGIN CERTIFICATE-----")
+    {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{key}: {} holds no certificate in PEM", path.display()),
+        )
+        .mend("give a file that begins with -----BEGIN CERTIFICATE-----"));
+    }
+    Ok(Some(pem))
 }

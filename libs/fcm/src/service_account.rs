@@ -102,6 +102,25 @@ impl ServiceAccount {
     /// # Errors
     /// [`ServiceAccountError`] names the field and what is wrong with it; never its content where that is secret.
     pub fn from_json(text: &str) -> Result<Self, ServiceAccountError> {
+        Self::read(text, token_uri)
+    }
+
+    /// As [`from_json`](Self::from_json), for whoever names the token endpoint himself ([`OAuth::endpoint`]): then the
+    /// file's `token_uri` leads nowhere and is only told in the assertion, so it may be any `https` address. For a
+    /// simulator's key files.
+    ///
+    /// [`OAuth::endpoint`]: crate::OAuth::endpoint
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json).
+    pub fn from_json_for_own_endpoint(text: &str) -> Result<Self, ServiceAccountError> {
+        Self::read(text, any_token_uri)
+    }
+
+    fn read(
+        text: &str,
+        token_uri: fn(&str) -> Result<http::Uri, ServiceAccountError>,
+    ) -> Result<Self, ServiceAccountError> {
         let text = text.trim().trim_start_matches('\u{feff}');
         if legacy::is_server_key(text) {
             return Err(ServiceAccountError::LegacyServerKey);
@@ -296,6 +315,17 @@ fn token_uri(text: &str) -> Result<http::Uri, ServiceAccountError> {
     })
 }
 
+/// An address that nothing is sent to.
+fn any_token_uri(text: &str) -> Result<http::Uri, ServiceAccountError> {
+    let is_https = |uri: &http::Uri| {
+        uri.scheme() == Some(&http::uri::Scheme::HTTPS) && uri.authority().is_some()
+    };
+    text.parse()
+        .ok()
+        .filter(is_https)
+        .ok_or_else(|| foreign("token_uri", text, "any https address"))
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use serde_json::json;
@@ -319,6 +349,18 @@ pub(crate) mod tests {
 
     pub(crate) fn test_account() -> ServiceAccount {
         ServiceAccount::from_json(&test_file().to_string()).unwrap()
+    }
+
+    #[test]
+    fn whoever_names_the_token_endpoint_may_read_any_file() {
+        let mut file = test_file();
+        file["token_uri"] = json!("https://localhost:8443/token");
+        let text = file.to_string();
+        assert!(ServiceAccount::from_json(&text).is_err());
+        let account = ServiceAccount::from_json_for_own_endpoint(&text).unwrap();
+        assert_eq!(account.token_uri(), "https://localhost:8443/token");
+        file["token_uri"] = json!("http://localhost/token");
+        assert!(ServiceAccount::from_json_for_own_endpoint(&file.to_string()).is_err());
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub static FIELDS: &[(&str, &str)] = &[
         "credential.id",
         "Apple's Key ID and Team ID have 10 capital letters and digits.",
     ),
+    ("credential.environments", "Only Apple has a sandbox."),
     (
         "credential.topics",
         "Topics are bundle ids; a signing key needs at least one, a certificate only takes its own.",
@@ -240,6 +241,86 @@ pub static FIELDS: &[(&str, &str)] = &[
     (
         "apns.payload",
         "The payload breaks another rule of Apple's; the message says which.",
+    ),
+    (
+        "fcm.push_type",
+        "FCM carries push types `alert` and `background`; the others are Apple's alone.",
+    ),
+    ("fcm.channel", "Broadcast channels are Apple's."),
+    (
+        "fcm.collapse_id",
+        "A collapse id has 1 to 64 bytes, none of them a control character.",
+    ),
+    (
+        "fcm.field_for_push_type",
+        "A background push shows nothing.",
+    ),
+    (
+        "fcm.reserved_key",
+        "Google's own keys (`from`, `message_type`, `collapse_key`, `google…`, `gcm…`) cannot stand in `data`, nor can `link` beside `content.link`.",
+    ),
+    (
+        "fcm.wrong_type",
+        "FCM's key has another JSON type; values in `data` are strings where `fcm.stringify_data` is off.",
+    ),
+    (
+        "fcm.not_an_object",
+        "`content.data` and `content.fcm` are JSON objects.",
+    ),
+    (
+        "fcm.too_large",
+        "Data and texts are within 4,096 bytes for each platform.",
+    ),
+    (
+        "fcm.out_of_range",
+        "FCM's key has a value out of its range.",
+    ),
+    ("fcm.duplicate_key", "A key stands there twice."),
+    (
+        "fcm.unknown_key",
+        "FCM knows no such key, and refuses a message with it.",
+    ),
+    (
+        "fcm.legacy_key",
+        "The key is of the legacy API, which Google switched off in 2024.",
+    ),
+    (
+        "fcm.target_in_message",
+        "The target stands in `target`, not in the message.",
+    ),
+    ("fcm.output_only", "The key is Google's to write."),
+    (
+        "fcm.preview",
+        "The key is a preview of Google's and may still change.",
+    ),
+    ("fcm.required", "A key that is needed is missing."),
+    ("fcm.needs_key", "The key needs another one beside it."),
+    (
+        "fcm.unknown_value",
+        "The value is not one of those that FCM knows.",
+    ),
+    (
+        "fcm.bad_duration",
+        "A duration is seconds with an `s`, such as `\"3.5s\"`.",
+    ),
+    ("fcm.bad_colour", "A colour is `#rrggbb`."),
+    ("fcm.bad_time", "A time is in RFC 3339."),
+    (
+        "fcm.bad_label",
+        "A label has 1 to 50 letters, digits and `-_.~%`.",
+    ),
+    (
+        "fcm.bad_url",
+        "Pictures and links for browsers are absolute `https` URLs.",
+    ),
+    ("fcm.voip", "FCM cannot send VoIP pushes."),
+    (
+        "fcm.silent_priority",
+        "At Apple's what shows nothing has priority 5.",
+    ),
+    (
+        "fcm.message",
+        "The message breaks another rule of FCM's; the message says which.",
     ),
 ];
 

@@ -30,7 +30,7 @@ const KEY: &str = "ABC123DEFG";
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Apple's clock is ours.
-struct Shared(push_sim::Clock);
+pub(crate) struct Shared(pub(crate) push_sim::Clock);
 
 impl Clock for Shared {
     fn now(&self) -> UnixMs {

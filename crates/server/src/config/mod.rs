@@ -34,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) secrets: Secrets,
     pub(crate) apns: Apns,
+    pub(crate) fcm: Fcm,
     pub(crate) engine: EngineConfig,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
@@ -161,6 +162,39 @@ pub(crate) struct Apns {
     pub(crate) provider_token_pause: Span,
 }
 
+/// `[fcm]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fcm {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) token_endpoint: Option<Endpoint>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) proxy: Option<Endpoint>,
+    pub(crate) proxy_user: Option<String>,
+    pub(crate) proxy_password: Option<SecretString>,
+    pub(crate) io_threads: usize,
+    pub(crate) connect_timeout: Span,
+    pub(crate) connect_attempts: u32,
+    pub(crate) backoff_min: Span,
+    pub(crate) backoff_max: Span,
+    pub(crate) max_connections: usize,
+    pub(crate) grow_after: Span,
+    pub(crate) idle_timeout: Span,
+    pub(crate) max_age: Span,
+    pub(crate) max_streams: usize,
+    pub(crate) queue_timeout: Span,
+    pub(crate) request_timeout: Span,
+    pub(crate) late_grace: Span,
+    pub(crate) ping_busy: Span,
+    pub(crate) ping_idle: Span,
+    pub(crate) ping_timeout: Span,
+    pub(crate) probe_timeout: Span,
+    pub(crate) access_token_timeout: Span,
+    pub(crate) quota_per_minute: u32,
+    pub(crate) quota_ramp: Span,
+    pub(crate) stringify_data: bool,
+}
+
 /// `[retention]`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -240,6 +274,11 @@ impl Config {
                 self.apns.connect_attempts.into(),
                 1,
             ),
+            ("fcm.io_threads", self.fcm.io_threads as u64, 1),
+            ("fcm.max_connections", self.fcm.max_connections as u64, 1),
+            ("fcm.max_streams", self.fcm.max_streams as u64, 1),
+            ("fcm.connect_attempts", self.fcm.connect_attempts.into(), 1),
+            ("fcm.quota_per_minute", self.fcm.quota_per_minute.into(), 1),
         ] {
             if count < least {
                 return wrong(
@@ -270,6 +309,13 @@ impl Config {
             ("apns.probe_timeout", self.apns.probe_timeout),
             ("apns.ping_timeout", self.apns.ping_timeout),
             ("apns.backoff_min", self.apns.backoff_min),
+            ("fcm.connect_timeout", self.fcm.connect_timeout),
+            ("fcm.request_timeout", self.fcm.request_timeout),
+            ("fcm.queue_timeout", self.fcm.queue_timeout),
+            ("fcm.probe_timeout", self.fcm.probe_timeout),
+            ("fcm.access_token_timeout", self.fcm.access_token_timeout),
+            ("fcm.ping_timeout", self.fcm.ping_timeout),
+            ("fcm.backoff_min", self.fcm.backoff_min),
             ("retention.content", self.retention.content),
             ("retention.records", self.retention.records),
         ] {
@@ -295,14 +341,18 @@ impl Config {
                 "keep one of them",
             );
         }
-        if self.apns.proxy.is_none()
-            && (self.apns.proxy_user.is_some() || self.apns.proxy_password.is_some())
-        {
-            return wrong(
-                "apns.proxy_user",
-                "a proxy's user or password is set, and no proxy",
-                "set apns.proxy to host:port, or remove them",
-            );
+        let (apns, fcm) = (&self.apns, &self.fcm);
+        for (section, proxy, user, password) in [
+            ("apns", &apns.proxy, &apns.proxy_user, &apns.proxy_password),
+            ("fcm", &fcm.proxy, &fcm.proxy_user, &fcm.proxy_password),
+        ] {
+            if proxy.is_none() && (user.is_some() || password.is_some()) {
+                return wrong(
+                    &format!("{section}.proxy_user"),
+                    "a proxy's user or password is set, and no proxy",
+                    &format!("set {section}.proxy to host:port, or remove them"),
+                );
+            }
         }
         if !(self.clock.speed.is_finite() && (0.001..=100_000.0).contains(&self.clock.speed)) {
             return wrong(
