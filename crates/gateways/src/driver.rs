@@ -369,7 +369,7 @@ impl<W: Wire> Drop for Driver<W> {
 }
 
 /// Why a push must not be written any more.
-fn too_late(message: &Message, wall: UnixMs) -> Option<Verdict> {
+pub(crate) fn too_late(message: &Message, wall: UnixMs) -> Option<Verdict> {
     if is_cancelled(message) {
         return Some(Verdict::Withdrawn);
     }
@@ -379,6 +379,7 @@ fn too_late(message: &Message, wall: UnixMs) -> Option<Verdict> {
     is_expired.then_some(Verdict::Expired)
 }
 
-fn is_cancelled(message: &Message) -> bool {
+/// Whether its notification was cancelled.
+pub(crate) fn is_cancelled(message: &Message) -> bool {
     message.cancelled.load(Ordering::Acquire)
 }

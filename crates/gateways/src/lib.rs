@@ -19,6 +19,7 @@ mod object;
 mod outcome;
 mod pool;
 mod wall;
+pub mod webpush;
 mod wire;
 
 pub use host::{Host, Proxy};

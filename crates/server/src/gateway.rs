@@ -4,6 +4,7 @@ use crate::config;
 use crate::exit::{Exit, Failure};
 use carillon_gateways::apns::{ApnsConfig, ApnsGateway};
 use carillon_gateways::fcm::{DataRule, FcmConfig, FcmGateway};
+use carillon_gateways::webpush::{Services, WebPushConfig, WebPushGateway};
 use carillon_gateways::{Host, Proxy};
 use carillon_model::lane;
 use carillon_ports::clock::Clock;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 pub(crate) fn open(config: &config::Config, clock: &Arc<dyn Clock>) -> Result<Gateways, Failure> {
     Ok(Gateways::default()
         .with(lane::Gateway::Apns, apns(&config.apns, clock)?)
-        .with(lane::Gateway::Fcm, fcm(&config.fcm, clock)?))
+        .with(lane::Gateway::Fcm, fcm(&config.fcm, clock)?)
+        .with(lane::Gateway::WebPush, webpush(&config.webpush, clock)?))
 }
 
 /// Starts the adapter to Apple.
@@ -36,6 +38,17 @@ pub(crate) fn fcm(
 ) -> Result<Arc<dyn Gateway>, Failure> {
     let gateway = FcmGateway::new(fcm_settings(config)?, clock.clone(), crate::memory::UPKEEP)
         .map_err(|why| Failure::new(Exit::Usage, format!("fcm.{why}")))?;
+    Ok(Arc::new(gateway))
+}
+
+/// Starts the adapter to browsers.
+pub(crate) fn webpush(
+    config: &config::WebPush,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Gateway>, Failure> {
+    let settings = webpush_settings(config)?;
+    let gateway = WebPushGateway::new(settings, clock.clone(), crate::memory::UPKEEP)
+        .map_err(|why| Failure::new(Exit::Usage, format!("webpush.{why}")))?;
     Ok(Arc::new(gateway))
 }
 
@@ -100,6 +113,35 @@ pub(crate) fn fcm_settings(config: &config::Fcm) -> Result<FcmConfig, Failure> {
             DataRule::Refuse
         },
         ..FcmConfig::default()
+    };
+    set_pool!(settings.pool, config);
+    Ok(settings)
+}
+
+/// As the adapter to browsers takes them.
+pub(crate) fn webpush_settings(config: &config::WebPush) -> Result<WebPushConfig, Failure> {
+    let origins = config.trusted_origins.iter().flat_map(|several| &several.0);
+    let hosts = config.allowed_hosts.iter().flat_map(|several| &several.0);
+    let mut settings = WebPushConfig {
+        services: match config.services {
+            config::Services::Known => Services::Known,
+            config::Services::Public => Services::Public,
+        },
+        allowed_hosts: hosts.cloned().collect(),
+        trusted_origins: origins.map(host).collect(),
+        extra_ca_pem: read_ca("webpush.ca_file", config.ca_file.as_deref())?,
+        proxy: proxy(&config.proxy, &config.proxy_user, &config.proxy_password),
+        io_threads: config.io_threads,
+        encryption_threads: config.encryption_threads,
+        max_origins: config.max_origins,
+        origin_idle_timeout: config.origin_idle_timeout.duration(),
+        throttle_pause: config.throttle_pause.duration(),
+        max_pause: config.max_pause.duration(),
+        queue_timeout: config.queue_timeout.duration(),
+        probe_timeout: config.probe_timeout.duration(),
+        default_ttl: config.default_ttl.duration(),
+        max_ttl: config.max_ttl.duration(),
+        ..WebPushConfig::default()
     };
     set_pool!(settings.pool, config);
     Ok(settings)

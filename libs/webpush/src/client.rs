@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use h2_pool::{Proxy, Resolve};
+use h2_pool::{NoObserver, Proxy, Resolve};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::connection::{ConnectionConfig, Finished, Outbox, Push};
 use crate::error::{Error, ErrorKind};
 use crate::guard::Guard;
-use crate::origins::Origins;
+use crate::origins::{Origins, OriginsConfig};
 use crate::own_thread;
 use crate::request::{Request, SealedPush};
 use crate::response::Response;
@@ -66,10 +66,8 @@ pub struct Client {
 pub struct ClientBuilder {
     vapid: Vapid,
     route: Route,
-    config: ConnectionConfig,
+    config: OriginsConfig,
     max_waiting: usize,
-    max_origins: usize,
-    idle_timeout: Duration,
 }
 
 impl Client {
@@ -78,10 +76,8 @@ impl Client {
         ClientBuilder {
             vapid,
             route: Route::default(),
-            config: ConnectionConfig::default(),
+            config: OriginsConfig::default(),
             max_waiting: 1_024,
-            max_origins: 64,
-            idle_timeout: Duration::from_secs(600),
         }
     }
 
@@ -161,7 +157,7 @@ impl ClientBuilder {
 
     /// Bounds and deadlines of each origin's connections.
     pub fn config(mut self, config: ConnectionConfig) -> Self {
-        self.config = config;
+        self.config.connection = config;
         self
     }
 
@@ -175,14 +171,14 @@ impl ClientBuilder {
     /// Most origins with a connection at a time, known services and others counted apart. Beyond it the idle one that was used longest ago makes room; with none
     /// idle a push ends as [`Busy`](ErrorKind::Busy). Default 64, at least 1.
     pub fn max_origins(mut self, max_origins: usize) -> Self {
-        self.max_origins = max_origins.max(1);
+        self.config.max_origins = max_origins.max(1);
         self
     }
 
     /// How long the connection to an origin is kept without a push. Default 10 min; looked at four times in it, and every 5 s at the
     /// latest.
     pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
-        self.idle_timeout = idle_timeout;
+        self.config.idle_timeout = idle_timeout;
         self
     }
 
@@ -196,16 +192,10 @@ impl ClientBuilder {
         let (commands, receiver) = mpsc::channel(self.max_waiting);
         let guard = self.route.guard().clone();
         own_thread::start("webpush-client", move || async move {
-            let outbox = Rc::new(Outbox::default());
-            let origins = Origins::new(
-                outbox.clone(),
-                self.vapid,
-                self.route,
-                self.config,
-                self.max_origins,
-                self.idle_timeout,
-            );
-            let sweep = (self.idle_timeout / 4).clamp(SWEEP.0, SWEEP.1);
+            let sweep = (self.config.idle_timeout / 4).clamp(SWEEP.0, SWEEP.1);
+            let origins =
+                Origins::new(self.route, self.vapid, self.config, |_| Rc::new(NoObserver));
+            let outbox = origins.outbox();
             let desk = Desk {
                 sweep,
                 origins,

@@ -6,7 +6,8 @@
 //!   endpoint. [`declarative`] writes messages that the browser shows by itself.
 //! - [`Response`] is what the service said, and [`Rule`] what that means: retry or not, keep or prune.
 //! - [`Client`] is for everybody: `Send + Sync + Clone`, one call for one push to any service. [`Connection`] is for servers
-//!   that push by the million: bound to one thread and one origin, takes batches, gives outcomes in bulk.
+//!   that push by the million: bound to one thread and one origin, takes batches, gives outcomes in bulk. [`Origins`] holds
+//!   one for each origin.
 //! - [`Guard`] says where pushes may go at all: an endpoint comes from outside.
 //!
 //! # Accepted, rejected, unknown
@@ -53,6 +54,7 @@ pub use self::error::{Error, ErrorKind};
 pub use self::guard::{Guard, GuardedResolver};
 pub use self::invalid::Invalid;
 pub use self::origin::Origin;
+pub use self::origins::{Origins, OriginsConfig};
 pub use self::padding::Padding;
 pub use self::push_endpoint::PushEndpoint;
 pub use self::push_topic::PushTopic;

@@ -13,8 +13,10 @@ pub enum Class {
     Subscription,
     /// The message in it.
     Payload,
-    /// The VAPID key or token, or that it is not the one the subscription was made with.
+    /// The VAPID key or token itself: pushes to other subscriptions will fare no better.
     Credential,
+    /// That the VAPID key is not the one this subscription was made with, or perhaps so: other subscriptions may do.
+    KeyMismatch,
     /// This connection; another one will do.
     Connection,
     /// Too much at once.
@@ -118,7 +120,7 @@ use Why::{Any as ANY, Errno, Word};
 // The services' own words first, then what a status means everywhere. Sources: Apple, "Sending web push notifications in
 // web apps and browsers"; Mozilla autopush, its list of error numbers; RFC 8030 sections 5 to 8; RFC 8292 section 4.
 static ROWS: &[Row] = rows! {
-    Apple 400..=403, Word("VapidPkHashMismatch") => Credential AfterMend Keep,
+    Apple 400..=403, Word("VapidPkHashMismatch") => KeyMismatch AfterMend Keep,
         "The VAPID key is not the one the subscription was made with.",
         "Load the key that the subscription names, or let the browser subscribe again.";
     Apple 403..=403, Word("BadJwtToken") => Credential AfterMend Keep,
@@ -149,16 +151,22 @@ static ROWS: &[Row] = rows! {
         "The server is going down.",
         "None needed: send it on another connection.";
 
-    Fcm 400..=400, Word("UnauthorizedRegistration") => Credential AfterMend Keep,
+    Fcm 400..=400, Word("UnauthorizedRegistration") => KeyMismatch AfterMend Keep,
         "The VAPID key is not the one the subscription was made with.",
         "Load the key that the subscription names, or let the browser subscribe again.";
-    Fcm 403..=403, Word("do not correspond") => Credential AfterMend Keep,
+    Fcm 403..=403, Word("do not correspond") => KeyMismatch AfterMend Keep,
         "The VAPID key is not the one the subscription was made with.",
         "Load the key that the subscription names, or let the browser subscribe again.";
+    Fcm 403..=403, Word("invalid JWT") => Credential AfterMend Keep,
+        "The VAPID token is refused.",
+        "Check this machine's clock (NTP) and the key.";
 
     Mozilla 404..=404, Errno(102) => Subscription Never Prune,
         "The endpoint is not valid.",
         "Delete the subscription.";
+    Mozilla 401..=401, Word("key mismatch") => KeyMismatch AfterMend Keep,
+        "The VAPID key is not the one the subscription was made with.",
+        "Load the key that the subscription names, or let the browser subscribe again.";
     Mozilla 401..=401, Errno(109) => Credential AfterMend Keep,
         "The VAPID token is refused: audience, end or signature.",
         "Check this machine's clock (NTP) and the key.";
@@ -184,6 +192,10 @@ static ROWS: &[Row] = rows! {
         "The service behind Mozilla's, which reaches phones, has trouble.",
         "None needed: send it later.";
 
+    // Senders report it both for tokens it cannot read and for subscriptions that were made with another key.
+    Wns 401..=401, ANY => KeyMismatch AfterMend Keep,
+        "The VAPID key is refused, or is not the one the subscription was made with.",
+        "Load the key that the subscription names. The subscription is alive.";
     Wns 406..=406, ANY => Throttle BackOff Keep,
         "Too many pushes at once.",
         "Send fewer; the pause grows by itself.";
@@ -197,7 +209,8 @@ static ROWS: &[Row] = rows! {
     Any 401..=401, ANY => Credential AfterMend Keep,
         "The VAPID token is missing or refused.",
         "Check the key, and this machine's clock (NTP). The subscription is alive.";
-    Any 403..=403, ANY => Credential AfterMend Keep,
+    // RFC 8292 section 4.2 answers both faults alike.
+    Any 403..=403, ANY => KeyMismatch AfterMend Keep,
         "The VAPID key is refused, or is not the one the subscription was made with.",
         "Load the key that the subscription names. The subscription is alive.";
     Any 404..=404, ANY => Subscription Never Prune,
@@ -272,6 +285,11 @@ mod tests {
         RetryRule::AfterMend,
         SubscriptionFate::Keep,
     );
+    const OTHER_KEY: Expected = (
+        Class::KeyMismatch,
+        RetryRule::AfterMend,
+        SubscriptionFate::Keep,
+    );
     const GONE: Expected = (
         Class::Subscription,
         RetryRule::Never,
@@ -288,7 +306,8 @@ mod tests {
             (Mozilla, 301, "", None, REQUEST),
             (Other, 400, "", None, REQUEST),
             (Other, 401, "", None, KEY),
-            (Other, 403, "", None, KEY),
+            (Other, 403, "", None, OTHER_KEY),
+            (Wns, 401, "", None, OTHER_KEY),
             (Other, 404, "", None, GONE),
             (Other, 405, "", None, REQUEST),
             (Other, 406, "", None, REQUEST),
@@ -306,8 +325,8 @@ mod tests {
             (Apple, 400, "BadUrgency", None, REQUEST),
             (Apple, 400, "BadWebPushTopic", None, REQUEST),
             (Apple, 400, "BadWebPushRequest", None, REQUEST),
-            (Apple, 400, "VapidPkHashMismatch", None, KEY),
-            (Apple, 403, "VapidPkHashMismatch", None, KEY),
+            (Apple, 400, "VapidPkHashMismatch", None, OTHER_KEY),
+            (Apple, 403, "VapidPkHashMismatch", None, OTHER_KEY),
             (
                 Apple,
                 400,
@@ -341,14 +360,14 @@ mod tests {
                     SubscriptionFate::Keep,
                 ),
             ),
-            (Fcm, 400, "UnauthorizedRegistration", None, KEY),
+            (Fcm, 400, "UnauthorizedRegistration", None, OTHER_KEY),
             (Fcm, 400, "anything", None, REQUEST),
             (
                 Fcm,
                 403,
                 "the credentials do not correspond to those",
                 None,
-                KEY,
+                OTHER_KEY,
             ),
             (Fcm, 403, "invalid JWT provided", None, KEY),
             (Fcm, 404, "", None, GONE),
@@ -362,6 +381,13 @@ mod tests {
             (Mozilla, 410, "", Some(106), GONE),
             (Mozilla, 400, "", Some(108), REQUEST),
             (Mozilla, 401, "", Some(109), KEY),
+            (
+                Mozilla,
+                401,
+                "VAPID public key mismatch",
+                Some(109),
+                OTHER_KEY,
+            ),
             (Mozilla, 400, "", Some(110), REQUEST),
             (Mozilla, 400, "", Some(111), REQUEST),
             (Mozilla, 400, "", Some(112), REQUEST),

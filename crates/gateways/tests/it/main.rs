@@ -1,4 +1,4 @@
-//! The adapters against a simulated Apple and Google, over real TLS and HTTP/2.
+//! The adapters against simulated gateways, over real TLS and HTTP/2.
 
 mod answers;
 mod channels;
@@ -8,4 +8,5 @@ mod fcm_bench;
 mod fcm_wire;
 mod support;
 mod trouble;
+mod webpush;
 mod wire;

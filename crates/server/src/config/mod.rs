@@ -15,7 +15,7 @@ mod value;
 pub(crate) use load::{Sources, load};
 pub(crate) use printed::{example, markdown};
 pub(crate) use settings::key_of;
-pub(crate) use value::{Endpoint, Span};
+pub(crate) use value::{Endpoint, Several, Span};
 
 use crate::exit::{Exit, Failure};
 use carillon_engine::EngineConfig;
@@ -35,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) secrets: Secrets,
     pub(crate) apns: Apns,
     pub(crate) fcm: Fcm,
+    pub(crate) webpush: WebPush,
     pub(crate) engine: EngineConfig,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
@@ -195,6 +196,51 @@ pub(crate) struct Fcm {
     pub(crate) stringify_data: bool,
 }
 
+/// `[webpush]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebPush {
+    pub(crate) services: Services,
+    pub(crate) allowed_hosts: Option<Several<String>>,
+    pub(crate) trusted_origins: Option<Several<Endpoint>>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) proxy: Option<Endpoint>,
+    pub(crate) proxy_user: Option<String>,
+    pub(crate) proxy_password: Option<SecretString>,
+    pub(crate) io_threads: usize,
+    pub(crate) encryption_threads: usize,
+    pub(crate) max_origins: usize,
+    pub(crate) origin_idle_timeout: Span,
+    pub(crate) connect_timeout: Span,
+    pub(crate) connect_attempts: u32,
+    pub(crate) backoff_min: Span,
+    pub(crate) backoff_max: Span,
+    pub(crate) max_connections: usize,
+    pub(crate) grow_after: Span,
+    pub(crate) idle_timeout: Span,
+    pub(crate) max_age: Span,
+    pub(crate) max_streams: usize,
+    pub(crate) queue_timeout: Span,
+    pub(crate) request_timeout: Span,
+    pub(crate) late_grace: Span,
+    pub(crate) throttle_pause: Span,
+    pub(crate) max_pause: Span,
+    pub(crate) ping_busy: Span,
+    pub(crate) ping_idle: Span,
+    pub(crate) ping_timeout: Span,
+    pub(crate) probe_timeout: Span,
+    pub(crate) default_ttl: Span,
+    pub(crate) max_ttl: Span,
+}
+
+/// Whose push services are spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Services {
+    Known,
+    Public,
+}
+
 /// `[retention]`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -233,7 +279,7 @@ impl Config {
         let wrong = |key: &str, why: &str, mend: &str| {
             Err(Failure::new(Exit::Usage, format!("{key}: {why}")).mend(mend))
         };
-        let server = &self.server;
+        let (server, webpush) = (&self.server, &self.webpush);
         if server.tls_certificate_file.is_some() != server.tls_private_key_file.is_some() {
             return wrong(
                 "server.tls_certificate_file",
@@ -279,6 +325,20 @@ impl Config {
             ("fcm.max_streams", self.fcm.max_streams as u64, 1),
             ("fcm.connect_attempts", self.fcm.connect_attempts.into(), 1),
             ("fcm.quota_per_minute", self.fcm.quota_per_minute.into(), 1),
+            ("webpush.io_threads", webpush.io_threads as u64, 1),
+            (
+                "webpush.encryption_threads",
+                webpush.encryption_threads as u64,
+                1,
+            ),
+            ("webpush.max_origins", webpush.max_origins as u64, 1),
+            ("webpush.max_connections", webpush.max_connections as u64, 1),
+            ("webpush.max_streams", webpush.max_streams as u64, 1),
+            (
+                "webpush.connect_attempts",
+                webpush.connect_attempts.into(),
+                1,
+            ),
         ] {
             if count < least {
                 return wrong(
@@ -316,6 +376,14 @@ impl Config {
             ("fcm.access_token_timeout", self.fcm.access_token_timeout),
             ("fcm.ping_timeout", self.fcm.ping_timeout),
             ("fcm.backoff_min", self.fcm.backoff_min),
+            ("webpush.origin_idle_timeout", webpush.origin_idle_timeout),
+            ("webpush.connect_timeout", webpush.connect_timeout),
+            ("webpush.request_timeout", webpush.request_timeout),
+            ("webpush.queue_timeout", webpush.queue_timeout),
+            ("webpush.probe_timeout", webpush.probe_timeout),
+            ("webpush.ping_timeout", webpush.ping_timeout),
+            ("webpush.backoff_min", webpush.backoff_min),
+            ("webpush.default_ttl", webpush.default_ttl),
             ("retention.content", self.retention.content),
             ("retention.records", self.retention.records),
         ] {
@@ -345,6 +413,12 @@ impl Config {
         for (section, proxy, user, password) in [
             ("apns", &apns.proxy, &apns.proxy_user, &apns.proxy_password),
             ("fcm", &fcm.proxy, &fcm.proxy_user, &fcm.proxy_password),
+            (
+                "webpush",
+                &webpush.proxy,
+                &webpush.proxy_user,
+                &webpush.proxy_password,
+            ),
         ] {
             if proxy.is_none() && (user.is_some() || password.is_some()) {
                 return wrong(

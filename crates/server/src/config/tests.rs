@@ -116,6 +116,9 @@ fn the_other_parts_get_their_defaults() {
     let ours = crate::gateway::fcm_settings(&config.fcm).unwrap();
     let theirs = carillon_gateways::fcm::FcmConfig::default();
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    let ours = crate::gateway::webpush_settings(&config.webpush).unwrap();
+    let theirs = carillon_gateways::webpush::WebPushConfig::default();
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     let ours = crate::store::settings(&config.store);
     let theirs = carillon_store_sql::SqliteConfig::new(&config.store.path);
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));

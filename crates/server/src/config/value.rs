@@ -2,6 +2,7 @@
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A duration such as `"30s"` or `"1h30m"`; with a minus sign in front where that makes sense.
@@ -52,7 +53,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-impl std::str::FromStr for Endpoint {
+impl FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -82,6 +83,25 @@ impl<'de> Deserialize<'de> for Endpoint {
     }
 }
 
+/// Several values with commas between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Several<T>(pub(crate) Vec<T>);
+
+impl<T: FromStr<Err: fmt::Display>> FromStr for Several<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        let entries = text.split(',').map(str::trim);
+        entries.map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Several<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +124,13 @@ mod tests {
         ] {
             assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn several_stand_between_commas() {
+        let two: Several<Endpoint> = "a.example:1, [::1]:2".parse().unwrap();
+        let hosts: Vec<_> = two.0.iter().map(ToString::to_string).collect();
+        assert_eq!(hosts, ["a.example:1", "[::1]:2"]);
+        assert!("a.example:1,".parse::<Several<Endpoint>>().is_err());
     }
 }

@@ -96,7 +96,7 @@ fn check_notification(
     if !is_text(notification.get("title")) {
         wrong(at("title"), "must be a text that is not empty");
     }
-    if !is_absolute_url(notification.get("navigate")) {
+    if !leads_somewhere(notification.get("navigate")) {
         wrong(at("navigate"), "must be an absolute URL");
     }
     for name in ["body", "lang", "tag", "image", "icon", "badge"] {
@@ -144,7 +144,7 @@ fn check_notification(
                         wrong(at(name), "must be a text that is not empty");
                     }
                 }
-                if !is_absolute_url(action.get("navigate")) {
+                if !leads_somewhere(action.get("navigate")) {
                     wrong(at("navigate"), "must be an absolute URL");
                 }
             }
@@ -159,11 +159,19 @@ fn is_text(value: Option<&Value>) -> bool {
         .is_some_and(|text| !text.is_empty())
 }
 
-/// Whether it has a scheme and something after it. The browser parses it without a base, so a path alone is nothing.
-fn is_absolute_url(value: Option<&Value>) -> bool {
-    let Some(text) = value.and_then(Value::as_str) else {
-        return false;
-    };
+fn leads_somewhere(value: Option<&Value>) -> bool {
+    value.and_then(Value::as_str).is_some_and(is_absolute_url)
+}
+
+/// Whether a text can be a `navigate`: it has a scheme and something after it. The browser parses it without a base, so a
+/// path alone is nothing.
+///
+/// ```
+/// use webpush::declarative::is_absolute_url;
+/// assert!(is_absolute_url("https://shop.example/17"));
+/// assert!(!is_absolute_url("/17"));
+/// ```
+pub fn is_absolute_url(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else {
         return false;
     };

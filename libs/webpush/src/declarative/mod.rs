@@ -9,7 +9,7 @@ mod check;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use self::check::{DeclarativeProblem, check};
+pub use self::check::{DeclarativeProblem, check, is_absolute_url};
 
 /// The number that makes a message declarative.
 pub const WEB_PUSH: u32 = 8030;

@@ -92,10 +92,17 @@ impl VapidPublicKey {
         base64url::encode(&self.0)
     }
 
+    /// The first 8 bytes of its SHA-256: enough to name one of a few keys beside a subscription.
+    pub fn short_hash(&self) -> [u8; 8] {
+        let hash = digest::digest(&digest::SHA256, &self.0);
+        let mut short = [0; 8];
+        short.copy_from_slice(&hash.as_ref()[..8]);
+        short
+    }
+
     /// The first 12 hexadecimal digits of its SHA-256: to tell two keys apart in logs.
     pub fn fingerprint(&self) -> String {
-        let hash = digest::digest(&digest::SHA256, &self.0);
-        hash.as_ref()[..6]
+        self.short_hash()[..6]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
@@ -155,12 +162,20 @@ impl VapidKey {
         }
         let mut number = [0; 32];
         number[32 - given.len()..].copy_from_slice(&given);
-        let public = PrivateKey::from_private_key(&ECDH_P256, &number)
+        Self::from_private_bytes(&number)
+    }
+
+    /// The pair of this private number (32 bytes, big endian): for those who have a source of randomness of their own.
+    ///
+    /// # Errors
+    /// [`VapidKeyError::NotP256`] if it is 0 or too large, which of 2³² random numbers one is.
+    pub fn from_private_bytes(number: &[u8; 32]) -> Result<Self, VapidKeyError> {
+        let public = PrivateKey::from_private_key(&ECDH_P256, number)
             .map_err(|_| VapidKeyError::NotP256)?
             .compute_public_key()
             .map_err(|_| VapidKeyError::NotP256)?;
         let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
-        EcdsaKeyPair::from_private_key_and_public_key(signing, &number, public.as_ref())
+        EcdsaKeyPair::from_private_key_and_public_key(signing, number, public.as_ref())
             .map_err(|_| VapidKeyError::NotP256)
             .and_then(Self::of)
     }

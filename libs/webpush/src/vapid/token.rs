@@ -160,6 +160,12 @@ impl Vapid {
         }
     }
 
+    /// How many clones there are, this one included: for whoever keeps one for others and wants to know whether they are
+    /// gone.
+    pub fn handles(&self) -> usize {
+        Arc::strong_count(&self.shared)
+    }
+
     fn signing_keys(&self) -> Vec<VapidKey> {
         self.read(|state| state.signing_keys.clone())
     }

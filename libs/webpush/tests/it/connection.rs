@@ -44,7 +44,7 @@ async fn a_wrong_key_prunes_nothing() {
         let (_, rejected) = rig.rejected().await;
         assert_eq!(
             (rejected.class(), rejected.fate()),
-            (Class::Credential, SubscriptionFate::Keep)
+            (Class::KeyMismatch, SubscriptionFate::Keep)
         );
         assert!(!rejected.retry().is_automatic());
     })

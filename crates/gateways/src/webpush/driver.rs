@@ -1,0 +1,539 @@
+//! A pool's life on its I/O thread: sorts what the engine handed over by origin, has as many pushes encrypted as each
+//! origin's connection can carry, writes them, and reports outcomes in bulk.
+//!
+//! A push waits in the line of its origin ([`Lanes`]), then at an encryption thread ([`Sealers`](super::sealer::Sealers)), then in its origin's connection. It
+//! goes on only when the next place has room, so that a cancelled or expired one is found before it costs anything, and again
+//! before it is written. All places count towards the pool's window.
+//!
+//! The driver of the other gateways (`crate::driver`) has one connection and dresses pushes on the spot; this one has many,
+//! each with its own pauses and failures, and work that leaves the thread.
+
+use super::credential::Keyring;
+use super::lanes::{Lane, Lanes, Waiting};
+use super::sealer::{Job, Sealed, Tray};
+use super::watch::OriginWatch;
+use super::{Shared, address::Address, outcome};
+use crate::driver::{first_window, is_cancelled, too_late};
+use crate::outcome::{unsent, unusable};
+use crate::pool::Ends;
+use crate::wall::system_time;
+use carillon_model::UnixMs;
+use carillon_model::outcome::{Outcome, Verdict};
+use carillon_ports::gateway::{Message, PoolSpec, Push, PushOutcome};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use webpush::{
+    Connection, ConnectionConfig, ErrorKind, Finished, Guard, Origin, Origins, OriginsConfig, Ttl,
+};
+
+/// Pushes given to a connection beyond its free streams: enough that it notices when it should grow, few enough that a cancel
+/// finds nearly all.
+const AHEAD: usize = 64;
+
+/// How often waiting pushes are looked at for cancels and deadlines.
+const SWEEP: Duration = Duration::from_millis(25);
+
+/// How often connections that nobody uses are looked for.
+const DISMISSAL: Duration = Duration::from_secs(5);
+
+/// How soon a push may try again whose origin could not be reached.
+const OUT_OF_REACH: Duration = Duration::from_secs(5);
+
+/// So many known services out of reach at once, and none within, mean that the fault is on our side.
+const CUT_OFF: usize = 2;
+
+/// What pushes go out with.
+struct Way {
+    keyring: Keyring,
+    origins: Origins,
+}
+
+/// A push that is being encrypted.
+struct Sealing {
+    message: Arc<Message>,
+    origin: Origin,
+}
+
+/// A push that a connection has.
+struct Sent {
+    message: Arc<Message>,
+    origin: Origin,
+    at: Instant,
+}
+
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    spec: PoolSpec,
+    ends: Ends,
+    /// Or why the credential makes none.
+    way: Result<Way, String>,
+    lanes: Lanes,
+    tray: Arc<Tray>,
+    sealing: HashMap<u64, Sealing>,
+    sent: HashMap<u64, Sent>,
+    outcomes: Vec<PushOutcome>,
+    /// Pushes waiting in the connections' own queues.
+    queued: usize,
+    next_dismissal: Instant,
+}
+
+/// Why a turn of the loop began.
+enum Woken {
+    Handed,
+    Answered,
+    Sealed,
+    Swept,
+}
+
+impl Driver {
+    /// Connects nothing yet.
+    pub(super) fn new(shared: Arc<Shared>, spec: PoolSpec, ends: Ends) -> Self {
+        let way = shared.keyrings.of(&spec.secret).map(|keyring| {
+            let (id, gauge) = (spec.id, ends.gauge.clone());
+            let observers =
+                move |origin: &Origin| Rc::new(OriginWatch::new(id, gauge.clone(), origin)) as _;
+            let vapid = keyring.vapid.clone();
+            let config = origins_config(&shared);
+            let origins = Origins::new(shared.route.clone(), vapid, config, observers);
+            Way { keyring, origins }
+        });
+        let (guard, named): (&Guard, &Guard) = (shared.route.guard(), &shared.named);
+        Self {
+            lanes: Lanes::new(guard.clone(), named.clone()),
+            shared,
+            spec,
+            ends,
+            way,
+            tray: Arc::default(),
+            sealing: HashMap::new(),
+            sent: HashMap::new(),
+            outcomes: Vec::new(),
+            queued: 0,
+            next_dismissal: Instant::now() + DISMISSAL,
+        }
+    }
+
+    /// Until the pool is closed.
+    pub(super) async fn run(mut self) {
+        let mut handed = Vec::new();
+        let mut finished = Vec::new();
+        let mut done = Vec::new();
+        loop {
+            let closing = self.ends.inbox.take(&mut handed);
+            let now = Instant::now();
+            let (outcomes, window) = (&mut self.outcomes, self.ends.gauge.window());
+            self.lanes
+                .take(handed.drain(..), window, now, |tag, outcome| {
+                    outcomes.push(PushOutcome { tag, outcome });
+                });
+            if let Some(within) = closing {
+                return self.close(now + within).await;
+            }
+            self.fill();
+            self.publish();
+            self.deliver();
+            match self.wait(&mut finished).await {
+                Woken::Handed => {}
+                Woken::Answered => self.settle(&mut finished),
+                Woken::Sealed => {
+                    self.tray.take(&mut done);
+                    self.write(&mut done);
+                }
+                Woken::Swept => self.sweep(),
+            }
+        }
+    }
+
+    async fn wait(&mut self, finished: &mut Vec<Finished>) -> Woken {
+        let has_waiting = self.queued > 0 || self.lanes.waiting() > 0;
+        let has_origins = self.way.as_ref().is_ok_and(|way| !way.origins.is_empty());
+        let answers = async {
+            match &self.way {
+                Ok(way) => way.origins.outcomes(finished).await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = answers => Woken::Answered,
+            () = self.tray.bell.notified() => Woken::Sealed,
+            () = self.ends.inbox.bell.notified() => Woken::Handed,
+            () = tokio::time::sleep(SWEEP), if has_waiting => Woken::Swept,
+            () = tokio::time::sleep_until(self.next_dismissal), if has_origins => Woken::Swept,
+        }
+    }
+
+    /// Has as many of the waiting pushes encrypted as their origins' connections can carry.
+    fn fill(&mut self) {
+        let wall = self.shared.clock.now();
+        let attempts = self.shared.config.pool.connect_attempts;
+        let outcomes = &mut self.outcomes;
+        let way = match &mut self.way {
+            Ok(way) => way,
+            Err(why) => {
+                let outcome = unusable(why.clone());
+                return answer(self.lanes.drain(), &outcome, outcomes);
+            }
+        };
+        let mut jobs = Vec::new();
+        for (origin, lane) in self.lanes.with_waiting() {
+            let connection = match way.origins.with_room(origin) {
+                Ok(connection) => connection,
+                Err(error) => {
+                    answer(pushes(lane), &outcome::no_room(&error), outcomes);
+                    continue;
+                }
+            };
+            let is_reached = !is_out_of_reach(&connection.status(), attempts);
+            let mut room = room(connection, lane, is_reached);
+            while room > 0 {
+                let Some(Waiting { push, .. }) = lane.waiting.pop_front() else {
+                    break;
+                };
+                if let Some(verdict) = too_late(&push.message, wall) {
+                    let (tag, outcome) = (push.tag, unsent(verdict));
+                    outcomes.push(PushOutcome { tag, outcome });
+                    continue;
+                }
+                let hint = Address::parse(&push.push_token.0).map(|address| address.hint());
+                let (message, origin) = (push.message.clone(), origin.clone());
+                self.sealing.insert(push.tag, Sealing { message, origin });
+                lane.sealing += 1;
+                room -= 1;
+                jobs.push(Job {
+                    made_with: way.keyring.made_with(hint.unwrap_or_default()),
+                    push,
+                });
+            }
+            if !is_reached {
+                // One finds out whether that has changed; the others would only wait behind it.
+                answer(pushes(lane), &outcome::out_of_reach(OUT_OF_REACH), outcomes);
+            }
+        }
+        self.shared.sealers.hand_over(jobs, &self.tray);
+    }
+
+    /// Gives encrypted pushes to their connections.
+    fn write(&mut self, done: &mut Vec<Sealed>) {
+        let (now, wall) = (Instant::now(), self.shared.clock.now());
+        let mut batch = VecDeque::with_capacity(done.len());
+        let mut to = None;
+        for Sealed { tag, result } in done.drain(..) {
+            // Without an entry it was given back already.
+            let Some(Sealing { message, origin }) = self.sealing.remove(&tag) else {
+                continue;
+            };
+            if let Some(lane) = self.lanes.get_mut(&origin) {
+                lane.sealing = lane.sealing.saturating_sub(1);
+            }
+            let sealed = result.and_then(|sealed| match too_late(&message, wall) {
+                Some(verdict) => Err(unsent(verdict)),
+                None => Ok(sealed.with_ttl(self.ttl(&message, wall))),
+            });
+            match sealed {
+                Err(outcome) => self.outcomes.push(PushOutcome { tag, outcome }),
+                Ok(sealed) => {
+                    if let Some(other) = to.replace(origin.clone())
+                        && other != origin
+                    {
+                        self.submit(&other, &mut batch);
+                    }
+                    let write_by = message.expires_at.map(|end| now + span(end, wall));
+                    batch.push_back(webpush::Push {
+                        tag,
+                        sealed,
+                        write_by,
+                    });
+                    if let Some(lane) = self.lanes.get_mut(&origin) {
+                        lane.sent += 1;
+                    }
+                    let at = now;
+                    self.sent.insert(
+                        tag,
+                        Sent {
+                            message,
+                            origin,
+                            at,
+                        },
+                    );
+                }
+            }
+        }
+        if let Some(origin) = to {
+            self.submit(&origin, &mut batch);
+        }
+    }
+
+    fn submit(&mut self, origin: &Origin, batch: &mut VecDeque<webpush::Push>) {
+        let Ok(way) = &mut self.way else { return };
+        let outcome = match way.origins.with_room(origin) {
+            Ok(connection) => {
+                connection.submit(batch);
+                unsent(Verdict::NotSent)
+            }
+            Err(error) => outcome::no_room(&error),
+        };
+        // It had room when these were taken, but may have been asked for calm since.
+        for left in batch.drain(..) {
+            self.forget(left.tag);
+            self.outcomes.push(PushOutcome {
+                tag: left.tag,
+                outcome: outcome.clone(),
+            });
+        }
+    }
+
+    /// A push that its connection does not have any more.
+    fn forget(&mut self, tag: u64) -> Option<Sent> {
+        let sent = self.sent.remove(&tag)?;
+        if let Some(lane) = self.lanes.get_mut(&sent.origin) {
+            lane.sent = lane.sent.saturating_sub(1);
+        }
+        Some(sent)
+    }
+
+    fn ttl(&self, message: &Message, wall: UnixMs) -> Ttl {
+        let config = &self.shared.config;
+        if !message.options.store_offline {
+            return Ttl::NOW_OR_NEVER;
+        }
+        let left = message
+            .expires_at
+            .map_or(config.default_ttl, |end| span(end, wall));
+        Ttl::from(left.min(config.max_ttl))
+    }
+
+    fn settle(&mut self, finished: &mut Vec<Finished>) {
+        let now = Instant::now();
+        self.outcomes.reserve(finished.len());
+        for Finished {
+            tag,
+            result,
+            connection,
+            ..
+        } in finished.drain(..)
+        {
+            let unreached = match &result {
+                Err(error) if error.kind() == ErrorKind::Connect => Some(error.to_string()),
+                _ => None,
+            };
+            // An answer that comes late was timed out before, and its push forgotten.
+            let sent = self.forget(tag);
+            let origin = sent.as_ref().map(|sent| &sent.origin);
+            let is_named = origin.is_some_and(|origin| self.lanes.is_named(origin));
+            let elapsed = sent
+                .as_ref()
+                .filter(|_| connection.is_some())
+                .map(|sent| now - sent.at);
+            let outcome = match (unreached, origin) {
+                (Some(detail), Some(origin)) => {
+                    let outcome = if is_named && self.is_cut_off() {
+                        outcome::cut_off(&detail)
+                    } else {
+                        outcome::of(result, connection, elapsed, is_named)
+                    };
+                    // The connection has given up for now; what waits behind would only try its patience again.
+                    if let Some(lane) = self.lanes.get_mut(origin) {
+                        answer(pushes(lane), &outcome, &mut self.outcomes);
+                    }
+                    outcome
+                }
+                _ => outcome::of(result, connection, elapsed, is_named),
+            };
+            self.outcomes.push(PushOutcome { tag, outcome });
+        }
+    }
+
+    /// Whether several known services are out of reach, and nobody is within.
+    fn is_cut_off(&self) -> bool {
+        let Ok(way) = &self.way else { return false };
+        let attempts = self.shared.config.pool.connect_attempts;
+        let unreached = way.origins.iter().filter(|(origin, connection)| {
+            is_out_of_reach(&connection.status(), attempts) && self.lanes.is_named(origin)
+        });
+        way.origins.status().connections == 0 && unreached.count() >= CUT_OFF
+    }
+
+    /// Finds among the waiting those that were cancelled, or have waited too long, and connections that nobody uses.
+    fn sweep(&mut self) {
+        let (now, wall) = (Instant::now(), self.shared.clock.now());
+        let longest = self.shared.config.queue_timeout;
+        let outcomes = &mut self.outcomes;
+        for (_, lane) in self.lanes.with_waiting() {
+            lane.waiting.retain(|Waiting { push, since }| {
+                let is_stuck = || now - *since >= longest;
+                let outcome = match too_late(&push.message, wall) {
+                    Some(verdict) => unsent(verdict),
+                    None if is_stuck() => outcome::stuck(),
+                    None => return true,
+                };
+                outcomes.push(PushOutcome {
+                    tag: push.tag,
+                    outcome,
+                });
+                false
+            });
+        }
+        let Ok(way) = &mut self.way else { return };
+        if self.next_dismissal <= now {
+            self.next_dismissal = now + DISMISSAL;
+            way.origins.dismiss_idle(now);
+            self.lanes.tidy();
+        }
+        if way.origins.status().queued == 0 {
+            return;
+        }
+        let sent = &self.sent;
+        let cancelled = way.origins.withdraw(|push| {
+            sent.get(&push.tag)
+                .is_some_and(|sent| is_cancelled(&sent.message))
+        });
+        for push in cancelled {
+            self.forget(push.tag);
+            self.outcomes.push(PushOutcome {
+                tag: push.tag,
+                outcome: unsent(Verdict::Withdrawn),
+            });
+        }
+    }
+
+    fn publish(&mut self) {
+        let Ok(way) = &self.way else { return };
+        let status = way.origins.status();
+        let carried = 2 * (status.in_flight + status.free_streams);
+        self.queued = status.queued;
+        let waiting = self.lanes.waiting() + self.sealing.len() + status.queued;
+        self.ends.gauge.publish(
+            carried.max(first_window(self.spec.id)),
+            status.connections,
+            status.in_flight,
+            waiting,
+        );
+    }
+
+    fn deliver(&mut self) {
+        if !self.outcomes.is_empty() {
+            (self.ends.sink)(self.spec.id, std::mem::take(&mut self.outcomes));
+        }
+    }
+
+    /// Gives back what was not written, waits for the rest, and ends.
+    async fn close(mut self, deadline: Instant) {
+        let outcomes = &mut self.outcomes;
+        let mut give_back = |tag: u64, message: &Message| {
+            let verdict = if is_cancelled(message) {
+                Verdict::Withdrawn
+            } else {
+                Verdict::NotSent
+            };
+            outcomes.push(PushOutcome {
+                tag,
+                outcome: unsent(verdict),
+            });
+        };
+        for push in self.lanes.drain() {
+            give_back(push.tag, &push.message);
+        }
+        for (tag, sealing) in self.sealing.drain() {
+            give_back(tag, &sealing.message);
+        }
+        if let Ok(way) = &mut self.way {
+            for push in way.origins.withdraw(|_| true) {
+                if let Some(sent) = self.sent.remove(&push.tag) {
+                    give_back(push.tag, &sent.message);
+                }
+            }
+        }
+        self.deliver();
+        let Ok(way) = &mut self.way else { return };
+        let mut closing = way.origins.close(deadline);
+        let mut finished = Vec::new();
+        loop {
+            let Ok(way) = &self.way else { return };
+            let is_over = tokio::select! {
+                biased;
+                () = way.origins.outcomes(&mut finished) => false,
+                closed = closing.join_next() => closed.is_none(),
+            };
+            self.settle(&mut finished);
+            self.deliver();
+            if is_over {
+                break;
+            }
+        }
+        self.ends.gauge.publish(0, 0, 0, 0);
+    }
+}
+
+impl Drop for Driver {
+    /// Whatever ends a pool, a panic included, leaves no push without an outcome.
+    fn drop(&mut self) {
+        self.ends.inbox.close(Duration::ZERO);
+        let mut handed = Vec::new();
+        self.ends.inbox.take(&mut handed);
+        let waiting = self.lanes.drain().chain(handed).map(|push| push.tag);
+        let sealing = self.sealing.drain().map(|(tag, _)| tag);
+        let outcome = unsent(Verdict::NotSent);
+        self.outcomes
+            .extend(waiting.chain(sealing).map(|tag| PushOutcome {
+                tag,
+                outcome: outcome.clone(),
+            }));
+        self.outcomes
+            .extend(self.sent.drain().map(|(tag, _)| PushOutcome {
+                tag,
+                outcome: unsent(Verdict::InDoubt),
+            }));
+        self.deliver();
+    }
+}
+
+fn origins_config(shared: &Shared) -> OriginsConfig {
+    let (config, clock) = (&shared.config, shared.clock.clone());
+    OriginsConfig {
+        connection: ConnectionConfig {
+            pool: config.pool.clone(),
+            throttle_pause: config.throttle_pause,
+            max_pause: config.max_pause,
+            clock: Arc::new(move || system_time(clock.now())),
+        },
+        max_origins: config.max_origins,
+        idle_timeout: config.origin_idle_timeout,
+    }
+}
+
+/// How many more pushes of a line may be encrypted for this connection now.
+fn room(connection: &Connection, lane: &Lane, is_reached: bool) -> usize {
+    let status = connection.status();
+    let taken = status.queued + lane.sealing;
+    if is_reached {
+        (status.free_streams + AHEAD)
+            .min(connection.free_capacity())
+            .saturating_sub(taken)
+    } else {
+        usize::from(taken == 0)
+    }
+}
+
+fn is_out_of_reach(status: &webpush::Status, attempts: u32) -> bool {
+    status.connections == 0 && status.connect_failures >= attempts.max(1)
+}
+
+/// From now until `end`; nothing if it is over.
+fn span(end: UnixMs, wall: UnixMs) -> Duration {
+    Duration::from_millis(u64::try_from(end.saturating_sub(wall)).unwrap_or(0))
+}
+
+/// Takes out all that wait in a line.
+fn pushes(lane: &mut Lane) -> impl Iterator<Item = Push> {
+    lane.waiting.drain(..).map(|waiting| waiting.push)
+}
+
+fn answer(pushes: impl Iterator<Item = Push>, outcome: &Outcome, outcomes: &mut Vec<PushOutcome>) {
+    outcomes.extend(pushes.map(|push| PushOutcome {
+        tag: push.tag,
+        outcome: outcome.clone(),
+    }));
+}
