@@ -34,9 +34,43 @@ pub(super) fn has_tags(source: &str) -> bool {
         .any(|pair| matches!(pair, b"{{" | b"{%" | b"{#"))
 }
 
-/// The words in all tags of a source that minijinja could read.
+/// Most words and signs in one tag.
+pub(super) const MAX_TAG_ITEMS: usize = 200;
+/// Most block tags (`{% … %}`) in one text.
+pub(super) const MAX_BLOCKS: usize = 100;
+
+/// The words in all tags of a source.
 pub(super) fn words(source: &str) -> Vec<Word<'_>> {
-    let mut words = Vec::new();
+    scan(source).words
+}
+
+/// Where a source has too much in one tag, or too many blocks. minijinja's compiler goes down one
+/// level for each link of a chain (`a|b|c`, `a ~ b ~ c`, `elif`, `elif`), so without these bounds a
+/// few thousand bytes would exhaust a thread's stack.
+pub(super) fn excess(source: &str) -> Option<(usize, String)> {
+    let scan = scan(source);
+    if let Some(at) = scan.long_tag {
+        let sentence = format!("expected at most {MAX_TAG_ITEMS} words and signs in one tag");
+        return Some((at, sentence));
+    }
+    let sentence = || format!("expected at most {MAX_BLOCKS} block tags in one text");
+    scan.late_block.map(|at| (at, sentence()))
+}
+
+#[derive(Default)]
+struct Scan<'a> {
+    words: Vec<Word<'a>>,
+    blocks: usize,
+    /// Where the first tag with too many items begins.
+    long_tag: Option<usize>,
+    /// Where the first block beyond the limit begins.
+    late_block: Option<usize>,
+}
+
+/// Reads what minijinja would read as tags, or more: what is not well formed may be counted as a tag
+/// that it is not, but no tag is overlooked up to the first error.
+fn scan(source: &str) -> Scan<'_> {
+    let mut scan = Scan::default();
     let mut at = 0;
     while let Some(offset) = source[at..].find('{') {
         let start = at + offset;
@@ -44,11 +78,15 @@ pub(super) fn words(source: &str) -> Vec<Word<'_>> {
             Some(b'#') => source[start..]
                 .find("#}")
                 .map_or(source.len(), |end| start + end + 2),
-            Some(b'{') => tag(source, start + 2, b'}', &mut words),
+            Some(b'{') => tag(source, start + 2, b'}', &mut scan),
             Some(b'%') => {
-                let first = words.len();
-                let end = tag(source, start + 2, b'%', &mut words);
-                let is_raw = words.get(first).is_some_and(|word| word.text == "raw");
+                scan.blocks += 1;
+                if scan.blocks > MAX_BLOCKS {
+                    scan.late_block.get_or_insert(start);
+                }
+                let first = scan.words.len();
+                let end = tag(source, start + 2, b'%', &mut scan);
+                let is_raw = scan.words.get(first).is_some_and(|word| word.text == "raw");
                 match is_raw {
                     true => end_of_raw(source, end),
                     false => end,
@@ -57,7 +95,7 @@ pub(super) fn words(source: &str) -> Vec<Word<'_>> {
             _ => start + 1,
         };
     }
-    words
+    scan
 }
 
 fn end_of_raw(source: &str, at: usize) -> usize {
@@ -67,11 +105,16 @@ fn end_of_raw(source: &str, at: usize) -> usize {
 }
 
 /// Reads the words from `at` to the tag's end, and says where that is.
-fn tag<'a>(source: &'a str, mut at: usize, close: u8, words: &mut Vec<Word<'a>>) -> usize {
+fn tag<'a>(source: &'a str, start: usize, close: u8, scan: &mut Scan<'a>) -> usize {
     let bytes = source.as_bytes();
+    let (mut at, mut items) = (start, 0usize);
     let is_block = close == b'%';
     let (mut depth, mut before, mut is_first) = (0usize, Role::Name, true);
     while let Some(byte) = bytes.get(at) {
+        items += usize::from(!byte.is_ascii_whitespace());
+        if items > MAX_TAG_ITEMS {
+            scan.long_tag.get_or_insert(start);
+        }
         match byte {
             b'\'' | b'"' => {
                 at = end_of_text(bytes, at);
@@ -107,7 +150,7 @@ fn tag<'a>(source: &'a str, mut at: usize, close: u8, words: &mut Vec<Word<'a>>)
                     Role::Name if is_called && !is_word(text) => Role::Function,
                     before => before,
                 };
-                words.push(Word { text, at, role });
+                scan.words.push(Word { text, at, role });
                 before = match text {
                     "is" => Role::Test,
                     "not" if before == Role::Test => Role::Test,
@@ -118,10 +161,10 @@ fn tag<'a>(source: &'a str, mut at: usize, close: u8, words: &mut Vec<Word<'a>>)
                 at += len;
             }
             byte if byte.is_ascii_digit() => {
-                // `1.5` has no field `5`, and `1e3` no name.
+                // `1e3` is no name.
                 at += bytes[at..]
                     .iter()
-                    .take_while(|b| b.is_ascii_alphanumeric() || **b == b'.' || **b == b'_')
+                    .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
                     .count();
                 before = Role::Name;
             }

@@ -1,5 +1,6 @@
 //! Templates by tables and properties.
 
+use super::scan::{MAX_BLOCKS, MAX_TAG_ITEMS};
 use super::*;
 use crate::content::Urgency;
 use crate::digest::DigestFacts;
@@ -743,6 +744,65 @@ fn the_fields_are_those_of_content() {
         serde_json::to_value(definition(json.clone())).unwrap(),
         json
     );
+}
+
+/// Also in a debug build, on the stack of a test's thread.
+#[test]
+fn long_and_deep_sources_do_not_exhaust_the_stack() {
+    let tag = |inner: String| format!("{{{{ {inner} }}}}");
+    // Just within the bounds of a tag and of a text, and far beyond them.
+    for (items, blocks) in [(MAX_TAG_ITEMS, MAX_BLOCKS), (8_000, 8_000)] {
+        let repeat = |text: &str, count: usize| text.repeat(count.min(8_000 / text.len()));
+        let around = |open: &str, close: &str| {
+            let count = (items / 2).saturating_sub(1).min(3_900);
+            tag(format!("{}1{}", open.repeat(count), close.repeat(count)))
+        };
+        let nested = |open: &str, close: &str| {
+            let count = (blocks / 2).min(8_000 / (open.len() + close.len()));
+            format!("{}{}", open.repeat(count), close.repeat(count))
+        };
+        let chain = |first: &str, link: &str, size: usize| {
+            tag(format!("{first}{}", repeat(link, (items - 1) / size)))
+        };
+        for source in [
+            around("(", ")"),
+            around("[", "]"),
+            chain("post", ".a", 2),
+            chain("1", ".a", 2),
+            chain("post", "[0]", 3),
+            chain("writer", "|upper", 2),
+            chain("writer", "~writer", 2),
+            chain("1", "+1", 2),
+            chain("1", "**1", 3),
+            chain("1", " < 1", 2),
+            chain("is_new", " and is_new", 2),
+            chain("1", " is odd", 2),
+            chain("1", " if is_new else 1", 4),
+            tag(format!("{}is_new", repeat("not ", items - 1))),
+            tag(format!("{}count", repeat("-", items - 1))),
+            tag(format!("{}1", repeat("1 if is_new else ", (items - 1) / 4))),
+            format!(
+                "{{% if is_new %}}{}{{% endif %}}",
+                repeat("{% elif is_new %}", blocks - 2)
+            ),
+            nested("{% if is_new %}", "{% endif %}"),
+            nested("{% for a in names %}", "{% endfor %}"),
+            nested("{% filter upper %}", "{% endfilter %}"),
+            nested("{% with a = 1 %}", "{% endwith %}"),
+            nested("{% set a %}", "{% endset %}"),
+            "{% for a in names recursive %}{{ loop(names) }}{% endfor %}".to_owned(),
+        ] {
+            assert!(
+                source.len() <= MAX_SOURCE_BYTES,
+                "{}: {source:.20}",
+                source.len()
+            );
+            match CompiledTemplate::compile(&definition(body(&source))) {
+                Ok(template) => drop(render(&template, "en", json!({"writer": "Ann"}))),
+                Err(problems) => assert!(!problems.is_empty()),
+            }
+        }
+    }
 }
 
 /// The templates of the guide are stored and rendered, and its table lists every code.

@@ -2,7 +2,7 @@
 
 use super::error::{RenderError, TemplateProblem};
 use super::language::{FILTERS, FUNCTIONS, TESTS, text_name};
-use super::scan::{Role, has_tags, words};
+use super::scan::{Role, excess, has_tags, words};
 use super::scope::{Fields, NAMESPACES, Uses};
 use super::{MAX_SOURCE_BYTES, MAX_TEXT_BYTES, VariableDefinition, VariableKind};
 use crate::expression::line_and_column;
@@ -49,6 +49,8 @@ impl TextCompiler<'_> {
             );
         } else if !has_tags(source) {
             return Text::Constant(source.to_owned());
+        } else if let Some((at, sentence)) = excess(source) {
+            self.problem(&pointer, source, Some(at), "template.too_large", sentence);
         } else {
             let name = text_name(self.locale_number, &pointer);
             let added = self
