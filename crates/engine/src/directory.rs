@@ -3,6 +3,7 @@
 //!
 //! A snapshot, replaced as a whole by `Engine::refresh`. It holds no secret in the clear.
 
+use crate::trigger::Trigger;
 use carillon_model::app::App;
 use carillon_model::credential::Credential;
 use carillon_model::definition::{Definition, DefinitionKind};
@@ -21,6 +22,7 @@ pub struct Directory {
     sealed: HashMap<carillon_model::id::CredentialNo, Sealed>,
     definitions: BTreeMap<(AppNo, DefinitionKind, String), (Definition, Option<Sealed>)>,
     templates: HashMap<DefinitionNo, Template>,
+    triggers: HashMap<AppNo, Vec<Trigger>>,
 }
 
 /// A template as it is now.
@@ -75,11 +77,20 @@ impl Directory {
                     .unwrap_or_else(|| Template::read(definition.version, &definition.body));
                 directory.templates.insert(definition.no, template);
             }
+            if definition.kind == DefinitionKind::Trigger
+                && let Some(trigger) = Trigger::read(&definition)
+            {
+                let of_app = directory.triggers.entry(definition.app).or_default();
+                of_app.push(trigger);
+            }
             let key = (definition.app, definition.kind, definition.name.clone());
             directory.definitions.insert(key, (definition, sealed));
         }
         for of_app in directory.credentials.values_mut() {
             of_app.sort_by_key(|credential| credential.no);
+        }
+        for of_app in directory.triggers.values_mut() {
+            of_app.sort_by(|a, b| a.name.cmp(&b.name));
         }
         directory
     }
@@ -136,6 +147,19 @@ impl Directory {
     #[must_use]
     pub fn template(&self, no: DefinitionNo) -> Option<&Template> {
         self.templates.get(&no)
+    }
+
+    /// The triggers of an App that are for events of this name and do not rest, by name.
+    pub fn triggers_for(&self, app: AppNo, event: &str) -> impl Iterator<Item = &Trigger> {
+        let of_app = self.triggers.get(&app).into_iter().flatten();
+        of_app.filter(move |trigger| trigger.definition.enabled && trigger.definition.is_for(event))
+    }
+
+    /// A trigger of an App that does not rest, by its number.
+    #[must_use]
+    pub fn trigger(&self, app: AppNo, no: DefinitionNo) -> Option<&Trigger> {
+        let mut of_app = self.triggers.get(&app)?.iter();
+        of_app.find(|trigger| trigger.no == no && trigger.definition.enabled)
     }
 
     /// All credentials with their sealed secrets.

@@ -2,8 +2,9 @@
 
 use crate::config::EngineConfig;
 use crate::directory::Directory;
+use crate::event::{EventAnswer, EventRefusal, EventRequest};
 use crate::key_ring::KeyRing;
-use crate::request::{Accepted, CancelAnswer, Refusal, SendItem};
+use crate::request::{Accepted, CancelAnswer, IdempotencyKey, Refusal, SendItem};
 use crate::service::{self, Shared};
 use crate::status::{EngineStatus, StopReport};
 use carillon_model::credential::CredentialSecret;
@@ -156,6 +157,20 @@ impl Engine {
         items: Vec<SendItem>,
     ) -> Result<Vec<Result<Accepted, Refusal>>, StoreError> {
         self.shared().send(app, items).await
+    }
+
+    /// Takes an event: whatever the App's triggers make of it is on disk when this returns.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; the event can be told again under the same key, and
+    /// nothing is told twice.
+    pub async fn event(
+        &self,
+        app: AppNo,
+        request: &EventRequest,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Result<EventAnswer, EventRefusal>, StoreError> {
+        self.shared().event(app, request, idempotency).await
     }
 
     /// Cancels a notification. `None`: the App has no such notification.

@@ -55,6 +55,7 @@ pub(crate) struct Bells {
     pub(crate) room: Notify,
     pub(crate) fanout: Notify,
     pub(crate) prune: Notify,
+    pub(crate) digests: Notify,
 }
 
 impl Hub {

@@ -224,6 +224,8 @@ fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: Unix
                 except_users: draft.except_users,
             }),
             idempotency,
+            throttle: draft.origin.throttle,
+            consumes: draft.origin.consumes,
         },
         hot,
         deliveries: (!is_fanout).then_some(deliveries as u64),
@@ -374,6 +376,10 @@ impl Said {
     fn answer(&self, acceptance: Acceptance) -> Result<Accepted, Refusal> {
         let (no, accepted_at, deliveries, repeated) = match acceptance {
             Acceptance::KeyReused => return Err(Refusal::KeyReused),
+            Acceptance::Throttled { next_allowed_at } => {
+                return Err(Refusal::Throttled { next_allowed_at });
+            }
+            Acceptance::Stale => return Err(Refusal::Stale),
             Acceptance::New => (self.no, self.accepted_at, self.deliveries, false),
             Acceptance::Repeated { no, accepted_at } => (no, accepted_at, None, true),
         };

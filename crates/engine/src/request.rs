@@ -5,6 +5,7 @@ use carillon_model::body::{DigestSource, EventSource};
 use carillon_model::id::NotificationNo;
 use carillon_model::notification::NotificationRequest;
 use carillon_model::problem::FieldProblem;
+use carillon_ports::gathering::{DigestClaim, ThrottleClaim};
 
 /// A notification to send.
 #[derive(Clone, Debug)]
@@ -24,6 +25,10 @@ pub struct Origin {
     pub event: Option<EventSource>,
     /// The digest, for the template.
     pub digest: Option<DigestSource>,
+    /// A throttle that it must pass.
+    pub throttle: Option<ThrottleClaim>,
+    /// The digest that it tells, as it was read.
+    pub consumes: Option<DigestClaim>,
 }
 
 /// An idempotency key with what it stands for.
@@ -64,6 +69,13 @@ pub enum Refusal {
         /// When to come back.
         retry_after_ms: u32,
     },
+    /// Its throttle does not let it through.
+    Throttled {
+        /// When one will be let through.
+        next_allowed_at: UnixMs,
+    },
+    /// The digest that it tells is gone, or has one more event.
+    Stale,
 }
 
 /// What a cancel did.

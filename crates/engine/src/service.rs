@@ -13,7 +13,7 @@ use crate::key_ring::KeyRing;
 use crate::metrics::Meters;
 use crate::moment::ms;
 use crate::status::StopReport;
-use crate::{dispatch, fanout, pruner, rescuer, settle};
+use crate::{digester, dispatch, fanout, pruner, rescuer, settle};
 use arc_swap::ArcSwap;
 use carillon_ports::gateway::{OutcomeSink, PoolId, PushOutcome};
 use carillon_ports::store::StoreError;
@@ -79,6 +79,7 @@ pub(crate) async fn start(
         runtime.spawn(dispatch::run(shared.clone())).abort_handle(),
         runtime.spawn(settle::run(shared.clone())).abort_handle(),
         supervise(&runtime, &shared, "fanout", fanout::run),
+        supervise(&runtime, &shared, "digester", digester::run),
         supervise(&runtime, &shared, "rescuer", rescuer::run),
         supervise(&runtime, &shared, "pruner", pruner::run),
         supervise(&runtime, &shared, "indexer", pruner::index),
@@ -153,7 +154,7 @@ impl Shared {
         self.hub.is_stopping.store(true, Relaxed);
         self.hub.gauges.shut();
         let bells = &self.hub.bells;
-        for bell in [&bells.dispatch, &bells.fanout, &bells.prune] {
+        for bell in [&bells.dispatch, &bells.fanout, &bells.prune, &bells.digests] {
             bell.notify_one();
         }
         bells.room.notify_waiters();

@@ -35,6 +35,7 @@ pub mod target;
 pub mod template;
 pub mod throttle;
 pub mod time_zone;
+pub mod trigger;
 pub mod verdicts;
 pub mod webhook;
 

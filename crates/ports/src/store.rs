@@ -8,6 +8,7 @@
 //! A work row is either *due* (`due_at` set, nobody has it) or *held* (by this process' epoch).
 //! Held rows of an older epoch belong to a process that is gone: the rescuer frees them.
 
+use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest, ThrottleClaim};
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -71,6 +72,10 @@ pub struct NewNotification {
     pub fanout: Option<Audience>,
     /// Idempotency: same key and same body in the same scope is the same notification.
     pub idempotency: Option<Idempotency>,
+    /// A throttle that it must pass.
+    pub throttle: Option<ThrottleClaim>,
+    /// A digest that it tells: deleted in the same transaction.
+    pub consumes: Option<DigestClaim>,
 }
 
 /// Idempotency of one accepted item.
@@ -115,6 +120,13 @@ pub enum Acceptance {
     },
     /// The same key came with another body.
     KeyReused,
+    /// Its throttle does not let it through; nothing was stored.
+    Throttled {
+        /// When one will be let through.
+        next_allowed_at: UnixMs,
+    },
+    /// The digest that it tells is gone, or has one more event; nothing was stored.
+    Stale,
 }
 
 /// Names a work row.
@@ -547,6 +559,17 @@ pub trait HotStore: Send + Sync + 'static {
         keys: Vec<(String, [u8; 32])>,
         now: UnixMs,
     ) -> Result<Vec<Option<(NotificationNo, UnixMs)>>>;
+
+    /// Gathers events into digests: one transaction for all that is queued. Answers in the same order.
+    async fn gather(&self, adds: Vec<DigestAdd>, now: UnixMs) -> Result<Vec<DigestAdded>>;
+    /// Digests due at `now`, the oldest first, and when the next one after them is due.
+    async fn due_digests(
+        &self,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<(Vec<DueDigest>, Option<UnixMs>)>;
+    /// Deletes a digest that nothing will tell. `false`: an event joined since it was read, or it is gone.
+    async fn drop_digest(&self, claim: DigestClaim) -> Result<bool>;
 
     /// Resolves devices by their ids, in order; `None`: there is none. See [`Recipient::gateway`] for
     /// what `reach` decides.

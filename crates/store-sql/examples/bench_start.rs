@@ -136,6 +136,8 @@ fn single(store: &SqliteStore) -> NewNotification {
         }],
         fanout: None,
         idempotency: None,
+        throttle: None,
+        consumes: None,
     }
 }
 

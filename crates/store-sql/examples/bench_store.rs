@@ -170,6 +170,8 @@ fn notification(batch: BatchNo, devices: Vec<DeviceNo>) -> NewNotification {
         }],
         fanout: None,
         idempotency: None,
+        throttle: None,
+        consumes: None,
     }
 }
 

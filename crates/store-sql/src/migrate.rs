@@ -7,10 +7,11 @@ use rusqlite::Connection;
 pub(crate) const APPLICATION_ID: i64 = 0x0439_2d2c;
 
 /// All of them, in order.
-const MIGRATIONS: [(i64, &str); 3] = [
+const MIGRATIONS: [(i64, &str); 4] = [
     (1, include_str!("../migrations/sqlite/0001_spine.sql")),
     (2, include_str!("../migrations/sqlite/0002_reach.sql")),
     (5, include_str!("../migrations/sqlite/0005_definitions.sql")),
+    (7, include_str!("../migrations/sqlite/0007_triggers.sql")),
 ];
 
 /// The newest schema.

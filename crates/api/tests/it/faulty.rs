@@ -12,6 +12,7 @@ use carillon_model::id::{AppNo, CredentialNo, DefinitionNo, DeliveryId, DeviceNo
 use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
+use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use carillon_ports::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
     Sealed,
@@ -108,6 +109,9 @@ hot_store! {
         async fn resolve_user(app: AppNo, user: String, reach: Reach, limit: usize) -> Vec<Recipient>;
         async fn resolve_push_tokens(app: AppNo, tokens: Vec<PushTokenBytes>, kind: TokenKind, declared: TokenEnvironment, now: UnixMs) -> Vec<Recipient>;
         async fn read_push_tokens(kind: TokenKind, devices: Vec<DeviceNo>) -> (Vec<PushToken>, Vec<DeviceNo>);
+        async fn gather(adds: Vec<DigestAdd>, now: UnixMs) -> Vec<DigestAdded>;
+        async fn due_digests(now: UnixMs, limit: u32) -> (Vec<DueDigest>, Option<UnixMs>);
+        async fn drop_digest(claim: DigestClaim) -> bool;
         async fn people(devices: Vec<DeviceNo>) -> Vec<Person>;
         async fn waiting_lanes() -> Vec<(Lane, Class, UnixMs)>;
         async fn backlog(limit: u32) -> Vec<(Lane, u32, UnixMs)>;

@@ -4,6 +4,7 @@
 mod breakers;
 mod cancelling;
 mod chaos;
+mod events;
 mod fairness;
 mod fake_gateway;
 mod fanning_out;

@@ -99,6 +99,13 @@ impl Expression {
     }
 }
 
+impl Path {
+    /// Reads a path such as `data.post.author`; a name that is not of `vocabulary` is an error.
+    pub fn parse_in(text: &str, vocabulary: &Vocabulary) -> Result<Self, ExpressionError> {
+        parser::parse_path(text, Some(vocabulary))
+    }
+}
+
 /// Equal when they say the same, however they are spaced.
 impl PartialEq for Expression {
     fn eq(&self, other: &Self) -> bool {

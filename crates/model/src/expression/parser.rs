@@ -65,6 +65,30 @@ pub(super) fn parse(
     }
 }
 
+/// Reads a path and nothing else.
+pub(super) fn parse_path(
+    text: &str,
+    vocabulary: Option<&Vocabulary>,
+) -> Result<Path, ExpressionError> {
+    let too_large = text.len() > MAX_BYTES;
+    let mut parser = Parser {
+        text,
+        lexemes: read(if too_large { "" } else { text })?,
+        next: 0,
+        nodes: 0,
+        vocabulary,
+    };
+    let Lexeme::Name(name) = parser.peek().lexeme.clone() else {
+        return Err(parser.unexpected("a name"));
+    };
+    parser.next += 1;
+    let path = parser.path(name, 0)?;
+    match parser.peek().lexeme {
+        Lexeme::End => Ok(path),
+        _ => Err(parser.unexpected("the end of the path")),
+    }
+}
+
 const OPERATOR_WORDS: &[&str] = &["and", "or", "not", "in", "contains", "startswith"];
 
 struct Parser<'a> {

@@ -164,6 +164,8 @@ impl Fixture {
                 .collect(),
             fanout: None,
             idempotency: None,
+            throttle: None,
+            consumes: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod claiming;
 mod devices;
 mod fanning_out;
 mod fixture;
+mod gathering;
 mod pruning;
 mod registry;
 mod rescuing;
@@ -22,6 +23,7 @@ pub use claiming::*;
 pub use devices::*;
 pub use fanning_out::*;
 pub use fixture::*;
+pub use gathering::*;
 pub use pruning::*;
 pub use registry::*;
 pub use rescuing::*;
@@ -52,6 +54,11 @@ macro_rules! store_suite {
             repeats_are_told_apart
             numbers_are_never_reused
             an_empty_audience_is_complete_at_once
+            events_are_gathered
+            a_repeated_event_joins_once
+            a_digest_is_told_once
+            throttles_let_so_many_through
+            what_was_gathered_goes_with_its_user
             claims_the_oldest_first
             claims_within_its_limits
             lanes_are_apart

@@ -1,6 +1,7 @@
 //! The hot store of the fake.
 
 use super::MemoryStore;
+use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use crate::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
     Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
@@ -50,6 +51,23 @@ impl HotStore for MemoryStore {
             is_same.then_some((key.no, key.accepted_at))
         };
         Ok(keys.iter().map(before).collect())
+    }
+
+    async fn gather(&self, adds: Vec<DigestAdd>, now: UnixMs) -> Result<Vec<DigestAdded>> {
+        let mut state = self.write()?;
+        Ok(adds.into_iter().map(|add| state.gather(add, now)).collect())
+    }
+
+    async fn due_digests(
+        &self,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<(Vec<DueDigest>, Option<UnixMs>)> {
+        Ok(self.read().due_digests(now, limit))
+    }
+
+    async fn drop_digest(&self, claim: DigestClaim) -> Result<bool> {
+        Ok(self.write()?.consume(claim))
     }
 
     async fn resolve_devices(

@@ -4,6 +4,7 @@
 //! the process that held its work had gone.
 
 mod devices;
+mod gathering;
 mod history;
 mod hot;
 mod registry;

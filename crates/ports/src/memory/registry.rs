@@ -64,6 +64,8 @@ impl Registry for MemoryStore {
         state.credentials.retain(|(of, _), _| *of != app);
         state.api_keys.retain(|key| key.app != Some(app));
         state.definitions.retain(|(of, ..), _| *of != app);
+        state.digests.retain(|_, (open, _)| open.app != app);
+        state.throttles.retain(|_, (of, _)| *of != app);
         state.deleted_apps.insert(app);
         state.note(now, by, "app.delete", &gone.id);
         Ok(true)
@@ -330,6 +332,7 @@ impl Registry for MemoryStore {
         for device in &devices {
             state.delete_device(*device);
         }
+        state.erase_gathered(app, &user_id);
         state.note_in(now, by, "user.erase", app, &user_id);
         Ok((devices.len() as u64, theirs.len() as u64))
     }

@@ -16,7 +16,8 @@ use carillon_model::verdicts::Verdicts;
 
 impl State {
     pub(super) fn accept(&mut self, item: NewNotification) -> Acceptance {
-        if let Some(given) = item.idempotency {
+        let used = item.idempotency.as_ref().map(|key| key.scoped_key.clone());
+        if let Some(given) = item.idempotency.clone() {
             let earlier = self.idempotency.get(&given.scoped_key);
             if let Some(key) = earlier.filter(|key| key.keep_until > item.accepted_at) {
                 if key.body_hash != given.body_hash {
@@ -34,6 +35,12 @@ impl State {
                 accepted_at: item.accepted_at,
             };
             self.idempotency.insert(given.scoped_key, key);
+        }
+        if let Some(refused) = self.pass(&item) {
+            if let Some(key) = used {
+                self.idempotency.remove(&key);
+            }
+            return refused;
         }
         let places = item.batches.len() as u32;
         let notification = Notification {

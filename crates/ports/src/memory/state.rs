@@ -1,5 +1,6 @@
 //! What the fake remembers, and the rules that several methods share.
 
+use crate::gathering::DueDigest;
 use crate::registry::{ApiKey, AuditEntry, Sealed};
 use crate::store::{
     CountDelta, Event, NewAttempt, NotificationHead, NotificationView, Work, WorkId,
@@ -15,6 +16,7 @@ use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeviceNo, NotificationNo}
 use carillon_model::push_token::PushToken;
 use carillon_model::push_type::TokenKind;
 use carillon_model::target::Audience;
+use carillon_model::throttle::ThrottleState;
 use carillon_model::verdicts::Verdicts;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +38,8 @@ pub(super) struct State {
     pub(super) deleted_apps: BTreeSet<AppNo>,
     pub(super) credentials: BTreeMap<(AppNo, String), (Credential, Sealed)>,
     pub(super) definitions: BTreeMap<(AppNo, DefinitionKind, String), (Definition, Option<Sealed>)>,
+    pub(super) digests: BTreeMap<i64, (DueDigest, String)>,
+    pub(super) throttles: BTreeMap<(DefinitionNo, String), (AppNo, ThrottleState)>,
     /// Replaced ones: since when, and the body.
     pub(super) definition_versions: BTreeMap<(DefinitionNo, u32), (UnixMs, String)>,
     pub(super) provider_tokens: BTreeMap<String, Sealed>,

@@ -1,6 +1,6 @@
 //! Intake: notification, batches, work and idempotency key in one transaction.
 
-use super::{batches, ledger};
+use super::{batches, gathering, ledger};
 use crate::error::{At, Done};
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -28,10 +28,18 @@ pub(super) fn accept(tx: &mut Tx<'_>, items: &[NewNotification]) -> Done<Vec<Acc
 }
 
 fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
-    if let Some(idempotency) = &item.idempotency
-        && let Some(earlier) = remember(tx, item, idempotency)?
-    {
-        return Ok(earlier);
+    if let Some(idempotency) = &item.idempotency {
+        match remember_key(tx, item.no, item.accepted_at, idempotency)? {
+            Remembered::New => {}
+            Remembered::Reused => return Ok(Acceptance::KeyReused),
+            Remembered::Repeated { no, accepted_at } => {
+                return Ok(Acceptance::Repeated { no, accepted_at });
+            }
+        }
+    }
+    if let Some(refused) = pass(tx, item)? {
+        forget_key(tx, item.idempotency.as_ref())?;
+        return Ok(refused);
     }
     tx.marks.notification.used(tx.conn, item.no.0)?;
     tx.statement(Statement::InsertNotification)?
@@ -68,12 +76,51 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
     Ok(Acceptance::New)
 }
 
+/// The digest that it tells, and the throttle that it must pass. A digest that is throttled is gone: it
+/// was one too many.
+fn pass(tx: &Tx<'_>, item: &NewNotification) -> Done<Option<Acceptance>> {
+    if let Some(claim) = item.consumes
+        && !gathering::consume(tx, claim)?
+    {
+        return Ok(Some(Acceptance::Stale));
+    }
+    let Some(throttle) = &item.throttle else {
+        return Ok(None);
+    };
+    let denied = gathering::take(tx, item.app, throttle, item.accepted_at)?;
+    Ok(denied.map(|next_allowed_at| Acceptance::Throttled { next_allowed_at }))
+}
+
+/// What was refused used no key.
+fn forget_key(tx: &Tx<'_>, idempotency: Option<&Idempotency>) -> Done<()> {
+    if let Some(idempotency) = idempotency {
+        tx.conn
+            .prepare_cached("DELETE FROM idempotency WHERE scoped_key = ?1")?
+            .execute([&idempotency.scoped_key])?;
+    }
+    Ok(())
+}
+
+/// What a key stands for.
+pub(super) enum Remembered {
+    /// Nothing before.
+    New,
+    /// The same before.
+    Repeated {
+        no: NotificationNo,
+        accepted_at: UnixMs,
+    },
+    /// Something else before.
+    Reused,
+}
+
 /// Remembers the key, or tells what it was used for before. A key whose time is over is as good as new.
-fn remember(
+pub(super) fn remember_key(
     tx: &mut Tx<'_>,
-    item: &NewNotification,
+    of: NotificationNo,
+    now: UnixMs,
     idempotency: &Idempotency,
-) -> Done<Option<Acceptance>> {
+) -> Done<Remembered> {
     let inserted = tx
         .conn
         .prepare_cached(
@@ -84,11 +131,11 @@ fn remember(
             idempotency.scoped_key,
             idempotency.body_hash,
             idempotency.keep_until,
-            item.no.0,
-            item.accepted_at
+            of.0,
+            now
         ])?;
     if inserted == 1 {
-        return Ok(None);
+        return Ok(Remembered::New);
     }
     let (body_hash, keep_until, no, accepted_at) = tx
         .conn
@@ -104,18 +151,18 @@ fn remember(
             ))
         })
         .optional()?
-        .at("idempotency", "scoped_key", item.no)?;
-    if keep_until <= item.accepted_at {
+        .at("idempotency", "scoped_key", of)?;
+    if keep_until <= now {
         tx.conn
             .prepare_cached("DELETE FROM idempotency WHERE scoped_key = ?1")?
             .execute([&idempotency.scoped_key])?;
-        return remember(tx, item, idempotency);
+        return remember_key(tx, of, now, idempotency);
     }
-    Ok(Some(if body_hash == idempotency.body_hash {
-        Acceptance::Repeated { no, accepted_at }
+    Ok(if body_hash == idempotency.body_hash {
+        Remembered::Repeated { no, accepted_at }
     } else {
-        Acceptance::KeyReused
-    }))
+        Remembered::Reused
+    })
 }
 
 /// What these keys and bodies stand for.

@@ -5,6 +5,7 @@ mod batches;
 mod cancel;
 mod claim;
 mod fanout;
+mod gathering;
 mod history;
 mod ledger;
 mod prune;
@@ -15,6 +16,7 @@ mod rows;
 mod settle;
 mod views;
 
+pub(crate) use gathering::erase_user as erase_gathered;
 pub(crate) use history::notifications_of_device;
 pub(crate) use prune::empty_payload;
 pub(crate) use rows::{device_id, devices, parse_device_id};
@@ -28,6 +30,7 @@ use carillon_model::id::{AppNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
+use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
     Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
@@ -63,6 +66,27 @@ impl HotStore for SqliteStore {
         now: UnixMs,
     ) -> Result<Vec<Option<(NotificationNo, UnixMs)>>> {
         self.read_hot(move |conn| accept::accepted_before(conn, &keys, now))
+            .await
+    }
+
+    async fn gather(&self, adds: Vec<DigestAdd>, now: UnixMs) -> Result<Vec<DigestAdded>> {
+        self.write(Turn::Intake, adds.len(), move |tx| {
+            gathering::add(tx, &adds, now)
+        })
+        .await
+    }
+
+    async fn due_digests(
+        &self,
+        now: UnixMs,
+        limit: u32,
+    ) -> Result<(Vec<DueDigest>, Option<UnixMs>)> {
+        self.read_hot(move |conn| gathering::due(conn, now, limit))
+            .await
+    }
+
+    async fn drop_digest(&self, claim: DigestClaim) -> Result<bool> {
+        self.write(Turn::Fanout, 1, move |tx| gathering::consume(tx, claim))
             .await
     }
 

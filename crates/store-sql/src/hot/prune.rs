@@ -333,6 +333,13 @@ fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
     rows += tx
         .conn
         .prepare_cached(
+            "DELETE FROM throttles WHERE (definition_no, user_id) IN
+                (SELECT definition_no, user_id FROM throttles WHERE keep_until <= ?1 LIMIT ?2)",
+        )?
+        .execute(params![retention.now, slice])? as u64;
+    rows += tx
+        .conn
+        .prepare_cached(
             "DELETE FROM definition_versions WHERE (definition_no, version) IN
                 (SELECT definition_no, version FROM definition_versions WHERE replaced_at < ?1 LIMIT ?2)",
         )?

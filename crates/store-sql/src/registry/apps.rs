@@ -85,6 +85,8 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: AppNo, now: UnixMs, by: &Actor) -> Do
     for sql in [
         "DELETE FROM credentials WHERE app_no = ?1",
         "DELETE FROM api_keys WHERE app_no = ?1",
+        "DELETE FROM digests WHERE app_no = ?1",
+        "DELETE FROM throttles WHERE app_no = ?1",
         "DELETE FROM definition_versions WHERE definition_no IN (SELECT definition_no FROM definitions WHERE app_no = ?1)",
         "DELETE FROM definitions WHERE app_no = ?1",
     ] {

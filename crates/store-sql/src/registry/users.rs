@@ -4,7 +4,7 @@ use super::audit;
 use super::credentials::subject;
 use super::devices::delete_device_row;
 use crate::error::Done;
-use crate::hot::{devices, empty_payload, notifications_of_device};
+use crate::hot::{devices, empty_payload, erase_gathered, notifications_of_device};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, BatchNo, DeviceNo, NotificationNo};
@@ -87,6 +87,7 @@ pub(super) fn erase(
     for device in &devices {
         delete_device_row(tx.conn, device.0)?;
     }
+    erase_gathered(tx, app, user_id)?;
     let notifications = erase_content(tx, &found.notifications)?;
     audit::note(tx, now, by, "user.erase", &subject(tx.conn, app, user_id)?)?;
     Ok((&devices | &found.devices, notifications))

@@ -231,6 +231,8 @@ impl Pair {
                 .collect(),
             fanout: fanout.then(carillon_ports::conformance::everybody),
             idempotency: None,
+            throttle: None,
+            consumes: None,
         };
         for batch in item.batches.iter().filter(|batch| batch.hot) {
             let id = WorkId {

@@ -56,6 +56,8 @@ pub(crate) fn to(no: NotificationNo, devices: Vec<DeviceNo>, bytes: usize) -> Ne
         }],
         fanout: None,
         idempotency: None,
+        throttle: None,
+        consumes: None,
     }
 }
 

@@ -131,5 +131,9 @@ pub(crate) fn refused(refusal: Refusal) -> Problem {
             Problem::new(&codes::STORE_OVERLOADED, "the store's queue is full")
                 .retry_after(retry_after_ms.div_ceil(1_000))
         }
+        // A caller's own notification has neither throttle nor digest.
+        Refusal::Throttled { .. } | Refusal::Stale => {
+            Problem::internal("a notification without a trigger was throttled")
+        }
     }
 }
