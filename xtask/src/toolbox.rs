@@ -1,4 +1,4 @@
-//! What some tests and the benchmark need besides Rust: other people's APNs clients, and the yardstick of the benchmark.
+//! What some tests and the benchmark need besides Rust: other people's push clients, and the yardstick of the benchmark.
 //!
 //! Everything is fetched by its package's ordinary client, and what can be kept apart goes below the target folder
 //! (`test-tools/`). Nothing is installed unless `--setup` asks for it; without it the toolbox only says what is there.
@@ -50,7 +50,7 @@ impl Toolbox {
         let place = workspace.target.join("test-tools");
         let clients = workspace.root.join(CLIENTS);
         let python = Tool::new(
-            "the Python client aioapns against the simulator",
+            "the Python clients aioapns and firebase-admin against the simulator",
             "PUSH_TEST_PYTHON",
             python(&clients, &place.join("python"), setup),
         );

@@ -1,16 +1,18 @@
-//! Apple's side of the Apple Push Notification service, and the push services of browsers, on your
-//! own machine.
+//! Apple's side of the Apple Push Notification service, Google's side of Firebase Cloud Messaging,
+//! and the push services of browsers, on your own machine.
 //!
 //! A [`Simulator`] listens with real TLS and HTTP/2 on the device host, the broadcast host and the
 //! channel-management host of both environments, verifies provider tokens and certificates,
 //! checks requests like Apple does and answers with Apple's statuses and reasons. Behind it are
-//! simulated phones that store, show and ignore what they get. One more listener plays the push
-//! services of browsers (RFC 8030, 8291, 8292), behind which are browsers that decrypt what they are
-//! sent. An admin HTTP API makes phones and browsers, scripts faults, moves the clock and reads back
-//! what arrived.
+//! simulated phones that store, show and ignore what they get. One more listener stands for
+//! Google's token endpoint, `messages:send` and topics, with Android phones behind it; another
+//! plays the push services of browsers (RFC 8030, 8291, 8292), behind which are browsers that
+//! decrypt what they are sent. An admin HTTP API makes phones and browsers, scripts faults, moves
+//! the clock and reads back what arrived.
 //!
-//! It shares no code with any client library, on purpose: two readings of Apple's pages and of the
-//! RFCs, so that a shared mistake cannot hide. It decides nothing about how a client should behave.
+//! It shares no code with any client library, on purpose: two readings of the gateways' pages and
+//! of the RFCs, so that a shared mistake cannot hide. It decides nothing about how a client should
+//! behave.
 
 mod action;
 mod admin;

@@ -19,7 +19,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTi
 
 /// Names every server certificate carries, so that clients with fixed host names can be pointed
 /// here by DNS or a proxy.
-const SERVER_NAMES: [&str; 15] = [
+const SERVER_NAMES: [&str; 17] = [
     "localhost",
     "127.0.0.1",
     "::1",
@@ -30,6 +30,8 @@ const SERVER_NAMES: [&str; 15] = [
     "api-broadcast.sandbox.push.apple.com",
     "api-manage-broadcast.push.apple.com",
     "api-manage-broadcast.sandbox.push.apple.com",
+    "oauth2.googleapis.com",
+    "iid.googleapis.com",
     "push-sim.localhost",
     "updates.push.services.mozilla.com",
     "web.push.apple.com",

@@ -1,4 +1,4 @@
-//! `carillon simulate`: Apple's side on this machine, for development without an Apple account.
+//! `carillon simulate`: Apple's and Google's side on this machine, for development without an account at either.
 //!
 //! With `--dir` it keeps its certificate authority and a signing key there, and writes a configuration
 //! with which `carillon serve` sends to it.
@@ -174,6 +174,7 @@ fn keep_key(simulator: &Simulator, dir: &Path) -> Result<PathBuf, Failure> {
 fn addresses(addresses: &Addresses) -> Value {
     json!({
         "admin_url": format!("http://{}", local(addresses.admin)),
+        "google_url": format!("https://{}", local(addresses.google)),
         "production": addresses.production,
         "sandbox": addresses.sandbox,
         "web_push": local(addresses.web_push),
@@ -224,7 +225,7 @@ fn tell(said: &Value, addresses: &Addresses, output: Output) {
         output.json(said);
         return;
     }
-    output.line("A simulator of Apple's gateway is running:");
+    output.line("A simulator of Apple's and Google's gateways is running:");
     for (key, value) in apns_settings(addresses) {
         output.line(format!("  {key:21} {value}"));
     }
@@ -235,6 +236,7 @@ fn tell(said: &Value, addresses: &Addresses, output: Output) {
         said["admin_url"].as_str().unwrap_or_default()
     ));
     for (name, key) in [
+        ("Google's hosts", "google_url"),
         ("certificate authority", "ca_file"),
         ("signing key", "signing_key_file"),
         ("configuration", "config_file"),

@@ -9,17 +9,19 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::ServerConnection;
 
+use super::BlindConfig;
+use super::answer::Template;
 use super::frames::{Event, Frames};
-use super::{BlindAnswer, BlindConfig};
 
 /// Receive window for the connection and for each stream.
 const WINDOW: u32 = 16 << 20;
 /// Bytes of bodies after which the connection's window is topped up.
 const WINDOW_STEP: u32 = 1 << 20;
 const READ_BYTES: usize = 64 * 1024;
+
 struct Answers {
-    kind: BlindAnswer,
     out: Vec<u8>,
+    template: Template,
     number: u64,
 }
 
@@ -32,10 +34,10 @@ impl Answers {
         self.out.extend_from_slice(payload);
     }
 
-    /// Success, with the next number.
+    /// 200 with the next number.
     fn accept(&mut self, stream: u32) {
         self.number += 1;
-        self.kind.write(&mut self.out, stream, self.number);
+        self.template.write(&mut self.out, stream, self.number);
     }
 }
 
@@ -80,8 +82,8 @@ pub(super) fn hold(
     let mut line = Line { tcp, tls };
     let mut frames = Frames::new();
     let mut answers = Answers {
-        kind: config.answer,
         out: Vec::with_capacity(READ_BYTES),
+        template: Template::of(config.answer),
         number: 0,
     };
     let mut waiting: VecDeque<(Instant, u32)> = VecDeque::new();

@@ -1,7 +1,7 @@
 //! A gateway that looks at nothing, for benchmarks.
 //!
-//! It answers every request with success (200 and an `apns-id`, or 201 and a `Location`) as soon as
-//! the stream's last frame is there, or a fixed time later. Header blocks are not decoded, tokens not verified,
+//! It answers every request with success and an id of its own ([`BlindAnswer`]) as soon as the
+//! stream's last frame is there, or a fixed time later. Header blocks are not decoded, tokens not verified,
 //! nothing is recorded but the number of requests. One thread for each connection with blocking
 //! reads: a small fraction of what any client spends, so that it is never the bottleneck. For
 //! everything else use [`crate::Simulator`].
@@ -23,7 +23,6 @@ use parking_lot::Mutex;
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::tls::Authority;
-
 pub use answer::BlindAnswer;
 
 /// How a blind gateway behaves.
@@ -35,6 +34,9 @@ pub struct BlindConfig {
     pub port: u16,
     /// Where to keep the certificate authority between runs.
     pub state_dir: Option<PathBuf>,
+    /// The authority that signs its certificate, so that several can be trusted as one; `None`: the
+    /// one in `state_dir`, or a new one.
+    pub authority: Option<Arc<Authority>>,
     /// Whose success it answers with.
     pub answer: BlindAnswer,
     /// Time between a request's last frame and its answer.
@@ -54,6 +56,7 @@ impl Default for BlindConfig {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             state_dir: None,
+            authority: None,
             answer: BlindAnswer::default(),
             delay: Duration::ZERO,
             separate_records: false,
@@ -97,9 +100,10 @@ impl BlindServer {
     /// # Errors
     /// When the port is taken, or the certificate authority cannot be read or made.
     pub fn start(config: BlindConfig) -> io::Result<BlindServer> {
-        let authority = match &config.state_dir {
-            Some(dir) => Authority::load_or_generate(dir)?,
-            None => Authority::generate()?,
+        let authority = match (&config.authority, &config.state_dir) {
+            (Some(authority), _) => Arc::clone(authority),
+            (None, Some(dir)) => Arc::new(Authority::load_or_generate(dir)?),
+            (None, None) => Arc::new(Authority::generate()?),
         };
         let mut tls = authority.server_config()?;
         tls.send_tls13_tickets = 0;

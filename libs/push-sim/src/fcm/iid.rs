@@ -216,10 +216,15 @@ fn judge(
                 Err(_) => Err(GoogleError::invalid("topic_name", "Invalid topic name")),
             }
         }
-        ("DELETE", Some(topic)) => match google.unsubscribe(phone, topic) {
-            true => Ok(json!({})),
-            false => Err(GoogleError::nothing_here()),
-        },
+        ("DELETE", Some(topic)) => {
+            let topic = super::call::percent_decode(topic);
+            let may_miss = form(reading.call.query.unwrap_or_default())
+                .any(|(name, value)| name == "allow_missing" && value == "true");
+            match google.unsubscribe(phone, &topic) || may_miss {
+                true => Ok(json!({})),
+                false => Err(GoogleError::nothing_here()),
+            }
+        }
         _ => Err(GoogleError::nothing_here()),
     }
 }

@@ -1,5 +1,7 @@
 //! What goes back to a client of Google's: status, headers, a body.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
@@ -55,6 +57,22 @@ impl Reply {
     pub(crate) fn retry_after(mut self, seconds: Option<u64>) -> Reply {
         if let Some(seconds) = seconds {
             self.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        self
+    }
+
+    /// Says the `Retry-After` as a date.
+    pub(crate) fn dated(mut self, now_ms: i64) -> Reply {
+        let seconds = self
+            .headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let now = Duration::from_millis(now_ms.max(0).cast_unsigned());
+        let date = seconds
+            .and_then(|seconds| UNIX_EPOCH.checked_add(now + Duration::from_secs(seconds)))
+            .and_then(|at| HeaderValue::from_str(&httpdate::fmt_http_date(at)).ok());
+        if let Some(date) = date {
+            self.headers.insert(RETRY_AFTER, date);
         }
         self
     }

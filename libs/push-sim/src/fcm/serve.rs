@@ -124,6 +124,9 @@ pub(super) fn decide(
         }
         other => ending = other,
     }
+    if settings.fcm.retry_after_as_date {
+        reply = reply.dated(world.clock().now_ms());
+    }
     let decision = Decision {
         status: reply.status,
         reason: reply.code.as_deref(),

@@ -31,6 +31,8 @@ pub struct FcmSettings {
     pub accept_any_access_token: bool,
     /// `Retry-After` of a 429 and of a 503 in seconds; `None`: no such header.
     pub retry_after_secs: Option<u64>,
+    /// `Retry-After` is a date, by the simulator's clock; both forms are seen.
+    pub retry_after_as_date: bool,
     /// The project whose access tokens the metadata server gives; it stands on the admin address.
     pub metadata_project: Option<String>,
 }
@@ -45,6 +47,7 @@ impl Default for FcmSettings {
             clock_skew_secs: 300,
             accept_any_access_token: false,
             retry_after_secs: Some(60),
+            retry_after_as_date: false,
             metadata_project: None,
         }
     }

@@ -395,6 +395,7 @@ fn the_commands_of_the_readme_work() {
             .current_dir(&dir)
             .env("ADMIN", format!("http://{}", sim.addresses().admin))
             .env("DEVICE", sim.addresses().sandbox.device.to_string())
+            .env("GOOGLE", sim.google_url())
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,9 +1,10 @@
 //! The blind gateway: answers everything, looks at nothing, counts.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use push_sim::{BlindAnswer, BlindConfig, BlindServer};
+use push_sim::{Authority, BlindAnswer, BlindConfig, BlindServer};
 
 use crate::support::{Peer, Push, finish, soon};
 
@@ -106,4 +107,43 @@ async fn answers_pings_and_states_its_limit() {
         .await
         .unwrap();
     assert_eq!(peer.send.current_max_send_streams(), 7);
+}
+
+#[tokio::test]
+async fn google_can_be_blind_too() {
+    let authority = Arc::new(Authority::generate().unwrap());
+    let start = |answer| {
+        BlindServer::start(BlindConfig {
+            authority: Some(Arc::clone(&authority)),
+            answer,
+            max_streams: 100,
+            ..BlindConfig::default()
+        })
+        .unwrap()
+    };
+    let (sends, grants) = (start(BlindAnswer::Fcm), start(BlindAnswer::AccessToken));
+    assert_eq!(sends.ca_pem(), grants.ca_pem(), "trusted as one");
+    let mut peer = connect(&grants).await;
+    let grant = peer.push(&Push::v2()).await.json();
+    assert_eq!(
+        (&grant["token_type"], &grant["expires_in"]),
+        (&"Bearer".into(), &3599.into())
+    );
+    assert!(grant["access_token"].is_string());
+    let mut peer = connect(&sends).await;
+    let waiting: Vec<_> = (0..90).map(|_| peer.open(&Push::v2()).unwrap()).collect();
+    let mut names = HashSet::new();
+    for response in waiting {
+        let reply = soon(finish(response)).await.unwrap();
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        names.insert(reply.json()["name"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(names.len(), 90);
+    assert!(
+        names
+            .iter()
+            .all(|name| name.starts_with("projects/blind/messages/0:"))
+    );
+    assert_eq!(sends.requests(), 90);
 }

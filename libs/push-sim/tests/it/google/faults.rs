@@ -30,6 +30,16 @@ fn only_fcm(kind: FaultKind) -> Fault {
     }
 }
 
+/// Waits until so many requests, the one for the bearer included, are in the books.
+async fn until_requests(stage: &Stage, count: u64) {
+    soon(async {
+        while stage.sim.counters().requests < count {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn every_error_shape_can_be_asked_for() {
     let mut stage = Stage::new().await;
@@ -140,6 +150,20 @@ async fn bodies_that_are_not_googles_json() {
     let broken = stage.send(&message).await;
     assert_eq!((broken.status, &broken.body[..]), (200, &b"{\"name\":"[..]));
     assert_eq!(stage.view(&phone).shown.len(), 1, "a 200 is delivered");
+}
+
+#[tokio::test]
+async fn retry_after_can_be_a_date() {
+    let mut stage = Stage::with(FcmSettings {
+        retry_after_as_date: true,
+        ..FcmSettings::default()
+    })
+    .await;
+    let busy = answer(503, Some("UNAVAILABLE"));
+    stage.sim.add_fault(only_fcm(busy)).unwrap();
+    let reply = stage.send(&json!({"topic": "news"})).await;
+    let date = reply.header("retry-after");
+    assert_eq!(date, Some("Tue, 14 Nov 2023 22:14:20 GMT"));
 }
 
 #[tokio::test]
@@ -285,6 +309,7 @@ async fn one_stream_too_many_ends_the_connection() {
     assert_eq!(error.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
     assert!(format!("{error:?}").contains("exceeded_max_concurrent_streams"));
     assert_eq!(stage.sim.counters().streams_over_limit, 1);
+    until_requests(&stage, 2).await;
     let calm = Action::FailInFlight {
         status: 503,
         reason: None,
@@ -309,13 +334,7 @@ async fn waiting_answers_can_be_failed_at_once() {
     };
     stage.sim.add_fault(delay).unwrap();
     let waiting = stage.peer.open(&request).unwrap();
-    let before = stage.sim.counters().requests;
-    soon(async {
-        while stage.sim.counters().requests == before {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until_requests(&stage, 2).await;
     let fail = Action::FailInFlight {
         status: 503,
         reason: Some("UNAVAILABLE".into()),
