@@ -5,7 +5,7 @@
 //!
 //! * [`Content`], the typed form;
 //! * [`Message::raw`], which checks JSON that came from elsewhere;
-//! * [`Message::prechecked`], for servers that have run [`check`] before and do not want to pay for it again.
+//! * [`Message::prechecked`], for servers that have run [`check()`] before and do not want to pay for it again.
 //!
 //! Source: Firebase, *REST reference, projects.messages*.
 
@@ -52,7 +52,7 @@ impl Message {
     /// Up to so many bytes FCM has been seen to take every message; between this and the limit only most.
     pub const SAFE_BYTES: usize = 4000;
 
-    /// Takes JSON: what stands under `message` in a request, without a target. It is checked with [`check`]; keys come
+    /// Takes JSON: what stands under `message` in a request, without a target. It is checked with [`check()`]; keys come
     /// out in one spelling and in the order they had.
     ///
     /// ```
