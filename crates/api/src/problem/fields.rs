@@ -322,6 +322,32 @@ pub static FIELDS: &[(&str, &str)] = &[
         "fcm.message",
         "The message breaks another rule of FCM's; the message says which.",
     ),
+    (
+        "webpush.push_type",
+        "Browsers take push types `alert` and `background`.",
+    ),
+    ("webpush.channel", "Broadcast channels are Apple's."),
+    ("webpush.collapse_id", "A collapse id has 1 to 64 bytes."),
+    (
+        "webpush.field_for_push_type",
+        "A background push shows nothing: it has data, and perhaps a badge.",
+    ),
+    (
+        "webpush.nothing_to_show",
+        "An alert shows something; one that does not may cost the permission to push.",
+    ),
+    (
+        "webpush.not_an_object",
+        "`content.data`, `content.webpush` and its `notification` are JSON objects.",
+    ),
+    (
+        "webpush.too_large",
+        "The message is within 3,993 bytes: encrypted it must fit into 4,096.",
+    ),
+    (
+        "webpush.declarative",
+        "A message with `web_push` is one that a browser shows by itself: it has a title, an absolute URL as `navigate`, and keys of the right types.",
+    ),
 ];
 
 #[cfg(test)]

@@ -15,7 +15,8 @@
 use carillon_model::push_token::{MAX_ADDRESS_BYTES, PushTokenBytes};
 use serde::Deserialize;
 use webpush::{
-    AuthSecret, Guard, Invalid, PushEndpoint, Subscription, UserAgentPublicKey, VapidPublicKey,
+    AuthSecret, Forbidden, Guard, Invalid, PushEndpoint, Subscription, UserAgentPublicKey,
+    VapidPublicKey,
 };
 
 const VERSION: u8 = 1;
@@ -40,7 +41,13 @@ pub(super) fn read(text: &str, guard: &Guard) -> Result<PushTokenBytes, String> 
     let endpoint = subscription.endpoint();
     guard
         .check(endpoint.origin())
-        .map_err(|forbidden| format!("endpoint: {forbidden}"))?;
+        .map_err(|forbidden| match forbidden {
+            Forbidden::Host { host } => format!(
+                "endpoint: found {host}, which is no known push service; if it is one, let it through \
+                 (webpush.allowed_hosts, or webpush.services)"
+            ),
+            other => format!("endpoint: {other}"),
+        })?;
     let hint = match application_server_key(text)? {
         None => Hint::default(),
         Some(key) => key.short_hash(),

@@ -8,30 +8,21 @@
 //! The driver of the other gateways (`crate::driver`) has one connection and dresses pushes on the spot; this one has many,
 //! each with its own pauses and failures, and work that leaves the thread.
 
-use super::credential::Keyring;
 use super::lanes::{Lane, Lanes, Waiting};
 use super::sealer::{Job, Sealed, Tray};
-use super::watch::OriginWatch;
-use super::{Shared, address::Address, outcome};
+use super::way::{self, Batch, Way, is_soon, submit};
+use super::{Shared, WebPushConfig, address::Address, outcome};
 use crate::driver::{first_window, is_cancelled, too_late};
 use crate::outcome::{unsent, unusable};
 use crate::pool::Ends;
-use crate::wall::system_time;
 use carillon_model::UnixMs;
 use carillon_model::outcome::{Outcome, Verdict};
 use carillon_ports::gateway::{Message, PoolSpec, Push, PushOutcome};
-use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use webpush::{
-    Connection, ConnectionConfig, ErrorKind, Finished, Guard, Origin, Origins, OriginsConfig, Ttl,
-};
-
-/// Pushes given to a connection beyond its free streams: enough that it notices when it should grow, few enough that a cancel
-/// finds nearly all.
-const AHEAD: usize = 64;
+use webpush::{ErrorKind, Finished, Origin, Ttl};
 
 /// How often waiting pushes are looked at for cancels and deadlines.
 const SWEEP: Duration = Duration::from_millis(25);
@@ -42,18 +33,9 @@ const DISMISSAL: Duration = Duration::from_secs(5);
 /// How soon a push may try again whose origin could not be reached.
 const OUT_OF_REACH: Duration = Duration::from_secs(5);
 
-/// So many known services out of reach at once, and none within, mean that the fault is on our side.
-const CUT_OFF: usize = 2;
-
-/// What pushes go out with.
-struct Way {
-    keyring: Keyring,
-    origins: Origins,
-}
-
 /// A push that is being encrypted.
 struct Sealing {
-    message: Arc<Message>,
+    waiting: Waiting,
     origin: Origin,
 }
 
@@ -91,16 +73,8 @@ enum Woken {
 impl Driver {
     /// Connects nothing yet.
     pub(super) fn new(shared: Arc<Shared>, spec: PoolSpec, ends: Ends) -> Self {
-        let way = shared.keyrings.of(&spec.secret).map(|keyring| {
-            let (id, gauge) = (spec.id, ends.gauge.clone());
-            let observers =
-                move |origin: &Origin| Rc::new(OriginWatch::new(id, gauge.clone(), origin)) as _;
-            let vapid = keyring.vapid.clone();
-            let config = origins_config(&shared);
-            let origins = Origins::new(shared.route.clone(), vapid, config, observers);
-            Way { keyring, origins }
-        });
-        let (guard, named): (&Guard, &Guard) = (shared.route.guard(), &shared.named);
+        let way = Way::open(&shared, &spec, &ends.gauge);
+        let (guard, named) = (shared.route.guard(), &shared.named);
         Self {
             lanes: Lanes::new(guard.clone(), named.clone()),
             shared,
@@ -168,7 +142,6 @@ impl Driver {
     /// Has as many of the waiting pushes encrypted as their origins' connections can carry.
     fn fill(&mut self) {
         let wall = self.shared.clock.now();
-        let attempts = self.shared.config.pool.connect_attempts;
         let outcomes = &mut self.outcomes;
         let way = match &mut self.way {
             Ok(way) => way,
@@ -182,24 +155,28 @@ impl Driver {
             let connection = match way.origins.with_room(origin) {
                 Ok(connection) => connection,
                 Err(error) => {
-                    answer(pushes(lane), &outcome::no_room(&error), outcomes);
+                    if !is_soon(&error) {
+                        answer(pushes(lane), &outcome::no_room(&error), outcomes);
+                    }
                     continue;
                 }
             };
-            let is_reached = !is_out_of_reach(&connection.status(), attempts);
-            let mut room = room(connection, lane, is_reached);
+            let is_reached =
+                !way::is_out_of_reach(connection, self.shared.config.pool.connect_attempts);
+            let mut room = way::room(connection, lane, is_reached);
             while room > 0 {
-                let Some(Waiting { push, .. }) = lane.waiting.pop_front() else {
+                let Some(waiting) = lane.waiting.pop_front() else {
                     break;
                 };
+                let push = waiting.push.clone();
                 if let Some(verdict) = too_late(&push.message, wall) {
                     let (tag, outcome) = (push.tag, unsent(verdict));
                     outcomes.push(PushOutcome { tag, outcome });
                     continue;
                 }
                 let hint = Address::parse(&push.push_token.0).map(|address| address.hint());
-                let (message, origin) = (push.message.clone(), origin.clone());
-                self.sealing.insert(push.tag, Sealing { message, origin });
+                let origin = origin.clone();
+                self.sealing.insert(push.tag, Sealing { waiting, origin });
                 lane.sealing += 1;
                 room -= 1;
                 jobs.push(Job {
@@ -215,72 +192,70 @@ impl Driver {
         self.shared.sealers.hand_over(jobs, &self.tray);
     }
 
-    /// Gives encrypted pushes to their connections.
+    /// Gives encrypted pushes to their connections. Those of one batch go to one origin.
     fn write(&mut self, done: &mut Vec<Sealed>) {
         let (now, wall) = (Instant::now(), self.shared.clock.now());
-        let mut batch = VecDeque::with_capacity(done.len());
-        let mut to = None;
+        let mut batch = Batch::default();
+        let mut to: Option<(Origin, Result<(), webpush::Error>)> = None;
         for Sealed { tag, result } in done.drain(..) {
             // Without an entry it was given back already.
-            let Some(Sealing { message, origin }) = self.sealing.remove(&tag) else {
+            let Some(Sealing { waiting, origin }) = self.sealing.remove(&tag) else {
                 continue;
             };
-            if let Some(lane) = self.lanes.get_mut(&origin) {
-                lane.sealing = lane.sealing.saturating_sub(1);
-            }
-            let sealed = result.and_then(|sealed| match too_late(&message, wall) {
+            let Some(lane) = self.lanes.get_mut(&origin) else {
+                continue;
+            };
+            lane.sealing = lane.sealing.saturating_sub(1);
+            let message = &waiting.push.message;
+            let sealed = result.and_then(|sealed| match too_late(message, wall) {
                 Some(verdict) => Err(unsent(verdict)),
-                None => Ok(sealed.with_ttl(self.ttl(&message, wall))),
+                None => Ok(sealed),
             });
-            match sealed {
-                Err(outcome) => self.outcomes.push(PushOutcome { tag, outcome }),
-                Ok(sealed) => {
-                    if let Some(other) = to.replace(origin.clone())
-                        && other != origin
-                    {
-                        self.submit(&other, &mut batch);
-                    }
-                    let write_by = message.expires_at.map(|end| now + span(end, wall));
-                    batch.push_back(webpush::Push {
-                        tag,
-                        sealed,
-                        write_by,
-                    });
-                    if let Some(lane) = self.lanes.get_mut(&origin) {
-                        lane.sent += 1;
-                    }
-                    let at = now;
-                    self.sent.insert(
-                        tag,
-                        Sent {
-                            message,
-                            origin,
-                            at,
-                        },
-                    );
+            let sealed = match sealed {
+                Ok(sealed) => sealed.with_ttl(ttl(&self.shared.config, message, wall)),
+                Err(outcome) => {
+                    self.outcomes.push(PushOutcome { tag, outcome });
+                    continue;
                 }
+            };
+            if to.as_ref().is_none_or(|(other, _)| *other != origin) {
+                let room = submit(&mut self.way, to.take(), &mut batch, Some(&origin));
+                to = Some((origin.clone(), room));
             }
-        }
-        if let Some(origin) = to {
-            self.submit(&origin, &mut batch);
-        }
-    }
-
-    fn submit(&mut self, origin: &Origin, batch: &mut VecDeque<webpush::Push>) {
-        let Ok(way) = &mut self.way else { return };
-        let outcome = match way.origins.with_room(origin) {
-            Ok(connection) => {
-                connection.submit(batch);
-                unsent(Verdict::NotSent)
+            // It had room when this was taken, but may have asked for calm since.
+            if let Some((_, Err(error))) = &to {
+                if is_soon(error) {
+                    lane.waiting.push_front(waiting);
+                } else {
+                    let outcome = outcome::no_room(error);
+                    self.outcomes.push(PushOutcome { tag, outcome });
+                }
+                continue;
             }
-            Err(error) => outcome::no_room(&error),
-        };
-        // It had room when these were taken, but may have been asked for calm since.
-        for left in batch.drain(..) {
-            self.forget(left.tag);
+            let write_by = message.expires_at.map(|end| now + span(end, wall));
+            batch.pushes.push_back(webpush::Push {
+                tag,
+                sealed,
+                write_by,
+            });
+            lane.sent += 1;
+            let (message, at) = (waiting.push.message, now);
+            self.sent.insert(
+                tag,
+                Sent {
+                    message,
+                    origin,
+                    at,
+                },
+            );
+        }
+        // Without another origin there is no room to ask for.
+        let _ = submit(&mut self.way, to, &mut batch, None);
+        for tag in batch.left {
+            self.forget(tag);
             self.outcomes.push(PushOutcome {
-                tag: left.tag,
-                outcome: outcome.clone(),
+                tag,
+                outcome: unsent(Verdict::NotSent),
             });
         }
     }
@@ -292,17 +267,6 @@ impl Driver {
             lane.sent = lane.sent.saturating_sub(1);
         }
         Some(sent)
-    }
-
-    fn ttl(&self, message: &Message, wall: UnixMs) -> Ttl {
-        let config = &self.shared.config;
-        if !message.options.store_offline {
-            return Ttl::NOW_OR_NEVER;
-        }
-        let left = message
-            .expires_at
-            .map_or(config.default_ttl, |end| span(end, wall));
-        Ttl::from(left.min(config.max_ttl))
     }
 
     fn settle(&mut self, finished: &mut Vec<Finished>) {
@@ -329,7 +293,7 @@ impl Driver {
                 .map(|sent| now - sent.at);
             let outcome = match (unreached, origin) {
                 (Some(detail), Some(origin)) => {
-                    let outcome = if is_named && self.is_cut_off() {
+                    let outcome = if is_named && self.way.as_ref().is_ok_and(Way::is_cut_off) {
                         outcome::cut_off(&detail)
                     } else {
                         outcome::of(result, connection, elapsed, is_named)
@@ -344,16 +308,6 @@ impl Driver {
             };
             self.outcomes.push(PushOutcome { tag, outcome });
         }
-    }
-
-    /// Whether several known services are out of reach, and nobody is within.
-    fn is_cut_off(&self) -> bool {
-        let Ok(way) = &self.way else { return false };
-        let attempts = self.shared.config.pool.connect_attempts;
-        let unreached = way.origins.iter().filter(|(origin, connection)| {
-            is_out_of_reach(&connection.status(), attempts) && self.lanes.is_named(origin)
-        });
-        way.origins.status().connections == 0 && unreached.count() >= CUT_OFF
     }
 
     /// Finds among the waiting those that were cancelled, or have waited too long, and connections that nobody uses.
@@ -437,7 +391,7 @@ impl Driver {
             give_back(push.tag, &push.message);
         }
         for (tag, sealing) in self.sealing.drain() {
-            give_back(tag, &sealing.message);
+            give_back(tag, &sealing.waiting.push.message);
         }
         if let Ok(way) = &mut self.way {
             for push in way.origins.withdraw(|_| true) {
@@ -490,35 +444,15 @@ impl Drop for Driver {
     }
 }
 
-fn origins_config(shared: &Shared) -> OriginsConfig {
-    let (config, clock) = (&shared.config, shared.clock.clone());
-    OriginsConfig {
-        connection: ConnectionConfig {
-            pool: config.pool.clone(),
-            throttle_pause: config.throttle_pause,
-            max_pause: config.max_pause,
-            clock: Arc::new(move || system_time(clock.now())),
-        },
-        max_origins: config.max_origins,
-        idle_timeout: config.origin_idle_timeout,
+/// How long a push service may keep it.
+fn ttl(config: &WebPushConfig, message: &Message, wall: UnixMs) -> Ttl {
+    if !message.options.store_offline {
+        return Ttl::NOW_OR_NEVER;
     }
-}
-
-/// How many more pushes of a line may be encrypted for this connection now.
-fn room(connection: &Connection, lane: &Lane, is_reached: bool) -> usize {
-    let status = connection.status();
-    let taken = status.queued + lane.sealing;
-    if is_reached {
-        (status.free_streams + AHEAD)
-            .min(connection.free_capacity())
-            .saturating_sub(taken)
-    } else {
-        usize::from(taken == 0)
-    }
-}
-
-fn is_out_of_reach(status: &webpush::Status, attempts: u32) -> bool {
-    status.connections == 0 && status.connect_failures >= attempts.max(1)
+    let left = message
+        .expires_at
+        .map_or(config.default_ttl, |end| span(end, wall));
+    Ttl::from(left.min(config.max_ttl))
 }
 
 /// From now until `end`; nothing if it is over.

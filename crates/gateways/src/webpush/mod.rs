@@ -14,6 +14,7 @@ mod prepare;
 mod render;
 mod sealer;
 mod watch;
+mod way;
 
 pub use config::{Services, WebPushConfig};
 pub use credential::{MAX_VAPID_KEYS, generate_vapid, rotate_vapid};

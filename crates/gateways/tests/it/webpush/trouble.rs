@@ -106,6 +106,26 @@ fn an_origin_that_asks_for_calm_holds_up_nobody_else() {
 }
 
 #[test]
+fn a_short_pause_is_waited_out_and_costs_no_attempt() {
+    let rig = Rig::with(1, Settings::default(), |config| {
+        config.throttle_pause = Duration::from_millis(100);
+    });
+    rig.sim()
+        .add_fault(Fault {
+            count: Some(1),
+            ..Fault::from(answer(429, None))
+        })
+        .unwrap();
+    let (pool, message, browser) = (rig.pool(), rig.alert(), rig.browser());
+    let first = rig.outcomes_of(&pool, vec![rig.push(&browser, &message)]);
+    assert_eq!(first[0].verdict, LATER);
+    let pushes = (0..100).map(|_| rig.push(&browser, &message)).collect();
+    for outcome in rig.outcomes_of(&pool, pushes) {
+        assert_eq!(outcome.verdict, Verdict::Accepted);
+    }
+}
+
+#[test]
 fn a_service_in_trouble_is_tried_again_later() {
     let rig = Rig::new();
     let browser = rig.browser();
