@@ -286,6 +286,7 @@ impl Core {
                     due_at,
                     delay_ms: due_at - moment.now,
                     in_doubt,
+                    is_held: false,
                 };
                 self.move_on(key, moved, moment);
             }

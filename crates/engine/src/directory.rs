@@ -4,13 +4,15 @@
 //! A snapshot, replaced as a whole by `Engine::refresh`. It holds no secret in the clear.
 
 use crate::trigger::Trigger;
+use crate::gate::Rules;
 use carillon_model::app::App;
 use carillon_model::credential::Credential;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::id::{AppNo, DefinitionNo};
 use carillon_model::template::{CompiledTemplate, TemplateDefinition};
 use carillon_ports::registry::{self, ApiKey, Sealed};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 /// A snapshot of what the registry holds.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub struct Directory {
     apps: HashMap<AppNo, App>,
     app_ids: HashMap<String, AppNo>,
     api_keys: HashMap<[u8; 32], ApiKey>,
+    /// Apps that keep deliveries back by rules of their own.
+    rules: HashMap<AppNo, Arc<Rules>>,
     credentials: HashMap<AppNo, Vec<Credential>>,
     sealed: HashMap<carillon_model::id::CredentialNo, Sealed>,
     definitions: BTreeMap<(AppNo, DefinitionKind, String), (Definition, Option<Sealed>)>,
@@ -56,7 +60,11 @@ impl Directory {
     #[must_use]
     pub fn new(read: registry::Directory, former: &Self) -> Self {
         let mut directory = Self::default();
+        let preferring: HashSet<AppNo> = read.preferring.into_iter().collect();
         for app in read.apps {
+            if let Some(rules) = Rules::of(&app, preferring.contains(&app.no)) {
+                directory.rules.insert(app.no, Arc::new(rules));
+            }
             directory.app_ids.insert(app.id.clone(), app.no);
             directory.apps.insert(app.no, app);
         }
@@ -105,6 +113,17 @@ impl Directory {
     #[must_use]
     pub fn app_by_no(&self, no: AppNo) -> Option<&App> {
         self.apps.get(&no)
+    }
+
+    /// What keeps deliveries of an App back besides its devices; `None`: nothing.
+    pub(crate) fn rules(&self, app: AppNo) -> Option<&Arc<Rules>> {
+        self.rules.get(&app)
+    }
+
+    /// Whether users of the App have, or had, preferences, as far as this process knows.
+    #[must_use]
+    pub fn has_preferences(&self, app: AppNo) -> bool {
+        self.rules(app).is_some_and(|rules| rules.has_preferences())
     }
 
     /// All Apps, in no order.

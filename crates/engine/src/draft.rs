@@ -5,6 +5,7 @@ use crate::request::{IdempotencyKey, Origin, SendItem};
 use crate::saying::write;
 use bytes::Bytes;
 use carillon_model::UnixMs;
+use carillon_model::body::BadgeChange;
 use carillon_model::duration;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::AppNo;
@@ -23,6 +24,8 @@ pub(crate) struct Draft {
     pub(crate) options: SendOptions,
     /// What it says, as it is stored.
     pub(crate) body: Bytes,
+    /// What becomes of its recipients' badge counters.
+    pub(crate) badge: Option<BadgeChange>,
     /// By what its devices are reached.
     pub(crate) reach: Reach,
     pub(crate) expires_at: Option<UnixMs>,
@@ -60,6 +63,7 @@ pub(crate) fn draft(
         mut target,
         except_users,
         options: asked,
+        badge,
         ..
     } = request;
     if let Target::Users(users) = &mut target {
@@ -79,6 +83,7 @@ pub(crate) fn draft(
         declared: asked.environment.unwrap_or(TokenEnvironment::Auto),
         options,
         body: body.encode(),
+        badge,
         reach,
         expires_at,
         idempotency,

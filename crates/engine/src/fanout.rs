@@ -8,7 +8,7 @@ use crate::dispatch::pause_ms;
 use crate::moment::ms;
 use crate::service::Shared;
 use carillon_model::batch::BatchDevices;
-use carillon_model::body::Body;
+use carillon_model::body::{BadgeChange, Body, LateSource};
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::DeviceNo;
 use carillon_model::lane::{Gateway, Lane};
@@ -103,6 +103,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     let limit = hub.parts.config.fanout_page;
     let head = &fanout.notification;
     let is_known = hub.directory.load().app_by_no(head.app).is_some();
+    let written = written(head);
     let devices = if is_known {
         let topic = match &fanout.audience.target {
             Target::Topic(name) => Some(name.clone()),
@@ -110,7 +111,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
         };
         let store = &hub.parts.store;
         store
-            .fanout_devices(head.app, topic, reach(head), fanout.after, limit)
+            .fanout_devices(head.app, topic, written.reach, fanout.after, limit)
             .await?
     } else {
         Vec::new()
@@ -124,6 +125,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     let class = head.options.class;
     let page = FanoutPage {
         notification: head.no,
+        badge: written.badge,
         batches,
         after,
         finished,
@@ -187,15 +189,35 @@ async fn meant(
     Ok(devices.into_iter().filter(is_meant).collect())
 }
 
-/// By what the devices of a fan-out are reached: the gateways that it is written for.
-fn reach(head: &NotificationHead) -> Reach {
+/// What a fan-out needs to know of what it says.
+struct Written {
+    /// By what its devices are reached: the gateways that it is written for.
+    reach: Reach,
+    /// What becomes of badge counters.
+    badge: Option<BadgeChange>,
+}
+
+fn written(head: &NotificationHead) -> Written {
     let Ok(body) = Body::decode(&head.payload) else {
-        return Reach::only(head.options.token_kind);
+        return Written {
+            reach: Reach::only(head.options.token_kind),
+            badge: None,
+        };
     };
-    Reach::any(
-        body.gateways()
-            .map(|gateway| head.options.token_kind_at(gateway)),
-    )
+    let badge = match &body {
+        Body::Ready(_) => None,
+        // What cannot be read counts nothing, and fails when it is sent, with the reason.
+        Body::Late(late) => serde_json::from_slice::<LateSource>(&late.source)
+            .ok()
+            .and_then(|source| source.badge),
+    };
+    let kinds = body
+        .gateways()
+        .map(|gateway| head.options.token_kind_at(gateway));
+    Written {
+        reach: Reach::any(kinds),
+        badge,
+    }
 }
 
 /// The batches of a page: one for each lane.

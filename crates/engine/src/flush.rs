@@ -8,6 +8,10 @@ use crate::moment::{Moment, ms};
 use carillon_model::positions::Positions;
 use carillon_ports::store::{Work, WorkId};
 
+/// Held deliveries that are due within so long go together, when the last of them is due: quiet hours are
+/// told in minutes.
+const HOLD_SLACK_MS: i64 = 1_000;
+
 impl Core {
     pub(crate) fn progressed(&mut self, key: JobKey, moment: Moment) {
         self.progressing += 1;
@@ -107,10 +111,15 @@ impl Core {
             return Vec::new();
         };
         let mut moves = moves.to_vec();
-        moves.sort_by_key(|moved| (moved.in_doubt, moved.due_at, moved.position));
+        moves.sort_by_key(|moved| (moved.is_held, moved.in_doubt, moved.due_at, moved.position));
         let together = |first: &Move, next: &Move| {
-            let slack = (first.delay_ms / 8).max(250);
-            first.in_doubt == next.in_doubt && next.due_at - first.due_at <= slack
+            let slack = if first.is_held {
+                HOLD_SLACK_MS
+            } else {
+                (first.delay_ms / 8).max(250)
+            };
+            let is_alike = first.in_doubt == next.in_doubt && first.is_held == next.is_held;
+            is_alike && next.due_at - first.due_at <= slack
         };
         let mut works = Vec::new();
         let mut rest = moves.as_slice();
@@ -125,7 +134,7 @@ impl Core {
                 },
                 lane: job.work.lane,
                 class: job.work.class,
-                attempt: job.work.attempt.saturating_add(1),
+                attempt: job.work.attempt.saturating_add((!first.is_held).into()),
                 positions: Some(Positions::new(
                     group.iter().map(|moved| moved.position).collect(),
                 )),

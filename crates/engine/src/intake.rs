@@ -219,6 +219,7 @@ fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: Unix
             options,
             payload,
             batches,
+            badge: draft.badge,
             fanout: is_fanout.then_some(Audience {
                 target: draft.target,
                 except_users: draft.except_users,

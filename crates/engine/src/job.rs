@@ -194,6 +194,8 @@ pub(crate) struct Move {
     pub(crate) due_at: UnixMs,
     pub(crate) delay_ms: i64,
     pub(crate) in_doubt: bool,
+    /// It was not tried: it waits for its recipient's quiet hours to end, and no attempt is counted.
+    pub(crate) is_held: bool,
 }
 
 /// What happened to a job's deliveries and was not handed to settle yet.

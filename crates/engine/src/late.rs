@@ -9,10 +9,11 @@ use crate::directory::Template;
 use crate::hub::Hub;
 use crate::job::{JobKey, Note, Says};
 use carillon_model::UnixMs;
+use carillon_model::badges::BatchBadges;
 use carillon_model::body::{LateSource, TemplateSource};
 use carillon_model::content::Content;
 use carillon_model::facts::EventFacts;
-use carillon_model::id::{AppNo, DefinitionNo, DeviceNo};
+use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::problem::FieldProblem;
 use carillon_model::template::{BoundTemplate, RenderError, SharedScope, VariantNo};
@@ -31,9 +32,20 @@ pub(crate) struct Unwritten {
     pub(crate) job: JobKey,
     pub(crate) position: u16,
     pub(crate) device: DeviceNo,
+    pub(crate) batch: BatchNo,
     pub(crate) gateway: Gateway,
     pub(crate) note: Arc<Note>,
 }
+
+impl Unwritten {
+    /// Whether it shows a counted badge.
+    fn is_counted(&self) -> bool {
+        matches!(&self.note.says, Says::Late(late) if late.source.badge.is_some())
+    }
+}
+
+/// The numbers that batches show, where they count.
+type Numbers = HashMap<BatchNo, BatchBadges>;
 
 /// Why nothing can be written for a device.
 #[derive(Clone, Debug)]
@@ -82,7 +94,8 @@ pub(crate) async fn write(
     let mut devices: Vec<DeviceNo> = unwritten.iter().map(|push| push.device).collect();
     devices.sort_unstable();
     devices.dedup();
-    let people = hub.parts.store.people(devices).await?;
+    let store = &hub.parts.store;
+    let (people, numbers) = tokio::try_join!(store.people(devices), numbers(hub, &unwritten))?;
     for push in unwritten {
         // A device that is gone has no push token either, and ends by that.
         let Ok(at) = people.binary_search_by_key(&push.device, |person| person.device) else {
@@ -91,10 +104,25 @@ pub(crate) async fn write(
         if let Says::Late(late) = &push.note.says {
             bind(hub, push.note.app, late).await?;
         }
-        let message = message(hub, &push, &people[at], now);
+        let of_batch = numbers.get(&push.batch);
+        let badge = of_batch.and_then(|of| of.get(push.position));
+        let message = message(hub, &push, &people[at], badge, now);
         written.insert((push.job, push.position), message);
     }
     Ok(written)
+}
+
+/// The numbers that were computed when these batches were made.
+async fn numbers(hub: &Hub, unwritten: &[Unwritten]) -> Result<Numbers, StoreError> {
+    let counted = unwritten.iter().filter(|push| push.is_counted());
+    let mut batches: Vec<BatchNo> = counted.map(|push| push.batch).collect();
+    batches.sort_unstable();
+    batches.dedup();
+    if batches.is_empty() {
+        return Ok(Numbers::new());
+    }
+    let found = hub.parts.store.badges(batches).await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Gives the template its variables, once for each notification in memory.
@@ -173,7 +201,13 @@ fn bound(
 }
 
 /// The message for one device.
-fn message(hub: &Hub, push: &Unwritten, person: &Person, now: UnixMs) -> Outcome {
+fn message(
+    hub: &Hub,
+    push: &Unwritten,
+    person: &Person,
+    badge: Option<u32>,
+    now: UnixMs,
+) -> Outcome {
     let late = match &push.note.says {
         Says::Ready(_) => return Err(unwritable("body", "it is written already")),
         Says::Unreadable(why) => return Err(unwritable("body", why)),
@@ -187,7 +221,8 @@ fn message(hub: &Hub, push: &Unwritten, person: &Person, now: UnixMs) -> Outcome
     let Some(bound) = bound else {
         let content = late.source.content.as_ref();
         let content = content.ok_or_else(|| unwritable("body", "it has no content"))?;
-        return rendered(hub, push, Cow::Borrowed(content), now);
+        let content = counted(Cow::Borrowed(content), &late.source, badge)?;
+        return rendered(hub, push, content, now);
     };
     let template = bound.template();
     let variant = template.variant_for(person.locale.as_deref());
@@ -195,9 +230,10 @@ fn message(hub: &Hub, push: &Unwritten, person: &Person, now: UnixMs) -> Outcome
         let content = bound
             .render_variant(variant, &person.facts())
             .map_err(|error| unrendered(&error))?;
-        rendered(hub, push, Cow::Owned(content), now)
+        let content = counted(Cow::Owned(content), &late.source, badge)?;
+        rendered(hub, push, content, now)
     };
-    if template.uses_device(variant) {
+    if template.uses_device(variant) || late.source.badge.is_some() {
         return write();
     }
     let mut shared = late.shared.lock();
@@ -215,6 +251,21 @@ fn rendered(hub: &Hub, push: &Unwritten, content: Cow<'_, Content>, now: UnixMs)
         .render(&content, &note.options, now)
         .map_err(|problems| broken(&problems))?;
     Ok(Arc::new(note.message(payload)))
+}
+
+/// With the number that was computed for this delivery.
+fn counted<'c>(
+    content: Cow<'c, Content>,
+    source: &LateSource,
+    badge: Option<u32>,
+) -> Result<Cow<'c, Content>, Unwritable> {
+    if source.badge.is_none() {
+        return Ok(content);
+    }
+    let badge = badge.ok_or_else(|| unwritable("badge", "its counted number is missing"))?;
+    let mut content = content.into_owned();
+    content.badge = Some(badge);
+    Ok(Cow::Owned(content))
 }
 
 fn unrendered(error: &RenderError) -> Unwritable {

@@ -4,6 +4,7 @@
 //! engine owes every one of its deliveries exactly one final state. It knows no SQL, no HTTP and no
 //! TLS: those are behind the ports.
 
+mod badge;
 mod breaker;
 mod cancel;
 mod claim;
@@ -19,6 +20,7 @@ pub mod event;
 mod fanout;
 mod fate;
 mod flush;
+mod gate;
 mod gauge;
 mod hub;
 mod intake;

@@ -2,13 +2,15 @@
 //! time what may still be sent, and hands it to the pools.
 
 use crate::core::Core;
-use crate::hub::Vital;
+use crate::gate::{self, Gate, Gates, Ungated};
+use crate::hub::{Hub, Vital};
 use crate::job::{JobKey, Note, Step};
 use crate::lanes::Chunk;
 use crate::late::{Unwritable, Unwritten, Written};
 use crate::moment::Moment;
 use crate::routing::route_for;
 use crate::service::Shared;
+use carillon_model::UnixMs;
 use carillon_model::delivery::{FinalState, Suppression};
 use carillon_model::id::{DeliveryId, DeviceNo};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
@@ -30,6 +32,17 @@ struct Questions {
     devices: Vec<DeviceNo>,
     marks: Vec<(WorkId, u16)>,
     unwritten: Vec<Unwritten>,
+    /// Nearly always empty: see [`gate`].
+    ungated: Vec<Ungated>,
+}
+
+/// What the store answered.
+struct Answers {
+    push_tokens: Vec<PushToken>,
+    /// Devices that have none.
+    without: Vec<DeviceNo>,
+    written: Written,
+    gates: Gates,
 }
 
 /// Some positions of a job, for which a pool keeps room.
@@ -43,9 +56,10 @@ pub(crate) struct Pick {
 
 impl Core {
     /// What a load has to ask of the store: devices, ascending, watermarks, and what is to be written
-    /// for each device.
-    fn prepare_load(&mut self, load: &Load) -> Questions {
+    /// for each device. What the gate keeps back is neither marked nor written.
+    fn prepare_load(&mut self, load: &Load, gates: &Gates) -> Questions {
         let mut devices = Vec::new();
+        let mut ungated = Vec::new();
         let mut marks: Vec<(WorkId, u16)> = Vec::new();
         let mut unwritten = Vec::new();
         for pick in &load.picks {
@@ -55,18 +69,26 @@ impl Core {
             if load.kind.is_some() {
                 let all = job.devices.as_slice();
                 devices.extend(pick.chunk.iter().map(|p| all[usize::from(p)]));
+                ungated.extend(gate::ungated(&self.hub, pick.job, job, pick));
                 if job.note.is_late() {
-                    unwritten.extend(pick.chunk.iter().map(|position| Unwritten {
+                    let passing = pick.chunk.iter().filter(passes(gates, pick.job));
+                    unwritten.extend(passing.map(|position| Unwritten {
                         job: pick.job,
                         position,
                         device: all[usize::from(position)],
+                        batch: job.work.id.batch,
                         gateway: job.gateway(),
                         note: job.note.clone(),
                     }));
                 }
             }
-            let highest = pick.chunk.iter().max().unwrap_or(0);
-            if job.note.drops_doubt() && highest >= job.marked {
+            if !job.note.drops_doubt() {
+                continue;
+            }
+            let Some(highest) = pick.chunk.iter().filter(passes(gates, pick.job)).max() else {
+                continue;
+            };
+            if highest >= job.marked {
                 match marks.last_mut() {
                     Some((id, upto)) if *id == job.work.id => *upto = (*upto).max(highest + 1),
                     _ => marks.push((job.work.id, highest + 1)),
@@ -81,6 +103,7 @@ impl Core {
             devices,
             marks,
             unwritten,
+            ungated,
         }
     }
 
@@ -111,47 +134,33 @@ impl Core {
     fn submit(
         &mut self,
         load: Load,
-        mut tokens: Vec<PushToken>,
-        mut without: Vec<DeviceNo>,
-        written: &Written,
+        answers: &Answers,
         moment: Moment,
     ) -> Vec<(Arc<dyn Pool>, Vec<Push>)> {
-        if !tokens.is_sorted_by_key(|token| token.device) {
-            tokens.sort_by_key(|token| token.device);
-        }
-        without.sort_unstable();
         let mut out: Vec<(PoolId, Arc<dyn Pool>, Vec<Push>)> = Vec::new();
         for pick in load.picks {
-            self.submit_pick(
-                &pick,
-                load.kind.is_some(),
-                &tokens,
-                &without,
-                written,
-                &mut out,
-                moment,
-            );
+            self.submit_pick(&pick, load.kind.is_some(), answers, &mut out, moment);
         }
         out.into_iter()
             .map(|(_, pool, pushes)| (pool, pushes))
             .collect()
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one pick, and everything that was read for its load"
-    )]
     fn submit_pick(
         &mut self,
         pick: &Pick,
         needs_token: bool,
-        tokens: &[PushToken],
-        without: &[DeviceNo],
-        written: &Written,
+        answers: &Answers,
         out: &mut Vec<(PoolId, Arc<dyn Pool>, Vec<Push>)>,
         moment: Moment,
     ) {
         let key = pick.job;
+        let Answers {
+            push_tokens,
+            without,
+            written,
+            gates,
+        } = answers;
         let Some(job) = self.jobs.get(key) else {
             self.routes.give_room(pick.pool, pick.chunk.len());
             return;
@@ -172,6 +181,7 @@ impl Core {
         let mut back = Vec::new();
         let mut elsewhere: Vec<(carillon_model::environment::TokenEnvironment, Vec<u16>)> =
             Vec::new();
+        let mut held: Vec<(UnixMs, Vec<u16>)> = Vec::new();
         let mut sent = 0u32;
         let mut unsent = 0;
         for position in pick.chunk.iter() {
@@ -188,12 +198,30 @@ impl Core {
                 self.end(key, position, state, "", moment);
                 continue;
             }
+            let gate = (!gates.is_empty()).then(|| gates.get(&(key, position)));
+            match gate.flatten() {
+                None => {}
+                Some(Gate::Suppress(rule)) => {
+                    unsent += 1;
+                    let state = FinalState::Suppressed(*rule);
+                    self.end(key, position, state, rule.as_str(), moment);
+                    continue;
+                }
+                Some(Gate::Hold(until)) => {
+                    unsent += 1;
+                    match held.iter_mut().find(|(at, _)| at == until) {
+                        Some((_, positions)) => positions.push(position),
+                        None => held.push((*until, vec![position])),
+                    }
+                    continue;
+                }
+            }
             let Some(pool) = &pool else {
                 back.push(position);
                 continue;
             };
             let device = job.devices.as_slice()[usize::from(position)];
-            let token = match find(tokens, without, device, needs_token) {
+            let token = match find(push_tokens, without, device, needs_token) {
                 Ok(token) => token,
                 Err(rule) => {
                     unsent += 1;
@@ -266,6 +294,9 @@ impl Core {
             }
         }
         self.routes.give_room(pick.pool, unsent);
+        for (until, positions) in held {
+            self.hold(key, &positions, until, moment);
+        }
         for (environment, positions) in elsewhere {
             self.requeue(key, positions, environment, moment);
         }
@@ -345,43 +376,32 @@ fn find<'a>(
     }
 }
 
+/// Whether the gate lets a position of a job pass.
+fn passes(gates: &Gates, key: JobKey) -> impl Fn(&u16) -> bool {
+    move |position| gates.is_empty() || !gates.contains_key(&(key, *position))
+}
+
 /// Reads push tokens (and commits watermarks), then hands over to the pools.
 pub(crate) async fn send_load(shared: Arc<Shared>, load: Load) {
     let _vital = Vital {
         hub: shared.hub.clone(),
         part: "dispatch",
     };
-    let Questions {
-        devices,
-        marks,
-        unwritten,
-    } = shared.core.lock().prepare_load(&load);
+    let questions = shared.core.lock().prepare_load(&load, &Gates::new());
     let now = shared.hub.parts.clock.now();
-    let store = &shared.hub.parts.store;
-    let read = async {
-        match load.kind {
-            Some(kind) if !devices.is_empty() => store.read_push_tokens(kind, devices).await,
-            _ => Ok(Default::default()),
-        }
+    let (marks, answers) = if questions.ungated.is_empty() {
+        ask(&shared.hub, load.kind, questions, now).await
+    } else {
+        Box::pin(ask_gated(&shared, &load, questions, now)).await
     };
-    let mark = async {
-        if marks.is_empty() {
-            return Ok(());
-        }
-        store.watermark(marks.clone()).await?;
-        fault::stage("dispatch.watermark_committed");
-        Ok(())
-    };
-    let write = crate::late::write(&shared.hub, unwritten, now);
-    let result = tokio::try_join!(read, mark, write);
     let moment = shared.hub.moment();
     let mut core = shared.core.lock();
     core.loads -= 1;
-    match result {
-        Ok(((tokens, without), (), written)) => {
+    match answers {
+        Ok(answers) => {
             core.mark(&load, &marks, true);
             core.store_answered();
-            let submits = core.submit(load, tokens, without, &written, moment);
+            let submits = core.submit(load, &answers, moment);
             drop(core);
             for (pool, pushes) in submits {
                 pool.submit(pushes);
@@ -396,6 +416,94 @@ pub(crate) async fn send_load(shared: Arc<Shared>, load: Load) {
         }
     }
     shared.hub.bells.dispatch.notify_one();
+}
+
+type Marks = Vec<(WorkId, u16)>;
+
+/// Asks the store everything at once. Tells the watermarks that are, or may be, on disk.
+async fn ask(
+    hub: &Hub,
+    kind: Option<TokenKind>,
+    questions: Questions,
+    now: UnixMs,
+) -> (Marks, Result<Answers, StoreError>) {
+    let Questions {
+        devices,
+        marks,
+        unwritten,
+        ..
+    } = questions;
+    let answers = tokio::try_join!(
+        read_push_tokens(hub, kind, devices),
+        mark(hub, &marks),
+        crate::late::write(hub, unwritten, now)
+    );
+    let answers = answers.map(|((push_tokens, without), (), written)| Answers {
+        push_tokens,
+        without,
+        written,
+        gates: Gates::new(),
+    });
+    (marks, answers)
+}
+
+/// The same where recipients' preferences or caps may keep something back: they are asked first, so
+/// that what is kept back is not marked as if it had been written.
+async fn ask_gated(
+    shared: &Shared,
+    load: &Load,
+    questions: Questions,
+    now: UnixMs,
+) -> (Marks, Result<Answers, StoreError>) {
+    let hub = &shared.hub;
+    let ungated = questions.ungated;
+    let wishes = hub.parts.store.device_preferences(gate::devices(&ungated));
+    let read = read_push_tokens(hub, load.kind, questions.devices);
+    let ((push_tokens, without), wishes) = match tokio::try_join!(read, wishes) {
+        Ok(read) => read,
+        Err(error) => return (Marks::new(), Err(error)),
+    };
+    let gates = match gate::decide(hub, &ungated, &wishes, &push_tokens, now).await {
+        Ok(gates) => gates,
+        Err(error) => return (Marks::new(), Err(error)),
+    };
+    let Questions {
+        marks, unwritten, ..
+    } = shared.core.lock().prepare_load(load, &gates);
+    let rest = tokio::try_join!(mark(hub, &marks), crate::late::write(hub, unwritten, now));
+    let answers = rest.map(|((), written)| Answers {
+        push_tokens,
+        without,
+        written,
+        gates,
+    });
+    (marks, answers)
+}
+
+/// Push tokens by device, and the devices that have none.
+async fn read_push_tokens(
+    hub: &Hub,
+    kind: Option<TokenKind>,
+    devices: Vec<DeviceNo>,
+) -> Result<(Vec<PushToken>, Vec<DeviceNo>), StoreError> {
+    let Some(kind) = kind.filter(|_| !devices.is_empty()) else {
+        return Ok(Default::default());
+    };
+    let (mut push_tokens, mut without) = hub.parts.store.read_push_tokens(kind, devices).await?;
+    if !push_tokens.is_sorted_by_key(|token| token.device) {
+        push_tokens.sort_by_key(|token| token.device);
+    }
+    without.sort_unstable();
+    Ok((push_tokens, without))
+}
+
+async fn mark(hub: &Hub, marks: &[(WorkId, u16)]) -> Result<(), StoreError> {
+    if marks.is_empty() {
+        return Ok(());
+    }
+    hub.parts.store.watermark(marks.to_vec()).await?;
+    fault::stage("dispatch.watermark_committed");
+    Ok(())
 }
 
 impl Core {

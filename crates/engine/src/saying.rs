@@ -1,6 +1,7 @@
 //! What a notification says, as intake writes it down: a payload for each gateway when it says the same
 //! to everybody, else its source, checked as far as that goes without knowing the devices.
 
+use crate::badge;
 use crate::hub::Hub;
 use crate::request::Origin;
 use bytes::Bytes;
@@ -47,9 +48,15 @@ pub(crate) fn write(
     if options.category.is_none() && saying.category.is_some() {
         options.to_mut().category = saying.category;
     }
+    if let Some(problem) = badge::problem(request, &saying.content) {
+        return Err(vec![problem]);
+    }
+    let meant = gateways(hub, app, request, &saying.content)?;
+    let content = badge::sample(request, saying.content);
+    let late = badge::late_source(request, saying.late);
     let mut payloads = Vec::new();
     let mut complete = None;
-    for which in gateways(hub, app, request, &saying.content)? {
+    for which in meant {
         let gateway = hub.parts.gateways.get(which).ok_or_else(|| {
             vec![FieldProblem::new(
                 "/options/gateway",
@@ -60,12 +67,19 @@ pub(crate) fn write(
                 ),
             )]
         })?;
-        let prepared = gateway.prepare(&request.target, &saying.content, &options, now);
-        let prepared = prepared.map_err(|problems| match &saying.late {
-            Some(LateSource {
-                template: Some(_), ..
-            }) => problems.into_iter().map(of_template).collect(),
-            _ => problems,
+        let prepared = gateway.prepare(&request.target, &content, &options, now);
+        let prepared = prepared.map_err(|problems| {
+            let is_template = request.template.is_some();
+            let placed = problems
+                .into_iter()
+                .map(|problem| badge::placed(problem, request));
+            placed
+                .map(|problem| match &*problem.pointer {
+                    "/badge" => problem,
+                    _ if is_template => of_template(problem),
+                    _ => problem,
+                })
+                .collect::<Vec<_>>()
         })?;
         complete.get_or_insert(prepared.options);
         payloads.push((which, prepared.payload));
@@ -73,7 +87,7 @@ pub(crate) fn write(
     let Some(complete) = complete else {
         return Ok(None);
     };
-    let body = match saying.late {
+    let body = match late {
         None => Body::Ready(payloads),
         Some(source) => Body::Late(LateBody {
             gateways: payloads.into_iter().map(|(gateway, _)| gateway).collect(),

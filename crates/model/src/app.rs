@@ -2,7 +2,9 @@
 
 use crate::UnixMs;
 use crate::backoff::RetryPolicy;
+use crate::frequency::FrequencyCap;
 use crate::id::AppNo;
+use std::collections::BTreeMap;
 
 /// An App as stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,34 @@ pub struct AppSettings {
     pub max_attempts: u16,
     /// Longest time from acceptance to the last attempt, in seconds.
     pub max_age_secs: u32,
+    /// Where its users live whose own time zone nobody knows: an IANA name; `None`: UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Categories of messages that it declares. One that is not declared is on by default.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub categories: BTreeMap<String, CategorySettings>,
+    /// How many notifications one user gets; every cap that covers a notification must let it through.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub frequency_cap: Vec<FrequencyCap>,
+}
+
+/// A category of messages that a user can switch on and off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CategorySettings {
+    /// What holds for a user who has not chosen.
+    pub default: CategoryDefault,
+}
+
+/// What holds for a user who has not chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CategoryDefault {
+    /// He gets it.
+    #[default]
+    On,
+    /// He does not, until he switches it on.
+    Off,
 }
 
 impl Default for AppSettings {
@@ -43,6 +73,9 @@ impl Default for AppSettings {
             max_per_second: None,
             max_attempts: retry.max_attempts,
             max_age_secs: (retry.max_age_ms / 1_000) as u32,
+            time_zone: None,
+            categories: BTreeMap::new(),
+            frequency_cap: Vec::new(),
         }
     }
 }
@@ -56,5 +89,18 @@ impl AppSettings {
             max_age_ms: i64::from(self.max_age_secs) * 1_000,
             ..RetryPolicy::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_before_read_as_ever() {
+        let before = r#"{"weight":1,"max_per_second":null,"max_attempts":12,"max_age_secs":86400}"#;
+        let read: AppSettings = serde_json::from_str(before).unwrap();
+        assert_eq!(read, AppSettings::default());
+        assert_eq!(serde_json::to_string(&read).unwrap(), before);
     }
 }

@@ -111,6 +111,20 @@ pub enum BadgeChange {
     Set(u32),
 }
 
+/// The highest number that a counter reaches: FCM's `notification_count` is a signed 32-bit integer.
+pub const MAX_BADGE: u32 = i32::MAX as u32;
+
+impl BadgeChange {
+    /// What a counter says after it.
+    #[must_use]
+    pub fn apply(self, before: u32) -> u32 {
+        match self {
+            Self::Increment(more) => before.saturating_add(more).min(MAX_BADGE),
+            Self::Set(badge) => badge.min(MAX_BADGE),
+        }
+    }
+}
+
 const READY: u8 = 1;
 const LATE: u8 = 2;
 
@@ -214,6 +228,14 @@ mod tests {
         ] {
             assert_eq!(Body::decode(&body.encode()), Ok(body));
         }
+    }
+
+    #[test]
+    fn counters_stop_at_their_highest() {
+        assert_eq!(BadgeChange::Increment(2).apply(3), 5);
+        assert_eq!(BadgeChange::Set(0).apply(3), 0);
+        assert_eq!(BadgeChange::Increment(u32::MAX).apply(3), MAX_BADGE);
+        assert_eq!(BadgeChange::Set(u32::MAX).apply(3), MAX_BADGE);
     }
 
     #[test]

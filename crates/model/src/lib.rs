@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod backoff;
+pub mod badges;
 pub mod batch;
 pub mod body;
 pub mod codec;
@@ -20,6 +21,7 @@ pub mod environment;
 pub mod event;
 pub mod expression;
 pub mod facts;
+pub mod frequency;
 pub mod id;
 pub mod lane;
 pub mod locale;
@@ -27,6 +29,7 @@ pub mod nearest;
 pub mod notification;
 pub mod outcome;
 pub mod positions;
+pub mod preferences;
 pub mod problem;
 pub mod push_token;
 pub mod push_type;

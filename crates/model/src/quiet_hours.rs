@@ -28,6 +28,25 @@ pub struct QuietHours {
     days: [bool; 7],
     /// The zone, where it is not the person's own.
     time_zone: Option<String>,
+    /// What becomes of what comes meanwhile.
+    mode: QuietMode,
+}
+
+/// What becomes of a delivery in quiet hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuietMode {
+    /// It is sent when they are over.
+    #[default]
+    Hold,
+    /// It is not sent.
+    Suppress,
+}
+
+impl QuietMode {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,6 +58,8 @@ struct Written {
     days: Option<Vec<Day>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time_zone: Option<String>,
+    #[serde(default, skip_serializing_if = "QuietMode::is_default")]
+    mode: QuietMode,
 }
 
 /// A day of the week, as it is written.
@@ -101,6 +122,7 @@ impl TryFrom<Written> for QuietHours {
             to,
             days,
             time_zone: written.time_zone,
+            mode: written.mode,
         })
     }
 }
@@ -114,6 +136,7 @@ impl From<QuietHours> for Written {
             to: shown(hours.to),
             days: (hours.days != [true; 7]).then(|| days.collect()),
             time_zone: hours.time_zone,
+            mode: hours.mode,
         }
     }
 }
@@ -135,6 +158,12 @@ fn shown(minutes: u16) -> String {
 }
 
 impl QuietHours {
+    /// What becomes of what comes meanwhile.
+    #[must_use]
+    pub fn mode(&self) -> QuietMode {
+        self.mode
+    }
+
     /// The zone to judge by: the window's own, else the person's, else `fallback` (the App's). A name
     /// that is not known counts as none.
     #[must_use]
@@ -374,7 +403,7 @@ mod tests {
     fn read_strictly_and_written_back() {
         for json in [
             r#"{"from":"22:00","to":"08:00"}"#,
-            r#"{"from":"00:00","to":"24:00","days":["sat","sun"],"time_zone":"Asia/Seoul"}"#,
+            r#"{"from":"00:00","to":"24:00","days":["sat","sun"],"time_zone":"Asia/Seoul","mode":"suppress"}"#,
         ] {
             assert_eq!(serde_json::to_string(&hours(json)).unwrap(), json);
         }
@@ -412,6 +441,7 @@ mod tests {
                 to,
                 days: std::array::from_fn(|day| days & (1 << day) != 0),
                 time_zone: None,
+                mode: QuietMode::Hold,
             })
             .prop_filter("never always", |window| {
                 window.from != window.to

@@ -1,6 +1,7 @@
 //! The registry: Apps, credentials, API keys, devices, the audit log. Cold beside the hot store, but
 //! in the same database, so that a change and its audit entry are one transaction.
 
+use crate::preferences::{PreferencesPut, StoredPreferences};
 use crate::store::Result;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -10,6 +11,7 @@ use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
 use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo, DeviceNo};
 use carillon_model::lane::Gateway;
+use carillon_model::preferences::Preferences;
 use carillon_model::push_token::PushToken;
 
 /// Who did it, for the audit log.
@@ -127,6 +129,8 @@ pub struct Directory {
     pub credentials: Vec<(Credential, Sealed)>,
     /// All API keys that are not revoked.
     pub api_keys: Vec<ApiKey>,
+    /// Apps that have, or had, a user with preferences: for the others nobody looks for any.
+    pub preferring: Vec<AppNo>,
     /// All definitions as they are now, with the sealed secrets of those that have one.
     pub definitions: Vec<(Definition, Option<Sealed>)>,
 }
@@ -246,7 +250,24 @@ pub trait Registry: Send + Sync + 'static {
     async fn device_count(&self, app: AppNo) -> Result<u64>;
     /// Deletes a device and its push tokens. `false`: there is none.
     async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool>;
-    /// Erases a user: devices, push tokens, and the content of notifications that went to nobody else.
+    /// Stores what a user wants, in place of what he wanted before.
+    async fn put_preferences(
+        &self,
+        app: AppNo,
+        user_id: String,
+        preferences: Preferences,
+        now: UnixMs,
+    ) -> Result<PreferencesPut>;
+    /// What a user wants; `None`: he said nothing.
+    async fn preferences(&self, app: AppNo, user_id: String) -> Result<Option<StoredPreferences>>;
+    /// Forgets what a user wants. `false`: he said nothing.
+    async fn delete_preferences(&self, app: AppNo, user_id: String) -> Result<bool>;
+    /// A user's badge counter; 0 for one who never got any.
+    async fn badge(&self, app: AppNo, user_id: String) -> Result<u32>;
+    /// Sets it. What was accepted before keeps the number that it has.
+    async fn set_badge(&self, app: AppNo, user_id: String, badge: u32, now: UnixMs) -> Result<()>;
+    /// Erases a user: devices, push tokens, preferences, counters, and the content of notifications that
+    /// went to nobody else.
     /// Returns how many devices and notifications were touched.
     async fn erase_user(
         &self,

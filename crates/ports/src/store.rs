@@ -9,10 +9,13 @@
 //! Held rows of an older epoch belong to a process that is gone: the rescuer frees them.
 
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest, ThrottleClaim};
+use crate::preferences::{DevicePreferences, Reservation};
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
+use carillon_model::badges::BatchBadges;
 use carillon_model::batch::BatchDevices;
+use carillon_model::body::BadgeChange;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::Environment;
 use carillon_model::facts::DeviceFacts;
@@ -68,6 +71,9 @@ pub struct NewNotification {
     pub payload: Bytes,
     /// Batches of targets that were resolved at once. Places count from 0.
     pub batches: Vec<NewBatch>,
+    /// What becomes of the recipients' badge counters, each once: in the transaction that stores the
+    /// batches, which remember the numbers.
+    pub badge: Option<BadgeChange>,
     /// A target that is resolved page by page after acceptance ([`carillon_model::target::Target::is_fanned_out`]).
     pub fanout: Option<Audience>,
     /// Idempotency: same key and same body in the same scope is the same notification.
@@ -239,7 +245,7 @@ pub struct NewAttempt {
     /// Connection number, 0 when none.
     pub connection: u32,
     /// Stable word for what came of it: `accepted, rejected, retry, blocked, not_sent, in_doubt,
-    /// rescued_in_doubt, expired, late_answer`.
+    /// rescued_in_doubt, expired, late_answer, held, unrenderable`.
     pub result: String,
     /// HTTP status, 0 when there was no answer.
     pub status: u16,
@@ -355,6 +361,8 @@ pub struct FanoutPage {
     pub notification: NotificationNo,
     /// New batches with their first work.
     pub batches: Vec<NewBatch>,
+    /// As in [`NewNotification::badge`]: once for each user, on whatever pages his devices are.
+    pub badge: Option<BadgeChange>,
     /// Devices up to this number are done now.
     pub after: DeviceNo,
     /// Whether that was the last page.
@@ -607,6 +615,16 @@ pub trait HotStore: Send + Sync + 'static {
 
     /// What is known of these devices (ascending). Those that are gone are left out.
     async fn people(&self, devices: Vec<DeviceNo>) -> Result<Vec<Person>>;
+    /// The badge numbers of these batches, as they were computed when the batches were made. Batches
+    /// of notifications that change no counter are left out.
+    async fn badges(&self, batches: Vec<BatchNo>) -> Result<Vec<(BatchNo, BatchBadges)>>;
+    /// What the users of these devices (ascending) want. Devices that are gone are left out. Asked
+    /// only for Apps that [`crate::registry::Directory::preferring`] names or whose settings say so.
+    async fn device_preferences(&self, devices: Vec<DeviceNo>) -> Result<Vec<DevicePreferences>>;
+    /// Counts one more notification for each of these users, in order and in one transaction, as far as
+    /// all caps that cover it let it through. `true`: it may be sent, and is counted, by this call or by
+    /// one before. Nobody ever has more counted than a cap lets through in its window.
+    async fn reserve(&self, wanted: Vec<Reservation>, now: UnixMs) -> Result<Vec<bool>>;
 
     /// Lanes that have due work, with the earliest due instant (also a future one), per class.
     async fn waiting_lanes(&self) -> Result<Vec<(Lane, Class, UnixMs)>>;

@@ -9,7 +9,7 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::lane::Class;
 use carillon_model::push_token::PushTokenBytes;
-use carillon_model::push_type::{OnUnknown, TokenKind};
+use carillon_model::push_type::{OnUnknown, Reach, TokenKind};
 use carillon_ports::conformance::{T0, lane, options};
 use carillon_ports::registry::Registry;
 use carillon_ports::store::{HotStore, NewBatch, NewNotification};
@@ -89,7 +89,7 @@ async fn run() -> Outcome {
     let (mut after, mut read) = (DeviceNo(0), 0);
     loop {
         let page = store
-            .fanout_devices(APP, TokenKind::Alert, after, 1_000)
+            .fanout_devices(APP, None, Reach::only(TokenKind::Alert), after, 1_000)
             .await?;
         let Some(last) = page.last() else { break };
         after = last.device;
@@ -134,6 +134,7 @@ fn single(store: &SqliteStore) -> NewNotification {
             class: Class::Normal,
             hot: true,
         }],
+        badge: None,
         fanout: None,
         idempotency: None,
         throttle: None,

@@ -168,6 +168,7 @@ fn notification(batch: BatchNo, devices: Vec<DeviceNo>) -> NewNotification {
             class: Class::Normal,
             hot: true,
         }],
+        badge: None,
         fanout: None,
         idempotency: None,
         throttle: None,

@@ -7,9 +7,10 @@ use rusqlite::Connection;
 pub(crate) const APPLICATION_ID: i64 = 0x0439_2d2c;
 
 /// All of them, in order.
-const MIGRATIONS: [(i64, &str); 4] = [
+const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/sqlite/0001_spine.sql")),
     (2, include_str!("../migrations/sqlite/0002_reach.sql")),
+    (4, include_str!("../migrations/sqlite/0004_preferences.sql")),
     (5, include_str!("../migrations/sqlite/0005_definitions.sql")),
     (7, include_str!("../migrations/sqlite/0007_triggers.sql")),
 ];
@@ -19,7 +20,7 @@ pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// Brings a database of schema `found` (0: empty) to [`KNOWN`].
 pub(crate) fn migrate(conn: &Connection, found: i64) -> rusqlite::Result<()> {
-    for (number, sql) in MIGRATIONS {
+    for &(number, sql) in MIGRATIONS {
         if number > found {
             conn.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {sql}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT"

@@ -216,7 +216,11 @@ impl Gateway for FakeGateway {
             let problem = FieldProblem::new("/content/badge", "test.badge", "expected another");
             return Err(vec![problem]);
         }
-        Ok(Bytes::from(content.body.clone().unwrap_or_default()))
+        let body = content.body.clone().unwrap_or_default();
+        Ok(match content.badge {
+            Some(badge) => Bytes::from(format!("{body} #{badge}")),
+            None => Bytes::from(body),
+        })
     }
 
     fn read_push_token(&self, text: &str) -> Result<PushTokenBytes, String> {

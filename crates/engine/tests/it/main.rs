@@ -1,6 +1,7 @@
 //! The engine on paused time, with the store in memory and a scripted gateway: no socket, no disk, no
 //! waiting. A second of the engine's life takes as long as its work takes.
 
+mod badges;
 mod breakers;
 mod cancelling;
 mod chaos;
@@ -10,6 +11,7 @@ mod fake_gateway;
 mod fanning_out;
 mod intake;
 mod patience;
+mod preferences;
 mod reach;
 mod repairs;
 mod retries;

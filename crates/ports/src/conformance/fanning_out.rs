@@ -35,6 +35,7 @@ pub async fn fans_out_page_by_page(subject: &mut dyn Subject) {
         let numbers: Vec<_> = found.iter().map(|recipient| recipient.device).collect();
         let page = FanoutPage {
             notification: no,
+            badge: None,
             after: numbers.last().copied().unwrap_or(fanout.after),
             finished: numbers.len() < 10,
             batches: vec![f.batch(no.batch(fanout.next_place), &numbers, false)],
@@ -74,6 +75,7 @@ pub async fn a_cancel_stops_a_fan_out(subject: &mut dyn Subject) {
     let no = f.accept(to_all(&f)).await;
     let page = |place, devices: &[DeviceNo]| FanoutPage {
         notification: no,
+        badge: None,
         batches: vec![f.batch(no.batch(place), devices, false)],
         after: devices[devices.len() - 1],
         finished: false,
@@ -107,6 +109,7 @@ pub async fn an_audience_may_end_after_its_deliveries(subject: &mut dyn Subject)
     let no = f.accept(to_all(&f)).await;
     let page = FanoutPage {
         notification: no,
+        badge: None,
         batches: vec![f.batch(no.batch(0), &devices, true)],
         after: devices[1],
         finished: false,
@@ -117,6 +120,7 @@ pub async fn an_audience_may_end_after_its_deliveries(subject: &mut dyn Subject)
     assert_eq!(f.view(no).await.completed_at, None);
     let last = FanoutPage {
         notification: no,
+        badge: None,
         batches: vec![],
         after: devices[1],
         finished: true,

@@ -162,6 +162,7 @@ impl Fixture {
                 .zip(devices.chunks(size))
                 .map(|(place, devices)| self.batch(no.batch(place), devices, hot))
                 .collect(),
+            badge: None,
             fanout: None,
             idempotency: None,
             throttle: None,

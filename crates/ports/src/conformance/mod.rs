@@ -11,6 +11,7 @@ mod devices;
 mod fanning_out;
 mod fixture;
 mod gathering;
+mod preferences;
 mod pruning;
 mod registry;
 mod rescuing;
@@ -24,6 +25,7 @@ pub use devices::*;
 pub use fanning_out::*;
 pub use fixture::*;
 pub use gathering::*;
+pub use preferences::*;
 pub use pruning::*;
 pub use registry::*;
 pub use rescuing::*;
@@ -96,6 +98,10 @@ macro_rules! store_suite {
             reaches_devices_by_preference
             topics_have_subscribers
             people_are_known
+            keeps_preferences
+            caps_are_kept
+            counts_badges_once
+            counts_badges_over_pages
             registers_devices
             push_tokens_move_between_devices
             registering_again_revives

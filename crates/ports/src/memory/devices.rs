@@ -1,6 +1,6 @@
 //! Devices and push tokens of the fake.
 
-use super::state::{DeviceRow, State};
+use super::state::{DeviceRow, Owner, State};
 use crate::registry::{Device, Registered};
 use crate::store::{Person, Recipient};
 use carillon_model::UnixMs;
@@ -188,5 +188,6 @@ impl State {
     pub(super) fn delete_device(&mut self, no: DeviceNo) {
         self.devices.remove(&no);
         self.push_tokens.retain(|(device, _), _| *device != no);
+        self.badges.remove(&Owner::Device(no));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::MemoryStore;
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
+use crate::preferences::{DevicePreferences, Reservation};
 use crate::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
     Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
@@ -9,8 +10,9 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use carillon_model::UnixMs;
+use carillon_model::badges::BatchBadges;
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::id::{AppNo, DeliveryId, DeviceNo, NotificationNo};
+use carillon_model::id::{AppNo, BatchNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
@@ -297,6 +299,30 @@ impl HotStore for MemoryStore {
         Ok(devices.iter().filter_map(|no| state.person(*no)).collect())
     }
 
+    async fn badges(&self, batches: Vec<BatchNo>) -> Result<Vec<(BatchNo, BatchBadges)>> {
+        let state = self.read();
+        let found = batches
+            .into_iter()
+            .filter_map(|no| Some((no, state.batch_badges.get(&no)?.clone())));
+        Ok(found.collect())
+    }
+
+    async fn device_preferences(&self, devices: Vec<DeviceNo>) -> Result<Vec<DevicePreferences>> {
+        let state = self.read();
+        let found = devices
+            .iter()
+            .filter_map(|no| state.device_preferences(*no));
+        Ok(found.collect())
+    }
+
+    async fn reserve(&self, wanted: Vec<Reservation>, now: UnixMs) -> Result<Vec<bool>> {
+        let mut state = self.write()?;
+        Ok(wanted
+            .into_iter()
+            .map(|wanted| state.reserve(wanted, now))
+            .collect())
+    }
+
     async fn store_fanout_page(&self, page: FanoutPage) -> Result<bool> {
         let mut state = self.write()?;
         let Some(notification) = state.notifications.get_mut(&page.notification) else {
@@ -313,7 +339,11 @@ impl HotStore for MemoryStore {
         if page.finished {
             notification.fanout = None;
         }
+        let app = notification.head.app;
         for batch in page.batches {
+            if let Some(change) = page.badge {
+                state.count_badges(page.notification, app, change, &batch);
+            }
             state.insert_batch(batch, accepted_at);
         }
         state.complete(page.notification, accepted_at);

@@ -7,6 +7,7 @@ mod devices;
 mod gathering;
 mod history;
 mod hot;
+mod preferences;
 mod registry;
 mod rules;
 mod state;

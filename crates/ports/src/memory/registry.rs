@@ -1,7 +1,8 @@
 //! The registry of the fake.
 
 use super::MemoryStore;
-use super::state::State;
+use super::state::{Owner, State};
+use crate::preferences::{PreferencesPut, StoredPreferences};
 use crate::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
     Sealed,
@@ -15,6 +16,7 @@ use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
 use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo};
 use carillon_model::lane::Gateway;
+use carillon_model::preferences::Preferences;
 use std::collections::BTreeSet;
 
 #[async_trait]
@@ -26,6 +28,7 @@ impl Registry for MemoryStore {
             apps: state.apps.values().cloned().collect(),
             credentials: state.credentials.values().cloned().collect(),
             api_keys: valid.cloned().collect(),
+            preferring: state.preferring.iter().copied().collect(),
             definitions: state.definitions.values().cloned().collect(),
         })
     }
@@ -304,6 +307,36 @@ impl Registry for MemoryStore {
         Ok(true)
     }
 
+    async fn put_preferences(
+        &self,
+        app: AppNo,
+        user_id: String,
+        preferences: Preferences,
+        now: UnixMs,
+    ) -> Result<PreferencesPut> {
+        let mut state = self.write()?;
+        Ok(state.put_preferences(app, user_id, preferences, now))
+    }
+
+    async fn preferences(&self, app: AppNo, user_id: String) -> Result<Option<StoredPreferences>> {
+        Ok(self.read().preferences.get(&(app, user_id)).cloned())
+    }
+
+    async fn delete_preferences(&self, app: AppNo, user_id: String) -> Result<bool> {
+        Ok(self.write()?.preferences.remove(&(app, user_id)).is_some())
+    }
+
+    async fn badge(&self, app: AppNo, user_id: String) -> Result<u32> {
+        let owner = Owner::User(app, user_id);
+        Ok(self.read().badges.get(&owner).copied().unwrap_or_default())
+    }
+
+    async fn set_badge(&self, app: AppNo, user_id: String, badge: u32, _: UnixMs) -> Result<()> {
+        let owner = Owner::User(app, user_id);
+        self.write()?.badges.insert(owner, badge);
+        Ok(())
+    }
+
     async fn erase_user(
         &self,
         app: AppNo,
@@ -333,6 +366,7 @@ impl Registry for MemoryStore {
             state.delete_device(*device);
         }
         state.erase_gathered(app, &user_id);
+        state.erase_wishes(app, &user_id);
         state.note_in(now, by, "user.erase", app, &user_id);
         Ok((devices.len() as u64, theirs.len() as u64))
     }

@@ -1,6 +1,6 @@
 //! What accepting, claiming, settling, rescuing and pruning do to the fake's state.
 
-use super::state::{Batch, Held, IdempotencyKey, Notification, State};
+use super::state::{Batch, Held, IdempotencyKey, Notification, Owner, State};
 use crate::store::{
     Acceptance, ClaimedWork, Event, NewAttempt, NewBatch, NewNotification, NotificationHead,
     Retention, Settlement, Work, WorkId,
@@ -8,7 +8,7 @@ use crate::store::{
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::id::{DeviceNo, NotificationNo};
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::positions::Positions;
 use carillon_model::push_type::OnUnknown;
@@ -63,6 +63,9 @@ impl State {
             item.no
         );
         for batch in item.batches {
+            if let Some(change) = item.badge {
+                self.count_badges(item.no, item.app, change, &batch);
+            }
             self.insert_batch(batch, item.accepted_at);
         }
         self.complete(item.no, item.accepted_at);
@@ -265,6 +268,14 @@ impl State {
         for device in devices {
             self.delete_device(device);
         }
+        let gone = |app: &AppNo| self.deleted_apps.contains(app);
+        self.preferences.retain(|(app, _), _| !gone(app));
+        self.badges.retain(|owner, _| match owner {
+            Owner::User(app, _) => !gone(app),
+            Owner::Device(_) => true,
+        });
+        self.sends
+            .retain(|(app, ..), send| !gone(app) && send.keep_until > retention.now);
         let before = self.idempotency.len() + self.events.len() + self.counts.len();
         self.idempotency
             .retain(|_, key| key.keep_until > retention.now);

@@ -1,17 +1,20 @@
 //! What the fake remembers, and the rules that several methods share.
 
 use crate::gathering::DueDigest;
+use crate::preferences::StoredPreferences;
 use crate::registry::{ApiKey, AuditEntry, Sealed};
 use crate::store::{
     CountDelta, Event, NewAttempt, NotificationHead, NotificationView, Work, WorkId,
 };
 use carillon_model::UnixMs;
 use carillon_model::app::App;
+use carillon_model::badges::BatchBadges;
 use carillon_model::batch::BatchDevices;
 use carillon_model::credential::Credential;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::delivery::FinalState;
 use carillon_model::device::DeviceRegistration;
+use carillon_model::frequency::Counted;
 use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeviceNo, NotificationNo};
 use carillon_model::push_token::PushToken;
 use carillon_model::push_type::TokenKind;
@@ -47,6 +50,29 @@ pub(super) struct State {
     pub(super) audit: Vec<AuditEntry>,
     pub(super) devices: BTreeMap<DeviceNo, DeviceRow>,
     pub(super) push_tokens: BTreeMap<(DeviceNo, TokenKind), PushToken>,
+    pub(super) preferences: BTreeMap<(AppNo, String), StoredPreferences>,
+    pub(super) preferring: BTreeSet<AppNo>,
+    /// What users got of late, by notification.
+    pub(super) sends: BTreeMap<(AppNo, String, NotificationNo), Send>,
+    pub(super) badges: BTreeMap<Owner, u32>,
+    /// Counters that a notification changed already.
+    pub(super) counted: BTreeMap<(NotificationNo, Owner), u32>,
+    pub(super) batch_badges: BTreeMap<BatchNo, BatchBadges>,
+}
+
+/// Whose badge counter it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    User(AppNo, String),
+    /// Of a device that nobody knows the user of.
+    Device(DeviceNo),
+}
+
+/// A notification that counts for a user's frequency caps.
+#[derive(Clone, Debug)]
+pub(super) struct Send {
+    pub(super) counted: Counted,
+    pub(super) keep_until: UnixMs,
 }
 
 #[derive(Debug)]
@@ -251,8 +277,10 @@ impl State {
             .retain(|(batch, _)| batch.notification() != no);
         for batch in &batches {
             self.batches.remove(batch);
+            self.batch_badges.remove(batch);
         }
         self.notifications.remove(&no);
+        self.counted.retain(|(of, _), _| *of != no);
         batches.len() as u64 + 1
     }
 }

@@ -1,6 +1,7 @@
 //! Intake: notification, batches, work and idempotency key in one transaction.
 
 use super::{batches, gathering, ledger};
+use super::badges::Counting;
 use crate::error::{At, Done};
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -14,11 +15,9 @@ pub(super) fn weight(items: &[NewNotification]) -> usize {
     items
         .iter()
         .map(|item| {
-            1 + item
-                .batches
-                .iter()
-                .map(|b| usize::from(b.devices.count()) / 50)
-                .sum::<usize>()
+            let rows_of = if item.badge.is_some() { 1 } else { 50 };
+            let devices = item.batches.iter().map(|b| usize::from(b.devices.count()));
+            1 + devices.map(|count| count / rows_of).sum::<usize>()
         })
         .sum()
 }
@@ -54,6 +53,16 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
     let sole = item.batches.len() == 1 && item.fanout.is_none();
     for batch in &item.batches {
         batches::insert(tx, item.app, batch, sole, item.accepted_at)?;
+        if let Some(change) = item.badge {
+            let counting = Counting {
+                no: item.no,
+                app: item.app,
+                change,
+                is_fanout: item.fanout.is_some(),
+                now: item.accepted_at,
+            };
+            counting.batch(tx, batch)?;
+        }
     }
     if !sole {
         let deliveries = item

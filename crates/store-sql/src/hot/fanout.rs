@@ -1,5 +1,6 @@
 //! Fan-out: devices page by page, each page with its checkpoint.
 
+use super::badges::Counting;
 use super::ledger::Ledger;
 use super::resolve::recipients;
 use super::rows::token_environment;
@@ -112,6 +113,13 @@ fn subscribers(
     recipients(rows, reach)
 }
 
+/// About how many rows a page is.
+pub(super) fn weight(page: &FanoutPage) -> usize {
+    let devices = page.batches.iter().map(|b| usize::from(b.devices.count()));
+    let counters = page.badge.map_or(0, |_| devices.sum());
+    page.batches.len() * 20 + counters
+}
+
 pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
     let head = tx
         .conn
@@ -130,6 +138,16 @@ pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
     let mut ledger = Ledger::default();
     for batch in &page.batches {
         batches::insert(tx, app, batch, false, accepted_at)?;
+        if let Some(change) = page.badge {
+            let counting = Counting {
+                no: page.notification,
+                app,
+                change,
+                is_fanout: true,
+                now: accepted_at,
+            };
+            counting.batch(tx, batch)?;
+        }
         ledger.more(page.notification, batch.devices.count().into());
         next_place = next_place.max(batch.no.place() + 1);
     }

@@ -1,6 +1,7 @@
 //! The hot store on SQL: one file for each thing that is done.
 
 mod accept;
+mod badges;
 mod batches;
 mod cancel;
 mod claim;
@@ -8,6 +9,7 @@ mod fanout;
 mod gathering;
 mod history;
 mod ledger;
+mod preferences;
 mod prune;
 mod records;
 mod rescue;
@@ -25,12 +27,14 @@ use crate::queue::Class as Turn;
 use crate::sqlite::SqliteStore;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
+use carillon_model::badges::BatchBadges;
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::id::{AppNo, DeliveryId, DeviceNo, NotificationNo};
+use carillon_model::id::{AppNo, BatchNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
+use carillon_ports::preferences::{DevicePreferences, Reservation};
 use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
     Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
@@ -246,8 +250,25 @@ impl HotStore for SqliteStore {
             .await
     }
 
+    async fn badges(&self, batches: Vec<BatchNo>) -> Result<Vec<(BatchNo, BatchBadges)>> {
+        self.read_hot(move |conn| badges::of_batches(conn, &batches))
+            .await
+    }
+
+    async fn device_preferences(&self, devices: Vec<DeviceNo>) -> Result<Vec<DevicePreferences>> {
+        self.read_hot(move |conn| preferences::of_devices(conn, &devices))
+            .await
+    }
+
+    async fn reserve(&self, wanted: Vec<Reservation>, now: UnixMs) -> Result<Vec<bool>> {
+        self.write(Turn::Settle, wanted.len(), move |tx| {
+            preferences::reserve(tx, &wanted, now)
+        })
+        .await
+    }
+
     async fn store_fanout_page(&self, page: FanoutPage) -> Result<bool> {
-        self.write(Turn::Fanout, page.batches.len() * 20, move |tx| {
+        self.write(Turn::Fanout, fanout::weight(&page), move |tx| {
             fanout::store_page(tx, &page)
         })
         .await

@@ -6,6 +6,7 @@
 
 use super::records::HOUR;
 use super::rows::blob;
+use super::{badges, preferences};
 use crate::error::Done;
 use crate::marks::{read_meta, write_meta};
 use crate::writer::Tx;
@@ -246,6 +247,7 @@ fn delete_batch(tx: &mut Tx<'_>, no: BatchNo) -> Done<u64> {
         "DELETE FROM attempts WHERE batch_no = ?1",
         "DELETE FROM batch_devices WHERE batch_no = ?1",
         "DELETE FROM batch_verdicts WHERE batch_no = ?1",
+        "DELETE FROM batch_badges WHERE batch_no = ?1",
         "DELETE FROM batches WHERE batch_no = ?1",
     ] {
         rows += tx.conn.prepare_cached(sql)?.execute([no.0])? as u64;
@@ -272,6 +274,7 @@ fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
     for device in devices {
         rows += crate::registry::delete_device_row(tx.conn, device)?;
     }
+    rows += crate::registry::prune_app(tx, app, slice)?;
     if rows > 0 {
         return Ok(rows);
     }
@@ -308,7 +311,8 @@ fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
     Ok(rows)
 }
 
-/// Events, counters and idempotency keys: the oldest are the first in their tables.
+/// Idempotency keys, what counted for caps, what fan-outs counted, events and counters: the oldest are
+/// the first in their tables.
 fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
     let mut rows = tx
         .conn
@@ -317,6 +321,8 @@ fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
                 (SELECT idempotency_no FROM idempotency ORDER BY idempotency_no LIMIT ?2)",
         )?
         .execute(params![retention.now, slice])? as u64;
+    rows += preferences::prune(tx, retention.now, slice)?;
+    rows += badges::prune(tx, slice)?;
     let mut app = i64::MIN;
     while rows < u64::from(slice)
         && let Some(next) = next_app(tx, "events", app)?

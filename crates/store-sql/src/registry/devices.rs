@@ -327,8 +327,12 @@ pub(crate) fn delete_device_row(conn: &Connection, no: i64) -> Done<u64> {
     let push_tokens = conn
         .prepare_cached("DELETE FROM push_tokens WHERE device_no = ?1")?
         .execute([no])?;
-    conn.prepare_cached("DELETE FROM topic_devices WHERE device_no = ?1")?
-        .execute([no])?;
+    for sql in [
+        "DELETE FROM topic_devices WHERE device_no = ?1",
+        "DELETE FROM device_badges WHERE device_no = ?1",
+    ] {
+        conn.prepare_cached(sql)?.execute([no])?;
+    }
     let devices = conn
         .prepare_cached("DELETE FROM devices WHERE device_no = ?1")?
         .execute([no])?;

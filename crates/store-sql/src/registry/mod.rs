@@ -6,9 +6,11 @@ mod audit;
 mod credentials;
 mod definitions;
 mod devices;
+mod preferences;
 mod users;
 
 pub(crate) use devices::delete_device_row;
+pub(crate) use preferences::prune_app;
 
 use crate::queue::Class as Turn;
 use crate::sqlite::SqliteStore;
@@ -20,6 +22,8 @@ use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
 use carillon_model::id::{AppNo, CredentialNo, DefinitionNo};
 use carillon_model::lane::Gateway;
+use carillon_model::preferences::Preferences;
+use carillon_ports::preferences::{PreferencesPut, StoredPreferences};
 use carillon_ports::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
     Sealed,
@@ -34,6 +38,7 @@ impl Registry for SqliteStore {
                 apps: apps::all(conn)?,
                 credentials: credentials::all(conn)?,
                 api_keys: api_keys::all(conn, true)?,
+                preferring: preferences::preferring(conn)?,
                 definitions: definitions::all(conn)?,
             })
         })
@@ -227,6 +232,43 @@ impl Registry for SqliteStore {
     async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool> {
         self.write(Turn::Fanout, 1, move |tx| {
             devices::delete(tx, app, &id, now, &by)
+        })
+        .await
+    }
+
+    async fn put_preferences(
+        &self,
+        app: AppNo,
+        user_id: String,
+        preferences: Preferences,
+        now: UnixMs,
+    ) -> Result<PreferencesPut> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            preferences::put(tx, app, &user_id, &preferences, now)
+        })
+        .await
+    }
+
+    async fn preferences(&self, app: AppNo, user_id: String) -> Result<Option<StoredPreferences>> {
+        self.read(move |conn| preferences::get(conn, app, &user_id))
+            .await
+    }
+
+    async fn delete_preferences(&self, app: AppNo, user_id: String) -> Result<bool> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            preferences::delete(tx, app, &user_id)
+        })
+        .await
+    }
+
+    async fn badge(&self, app: AppNo, user_id: String) -> Result<u32> {
+        self.read(move |conn| preferences::badge(conn, app, &user_id))
+            .await
+    }
+
+    async fn set_badge(&self, app: AppNo, user_id: String, badge: u32, now: UnixMs) -> Result<()> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            preferences::set_badge(tx, app, &user_id, badge, now)
         })
         .await
     }

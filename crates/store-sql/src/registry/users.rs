@@ -1,4 +1,4 @@
-//! Erasing a person: devices, push tokens, and what was sent to nobody else.
+//! Erasing a person: devices, push tokens, preferences, counters, and what was sent to nobody else.
 
 use super::audit;
 use super::credentials::subject;
@@ -88,6 +88,7 @@ pub(super) fn erase(
         delete_device_row(tx.conn, device.0)?;
     }
     erase_gathered(tx, app, user_id)?;
+    super::preferences::erase(tx, app, user_id)?;
     let notifications = erase_content(tx, &found.notifications)?;
     audit::note(tx, now, by, "user.erase", &subject(tx.conn, app, user_id)?)?;
     Ok((&devices | &found.devices, notifications))

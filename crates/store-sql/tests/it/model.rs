@@ -229,6 +229,7 @@ impl Pair {
                 .zip(sizes)
                 .map(|(place, size)| self.batch(no, place, *size, hot))
                 .collect(),
+            badge: None,
             fanout: fanout.then(carillon_ports::conformance::everybody),
             idempotency: None,
             throttle: None,
@@ -273,6 +274,7 @@ impl Pair {
         let no = fanout.notification.no;
         let page = FanoutPage {
             notification: no,
+            badge: None,
             batches: vec![self.batch(no, fanout.next_place, size, false)],
             after: DeviceNo(fanout.after.0 + 10),
             finished,

@@ -54,6 +54,7 @@ pub(crate) fn to(no: NotificationNo, devices: Vec<DeviceNo>, bytes: usize) -> Ne
             class: Class::Normal,
             hot: true,
         }],
+        badge: None,
         fanout: None,
         idempotency: None,
         throttle: None,
