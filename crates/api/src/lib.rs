@@ -81,6 +81,12 @@ fn all_routes() -> OpenApiRouter<Api> {
         ))
         .routes(routes!(devices::deliveries::deliveries))
         .routes(routes!(users::erase::erase))
+        .routes(routes!(
+            preferences::put::put,
+            preferences::get::get,
+            preferences::delete::delete
+        ))
+        .routes(routes!(badges::put::put, badges::get::get))
         .routes(routes!(channels::create::create, channels::list::list))
         .routes(routes!(channels::get::get, channels::delete::delete))
         .routes(routes!(apps::list::list))

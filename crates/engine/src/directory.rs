@@ -3,8 +3,8 @@
 //!
 //! A snapshot, replaced as a whole by `Engine::refresh`. It holds no secret in the clear.
 
-use crate::trigger::Trigger;
 use crate::gate::Rules;
+use crate::trigger::Trigger;
 use carillon_model::app::App;
 use carillon_model::credential::Credential;
 use carillon_model::definition::{Definition, DefinitionKind};

@@ -58,6 +58,9 @@ pub(crate) fn explain(facts: &Facts<'_>) -> Explanation {
     }
 }
 
+/// The reason of what quiet hours did.
+const QUIET: &str = "quiet_hours";
+
 type Verdict = (String, &'static str, Option<String>);
 
 fn ended(facts: &Facts<'_>, state: FinalState, reason: &str) -> Verdict {
@@ -90,6 +93,11 @@ fn ended(facts: &Facts<'_>, state: FinalState, reason: &str) -> Verdict {
             "It was written and never answered, and it must not be sent twice.".into(),
             "`on_unknown: drop` (the default for VoIP, push-to-talk and the start of a Live Activity): nobody knows whether the gateway took it, and a second one would do harm.",
             Some("Ask the device, or send a new notification if a second one does no harm.".into()),
+        ),
+        FinalState::Expired if facts.attempts.last().is_some_and(|last| last.reason == QUIET) => (
+            format!("Its time was over before the user's quiet hours were{}.", at(" (", facts.expires_at, ")")),
+            "Quiet hours, and a mute, hold what is not critical until they are over; what expires before that is not sent.",
+            Some("Give it more time with `expires_in`, or mark what cannot wait with the urgency `critical`.".into()),
         ),
         FinalState::Expired => (
             format!("Its time was over before it could be sent{}.", at(" (", facts.expires_at, ")")),
@@ -171,6 +179,14 @@ fn open(facts: &Facts<'_>, last: Option<&Attempt>, reason: &str) -> Verdict {
         );
     }
     match (facts.delivery.next_attempt_at, last) {
+        (Some(at), Some(last)) if last.result == "held" => (
+            format!(
+                "It is held until {}: these are the user's quiet hours.",
+                rfc3339(at)
+            ),
+            "Quiet hours, and a mute, hold what is not critical until they are over; no attempt is counted. What expires before that is not sent.",
+            Some("Nothing; what cannot wait is marked with the urgency `critical`.".into()),
+        ),
         (Some(at), Some(_)) => (
             format!(
                 "It is tried again at {}: {}.",
@@ -250,7 +266,9 @@ fn sentence(attempt: &Attempt, on_unknown: OnUnknown) -> String {
             OnUnknown::Drop => format!("it was written and not answered{words}; it is not sent again"),
         },
         "rescued_in_doubt" => "Carillon stopped while it may have been in flight; its work was rescued with the doubt recorded".into(),
+        "expired" if attempt.reason == QUIET => "its time would have been over before the user's quiet hours are".into(),
         "expired" => "its time was over before it was written".into(),
+        "held" => "it was held, in the user's quiet hours; the attempt is not counted".into(),
         "late_answer" => format!("the answer came late{words}"),
         other => format!("{other}{words}"),
     };

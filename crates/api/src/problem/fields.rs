@@ -39,6 +39,35 @@ pub static FIELDS: &[(&str, &str)] = &[
         "app.max_age",
         "The longest time of trying is a duration from `1s` to `30d`.",
     ),
+    (
+        "app.time_zone",
+        "A time zone is an IANA name such as `Asia/Seoul`.",
+    ),
+    (
+        "app.categories",
+        "An App declares at most 200 categories, with names of 1 to 64 bytes.",
+    ),
+    (
+        "app.frequency_cap",
+        "An App has at most 10 caps: `max` is 1 to 1000, `per` is `1s` to `30d`, `categories` are at most 100.",
+    ),
+    (
+        "preferences.categories",
+        "A user's preferences name at most 200 categories of 1 to 64 bytes.",
+    ),
+    (
+        "preferences.quiet_hours",
+        "Quiet hours are two different times such as `22:00`, on at least one day, in a time zone that there is.",
+    ),
+    (
+        "preferences.muted_until",
+        "`muted_until` is an instant in RFC 3339.",
+    ),
+    (
+        "badge.change",
+        "A badge is counted for users, up to 2147483647, and not beside a badge in the content.",
+    ),
+    ("badge.value", "A badge counter is 0 to 2147483647."),
     ("api_key.name", "A name for people has 1 to 200 bytes."),
     (
         "api_key.scopes",

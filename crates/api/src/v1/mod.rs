@@ -3,12 +3,14 @@
 pub(crate) mod api_keys;
 pub(crate) mod apps;
 pub(crate) mod audit;
+pub(crate) mod badges;
 pub(crate) mod channels;
 pub(crate) mod credentials;
 pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod notifications;
+pub(crate) mod preferences;
 pub(crate) mod server;
 pub(crate) mod stats;
 pub(crate) mod status;

@@ -11,12 +11,15 @@ async fn an_app_is_made_changed_and_deleted() {
         made,
         json!({
             "id": "shop", "name": "shop", "problems": [],
-            "settings": {"weight": 1, "max_per_second": null, "max_attempts": 12, "max_age": "1d"},
+            "settings": {"weight": 1, "max_per_second": null, "max_attempts": 12, "max_age": "1d",
+                         "time_zone": null, "categories": {}, "frequency_cap": []},
             "created_at": "2026-08-01T12:00:00.000Z", "updated_at": "2026-08-01T12:00:00.000Z",
         })
     );
     world.clock.advance(1_500);
-    let settings = json!({"weight": 3, "max_per_second": 50, "max_attempts": 2, "max_age": "90m"});
+    let settings = json!({"weight": 3, "max_per_second": 50, "max_attempts": 2, "max_age": "90m",
+                          "time_zone": "Asia/Seoul", "categories": {"ads": {"default": "off"}},
+                          "frequency_cap": [{"max": 3, "per": "1d", "categories": ["ads"]}]});
     let changed = world
         .put(
             "/v1/apps/shop",

@@ -85,6 +85,14 @@ fn app() -> Value {
     json!({"name": "Shop", "settings": {"weight": 2, "max_age": "2h"}})
 }
 
+fn preferences() -> Value {
+    json!({"categories": {"marketing": false}, "quiet_hours": {"from": "22:00", "to": "08:00"}})
+}
+
+fn badge() -> Value {
+    json!({"badge": 3})
+}
+
 fn channel() -> Value {
     json!({"environment": "production", "store": true})
 }
@@ -268,7 +276,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         ),
         operation(
             "device_put",
-            put,
+            put.clone(),
             "/v1/apps/shop/devices/phone",
             Json(device),
             &[Devices],
@@ -322,6 +330,51 @@ pub(crate) fn operations() -> Vec<Operation> {
             &[Devices],
             App,
             Writes,
+        ),
+        operation(
+            "preferences_put",
+            put.clone(),
+            "/v1/apps/shop/users/ann/preferences",
+            Json(preferences),
+            &[Devices],
+            App,
+            Writes,
+        ),
+        operation(
+            "preferences_get",
+            get.clone(),
+            "/v1/apps/shop/users/ann/preferences",
+            NONE,
+            &[Devices, Read],
+            App,
+            Reads,
+        ),
+        operation(
+            "preferences_delete",
+            delete.clone(),
+            "/v1/apps/shop/users/ann/preferences",
+            NONE,
+            &[Devices],
+            App,
+            Writes,
+        ),
+        operation(
+            "badge_put",
+            put.clone(),
+            "/v1/apps/shop/users/ann/badge",
+            Json(badge),
+            &[Devices],
+            App,
+            Writes,
+        ),
+        operation(
+            "badge_get",
+            get.clone(),
+            "/v1/apps/shop/users/ann/badge",
+            NONE,
+            &[Devices, Read],
+            App,
+            Reads,
         ),
         operation(
             "notification_list",

@@ -4,15 +4,22 @@
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::app::{App, AppSettings};
+use carillon_model::badges::BatchBadges;
 use carillon_model::credential::{Credential, CredentialFacts};
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::id::{AppNo, CredentialNo, DefinitionNo, DeliveryId, DeviceNo, NotificationNo};
+use carillon_model::id::{
+    AppNo, BatchNo, CredentialNo, DefinitionNo, DeliveryId, DeviceNo, NotificationNo,
+};
 use carillon_model::lane::{Class, Gateway, Lane};
+use carillon_model::preferences::Preferences;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
+use carillon_ports::preferences::{
+    DevicePreferences, PreferencesPut, Reservation, StoredPreferences,
+};
 use carillon_ports::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
     Sealed,
@@ -113,6 +120,9 @@ hot_store! {
         async fn due_digests(now: UnixMs, limit: u32) -> (Vec<DueDigest>, Option<UnixMs>);
         async fn drop_digest(claim: DigestClaim) -> bool;
         async fn people(devices: Vec<DeviceNo>) -> Vec<Person>;
+        async fn badges(batches: Vec<BatchNo>) -> Vec<(BatchNo, BatchBadges)>;
+        async fn device_preferences(devices: Vec<DeviceNo>) -> Vec<DevicePreferences>;
+        async fn reserve(wanted: Vec<Reservation>, now: UnixMs) -> Vec<bool>;
         async fn waiting_lanes() -> Vec<(Lane, Class, UnixMs)>;
         async fn backlog(limit: u32) -> Vec<(Lane, u32, UnixMs)>;
         async fn claim(lane: Lane, class: Class, now: UnixMs, batches: u32, deliveries: u32) -> Vec<ClaimedWork>;
@@ -167,6 +177,11 @@ registry! {
     async fn device(app: AppNo, id: String) -> Option<Device>;
     async fn devices(app: AppNo, filter: DeviceFilter) -> Vec<Device>;
     async fn device_count(app: AppNo) -> u64;
+    async fn put_preferences(app: AppNo, user_id: String, preferences: Preferences, now: UnixMs) -> PreferencesPut;
+    async fn preferences(app: AppNo, user_id: String) -> Option<StoredPreferences>;
+    async fn delete_preferences(app: AppNo, user_id: String) -> bool;
+    async fn badge(app: AppNo, user_id: String) -> u32;
+    async fn set_badge(app: AppNo, user_id: String, badge: u32, now: UnixMs) -> ();
     async fn delete_device(app: AppNo, id: String, now: UnixMs, by: Actor) -> bool;
     async fn erase_user(app: AppNo, user_id: String, now: UnixMs, by: Actor) -> (u64, u64);
     async fn note(action: &'static str, subject: String, now: UnixMs, by: Actor) -> ();

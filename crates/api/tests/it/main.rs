@@ -15,6 +15,7 @@ mod keys;
 mod many;
 mod notifications;
 mod operations;
+mod preferences;
 mod schema;
 mod server;
 mod sweep;

@@ -342,6 +342,12 @@ async fn good(world: &World, operation: &Operation) {
                 .await
                 .is(201);
         }
+        "preferences_put" => {
+            for status in [201, 200] {
+                let new = operation.ask("/v1/apps/shop/users/new/preferences");
+                world.send(new).await.is(status);
+            }
+        }
         "notification_send" => {
             let lines = format!("{}\nnope\n", crate::catalogue::notification());
             let answer = world

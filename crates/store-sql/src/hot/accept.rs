@@ -1,7 +1,7 @@
 //! Intake: notification, batches, work and idempotency key in one transaction.
 
-use super::{batches, gathering, ledger};
 use super::badges::Counting;
+use super::{batches, gathering, ledger};
 use crate::error::{At, Done};
 use crate::statements::Statement;
 use crate::writer::Tx;

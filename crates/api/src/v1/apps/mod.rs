@@ -1,15 +1,18 @@
 //! Apps: customer applications, each with its credentials, devices and share of sending.
 
+pub(crate) mod audience;
 pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod put;
 
 use crate::instant;
+use audience::{Cap, Category};
 use carillon_engine::EngineStatus;
 use carillon_model::app::{self, App};
 use carillon_model::problem::FieldProblem;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Longest name for people, in bytes.
@@ -53,6 +56,14 @@ pub(crate) struct Settings {
     /// Longest time from acceptance to the last attempt: `1s` to `30d`.
     #[schema(default = "1d")]
     max_age: String,
+    /// Where users live whose own time zone nobody knows: an IANA name; null for UTC.
+    #[schema(example = "Asia/Seoul")]
+    time_zone: Option<String>,
+    /// Categories that users can switch on and off. One that is not named here is on by default.
+    categories: BTreeMap<String, Category>,
+    /// How many notifications one user gets: at most 10 caps, and all that cover a notification must let
+    /// it through.
+    frequency_cap: Vec<Cap>,
 }
 
 impl Default for Settings {
@@ -68,6 +79,9 @@ impl From<&app::AppSettings> for Settings {
             max_per_second: settings.max_per_second,
             max_attempts: settings.max_attempts,
             max_age: instant::duration(settings.max_age_secs.into()),
+            time_zone: settings.time_zone.clone(),
+            categories: audience::categories(settings),
+            frequency_cap: audience::caps(settings),
         }
     }
 }
@@ -112,6 +126,9 @@ impl Settings {
             .err()
             .map_or("expected 1s to 30d", String::as_str);
         check(in_range, "max_age", "app.max_age", expected);
+        audience::read_time_zone(self.time_zone.as_deref(), &mut problems);
+        let categories = audience::read_categories(&self.categories, &mut problems);
+        let frequency_cap = audience::read_caps(&self.frequency_cap, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -120,6 +137,9 @@ impl Settings {
             max_per_second: self.max_per_second,
             max_attempts: self.max_attempts,
             max_age_secs: (max_age.unwrap_or_default() / 1_000) as u32,
+            time_zone: self.time_zone.clone(),
+            categories,
+            frequency_cap,
         })
     }
 }
@@ -186,6 +206,19 @@ mod tests {
             (r#"{"max_age":"31d"}"#, "/settings/max_age"),
             (r#"{"max_age":"999ms"}"#, "/settings/max_age"),
             (r#"{"max_age":"soon"}"#, "/settings/max_age"),
+            (r#"{"time_zone":"Asia/Soul"}"#, "/settings/time_zone"),
+            (
+                r#"{"categories":{"":{"default":"on"}}}"#,
+                "/settings/categories/",
+            ),
+            (
+                r#"{"frequency_cap":[{"max":0,"per":"1d"}]}"#,
+                "/settings/frequency_cap/0/max",
+            ),
+            (
+                r#"{"frequency_cap":[{"max":1,"per":"1d"},{"max":1,"per":"soon"}]}"#,
+                "/settings/frequency_cap/1/per",
+            ),
         ] {
             let settings: Settings = serde_json::from_str(json).unwrap();
             assert_eq!(settings.read().unwrap_err()[0].pointer, pointer, "{json}");

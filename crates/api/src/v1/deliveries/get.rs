@@ -46,7 +46,7 @@ pub(crate) struct AttemptView {
     /// Number of the connection; null when none served it.
     connection: Option<u32>,
     /// `accepted`, `rejected`, `retry`, `blocked`, `not_sent`, `in_doubt`, `rescued_in_doubt`,
-    /// `expired` or `late_answer`.
+    /// `expired`, `late_answer`, `held` or `unrenderable`.
     #[schema(example = "rejected")]
     result: String,
     /// The gateway's HTTP status; null when it did not answer.

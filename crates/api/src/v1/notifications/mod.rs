@@ -71,6 +71,10 @@ pub(crate) struct OptionsView {
     apns_topic: Option<String>,
     /// Broadcast channel, when it goes to one.
     channel: Option<String>,
+    /// The category that users can switch off.
+    category: Option<String>,
+    /// Whether it is critical: preferences and caps do not keep it back.
+    is_critical: bool,
 }
 
 /// How many deliveries are in which state.
@@ -155,6 +159,8 @@ impl From<&Row> for NotificationItem {
                 collapse_id: options.collapse_id.clone(),
                 apns_topic: options.apns_topic.clone(),
                 channel: options.channel.clone(),
+                category: options.category.clone(),
+                is_critical: options.is_critical,
             },
             deliveries: row.into(),
         }
