@@ -144,7 +144,8 @@ pub fn rotate_vapid(
 /// One number of 2³² is no key, so a second try is already a sign of bad randomness.
 const TRIES: usize = 4;
 
-fn fresh(mut random: impl FnMut(&mut [u8])) -> Result<String, String> {
+/// A fresh key as PEM.
+pub(super) fn fresh(mut random: impl FnMut(&mut [u8])) -> Result<String, String> {
     let mut number = [0; 32];
     let made = (0..TRIES).find_map(|_| {
         random(&mut number);

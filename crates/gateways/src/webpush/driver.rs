@@ -1,14 +1,14 @@
 //! A pool's life on its I/O thread: sorts what the engine handed over by origin, has as many pushes encrypted as each
 //! origin's connection can carry, writes them, and reports outcomes in bulk.
 //!
-//! A push waits in the line of its origin ([`Lanes`]), then at an encryption thread ([`Sealers`](super::sealer::Sealers)), then in its origin's connection. It
+//! A push waits in the line of its origin ([`Lines`]), then at an encryption thread ([`Sealers`](super::sealer::Sealers)), then in its origin's connection. It
 //! goes on only when the next place has room, so that a cancelled or expired one is found before it costs anything, and again
 //! before it is written. All places count towards the pool's window.
 //!
 //! The driver of the other gateways (`crate::driver`) has one connection and dresses pushes on the spot; this one has many,
 //! each with its own pauses and failures, and work that leaves the thread.
 
-use super::lanes::{Lane, Lanes, Waiting};
+use super::lines::{Line, Lines, Waiting};
 use super::sealer::{Job, Sealed, Tray};
 use super::way::{self, Batch, Way, is_soon, submit};
 use super::{Shared, WebPushConfig, address::Address, outcome};
@@ -52,7 +52,7 @@ pub(super) struct Driver {
     ends: Ends,
     /// Or why the credential makes none.
     way: Result<Way, String>,
-    lanes: Lanes,
+    lines: Lines,
     tray: Arc<Tray>,
     sealing: HashMap<u64, Sealing>,
     sent: HashMap<u64, Sent>,
@@ -76,7 +76,7 @@ impl Driver {
         let way = Way::open(&shared, &spec, &ends.gauge);
         let (guard, named) = (shared.route.guard(), &shared.named);
         Self {
-            lanes: Lanes::new(guard.clone(), named.clone()),
+            lines: Lines::new(guard.clone(), named.clone()),
             shared,
             spec,
             ends,
@@ -99,7 +99,7 @@ impl Driver {
             let closing = self.ends.inbox.take(&mut handed);
             let now = Instant::now();
             let (outcomes, window) = (&mut self.outcomes, self.ends.gauge.window());
-            self.lanes
+            self.lines
                 .take(handed.drain(..), window, now, |tag, outcome| {
                     outcomes.push(PushOutcome { tag, outcome });
                 });
@@ -122,7 +122,7 @@ impl Driver {
     }
 
     async fn wait(&mut self, finished: &mut Vec<Finished>) -> Woken {
-        let has_waiting = self.queued > 0 || self.lanes.waiting() > 0;
+        let has_waiting = self.queued > 0 || self.lines.waiting() > 0;
         let has_origins = self.way.as_ref().is_ok_and(|way| !way.origins.is_empty());
         let answers = async {
             match &self.way {
@@ -147,25 +147,25 @@ impl Driver {
             Ok(way) => way,
             Err(why) => {
                 let outcome = unusable(why.clone());
-                return answer(self.lanes.drain(), &outcome, outcomes);
+                return answer(self.lines.drain(), &outcome, outcomes);
             }
         };
         let mut jobs = Vec::new();
-        for (origin, lane) in self.lanes.with_waiting() {
+        for (origin, line) in self.lines.with_waiting() {
             let connection = match way.origins.with_room(origin) {
                 Ok(connection) => connection,
                 Err(error) => {
                     if !is_soon(&error) {
-                        answer(pushes(lane), &outcome::no_room(&error), outcomes);
+                        answer(pushes(line), &outcome::no_room(&error), outcomes);
                     }
                     continue;
                 }
             };
             let is_reached =
                 !way::is_out_of_reach(connection, self.shared.config.pool.connect_attempts);
-            let mut room = way::room(connection, lane, is_reached);
+            let mut room = way::room(connection, line, is_reached);
             while room > 0 {
-                let Some(waiting) = lane.waiting.pop_front() else {
+                let Some(waiting) = line.waiting.pop_front() else {
                     break;
                 };
                 let push = waiting.push.clone();
@@ -177,7 +177,7 @@ impl Driver {
                 let hint = Address::parse(&push.push_token.0).map(|address| address.hint());
                 let origin = origin.clone();
                 self.sealing.insert(push.tag, Sealing { waiting, origin });
-                lane.sealing += 1;
+                line.sealing += 1;
                 room -= 1;
                 jobs.push(Job {
                     made_with: way.keyring.made_with(hint.unwrap_or_default()),
@@ -186,7 +186,7 @@ impl Driver {
             }
             if !is_reached {
                 // One finds out whether that has changed; the others would only wait behind it.
-                answer(pushes(lane), &outcome::out_of_reach(OUT_OF_REACH), outcomes);
+                answer(pushes(line), &outcome::out_of_reach(OUT_OF_REACH), outcomes);
             }
         }
         self.shared.sealers.hand_over(jobs, &self.tray);
@@ -202,10 +202,10 @@ impl Driver {
             let Some(Sealing { waiting, origin }) = self.sealing.remove(&tag) else {
                 continue;
             };
-            let Some(lane) = self.lanes.get_mut(&origin) else {
+            let Some(line) = self.lines.get_mut(&origin) else {
                 continue;
             };
-            lane.sealing = lane.sealing.saturating_sub(1);
+            line.sealing = line.sealing.saturating_sub(1);
             let message = &waiting.push.message;
             let sealed = result.and_then(|sealed| match too_late(message, wall) {
                 Some(verdict) => Err(unsent(verdict)),
@@ -225,7 +225,7 @@ impl Driver {
             // It had room when this was taken, but may have asked for calm since.
             if let Some((_, Err(error))) = &to {
                 if is_soon(error) {
-                    lane.waiting.push_front(waiting);
+                    line.waiting.push_front(waiting);
                 } else {
                     let outcome = outcome::no_room(error);
                     self.outcomes.push(PushOutcome { tag, outcome });
@@ -238,7 +238,7 @@ impl Driver {
                 sealed,
                 write_by,
             });
-            lane.sent += 1;
+            line.sent += 1;
             let (message, at) = (waiting.push.message, now);
             self.sent.insert(
                 tag,
@@ -263,8 +263,8 @@ impl Driver {
     /// A push that its connection does not have any more.
     fn forget(&mut self, tag: u64) -> Option<Sent> {
         let sent = self.sent.remove(&tag)?;
-        if let Some(lane) = self.lanes.get_mut(&sent.origin) {
-            lane.sent = lane.sent.saturating_sub(1);
+        if let Some(line) = self.lines.get_mut(&sent.origin) {
+            line.sent = line.sent.saturating_sub(1);
         }
         Some(sent)
     }
@@ -286,7 +286,7 @@ impl Driver {
             // An answer that comes late was timed out before, and its push forgotten.
             let sent = self.forget(tag);
             let origin = sent.as_ref().map(|sent| &sent.origin);
-            let is_named = origin.is_some_and(|origin| self.lanes.is_named(origin));
+            let is_named = origin.is_some_and(|origin| self.lines.is_named(origin));
             let elapsed = sent
                 .as_ref()
                 .filter(|_| connection.is_some())
@@ -299,8 +299,8 @@ impl Driver {
                         outcome::of(result, connection, elapsed, is_named)
                     };
                     // The connection has given up for now; what waits behind would only try its patience again.
-                    if let Some(lane) = self.lanes.get_mut(origin) {
-                        answer(pushes(lane), &outcome, &mut self.outcomes);
+                    if let Some(line) = self.lines.get_mut(origin) {
+                        answer(pushes(line), &outcome, &mut self.outcomes);
                     }
                     outcome
                 }
@@ -315,8 +315,8 @@ impl Driver {
         let (now, wall) = (Instant::now(), self.shared.clock.now());
         let longest = self.shared.config.queue_timeout;
         let outcomes = &mut self.outcomes;
-        for (_, lane) in self.lanes.with_waiting() {
-            lane.waiting.retain(|Waiting { push, since }| {
+        for (_, line) in self.lines.with_waiting() {
+            line.waiting.retain(|Waiting { push, since }| {
                 let is_stuck = || now - *since >= longest;
                 let outcome = match too_late(&push.message, wall) {
                     Some(verdict) => unsent(verdict),
@@ -334,7 +334,7 @@ impl Driver {
         if self.next_dismissal <= now {
             self.next_dismissal = now + DISMISSAL;
             way.origins.dismiss_idle(now);
-            self.lanes.tidy();
+            self.lines.tidy();
         }
         if way.origins.status().queued == 0 {
             return;
@@ -358,7 +358,7 @@ impl Driver {
         let status = way.origins.status();
         let carried = 2 * (status.in_flight + status.free_streams);
         self.queued = status.queued;
-        let waiting = self.lanes.waiting() + self.sealing.len() + status.queued;
+        let waiting = self.lines.waiting() + self.sealing.len() + status.queued;
         self.ends.gauge.publish(
             carried.max(first_window(self.spec.id)),
             status.connections,
@@ -387,7 +387,7 @@ impl Driver {
                 outcome: unsent(verdict),
             });
         };
-        for push in self.lanes.drain() {
+        for push in self.lines.drain() {
             give_back(push.tag, &push.message);
         }
         for (tag, sealing) in self.sealing.drain() {
@@ -427,7 +427,7 @@ impl Drop for Driver {
         self.ends.inbox.close(Duration::ZERO);
         let mut handed = Vec::new();
         self.ends.inbox.take(&mut handed);
-        let waiting = self.lanes.drain().chain(handed).map(|push| push.tag);
+        let waiting = self.lines.drain().chain(handed).map(|push| push.tag);
         let sealing = self.sealing.drain().map(|(tag, _)| tag);
         let outcome = unsent(Verdict::NotSent);
         self.outcomes
@@ -461,8 +461,8 @@ fn span(end: UnixMs, wall: UnixMs) -> Duration {
 }
 
 /// Takes out all that wait in a line.
-fn pushes(lane: &mut Lane) -> impl Iterator<Item = Push> {
-    lane.waiting.drain(..).map(|waiting| waiting.push)
+fn pushes(line: &mut Line) -> impl Iterator<Item = Push> {
+    line.waiting.drain(..).map(|waiting| waiting.push)
 }
 
 fn answer(pushes: impl Iterator<Item = Push>, outcome: &Outcome, outcomes: &mut Vec<PushOutcome>) {

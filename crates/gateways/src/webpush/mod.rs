@@ -8,7 +8,7 @@ mod address;
 mod config;
 mod credential;
 mod driver;
-mod lanes;
+mod lines;
 mod outcome;
 mod prepare;
 mod render;
@@ -124,6 +124,10 @@ impl Gateway for WebPushGateway {
         _: UnixMs,
     ) -> Result<CredentialFacts, Vec<FieldProblem>> {
         credential::inspect(secret)
+    }
+
+    fn make_secret(&self, random: &dyn Fn(&mut [u8])) -> Option<String> {
+        credential::fresh(random).ok()
     }
 
     fn open_pool(&self, spec: PoolSpec, outcomes: OutcomeSink) -> Arc<dyn Pool> {

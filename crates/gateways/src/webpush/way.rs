@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::credential::Keyring;
-use super::lanes::Lane;
+use super::lines::Line;
 use super::watch::OriginWatch;
 use crate::gauge::Gauge;
 use crate::wall::system_time;
@@ -84,9 +84,9 @@ pub(super) fn is_out_of_reach(connection: &Connection, attempts: u32) -> bool {
 }
 
 /// How many more pushes of a line may be encrypted for this connection now.
-pub(super) fn room(connection: &Connection, lane: &Lane, is_reached: bool) -> usize {
+pub(super) fn room(connection: &Connection, line: &Line, is_reached: bool) -> usize {
     let status = connection.status();
-    let taken = status.queued + lane.sealing;
+    let taken = status.queued + line.sealing;
     if is_reached {
         (status.free_streams + AHEAD)
             .min(connection.free_capacity())

@@ -2,7 +2,7 @@
 //! iOS 18.4 and macOS 15.5).
 //!
 //! It is encrypted and sent like any other message. Browsers that do not know it hand the JSON to the service worker, so
-//! one message can serve all. [`DeclarativeMessage`] writes it; [`check`] judges JSON that somebody else wrote.
+//! one message can serve all. [`DeclarativeMessage`] writes it; [`check()`] judges JSON that somebody else wrote.
 
 mod check;
 

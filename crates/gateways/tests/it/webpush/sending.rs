@@ -3,6 +3,7 @@
 use super::rig::{Browser, Rig};
 use crate::support::NOW;
 use carillon_gateways::webpush::rotate_vapid;
+use carillon_model::credential::CredentialSecret;
 use carillon_model::outcome::{Outcome, TokenFate, Verdict};
 use carillon_ports::gateway::Gateway;
 use push_sim::{
@@ -197,6 +198,19 @@ fn subscriptions_made_before_a_rotation_live_on() {
         .public_keys
         .remove(0);
     assert_eq!(verdict(&new, Some(&stranger)).verdict, Verdict::Accepted);
+}
+
+#[test]
+fn the_adapter_makes_the_keys_of_a_credential() {
+    let mut rig = Rig::new();
+    let pem = rig.gateway.make_secret(&|bytes| bytes.fill(77)).unwrap();
+    rig.secret = CredentialSecret::VapidKeys {
+        pems: vec![pem],
+        contact: "mailto:push@example.com".into(),
+    };
+    let outcome = rig.outcome(&rig.browser(), &rig.alert());
+    assert_eq!(outcome.verdict, Verdict::Accepted);
+    assert_eq!(rig.gateway.make_secret(&|bytes| bytes.fill(0)), None);
 }
 
 #[test]

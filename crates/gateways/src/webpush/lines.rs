@@ -26,7 +26,7 @@ pub(super) struct Waiting {
 }
 
 /// The line to one origin.
-pub(super) struct Lane {
+pub(super) struct Line {
     /// A known service, or one that an operator has listed; else a stranger.
     pub(super) is_named: bool,
     pub(super) waiting: VecDeque<Waiting>,
@@ -37,15 +37,15 @@ pub(super) struct Lane {
 }
 
 /// The lines to all origins.
-pub(super) struct Lanes {
+pub(super) struct Lines {
     guard: Guard,
     named: Guard,
     /// By host and port as an endpoint spells them, so that not every endpoint is read whole.
     spelt: HashMap<Box<str>, Origin>,
-    open: HashMap<Origin, Lane>,
+    open: HashMap<Origin, Line>,
 }
 
-impl Lane {
+impl Line {
     /// Whether nothing is in it any more, on whatever way.
     fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.sealing + self.sent == 0
@@ -56,7 +56,7 @@ impl Lane {
     }
 }
 
-impl Lanes {
+impl Lines {
     /// `guard`: where pushes may go; `named`: whom of these an operator knows by name.
     pub(super) fn new(guard: Guard, named: Guard) -> Self {
         Self {
@@ -80,21 +80,21 @@ impl Lanes {
         if self.open.len() > MAX_EMPTY {
             self.tidy();
         }
-        let strangers = self.open.values().filter(|lane| !lane.is_named);
-        let mut room = (window / 2).saturating_sub(strangers.map(Lane::len).sum());
+        let strangers = self.open.values().filter(|line| !line.is_named);
+        let mut room = (window / 2).saturating_sub(strangers.map(Line::len).sum());
         for push in pushes {
-            match self.lane_of(&push) {
+            match self.line_of(&push) {
                 Err(outcome) => refuse(push.tag, outcome),
-                Ok(lane) if !lane.is_named && room == 0 => refuse(push.tag, crowded(CROWDED)),
-                Ok(lane) => {
-                    room -= usize::from(!lane.is_named);
-                    lane.waiting.push_back(Waiting { push, since: now });
+                Ok(line) if !line.is_named && room == 0 => refuse(push.tag, crowded(CROWDED)),
+                Ok(line) => {
+                    room -= usize::from(!line.is_named);
+                    line.waiting.push_back(Waiting { push, since: now });
                 }
             }
         }
     }
 
-    fn lane_of(&mut self, push: &Push) -> Result<&mut Lane, Outcome> {
+    fn line_of(&mut self, push: &Push) -> Result<&mut Line, Outcome> {
         let address = Address::parse(&push.push_token.0)
             .ok_or_else(|| bad_address("it is no stored subscription".into()))?;
         let authority = address.authority();
@@ -116,8 +116,8 @@ impl Lanes {
         };
         let is_named = || self.named.check(&origin).is_ok();
         Ok(match self.open.entry(origin.clone()) {
-            std::collections::hash_map::Entry::Occupied(lane) => lane.into_mut(),
-            std::collections::hash_map::Entry::Vacant(place) => place.insert(Lane {
+            std::collections::hash_map::Entry::Occupied(line) => line.into_mut(),
+            std::collections::hash_map::Entry::Vacant(place) => place.insert(Line {
                 is_named: is_named(),
                 waiting: VecDeque::new(),
                 sealing: 0,
@@ -132,31 +132,31 @@ impl Lanes {
     }
 
     /// The line to an origin; there is one as long as any of its pushes is on its way.
-    pub(super) fn get_mut(&mut self, origin: &Origin) -> Option<&mut Lane> {
+    pub(super) fn get_mut(&mut self, origin: &Origin) -> Option<&mut Line> {
         self.open.get_mut(origin)
     }
 
     /// Lines in which somebody waits.
-    pub(super) fn with_waiting(&mut self) -> impl Iterator<Item = (&Origin, &mut Lane)> {
+    pub(super) fn with_waiting(&mut self) -> impl Iterator<Item = (&Origin, &mut Line)> {
         self.open
             .iter_mut()
-            .filter(|(_, lane)| !lane.waiting.is_empty())
+            .filter(|(_, line)| !line.waiting.is_empty())
     }
 
     /// How many pushes wait in all lines.
     pub(super) fn waiting(&self) -> usize {
-        self.open.values().map(|lane| lane.waiting.len()).sum()
+        self.open.values().map(|line| line.waiting.len()).sum()
     }
 
     /// Takes out all that wait.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Push> {
-        let lanes = self.open.values_mut();
-        lanes.flat_map(|lane| lane.waiting.drain(..).map(|waiting| waiting.push))
+        let lines = self.open.values_mut();
+        lines.flat_map(|line| line.waiting.drain(..).map(|waiting| waiting.push))
     }
 
     /// Forgets the lines in which nothing is any more.
     pub(super) fn tidy(&mut self) {
-        self.open.retain(|_, lane| !lane.is_empty());
+        self.open.retain(|_, line| !line.is_empty());
     }
 }
 
@@ -210,12 +210,12 @@ mod tests {
     }
 
     /// Puts pushes with tags from 0 into their lines, and tells which were refused.
-    fn taken(lanes: &mut Lanes, endpoints: &[&str], window: usize) -> Vec<(u64, Outcome)> {
+    fn taken(lines: &mut Lines, endpoints: &[&str], window: usize) -> Vec<(u64, Outcome)> {
         let tokens = endpoints.iter().map(|endpoint| push_token(endpoint));
         let pushes: Vec<Push> = (0..).zip(tokens).map(|(tag, to)| push(tag, &to)).collect();
         let mut refused = Vec::new();
         let now = Instant::now();
-        lanes.take(pushes.into_iter(), window, now, |tag, outcome| {
+        lines.take(pushes.into_iter(), window, now, |tag, outcome| {
             refused.push((tag, outcome));
         });
         refused
@@ -223,29 +223,29 @@ mod tests {
 
     #[test]
     fn one_host_is_one_line_however_it_is_spelt() {
-        let mut lanes = Lanes::new(Guard::known_services(), Guard::known_services());
+        let mut lines = Lines::new(Guard::known_services(), Guard::known_services());
         let endpoints = [
             "https://fcm.googleapis.com/fcm/send/a",
             "https://FCM.googleapis.com/fcm/send/b",
             "https://fcm.googleapis.com:443/fcm/send/c",
             "https://web.push.apple.com/d",
         ];
-        assert_eq!(taken(&mut lanes, &endpoints, 100), []);
-        assert_eq!((lanes.open.len(), lanes.waiting()), (2, 4));
-        assert_eq!(lanes.spelt.len(), 4);
-        assert_eq!(lanes.drain().count(), 4);
-        lanes.tidy();
-        assert!(lanes.open.is_empty());
+        assert_eq!(taken(&mut lines, &endpoints, 100), []);
+        assert_eq!((lines.open.len(), lines.waiting()), (2, 4));
+        assert_eq!(lines.spelt.len(), 4);
+        assert_eq!(lines.drain().count(), 4);
+        lines.tidy();
+        assert!(lines.open.is_empty());
     }
 
     #[test]
     fn strangers_leave_half_of_the_window() {
-        let mut lanes = Lanes::new(Guard::public(), Guard::known_services());
+        let mut lines = Lines::new(Guard::public(), Guard::known_services());
         let stranger = |number| format!("https://push{number}.stranger.example/x");
         let mut endpoints: Vec<String> = (0..8).map(stranger).collect();
         endpoints.push("https://web.push.apple.com/x".into());
         let endpoints: Vec<&str> = endpoints.iter().map(String::as_str).collect();
-        let refused = taken(&mut lanes, &endpoints, 10);
+        let refused = taken(&mut lines, &endpoints, 10);
         let tags: Vec<u64> = refused.iter().map(|(tag, _)| *tag).collect();
         assert_eq!(tags, [5, 6, 7]);
         let wait = Verdict::Retry {
@@ -253,35 +253,35 @@ mod tests {
         };
         assert!(refused.iter().all(|(_, outcome)| outcome.verdict == wait));
         // Those on their way count as well.
-        let (_, lane) = lanes
+        let (_, line) = lines
             .open
             .iter_mut()
-            .find(|(_, lane)| !lane.is_named)
+            .find(|(_, line)| !line.is_named)
             .unwrap();
-        lane.waiting.clear();
-        lane.sent = 1;
-        assert_eq!(taken(&mut lanes, &endpoints[..1], 10).len(), 1);
-        for lane in lanes.open.values_mut() {
-            (lane.sent, lane.sealing) = (0, 0);
+        line.waiting.clear();
+        line.sent = 1;
+        assert_eq!(taken(&mut lines, &endpoints[..1], 10).len(), 1);
+        for line in lines.open.values_mut() {
+            (line.sent, line.sealing) = (0, 0);
         }
-        lanes.drain().for_each(drop);
-        assert_eq!(taken(&mut lanes, &endpoints[..1], 10).len(), 0);
+        lines.drain().for_each(drop);
+        assert_eq!(taken(&mut lines, &endpoints[..1], 10).len(), 0);
     }
 
     #[test]
     fn what_leads_nowhere_has_no_line() {
-        let mut lanes = Lanes::new(Guard::known_services(), Guard::known_services());
-        let mut refused = taken(&mut lanes, &["https://push.stranger.example/x"], 10);
+        let mut lines = Lines::new(Guard::known_services(), Guard::known_services());
+        let mut refused = taken(&mut lines, &["https://push.stranger.example/x"], 10);
         let outcome = refused.remove(0).1;
         assert_eq!(outcome.verdict, Verdict::Rejected(TokenFate::Keep));
         assert_eq!(outcome.answer.unwrap().reason, "forbidden");
         let odd = PushTokenBytes(bytes::Bytes::from_static(b"0badc0de"));
         let pushes = std::iter::once(push(7, &odd));
         let mut reason = String::new();
-        lanes.take(pushes, 10, Instant::now(), |_, outcome| {
+        lines.take(pushes, 10, Instant::now(), |_, outcome| {
             reason = outcome.answer.unwrap().reason;
         });
         assert_eq!(reason, "bad_push_token");
-        assert!(lanes.open.is_empty());
+        assert!(lines.open.is_empty());
     }
 }
