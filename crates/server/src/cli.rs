@@ -2,7 +2,7 @@
 
 use crate::commands::{
     app, backup, bench, completions, config, credential, demo, device, doctor, explain, keys,
-    notification, openapi, restore, send, serve, simulate,
+    notification, openapi, restore, send, serve, simulate, user,
 };
 use clap::{Parser, Subcommand};
 
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Credential(credential::Args),
     /// Register, import and look at devices
     Device(device::Args),
+    /// What users want to get, and their badge counters
+    User(user::Args),
     /// Look at and cancel notifications
     Notification(notification::Args),
     /// Make and revoke API keys; rotate the master key

@@ -18,6 +18,7 @@ pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 mod upload;
+pub(crate) mod user;
 
 use crate::exit::{Exit, Failure};
 

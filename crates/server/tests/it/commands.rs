@@ -37,6 +37,29 @@ fn import_reports_bad_rows_by_their_line() {
 }
 
 #[test]
+fn a_users_preferences_and_badge_are_set_and_shown() {
+    let home = Home::new();
+    let server = home.serve();
+    server.set_up(&[]);
+    let preferences = ["user", "preferences", "ann", "--app", "shop"];
+    let change = ["--off", "ads", "--quiet-hours", "22:00-08:00"];
+    let put = server.json(&[&preferences[..], &change[..]].concat());
+    assert_eq!(put["effective"], json!({"ads": false}), "{put}");
+    let shown = server.carillon(&preferences);
+    for part in ["22:00 to 08:00", "ads", "off"] {
+        assert!(shown.stdout.contains(part), "{part}: {}", shown.stdout);
+    }
+    let wrong = server.carillon(&[&preferences[..], &["--quiet-hours", "22:00-22:00"]].concat());
+    assert_eq!(wrong.code, 65, "{wrong:?}");
+    let gone = server.json(&[&preferences[..], &["--forget"]].concat());
+    assert_eq!(gone["quiet_hours"], json!(null));
+    let badge = ["user", "badge", "ann", "--app", "shop"];
+    let set = server.json(&[&badge[..], &["--set", "3"]].concat());
+    assert_eq!(set, server.json(&badge));
+    assert_eq!(set["badge"], 3);
+}
+
+#[test]
 fn explain_tells_the_gateways_words_the_rule_and_the_mend() {
     let home = Home::new();
     let server = home.serve();
