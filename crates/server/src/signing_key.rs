@@ -30,12 +30,23 @@ pub(crate) fn fresh() -> Result<FreshSigningKey, Failure> {
 
 /// The public half of a `.p8` that we made before.
 pub(crate) fn public_pem(private_pem: &str) -> Result<String, Failure> {
+    public_half(&der_of(private_pem)?)
+}
+
+/// The public half of a service account's private key.
+pub(crate) fn rsa_public_pem(private_pem: &str) -> Result<String, Failure> {
+    let der = der_of(private_pem)?;
+    let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(&der).map_err(|_| broken())?;
+    let der: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| broken())?;
+    Ok(pem("PUBLIC KEY", der.as_ref()))
+}
+
+fn der_of(private_pem: &str) -> Result<Vec<u8>, Failure> {
     let body: String = private_pem
         .lines()
         .filter(|line| !line.starts_with("-----"))
         .collect();
-    let der = BASE64.decode(body.trim()).map_err(|_| broken())?;
-    public_half(&der)
+    BASE64.decode(body.trim()).map_err(|_| broken())
 }
 
 fn public_half(pkcs8: &[u8]) -> Result<String, Failure> {
@@ -46,8 +57,11 @@ fn public_half(pkcs8: &[u8]) -> Result<String, Failure> {
 }
 
 fn broken() -> Failure {
-    Failure::new(Exit::Data, "that is not a P-256 signing key in PKCS#8 PEM")
-        .mend("remove the file, and a fresh key is made")
+    Failure::new(
+        Exit::Data,
+        "that is no private key in PKCS#8 PEM as the simulator makes them",
+    )
+    .mend("remove the file, and a fresh key is made")
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -1,13 +1,13 @@
-//! `carillon simulate`: Apple's and Google's side on this machine, for development without an account at either.
+//! `carillon simulate`: the gateways' side on this machine, for development without an account at any.
 //!
-//! With `--dir` it keeps its certificate authority and a signing key there, and writes a configuration
-//! with which `carillon serve` sends to it.
+//! With `--dir` it keeps its certificate authority, a signing key of Apple's and a service account of
+//! Google's there, and writes a configuration with which `carillon serve` sends to it.
 
 use crate::exit::{Exit, Failure};
 use crate::lifecycle::Lifecycle;
 use crate::output::Output;
 use crate::{private_file, signing_key};
-use push_sim::{Addresses, Config, Mode, Ports, Settings, Simulator, TeamKey};
+use push_sim::{Addresses, Config, Mode, NewServiceAccount, Ports, Settings, Simulator, TeamKey};
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 /// Team and key that the simulator knows from the start.
 pub(crate) const TEAM_ID: &str = "SIMTEAM001";
 pub(crate) const KEY_ID: &str = "SIMKEY0001";
+/// Firebase project that the simulator knows from the start.
+pub(crate) const PROJECT: &str = "sim-project";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -22,7 +24,7 @@ pub(crate) struct Args {
     /// Address and first of nine ports; port 0 takes free ones and prints them
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Keep the certificate authority and a signing key here, and write carillon.toml for it
+    /// Keep the certificate authority and the keys of a sender here, and write carillon.toml for it
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Also accept what Apple is known to let through although its pages do not promise it
@@ -88,16 +90,14 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         let home = dir
             .canonicalize()
             .map_err(|error| Failure::io("find", dir, &error))?;
-        let text = serve_config(
-            simulator.addresses(),
-            &home.join("ca.pem"),
-            &home.join("carillon.db"),
-        );
+        let text = serve_config(&simulator, &home.join("ca.pem"), &home.join("carillon.db"));
         std::fs::write(&config_file, text)
             .map_err(|error| Failure::io("write", &config_file, &error))?;
         said["ca_file"] = json!(dir.join("ca.pem"));
         said["config_file"] = json!(config_file);
         said["signing_key_file"] = json!(key_file);
+        said["service_account_file"] = json!(keep_service_account(&simulator, dir)?);
+        said["project"] = json!(PROJECT);
         said["team_id"] = json!(TEAM_ID);
         said["key_id"] = json!(KEY_ID);
     }
@@ -170,6 +170,54 @@ fn keep_key(simulator: &Simulator, dir: &Path) -> Result<PathBuf, Failure> {
     Ok(file)
 }
 
+/// The service account in the directory, made when it is not there, made known to the simulator.
+fn keep_service_account(simulator: &Simulator, dir: &Path) -> Result<PathBuf, Failure> {
+    let refuses = |why: String| {
+        Failure::new(
+            Exit::Software,
+            format!("the simulator refuses its own service account: {why}"),
+        )
+    };
+    let file = dir.join("service-account.json");
+    let account = |new: NewServiceAccount| simulator.add_service_account(new).map_err(refuses);
+    if !file.exists() {
+        let made = account(NewServiceAccount {
+            project: PROJECT.to_owned(),
+            ..NewServiceAccount::default()
+        })?;
+        let text = made.key_file.unwrap_or_default();
+        private_file::write(&file, text.trim_end())?;
+        return Ok(file);
+    }
+    let text = std::fs::read_to_string(&file)
+        .map(zeroize::Zeroizing::new)
+        .map_err(|error| Failure::io("read", &file, &error))?;
+    let kept: KeptAccount = serde_json::from_str(&text).map_err(|error| {
+        Failure::new(
+            Exit::Data,
+            format!("{} is no service account: {error}", file.display()),
+        )
+        .mend("delete it: the simulator makes another")
+    })?;
+    account(NewServiceAccount {
+        project: kept.project_id,
+        client_email: Some(kept.client_email),
+        private_key_id: Some(kept.private_key_id),
+        public_key_pem: Some(signing_key::rsa_public_pem(&kept.private_key)?),
+        ..NewServiceAccount::default()
+    })?;
+    Ok(file)
+}
+
+/// What is read back of a service account's file.
+#[derive(serde::Deserialize)]
+struct KeptAccount {
+    project_id: String,
+    client_email: String,
+    private_key_id: String,
+    private_key: String,
+}
+
 /// Everything it listens on, with the admin API as a URL.
 fn addresses(addresses: &Addresses) -> Value {
     json!({
@@ -190,16 +238,26 @@ fn local(address: SocketAddr) -> SocketAddr {
 }
 
 /// A configuration for `carillon serve` that sends to this simulator.
-fn serve_config(addresses: &Addresses, ca: &Path, store: &Path) -> String {
+fn serve_config(simulator: &Simulator, ca: &Path, store: &Path) -> String {
     let mut out = String::from(
-        "# Written by `carillon simulate`: Carillon sends to the simulator instead of to Apple.\n\
+        "# Written by `carillon simulate`: Carillon sends to the simulator instead of to the gateways.\n\
          [server]\nmode = \"development\"\n\n",
     );
     out.push_str(&format!("[store]\npath = {}\n\n[apns]\n", toml_text(store)));
-    for (key, value) in apns_settings(addresses) {
+    for (key, value) in apns_settings(simulator.addresses()) {
         out.push_str(&format!("{key} = \"{value}\"\n"));
     }
-    out.push_str(&format!("ca_file = {}\n", toml_text(ca)));
+    let ca_file = format!("ca_file = {}\n", toml_text(ca));
+    out.push_str(&ca_file);
+    out.push_str("\n[fcm]\n");
+    for (key, value) in fcm_settings(simulator) {
+        out.push_str(&format!("{key} = \"{value}\"\n"));
+    }
+    out.push_str(&ca_file);
+    out.push_str(&format!(
+        "\n[webpush]\ntrusted_origins = \"{}\"\n{ca_file}",
+        web_push_host(simulator)
+    ));
     out
 }
 
@@ -216,6 +274,19 @@ pub(crate) fn apns_settings(addresses: &Addresses) -> [(&'static str, String); 6
     ]
 }
 
+/// `[fcm]` keys and the simulator's addresses for them.
+pub(crate) fn fcm_settings(simulator: &Simulator) -> [(&'static str, String); 2] {
+    let url = simulator.google_url();
+    let host = url.trim_start_matches("https://").to_owned();
+    [("token_endpoint", host.clone()), ("endpoint", host)]
+}
+
+/// Where its browsers' endpoints lead: for `webpush.trusted_origins`.
+pub(crate) fn web_push_host(simulator: &Simulator) -> String {
+    let origin = simulator.web_push_origin();
+    origin.trim_start_matches("https://").to_owned()
+}
+
 fn toml_text(path: &Path) -> String {
     toml::Value::String(path.display().to_string()).to_string()
 }
@@ -225,7 +296,7 @@ fn tell(said: &Value, addresses: &Addresses, output: Output) {
         output.json(said);
         return;
     }
-    output.line("A simulator of Apple's and Google's gateways is running:");
+    output.line("A simulator of Apple's, Google's and the browsers' gateways is running:");
     for (key, value) in apns_settings(addresses) {
         output.line(format!("  {key:21} {value}"));
     }
@@ -239,6 +310,7 @@ fn tell(said: &Value, addresses: &Addresses, output: Output) {
         ("Google's hosts", "google_url"),
         ("certificate authority", "ca_file"),
         ("signing key", "signing_key_file"),
+        ("service account", "service_account_file"),
         ("configuration", "config_file"),
     ] {
         if let Some(path) = said[key].as_str() {
@@ -271,7 +343,7 @@ mod tests {
         let scratch = crate::scratch::Scratch::new("simulate").unwrap();
         let file = scratch.path().join("carillon.toml");
         let text = serve_config(
-            simulator.addresses(),
+            &simulator,
             &scratch.path().join("ca.pem"),
             &scratch.path().join("a \"quoted\" name.db"),
         );
@@ -294,6 +366,17 @@ mod tests {
             again.unwrap(),
             first.unwrap(),
             "the key is made once and kept"
+        );
+        let account = || {
+            let file = keep_service_account(&simulator, scratch.path()).unwrap();
+            std::fs::read_to_string(file).unwrap()
+        };
+        let first = account();
+        assert!(first.contains(PROJECT));
+        assert_eq!(account(), first, "so is the service account");
+        assert_eq!(
+            config.fcm.endpoint.port,
+            simulator.addresses().google.port()
         );
     }
 }
