@@ -102,8 +102,23 @@ fn all_routes() -> OpenApiRouter<Api> {
             credentials::delete::delete
         ))
         .routes(routes!(credentials::probe::probe))
+        .routes(routes!(templates::list::list))
+        .routes(routes!(
+            templates::put::put,
+            templates::get::get,
+            templates::delete::delete
+        ))
+        .routes(routes!(templates::preview::preview))
+        .routes(routes!(templates::dry_run::dry_run))
+        .routes(routes!(triggers::list::list))
+        .routes(routes!(
+            triggers::put::put,
+            triggers::get::get,
+            triggers::delete::delete
+        ))
+        .routes(routes!(triggers::test::test))
         .routes(routes!(stats::get::get))
-        .routes(routes!(events::list::list))
+        .routes(routes!(events::report::report, events::list::list))
         .routes(routes!(api_keys::create::create, api_keys::list::list))
         .routes(routes!(api_keys::delete::delete))
         .routes(routes!(audit::list::list))

@@ -4,13 +4,19 @@ use crate::config::EngineConfig;
 use crate::directory::Directory;
 use crate::event::{EventAnswer, EventRefusal, EventRequest};
 use crate::key_ring::KeyRing;
+use crate::rehearsal::{
+    self, DryRunFor, DryRunReport, Filling, PreviewFor, PreviewReport, TrialReport,
+};
 use crate::request::{Accepted, CancelAnswer, IdempotencyKey, Refusal, SendItem};
 use crate::service::{self, Shared};
 use crate::status::{EngineStatus, StopReport};
 use carillon_model::credential::CredentialSecret;
+use carillon_model::definition::Definition;
 use carillon_model::environment::Environment;
 use carillon_model::id::{AppNo, CredentialNo, NotificationNo};
 use carillon_model::lane;
+use carillon_model::problem::FieldProblem;
+use carillon_model::trigger::TriggerDefinition;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::{Gateway, Gateways, PoolSpec};
 use carillon_ports::registry::{Registry, Sealed};
@@ -187,6 +193,54 @@ impl Engine {
         let cancelling = tokio::spawn(async move { shared.cancel(app, no).await });
         let panicked = |error| Err(StoreError::Failed(format!("cancelling panicked: {error}")));
         cancelling.await.unwrap_or_else(panicked)
+    }
+
+    /// What a template would say. Nothing is sent or stored; problems point into a body that has the
+    /// fields of [`Filling`] and [`PreviewFor`].
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn preview(
+        &self,
+        app: AppNo,
+        filling: &Filling,
+        whom: &PreviewFor,
+    ) -> Result<Result<PreviewReport, Vec<FieldProblem>>, StoreError> {
+        rehearsal::preview::preview(&self.shared().hub, app, filling, whom).await
+    }
+
+    /// For whom among real devices a template cannot be rendered. Nothing is sent or stored.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn dry_run(
+        &self,
+        app: AppNo,
+        filling: &Filling,
+        whom: &DryRunFor,
+    ) -> Result<Result<DryRunReport, Vec<FieldProblem>>, StoreError> {
+        rehearsal::dry_run::dry_run(&self.shared().hub, app, filling, whom).await
+    }
+
+    /// What is wrong with a trigger that is to be stored: its own rules, its template's name, and what
+    /// no notification of it could be accepted with.
+    #[must_use]
+    pub fn trigger_problems(&self, app: AppNo, trigger: &TriggerDefinition) -> Vec<FieldProblem> {
+        rehearsal::trial::problems(&self.shared().hub, app, trigger)
+    }
+
+    /// What a stored trigger would make of an event. Nothing is sent, gathered or counted; problems
+    /// point into the event.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn trial(
+        &self,
+        app: AppNo,
+        trigger: &Definition,
+        event: &EventRequest,
+    ) -> Result<Result<TrialReport, Vec<FieldProblem>>, StoreError> {
+        rehearsal::trial::trial(&self.shared().hub, app, trigger, event).await
     }
 
     /// Stops: claims nothing more, lets what is in flight finish until the deadline, gives the rest

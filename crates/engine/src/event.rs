@@ -160,7 +160,35 @@ pub(crate) struct Event<'e> {
     pub(crate) idempotency: Option<&'e IdempotencyKey>,
 }
 
-impl Event<'_> {
+impl<'e> Event<'e> {
+    /// Checks an event. `empty` is an object without anything, for one without data.
+    pub(crate) fn read(
+        request: &'e EventRequest,
+        empty: &'e RawValue,
+        idempotency: Option<&'e IdempotencyKey>,
+    ) -> Result<Self, Vec<FieldProblem>> {
+        let problems = request.problems();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let raw = request.data.as_deref().unwrap_or(empty);
+        let data = serde_json::from_str(raw.get()).map_err(|error| {
+            let message = format!("expected a JSON object ({error})");
+            vec![FieldProblem::new("/data", "event.data", message)]
+        })?;
+        Ok(Self {
+            source: EventSource {
+                name: request.name.clone(),
+                actor: request.actor.clone(),
+                subject: request.subject.clone(),
+            },
+            raw,
+            data,
+            recipients: &request.recipients,
+            idempotency,
+        })
+    }
+
     pub(crate) fn facts(&self) -> EventFacts<'_> {
         EventFacts {
             name: &self.source.name,
@@ -194,30 +222,10 @@ impl Shared {
         if directory.app_by_no(app).is_none() {
             return Ok(Err(EventRefusal::AppGone));
         }
-        let problems = request.problems();
-        if !problems.is_empty() {
-            return Ok(Err(EventRefusal::Invalid(problems)));
-        }
         let empty = RawValue::from_string("{}".to_owned()).unwrap_or_default();
-        let raw = request.data.as_ref().unwrap_or(&empty);
-        let data = match serde_json::from_str(raw.get()) {
-            Ok(data) => data,
-            Err(error) => {
-                let message = format!("expected a JSON object ({error})");
-                let problem = FieldProblem::new("/data", "event.data", message);
-                return Ok(Err(EventRefusal::Invalid(vec![problem])));
-            }
-        };
-        let event = Event {
-            source: EventSource {
-                name: request.name.clone(),
-                actor: request.actor.clone(),
-                subject: request.subject.clone(),
-            },
-            raw,
-            data,
-            recipients: &request.recipients,
-            idempotency: idempotency.as_ref(),
+        let event = match Event::read(request, &empty, idempotency.as_ref()) {
+            Ok(event) => event,
+            Err(problems) => return Ok(Err(EventRefusal::Invalid(problems))),
         };
         let mut triggers = Vec::new();
         for trigger in directory.triggers_for(app, &request.name) {

@@ -5,6 +5,7 @@
 //! large the audience. Several fan-outs take turns.
 
 use crate::dispatch::pause_ms;
+use crate::hub::Hub;
 use crate::moment::ms;
 use crate::service::Shared;
 use carillon_model::batch::BatchDevices;
@@ -118,7 +119,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     };
     let finished = (devices.len() as u32) < limit;
     let after = devices.last().map_or(fanout.after, |last| last.device);
-    let devices = meant(shared, &fanout, devices).await?;
+    let devices = meant(hub, &fanout.audience, devices).await?;
     let batches = batches(&fanout, &devices);
     let made = batches.len() as u32;
     let lanes: Vec<Lane> = batches.iter().map(|batch| batch.lane).collect();
@@ -152,15 +153,15 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
 }
 
 /// Those of a page that the audience means: who is left out and what tags say is asked of each device.
-async fn meant(
-    shared: &Shared,
-    fanout: &Fanout,
+pub(crate) async fn meant(
+    hub: &Hub,
+    audience: &Audience,
     devices: Vec<Recipient>,
 ) -> Result<Vec<Recipient>, StoreError> {
     let Audience {
         target,
         except_users,
-    } = &fanout.audience;
+    } = audience;
     let expression = match target {
         // It was read when it was accepted; what cannot be read any more means nobody.
         Target::Tags(filter) => Some(filter.expression("").ok()),
@@ -170,7 +171,7 @@ async fn meant(
         return Ok(devices);
     }
     let numbers = devices.iter().map(|recipient| recipient.device).collect();
-    let people = shared.hub.parts.store.people(numbers).await?;
+    let people = hub.parts.store.people(numbers).await?;
     let is_meant = |recipient: &Recipient| {
         let at = people.binary_search_by_key(&recipient.device, |person| person.device);
         let Ok(at) = at else {

@@ -36,6 +36,7 @@ mod moment;
 mod patience;
 mod pools;
 mod pruner;
+pub mod rehearsal;
 mod repair;
 mod report;
 pub mod request;

@@ -10,7 +10,7 @@ use carillon_model::body::{Body, LateBody, LateSource, TemplateSource};
 use carillon_model::content::{Content, Urgency};
 use carillon_model::definition::DefinitionKind;
 use carillon_model::facts::{DeviceFacts, EventFacts};
-use carillon_model::id::AppNo;
+use carillon_model::id::{AppNo, DefinitionNo};
 use carillon_model::lane::Gateway;
 use carillon_model::nearest::did_you_mean;
 use carillon_model::notification::{NotificationRequest, SendOptions, TemplateUse};
@@ -136,6 +136,46 @@ fn of_a_template<'r>(
     request: &NotificationRequest,
     origin: &Origin,
 ) -> Result<Saying<'r>, Vec<FieldProblem>> {
+    let Filled {
+        no,
+        version,
+        variables,
+        bound,
+    } = fill(hub, app, asked, origin)?;
+    let compiled = bound.template();
+    let sample = sample(compiled, &bound, request.options.push_type)?;
+    Ok(Saying {
+        content: Cow::Owned(sample),
+        late: Some(LateSource {
+            template: Some(TemplateSource {
+                no: no.0,
+                version,
+                variables,
+                event: origin.event.clone(),
+                digest: origin.digest.clone(),
+            }),
+            ..LateSource::default()
+        }),
+        category: compiled.category().map(str::to_owned),
+    })
+}
+
+/// A template whose variables have their values.
+pub(crate) struct Filled {
+    pub(crate) no: DefinitionNo,
+    pub(crate) version: u32,
+    pub(crate) variables: Box<RawValue>,
+    pub(crate) bound: BoundTemplate,
+}
+
+/// The template by its name, as it is now, with the values of its variables checked. Pointers are into
+/// a notification.
+pub(crate) fn fill(
+    hub: &Hub,
+    app: AppNo,
+    asked: &TemplateUse,
+    origin: &Origin,
+) -> Result<Filled, Vec<FieldProblem>> {
     let refuse =
         |pointer: &str, code, message: String| vec![FieldProblem::new(pointer, code, message)];
     let directory = hub.directory.load();
@@ -194,20 +234,11 @@ fn of_a_template<'r>(
     let bound = compiled
         .bind(&scope)
         .map_err(|error| vec![unrendered(&error)])?;
-    let sample = sample(&compiled, &bound, request.options.push_type)?;
-    Ok(Saying {
-        content: Cow::Owned(sample),
-        late: Some(LateSource {
-            template: Some(TemplateSource {
-                no: found.no.0,
-                version: found.version,
-                variables,
-                event: origin.event.clone(),
-                digest: origin.digest.clone(),
-            }),
-            ..LateSource::default()
-        }),
-        category: compiled.category().map(str::to_owned),
+    Ok(Filled {
+        no: found.no,
+        version: found.version,
+        variables,
+        bound,
     })
 }
 

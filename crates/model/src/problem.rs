@@ -12,6 +12,12 @@ pub struct FieldProblem {
     pub code: &'static str,
     /// What was expected, what was found, what to do.
     pub message: String,
+    /// Line in that text, from 1, where the field is a text with a language of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Column in characters, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
 }
 
 impl FieldProblem {
@@ -21,7 +27,17 @@ impl FieldProblem {
             pointer: pointer.into(),
             code,
             message: message.into(),
+            line: None,
+            column: None,
         }
+    }
+
+    /// The place in the text. 0 is none.
+    #[must_use]
+    pub fn at(mut self, line: u32, column: u32) -> Self {
+        self.line = (line > 0).then_some(line);
+        self.column = (column > 0).then_some(column);
+        self
     }
 
     /// The same problem one level further out: `prefix` is put before the pointer.

@@ -56,6 +56,12 @@ codes! {
     CREDENTIAL_UNKNOWN = 404 "credential.unknown":
         "No such credential",
         "Set it with `PUT /v1/apps/{app}/credentials/{name}`, or correct its name.";
+    TEMPLATE_UNKNOWN = 404 "template.unknown":
+        "No such template",
+        "Make it with `PUT /v1/apps/{app}/templates/{name}`, or correct its name. Replaced versions are kept as long as records are.";
+    TRIGGER_UNKNOWN = 404 "trigger.unknown":
+        "No such trigger",
+        "Make it with `PUT /v1/apps/{app}/triggers/{name}`, or correct its name.";
     DEVICE_UNKNOWN = 404 "device.unknown":
         "No such device",
         "Register it with `PUT /v1/apps/{app}/devices/{id}`, or correct its id. A deleted device stays deleted.";
@@ -80,6 +86,9 @@ codes! {
     IDEMPOTENCY_IN_PROGRESS = 409 "idempotency.in_progress":
         "A request with this Idempotency-Key is being carried out",
         "Wait for the first request's answer, or repeat this one in a second.";
+    TEMPLATE_IN_USE = 409 "template.in_use":
+        "Triggers use the template",
+        "Give the triggers that the detail names another template, or delete them first.";
     CREDENTIAL_MISSING = 409 "credential.missing":
         "The App has no credential for this",
         "Set a credential for this environment with `PUT /v1/apps/{app}/credentials/{name}`.";

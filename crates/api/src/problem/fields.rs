@@ -2,7 +2,7 @@
 //! model, the engine and the gateways. A test holds the list against the sources.
 
 /// (code, rule), each once.
-pub static FIELDS: &[(&str, &str)] = &[
+static FIELDS: &[(&str, &str)] = &[
     (
         "field.unknown",
         "There is no such field. The message lists those there are.",
@@ -379,16 +379,21 @@ pub static FIELDS: &[(&str, &str)] = &[
     ),
 ];
 
+/// The whole list.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FIELDS.iter().chain(super::saying::FIELDS).copied()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::FIELDS;
+    use super::all;
     use std::collections::BTreeSet;
 
     #[test]
     fn each_code_once_with_its_rule_in_a_sentence() {
-        let codes: BTreeSet<_> = FIELDS.iter().map(|(code, _)| code).collect();
-        assert_eq!(codes.len(), FIELDS.len());
-        for (code, rule) in FIELDS {
+        let codes: BTreeSet<_> = all().map(|(code, _)| code).collect();
+        assert_eq!(codes.len(), all().count());
+        for (code, rule) in all() {
             assert!(code.contains('.') && rule.ends_with('.'), "{code}");
         }
     }

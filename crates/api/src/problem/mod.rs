@@ -7,6 +7,7 @@ pub mod codes;
 pub(crate) mod document;
 pub mod fields;
 pub mod page;
+mod saying;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -46,7 +47,7 @@ pub(crate) struct GatewayWords {
 /// One bad field of a request: documents [`FieldProblem`], which is what is written.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = FieldProblem)]
-struct FieldProblemSchema {
+pub(crate) struct FieldProblemSchema {
     /// JSON pointer (RFC 6901) into the body; for parameters, their name.
     #[schema(example = "/content/badge")]
     pointer: String,
@@ -55,6 +56,11 @@ struct FieldProblemSchema {
     code: String,
     /// What was expected, what was found, what to do.
     message: String,
+    /// Line in that text, from 1, where the field is a text with a language of its own (a template, an
+    /// expression).
+    line: Option<u32>,
+    /// Column in characters, from 1.
+    column: Option<u32>,
 }
 
 /// Problem details (RFC 9457).

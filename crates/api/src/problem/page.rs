@@ -2,7 +2,7 @@
 //! points into it.
 
 use super::codes::ALL;
-use super::fields::FIELDS;
+use super::fields;
 use std::fmt::Write as _;
 
 /// The page as Markdown.
@@ -29,7 +29,7 @@ pub fn markdown() -> String {
          name of a gateway (`apns.…`) are that gateway's own rules.\n\n\
          | code | rule |\n| --- | --- |\n",
     );
-    for (code, rule) in FIELDS {
+    for (code, rule) in fields::all() {
         let _ = writeln!(out, "| `{code}` | {rule} |");
     }
     out

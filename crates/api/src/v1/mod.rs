@@ -14,4 +14,6 @@ pub(crate) mod preferences;
 pub(crate) mod server;
 pub(crate) mod stats;
 pub(crate) mod status;
+pub(crate) mod templates;
+pub(crate) mod triggers;
 pub(crate) mod users;

@@ -101,6 +101,44 @@ fn api_key() -> Value {
     json!({"name": "backend", "app": "shop", "scopes": ["send", "read"]})
 }
 
+pub(crate) fn template() -> Value {
+    json!({"default_locale": "en", "variables": {"name": {"type": "string"}},
+           "content": {"en": {"title": "Hello", "body": "{{ name }}"}, "ko": {"body": "{{ name }}님"}}})
+}
+
+/// The same again would change nothing, and not ask the store.
+fn other_template() -> Value {
+    let mut other = template();
+    other["category"] = json!("greetings");
+    other
+}
+
+fn preview() -> Value {
+    json!({"variables": {"name": "Ann"}, "device": "phone", "locales": ["ko-KR"]})
+}
+
+fn dry_run() -> Value {
+    json!({"variables": {"name": "Ann"}, "target": {"devices": ["phone"]}, "sample": 10})
+}
+
+pub(crate) fn trigger() -> Value {
+    json!({"event": "comment.created", "template": "used"})
+}
+
+fn other_trigger() -> Value {
+    let mut other = trigger();
+    other["condition"] = json!("data.likes >= 3");
+    other
+}
+
+pub(crate) fn event() -> Value {
+    json!({"name": "comment.created", "actor": "bob", "recipients": ["ann"], "data": {"name": "Bob"}})
+}
+
+fn trigger_test() -> Value {
+    json!({"event": event()})
+}
+
 /// A fresh place for each request; what is left of a former run goes.
 pub(crate) fn backup() -> Value {
     static MADE: AtomicU32 = AtomicU32::new(0);
@@ -489,6 +527,142 @@ pub(crate) fn operations() -> Vec<Operation> {
             ),
             "channel.unknown",
             "/v1/apps/shop/channels/nobody?environment=production",
+        ),
+        operation(
+            "template_list",
+            get.clone(),
+            "/v1/apps/shop/templates",
+            NONE,
+            &[Read, Send],
+            App,
+            Memory,
+        ),
+        operation(
+            "template_put",
+            put.clone(),
+            "/v1/apps/shop/templates/hello",
+            Json(other_template),
+            &[Admin],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "template_get",
+                get.clone(),
+                "/v1/apps/shop/templates/hello?version=1",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "template.unknown",
+            "/v1/apps/shop/templates/nobody",
+        ),
+        unknown(
+            operation(
+                "template_delete",
+                delete.clone(),
+                "/v1/apps/shop/templates/hello",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "template.unknown",
+            "/v1/apps/shop/templates/nobody",
+        ),
+        unknown(
+            operation(
+                "template_preview",
+                post.clone(),
+                "/v1/apps/shop/templates/hello/preview",
+                Json(preview),
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "template.unknown",
+            "/v1/apps/shop/templates/nobody/preview",
+        ),
+        unknown(
+            operation(
+                "template_dry_run",
+                post.clone(),
+                "/v1/apps/shop/templates/hello/dry-run",
+                Json(dry_run),
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "template.unknown",
+            "/v1/apps/shop/templates/nobody/dry-run",
+        ),
+        operation(
+            "trigger_list",
+            get.clone(),
+            "/v1/apps/shop/triggers",
+            NONE,
+            &[Read, Send],
+            App,
+            Memory,
+        ),
+        operation(
+            "trigger_put",
+            put.clone(),
+            "/v1/apps/shop/triggers/comments",
+            Json(other_trigger),
+            &[Admin],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "trigger_get",
+                get.clone(),
+                "/v1/apps/shop/triggers/comments",
+                NONE,
+                &[Read, Send],
+                App,
+                Memory,
+            ),
+            "trigger.unknown",
+            "/v1/apps/shop/triggers/nobody",
+        ),
+        unknown(
+            operation(
+                "trigger_delete",
+                delete.clone(),
+                "/v1/apps/shop/triggers/comments",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "trigger.unknown",
+            "/v1/apps/shop/triggers/nobody",
+        ),
+        unknown(
+            operation(
+                "trigger_test",
+                post.clone(),
+                "/v1/apps/shop/triggers/comments/test",
+                Json(trigger_test),
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "trigger.unknown",
+            "/v1/apps/shop/triggers/nobody/test",
+        ),
+        operation(
+            "event_report",
+            post.clone(),
+            "/v1/apps/shop/events",
+            Json(event),
+            &[Send],
+            App,
+            Writes,
         ),
         operation(
             "stats_get",

@@ -102,6 +102,7 @@ hot_store! {
         async fn accept(items: Vec<NewNotification>) -> Vec<Acceptance>;
         async fn cancel(app: AppNo, no: NotificationNo, now: UnixMs) -> Option<CancelMark>;
         async fn resolve_devices(app: AppNo, ids: Vec<String>, reach: Reach) -> Vec<Option<Recipient>>;
+        async fn resolve_user(app: AppNo, user: String, reach: Reach, limit: usize) -> Vec<Recipient>;
         async fn notification(app: AppNo, no: NotificationNo) -> Option<NotificationView>;
         async fn notifications(app: AppNo, before: Option<NotificationNo>, limit: u32) -> Vec<NotificationView>;
         async fn deliveries(app: AppNo, no: NotificationNo, after: Option<DeliveryId>, filter: DeliveryFilter, limit: u32) -> Vec<DeliveryView>;
@@ -113,7 +114,6 @@ hot_store! {
     }
     passed {
         async fn accepted_before(keys: Vec<(String, [u8; 32])>, now: UnixMs) -> Vec<Option<(NotificationNo, UnixMs)>>;
-        async fn resolve_user(app: AppNo, user: String, reach: Reach, limit: usize) -> Vec<Recipient>;
         async fn resolve_push_tokens(app: AppNo, tokens: Vec<PushTokenBytes>, kind: TokenKind, declared: TokenEnvironment, now: UnixMs) -> Vec<Recipient>;
         async fn read_push_tokens(kind: TokenKind, devices: Vec<DeviceNo>) -> (Vec<PushToken>, Vec<DeviceNo>);
         async fn gather(adds: Vec<DigestAdd>, now: UnixMs) -> Vec<DigestAdded>;

@@ -19,5 +19,7 @@ mod preferences;
 mod schema;
 mod server;
 mod sweep;
+mod templates;
+mod triggers;
 mod wire;
 mod world;

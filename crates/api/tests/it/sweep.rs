@@ -185,7 +185,13 @@ async fn bodies(world: &World, operation: &Operation) {
 
 async fn idempotency(world: &World, operation: &Operation) {
     let path = operation.path;
-    let takes = ["device_create", "device_import", "notification_send"].contains(&operation.id);
+    let takes = [
+        "device_create",
+        "device_import",
+        "event_report",
+        "notification_send",
+    ]
+    .contains(&operation.id);
     let refuses = ["channel_create", "api_key_create"].contains(&operation.id);
     if takes || refuses {
         let spaced = operation.ask(path).header("idempotency-key", "a b");
@@ -204,6 +210,9 @@ async fn idempotency(world: &World, operation: &Operation) {
         world.send(ask()).await;
         let other = match operation.id {
             "device_create" => json!({"user_id": "bob"}),
+            "event_report" => {
+                json!({"name": "comment.created", "recipients": ["ann"], "data": {"name": "?"}})
+            }
             _ => json!({"target": {"devices": ["phone"]}, "content": {"body": "other"}}),
         };
         world
@@ -341,6 +350,30 @@ async fn good(world: &World, operation: &Operation) {
                 .send(operation.ask("/v1/apps/shop/devices/new"))
                 .await
                 .is(201);
+        }
+        "template_put" => {
+            world
+                .send(operation.ask("/v1/apps/shop/templates/new"))
+                .await
+                .is(201);
+        }
+        "template_delete" => {
+            let used = world.delete("/v1/apps/shop/templates/used").await;
+            let problem = used.problem(409, "template.in_use");
+            assert!(problem["detail"].as_str().unwrap().contains("comments"));
+        }
+        "trigger_put" => {
+            world
+                .send(operation.ask("/v1/apps/shop/triggers/new"))
+                .await
+                .is(201);
+        }
+        "event_report" => {
+            let lines = format!("{}\nnope\n", crate::catalogue::event());
+            let answer = world
+                .send(Ask::new(Method::POST, &path).body("application/x-ndjson", lines))
+                .await;
+            assert_eq!(answer.is(200).lines().len(), 2);
         }
         "preferences_put" => {
             for status in [201, 200] {

@@ -209,7 +209,7 @@ impl World {
         world
     }
 
-    /// The App `shop` with a credential, a device and its user; and an App `bare` with nothing.
+    /// The App `shop` with a credential, a device, its user, templates and a trigger; and an App `bare` with nothing.
     pub(crate) async fn furnished(setup: Setup) -> Self {
         let world = Self::with(setup).await;
         world.furnish().await;
@@ -265,7 +265,37 @@ impl World {
             .register_devices(shop, vec![device], START)
             .await
             .unwrap();
+        self.define(shop).await;
         self.engine.refresh().await.unwrap();
+    }
+
+    /// Two templates and a trigger that uses the second, as the API would store them.
+    async fn define(&self, app: AppNo) {
+        use carillon_model::definition::DefinitionKind::{Template, Trigger};
+        let template: carillon_model::template::TemplateDefinition =
+            serde_json::from_value(crate::catalogue::template()).unwrap();
+        let template = serde_json::to_string(&template).unwrap();
+        let trigger: carillon_model::trigger::TriggerDefinition =
+            serde_json::from_value(crate::catalogue::trigger()).unwrap();
+        let trigger = serde_json::to_string(&trigger).unwrap();
+        let by = Actor {
+            api_key: None,
+            request_id: None,
+        };
+        let registry = self.engine.registry();
+        for (kind, name, body) in [
+            (Template, "hello", &template),
+            (Template, "used", &template),
+            (Trigger, "comments", &trigger),
+        ] {
+            let no = registry
+                .definition_no(app, kind, name.into())
+                .await
+                .unwrap();
+            let (name, body, by) = (name.to_owned(), body.clone(), by.clone());
+            let put = registry.put_definition(no, app, kind, name, body, None, START, by);
+            put.await.unwrap();
+        }
     }
 
     pub(crate) fn app(&self, id: &str) -> AppNo {

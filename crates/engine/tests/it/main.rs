@@ -13,6 +13,7 @@ mod intake;
 mod patience;
 mod preferences;
 mod reach;
+mod rehearsals;
 mod repairs;
 mod retries;
 mod sending;

@@ -11,7 +11,7 @@ use carillon_model::push_type::TokenKind;
 use carillon_ports::registry::Registry;
 use serde_json::{Value, json};
 
-async fn define(world: &World, name: &str, body: Value) {
+pub(crate) async fn define(world: &World, name: &str, body: Value) {
     let (app, kind) = (world.app, DefinitionKind::Template);
     let no = world.store.definition_no(app, kind, name.into());
     let no = no.await.unwrap();
@@ -23,7 +23,7 @@ async fn define(world: &World, name: &str, body: Value) {
     world.engine.refresh().await.unwrap();
 }
 
-fn comment() -> Value {
+pub(crate) fn comment() -> Value {
     json!({
         "default_locale": "en",
         "variables": { "writer": { "type": "string" } },
@@ -34,8 +34,12 @@ fn comment() -> Value {
     })
 }
 
-async fn reader(world: &World, id: &str, locale: Option<&str>, attributes: Option<&str>) {
-    let device = DeviceRegistration {
+pub(crate) fn registration(
+    id: &str,
+    locale: Option<&str>,
+    attributes: Option<&str>,
+) -> DeviceRegistration {
+    DeviceRegistration {
         id: Some(id.into()),
         locale: locale.map(str::to_owned),
         attributes: attributes.map(str::to_owned),
@@ -45,7 +49,16 @@ async fn reader(world: &World, id: &str, locale: Option<&str>, attributes: Optio
             environment: TokenEnvironment::Production,
         }],
         ..DeviceRegistration::default()
-    };
+    }
+}
+
+pub(crate) async fn reader(
+    world: &World,
+    id: &str,
+    locale: Option<&str>,
+    attributes: Option<&str>,
+) {
+    let device = registration(id, locale, attributes);
     let registered = world.store.register_devices(world.app, vec![device], 0);
     registered.await.unwrap();
 }

@@ -214,11 +214,11 @@ mod tests {
             &TriggerFailed {
                 trigger: "comments".into(),
                 event: "comment.created".into(),
-                code: "template.variable".into(),
+                code: "template.variable_missing".into(),
                 message: "no variable \"writer\"".into(),
                 count: 3,
             },
-            json!({"trigger": "comments", "event": "comment.created", "code": "template.variable",
+            json!({"trigger": "comments", "event": "comment.created", "code": "template.variable_missing",
                    "message": "no variable \"writer\"", "count": 3}),
         );
         reads_back(

@@ -38,7 +38,7 @@ impl ExpressionError {
     /// As a problem of the field at `pointer`.
     #[must_use]
     pub fn problem(&self, pointer: impl Into<String>) -> FieldProblem {
-        FieldProblem::new(pointer, self.code, self.to_string())
+        FieldProblem::new(pointer, self.code, self.to_string()).at(self.line, self.column)
     }
 }
 

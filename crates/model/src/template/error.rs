@@ -43,7 +43,7 @@ impl TemplateProblem {
             0 => self.message.clone(),
             line => format!("line {line}, column {}: {}", self.column, self.message),
         };
-        FieldProblem::new(self.pointer.clone(), self.code, message)
+        FieldProblem::new(self.pointer.clone(), self.code, message).at(self.line, self.column)
     }
 }
 

@@ -150,7 +150,7 @@ pub(crate) struct OptionsSchema {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use carillon_model::content::Content;
     use carillon_model::notification::{NotificationRequest, RequestOptions};
@@ -160,7 +160,7 @@ mod tests {
     use utoipa::PartialSchema;
 
     /// Field names that a type of the model takes: serde lists them when it meets another.
-    fn taken<T: DeserializeOwned + std::fmt::Debug>() -> BTreeSet<String> {
+    pub(crate) fn taken<T: DeserializeOwned + std::fmt::Debug>() -> BTreeSet<String> {
         let message = serde_json::from_str::<T>(r#"{"no such field": 1}"#)
             .unwrap_err()
             .to_string();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     /// Property names of a schema; for one-of, of all its variants.
-    fn documented<T: PartialSchema>() -> BTreeSet<String> {
+    pub(crate) fn documented<T: PartialSchema>() -> BTreeSet<String> {
         fn properties(schema: &Value, names: &mut BTreeSet<String>) {
             names.extend(
                 schema["properties"]

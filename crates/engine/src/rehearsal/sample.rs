@@ -1,0 +1,155 @@
+//! Some of a target's devices, spread over all of them: those that were registered first are often
+//! unlike those that came last.
+
+use super::MAX_SAMPLE;
+use crate::draft::Draft;
+use crate::fanout::meant;
+use crate::hub::Hub;
+use crate::resolve::{Question, resolve};
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::problem::FieldProblem;
+use carillon_model::target::{Audience, Target};
+use carillon_ports::store::{Recipient, StoreError};
+
+/// Places that a sample is taken from, evenly apart by the devices' numbers.
+const PLACES: i64 = 10;
+/// Devices that are read at once, at least.
+const PAGE: u32 = 100;
+/// Most pages that are read at each place: a condition may hold for few.
+const PAGES: u32 = 10;
+
+/// Some of an audience.
+pub(super) struct Sample {
+    /// At most as many as were asked for, ascending.
+    pub(super) recipients: Vec<Recipient>,
+    /// How many there are; `None`: nobody counted.
+    pub(super) of: Option<u64>,
+}
+
+/// At most `most` devices of what a draft is for. Without any: what is wrong.
+pub(super) async fn take(
+    hub: &Hub,
+    app: AppNo,
+    draft: &Draft,
+    most: usize,
+) -> Result<Result<Sample, Vec<FieldProblem>>, StoreError> {
+    if draft.target.is_fanned_out() {
+        return Ok(Ok(spread(hub, app, draft, most).await?));
+    }
+    let question = Question {
+        target: &draft.target,
+        reach: draft.reach,
+        declared: TokenEnvironment::Auto,
+    };
+    let now = hub.parts.clock.now();
+    let answer = resolve(hub, app, &[question], now).await?.pop();
+    Ok(answer
+        .unwrap_or_else(|| Ok(Vec::new()))
+        .map(|all| Sample::of(all, most)))
+}
+
+impl Sample {
+    fn of(all: Vec<Recipient>, most: usize) -> Self {
+        Self {
+            of: Some(all.len() as u64),
+            recipients: thinned(all, most),
+        }
+    }
+}
+
+/// Every so many of them.
+fn thinned(all: Vec<Recipient>, most: usize) -> Vec<Recipient> {
+    let count = all.len();
+    if count <= most {
+        return all;
+    }
+    (0..most).map(|at| all[at * count / most]).collect()
+}
+
+async fn spread(hub: &Hub, app: AppNo, draft: &Draft, most: usize) -> Result<Sample, StoreError> {
+    let (reach, target) = (draft.reach, &draft.target);
+    let topic = match target {
+        Target::Topic(name) => Some(name.clone()),
+        _ => None,
+    };
+    let store = &hub.parts.store;
+    let page = |after: i64, limit: u32| {
+        store.fanout_devices(app, topic.clone(), reach, DeviceNo(after), limit)
+    };
+    let audience = Audience {
+        target: target.clone(),
+        except_users: draft.except_users.clone(),
+    };
+    // A small audience is read whole.
+    let all = page(0, MAX_SAMPLE).await?;
+    if (all.len() as u32) < MAX_SAMPLE {
+        let all = meant(hub, &audience, all).await?;
+        return Ok(Sample::of(all, most));
+    }
+    let first = all.first().map_or(0, |first| first.device.0);
+    // How far the numbers go: found by doubling, then by halving to an eighth.
+    let mut span = 1_i64;
+    while !page(first.saturating_add(span), 1).await?.is_empty() {
+        span = span.saturating_mul(2);
+    }
+    let mut known = span / 2;
+    while span - known > span / 8 {
+        let middle = known + (span - known) / 2;
+        match page(first.saturating_add(middle), 1).await?.is_empty() {
+            true => span = middle,
+            false => known = middle,
+        }
+    }
+    let mut taken: Vec<Recipient> = Vec::new();
+    for place in 0..PLACES {
+        let begin = first - 1 + span / PLACES * place;
+        let last = taken.last().map_or(0, |last| last.device.0);
+        let mut after = begin.max(last);
+        // What earlier places did not have, later ones may give.
+        let share = most * (place as usize + 1) / PLACES as usize;
+        for _ in 0..PAGES {
+            let missing = share.saturating_sub(taken.len()) as u32;
+            if missing == 0 {
+                break;
+            }
+            let limit = missing.max(PAGE);
+            let found = page(after, limit).await?;
+            let Some(end) = found.last() else {
+                break;
+            };
+            after = end.device.0;
+            let is_end = (found.len() as u32) < limit;
+            let found = meant(hub, &audience, found).await?;
+            taken.extend(found.into_iter().take(missing as usize));
+            if is_end {
+                break;
+            }
+        }
+    }
+    Ok(Sample {
+        recipients: taken,
+        of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carillon_model::lane::Gateway;
+
+    #[test]
+    fn a_thinned_list_is_spread_over_the_whole() {
+        let recipient = |no| Recipient {
+            device: DeviceNo(no),
+            gateway: Gateway::Apns,
+            environment: TokenEnvironment::Production,
+        };
+        let all: Vec<_> = (0..10).map(recipient).collect();
+        let numbers = |taken: Vec<Recipient>| -> Vec<i64> {
+            taken.iter().map(|taken| taken.device.0).collect()
+        };
+        assert_eq!(numbers(thinned(all.clone(), 3)), [0, 3, 6]);
+        assert_eq!(numbers(thinned(all, 20)).len(), 10);
+    }
+}
