@@ -1,5 +1,6 @@
-//! Making and recognising API keys: `crl_admin_` or `crl_app_` and 32 random characters (about 190
-//! bits, so a plain hash keeps them). The key itself is shown once and stored nowhere.
+//! Making and recognising API keys: `crl_admin_`, `crl_app_` or `crl_pub_` and 32 random characters
+//! (about 190 bits, so a plain hash keeps them). The key itself is shown once and stored nowhere. The
+//! same for the secrets of devices that register themselves, `crl_dev_`.
 
 use carillon_ports::registry::Scope;
 
@@ -20,15 +21,31 @@ pub struct NewApiKey {
 
 /// Makes an API key. `random` fills a slice with bytes that nobody can guess.
 ///
-/// The prefix says what a leaked key opens: `crl_admin_` for keys with the scope `admin`, `crl_app_`
-/// for all others.
+/// The prefix says what a leaked key opens: `crl_admin_` for keys with the scope `admin`, `crl_pub_` for
+/// publishable ones, which everybody may have, `crl_app_` for all others.
 #[must_use]
 pub fn generate(scopes: &[Scope], random: &dyn Fn(&mut [u8])) -> NewApiKey {
     let prefix = if scopes.contains(&Scope::Admin) {
         "crl_admin_"
+    } else if scopes == [Scope::Register] {
+        "crl_pub_"
     } else {
         "crl_app_"
     };
+    let secret = secret(prefix, random);
+    NewApiKey {
+        hint: secret[..prefix.len() + 4].to_owned(),
+        hash: hash(&secret),
+        secret,
+    }
+}
+
+/// A new secret of a device that registers itself.
+pub(crate) fn device_secret(random: &dyn Fn(&mut [u8])) -> String {
+    secret("crl_dev_", random)
+}
+
+fn secret(prefix: &str, random: &dyn Fn(&mut [u8])) -> String {
     let mut secret = String::from(prefix);
     let mut bytes = [0u8; 2 * LENGTH];
     while secret.len() < prefix.len() + LENGTH {
@@ -42,11 +59,7 @@ pub fn generate(scopes: &[Scope], random: &dyn Fn(&mut [u8])) -> NewApiKey {
                 .map(|byte| char::from(ALPHABET[usize::from(byte % 62)])),
         );
     }
-    NewApiKey {
-        hint: secret[..prefix.len() + 4].to_owned(),
-        hash: hash(&secret),
-        secret,
-    }
+    secret
 }
 
 /// SHA-256 of a whole API key: what is stored and looked up.
@@ -79,8 +92,13 @@ mod tests {
         };
         let admin = generate(&[Scope::Admin], &random);
         let app = generate(&[Scope::Send, Scope::Read], &random);
-        assert!(admin.secret.starts_with("crl_admin_") && app.secret.starts_with("crl_app_"));
-        for (key, prefix) in [(&admin, "crl_admin_"), (&app, "crl_app_")] {
+        let published = generate(&[Scope::Register], &random);
+        for (key, prefix) in [
+            (&admin, "crl_admin_"),
+            (&app, "crl_app_"),
+            (&published, "crl_pub_"),
+        ] {
+            assert!(key.secret.starts_with(prefix), "{}", key.secret);
             let tail = &key.secret[prefix.len()..];
             assert_eq!(tail.len(), LENGTH);
             assert!(tail.bytes().all(|byte| byte.is_ascii_alphanumeric()));

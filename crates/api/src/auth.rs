@@ -121,6 +121,17 @@ impl Caller {
         ))
     }
 
+    /// Whether the caller may be anybody who has the app, and so speaks for one device at most: its key
+    /// is a publishable one.
+    pub(crate) fn is_device(&self) -> bool {
+        !self.scopes.hold_any(&[Scope::Devices])
+    }
+
+    /// Whether the caller's key may do everything, at least in its App.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.scopes.hold_any(&[])
+    }
+
     /// Whether the caller's key is for this App, or for all.
     pub(crate) fn bound_to(&self, id: &str) -> Result<(), Problem> {
         let Some(no) = self.app else { return Ok(()) };
@@ -174,7 +185,13 @@ mod tests {
 
     #[test]
     fn admin_holds_every_scope_and_others_only_themselves() {
-        let all = [Scope::Admin, Scope::Send, Scope::Devices, Scope::Read];
+        let all = [
+            Scope::Admin,
+            Scope::Send,
+            Scope::Devices,
+            Scope::Read,
+            Scope::Register,
+        ];
         for has in all {
             for wants in all {
                 let may = Scopes::of(&[has]).hold_any(&[wants]);

@@ -18,12 +18,24 @@ impl<T: DeserializeOwned> FromRequest<Api> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let JsonBytes(bytes) = JsonBytes::from_request(request, api).await?;
+        json::read(&bytes).map(Self)
+    }
+}
+
+/// A JSON body, not read yet: for handlers that read it as who asks may write it.
+pub(crate) struct JsonBytes(pub(crate) Bytes);
+
+impl FromRequest<Api> for JsonBytes {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         if !is_json(media_type(request.headers())) {
             return Err(wrong_media_type(request.headers(), "application/json"));
         }
         let limits = &api.limits;
         let bytes = whole(request.into_body(), limits.body_bytes, limits.body_timeout).await?;
-        json::read(&bytes).map(Self)
+        Ok(Self(bytes))
     }
 }
 

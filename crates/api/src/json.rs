@@ -158,7 +158,7 @@ fn pointer(path: &Path) -> String {
     out
 }
 
-fn escape(key: &str) -> String {
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

@@ -11,6 +11,7 @@ mod answer;
 pub mod api_key;
 mod auth;
 mod body;
+mod cors;
 mod explain;
 mod guard;
 mod idempotency;
@@ -23,6 +24,7 @@ mod params;
 pub mod problem;
 mod state;
 mod stream;
+mod user_token;
 mod v1;
 mod words;
 
@@ -46,6 +48,7 @@ pub fn router(state: ApiState) -> axum::Router {
             Api::clone(&api),
             guard::guard,
         ))
+        .layer(axum::middleware::from_fn(cors::cors))
         .with_state(api)
 }
 
@@ -74,12 +77,15 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(deliveries::get::get))
         .routes(routes!(devices::create::create, devices::list::list))
         .routes(routes!(devices::import::import))
+        .routes(routes!(devices::export::export))
+        .routes(routes!(devices::stats::stats))
         .routes(routes!(
             devices::put::put,
             devices::get::get,
             devices::delete::delete
         ))
         .routes(routes!(devices::deliveries::deliveries))
+        .routes(routes!(devices::delete_push_token::delete_push_token))
         .routes(routes!(users::erase::erase))
         .routes(routes!(
             preferences::put::put,
@@ -117,6 +123,12 @@ fn all_routes() -> OpenApiRouter<Api> {
             triggers::delete::delete
         ))
         .routes(routes!(triggers::test::test))
+        .routes(routes!(identity_keys::list::list))
+        .routes(routes!(
+            identity_keys::put::put,
+            identity_keys::get::get,
+            identity_keys::delete::delete
+        ))
         .routes(routes!(stats::get::get))
         .routes(routes!(events::report::report, events::list::list))
         .routes(routes!(api_keys::create::create, api_keys::list::list))

@@ -21,6 +21,7 @@ use utoipa::{Modify, OpenApi as _};
         (name = "credentials", description = "What lets an App speak to a gateway"),
         (name = "templates", description = "What notifications say, in each reader's language"),
         (name = "triggers", description = "What is sent when an event is reported"),
+        (name = "identity-keys", description = "What signed user ids are checked with"),
         (name = "stats", description = "Counters"),
         (name = "events", description = "What happened: in your product (`POST`), and in Carillon (`GET`)"),
         (name = "api-keys", description = "Who may call this API"),
@@ -39,7 +40,9 @@ impl Modify for Bearer {
         let scheme = SecurityScheme::Http(
             Http::builder()
                 .scheme(HttpAuthScheme::Bearer)
-                .description(Some("An API key: `crl_admin_…` or `crl_app_…`"))
+                .description(Some(
+                    "An API key: `crl_admin_…`, `crl_app_…`, or a publishable `crl_pub_…`",
+                ))
                 .build(),
         );
         let components = document

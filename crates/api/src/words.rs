@@ -12,6 +12,7 @@ pub(crate) fn scope(scope: Scope) -> &'static str {
         Scope::Send => "send",
         Scope::Devices => "devices",
         Scope::Read => "read",
+        Scope::Register => "register",
     }
 }
 

@@ -35,6 +35,16 @@ pub struct AppSettings {
     pub max_attempts: u16,
     /// Longest time from acceptance to the last attempt, in seconds.
     pub max_age_secs: u32,
+    /// Devices that were not seen for so many days are stale; 0: never.
+    #[serde(skip_serializing_if = "is_stale_after_days")]
+    pub stale_after_days: u32,
+    /// Devices that were not seen for so many days are deleted; `None`: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_stale_after_days: Option<u32>,
+    /// Most devices of one user: one more takes the place of the one that was not seen for longest;
+    /// 0: no limit.
+    #[serde(skip_serializing_if = "is_max_devices_per_user")]
+    pub max_devices_per_user: u32,
     /// Where its users live whose own time zone nobody knows: an IANA name; `None`: UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
@@ -73,11 +83,27 @@ impl Default for AppSettings {
             max_per_second: None,
             max_attempts: retry.max_attempts,
             max_age_secs: (retry.max_age_ms / 1_000) as u32,
+            stale_after_days: STALE_AFTER_DAYS,
+            delete_stale_after_days: None,
+            max_devices_per_user: MAX_DEVICES_PER_USER,
             time_zone: None,
             categories: BTreeMap::new(),
             frequency_cap: Vec::new(),
         }
     }
+}
+
+/// Milliseconds in a day.
+const DAY: i64 = 86_400_000;
+const STALE_AFTER_DAYS: u32 = 60;
+const MAX_DEVICES_PER_USER: u32 = 20;
+
+fn is_stale_after_days(days: &u32) -> bool {
+    *days == STALE_AFTER_DAYS
+}
+
+fn is_max_devices_per_user(most: &u32) -> bool {
+    *most == MAX_DEVICES_PER_USER
 }
 
 impl AppSettings {
@@ -90,11 +116,41 @@ impl AppSettings {
             ..RetryPolicy::default()
         }
     }
+
+    /// Devices last seen before this instant are stale.
+    #[must_use]
+    pub fn stale_before(&self, now: UnixMs) -> UnixMs {
+        match self.stale_after_days {
+            0 => UnixMs::MIN,
+            days => now.saturating_sub(i64::from(days) * DAY),
+        }
+    }
+
+    /// Devices last seen before this instant are deleted; `None`: none is.
+    #[must_use]
+    pub fn delete_before(&self, now: UnixMs) -> Option<UnixMs> {
+        let days = self.delete_stale_after_days.filter(|days| *days > 0)?;
+        Some(now.saturating_sub(i64::from(days) * DAY))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zero_days_are_never() {
+        let now = 1_800_000_000_000;
+        let mut settings = AppSettings::default();
+        assert_eq!(settings.stale_before(now), now - 60 * DAY);
+        assert_eq!(settings.delete_before(now), None);
+        settings.stale_after_days = 0;
+        settings.delete_stale_after_days = Some(0);
+        assert_eq!(settings.stale_before(now), UnixMs::MIN);
+        assert_eq!(settings.delete_before(now), None);
+        settings.delete_stale_after_days = Some(1);
+        assert_eq!(settings.delete_before(now), Some(now - DAY));
+    }
 
     #[test]
     fn settings_of_before_read_as_ever() {

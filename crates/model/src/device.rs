@@ -30,6 +30,18 @@ pub struct DeviceRegistration {
     pub attributes: Option<String>,
     /// Its push tokens, at most one of each kind.
     pub push_tokens: Vec<PushTokenRegistration>,
+    /// Addresses that it had before the ones above: by them it is found when it has no id, and wherever
+    /// they still stand they go. Never stored.
+    pub replaces: Vec<ReplacedPushToken>,
+}
+
+/// An address that another one of the same kind has replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplacedPushToken {
+    /// Kind.
+    pub kind: TokenKind,
+    /// The former address.
+    pub bytes: PushTokenBytes,
 }
 
 /// One push token of a registration.

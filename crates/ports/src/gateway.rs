@@ -48,6 +48,12 @@ pub trait Gateway: Send + Sync + 'static {
     /// what was found and what to do.
     fn read_push_token(&self, text: &str) -> Result<PushTokenBytes, String>;
 
+    /// A push token as text that [`Self::read_push_token`] reads back to the same bytes: for an export.
+    /// `None`: it is not readable. As it stands it serves gateways whose addresses are text.
+    fn write_push_token(&self, address: &PushTokenBytes) -> Option<String> {
+        String::from_utf8(address.0.to_vec()).ok()
+    }
+
     /// Reads a credential as it is set: parses it, checks it against what is said of it, and tells
     /// its facts. `claimed` are the environments and topics that the caller gave (may be empty for
     /// certificates, which name their own). Pointers are into the credential's body.

@@ -1,6 +1,7 @@
 //! The registry: Apps, credentials, API keys, devices, the audit log. Cold beside the hot store, but
 //! in the same database, so that a change and its audit entry are one transaction.
 
+use crate::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use crate::preferences::{PreferencesPut, StoredPreferences};
 use crate::store::Result;
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_token::PushToken;
+use carillon_model::push_type::TokenKind;
 
 /// Who did it, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,9 @@ pub enum Scope {
     Devices,
     /// Read everything of its App but secrets.
     Read,
+    /// Register, refresh and delete one's own device, and nothing else: for keys that are published with
+    /// an app or a page.
+    Register,
 }
 
 /// An API key as stored: never the key itself.
@@ -103,10 +108,34 @@ pub struct Device {
 pub struct DeviceFilter {
     /// Only this user's.
     pub user_id: Option<String>,
+    /// Only those that run on this.
+    pub platform: Option<String>,
+    /// Only those with this tag.
+    pub tag: Option<String>,
+    /// Only those that are subscribed to this topic.
+    pub topic: Option<String>,
+    /// Only those last seen before this instant.
+    pub seen_before: Option<UnixMs>,
+    /// Only those last seen at this instant or after.
+    pub seen_since: Option<UnixMs>,
     /// After this device.
     pub after: Option<DeviceNo>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// The devices of an App, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceStats {
+    /// All.
+    pub total: u64,
+    /// Those that were not seen since the instant asked for.
+    pub stale: u64,
+    /// By what they run on, most first; `None`: not known. At most 100.
+    pub platforms: Vec<(Option<String>, u64)>,
+    /// By the gateways at which they have a push token that is not retired. A device can be reached by
+    /// several, or by none.
+    pub gateways: Vec<(Gateway, u64)>,
 }
 
 /// What a registration did.
@@ -235,21 +264,57 @@ pub trait Registry: Send + Sync + 'static {
     async fn api_keys(&self) -> Result<Vec<ApiKey>>;
 
     /// Registers devices: one transaction for all. A push token that another device of the App has
-    /// moves to the new one. Registering the same address again raises its generation and revives it.
+    /// moves to the new one; another App may have the same one. Registering the same address again
+    /// raises its generation and revives it.
+    ///
+    /// A registration without an id is about the device that has one of the addresses it replaces; then,
+    /// if it replaces any, about the device that has one of its push tokens, else about such a device
+    /// that has no id of the caller's; else about a new one.
+    ///
+    /// A user who has more devices now than the App allows loses those that were not seen for longest:
+    /// they are deleted, each with an event `device.evicted`.
     async fn register_devices(
         &self,
         app: AppNo,
         devices: Vec<DeviceRegistration>,
         now: UnixMs,
     ) -> Result<Vec<Registered>>;
+    /// Registers a device on its own behalf. Tags and attributes stay as the App's back end said them.
+    /// `None`: there is a device of this id, and this is not it; nothing was changed.
+    async fn register_own_device(
+        &self,
+        app: AppNo,
+        own: OwnRegistration,
+        now: UnixMs,
+    ) -> Result<Option<OwnRegistered>>;
     /// One device by its public id.
     async fn device(&self, app: AppNo, id: String) -> Result<Option<Device>>;
     /// Devices, ascending by number.
     async fn devices(&self, app: AppNo, filter: DeviceFilter) -> Result<Vec<Device>>;
     /// How many devices an App has.
     async fn device_count(&self, app: AppNo) -> Result<u64>;
+    /// The devices of an App, counted; stale are those last seen before the given instant.
+    async fn device_stats(&self, app: AppNo, stale_before: UnixMs) -> Result<DeviceStats>;
     /// Deletes a device and its push tokens. `false`: there is none.
     async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool>;
+    /// Deletes a device on its own behalf, which shows its secret (SHA-256). No entry in the audit log:
+    /// nobody of the App's people did it.
+    async fn delete_own_device(
+        &self,
+        app: AppNo,
+        id: String,
+        shown: [u8; 32],
+    ) -> Result<OwnDeletion>;
+    /// Deletes one push token of a device. `None`: there is no such device; `false`: it has none of this
+    /// kind.
+    async fn delete_push_token(
+        &self,
+        app: AppNo,
+        id: String,
+        kind: TokenKind,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Option<bool>>;
     /// Stores what a user wants, in place of what he wanted before.
     async fn put_preferences(
         &self,

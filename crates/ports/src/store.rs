@@ -316,6 +316,21 @@ pub struct NewEvent {
     pub data: String,
 }
 
+impl NewEvent {
+    /// A device was deleted because its user has more of them than the App allows. Names no user: an
+    /// event outlives his erasure.
+    #[must_use]
+    pub fn device_evicted(app: AppNo, id: String, by: &str, last_seen_at: UnixMs) -> Self {
+        Self {
+            app,
+            kind: "device.evicted",
+            subject: id,
+            // Ids need no escaping.
+            data: format!(r#"{{"replaced_by":"{by}","last_seen_at":{last_seen_at}}}"#),
+        }
+    }
+}
+
 /// An event as read back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {

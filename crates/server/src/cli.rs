@@ -1,8 +1,8 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    app, backup, bench, completions, config, credential, demo, device, doctor, explain, keys,
-    notification, openapi, restore, send, serve, simulate, user,
+    app, backup, bench, completions, config, credential, demo, device, doctor, explain,
+    identity_key, keys, notification, openapi, restore, send, serve, simulate, user,
 };
 use clap::{Parser, Subcommand};
 
@@ -35,10 +35,12 @@ pub(crate) enum Command {
     App(app::Args),
     /// Set, look at and probe what lets an App speak to its gateway
     Credential(credential::Args),
-    /// Register, import and look at devices
+    /// Register, import, export and look at devices
     Device(device::Args),
     /// What users want to get, and their badge counters
     User(user::Args),
+    /// Set what the user ids that apps send are signed with
+    IdentityKey(identity_key::Args),
     /// Look at and cancel notifications
     Notification(notification::Args),
     /// Make and revoke API keys; rotate the master key

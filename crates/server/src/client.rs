@@ -260,6 +260,35 @@ impl ApiClient {
         Ok(())
     }
 
+    /// GET of something large; each part is handed over as it comes, until `each` says that it is enough.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        mut each: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), Failure> {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let sent = request.timeout(LONGEST).send().await;
+        let mut response = sent.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            let text = response.text().await;
+            return Err(refusal(
+                status,
+                &text.map_err(|error| self.unreachable(&error))?,
+            ));
+        }
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(&error))?
+        {
+            if !each(&chunk) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// GET of something that is not JSON.
     pub(crate) async fn get_text(&self, path: &str) -> Result<String, Failure> {
         let (status, text) = self

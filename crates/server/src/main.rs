@@ -86,6 +86,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::Credential(args) => commands::credential::run(args, output).await?,
         Command::Device(args) => commands::device::run(args, output).await?,
         Command::User(args) => commands::user::run(args, output).await?,
+        Command::IdentityKey(args) => commands::identity_key::run(args, output).await?,
         Command::Notification(args) => commands::notification::run(args, output).await?,
         Command::Keys(args) => commands::keys::run(args, output).await?,
         Command::Doctor(args) => commands::doctor::run(args, output).await?,

@@ -10,6 +10,7 @@ pub(crate) const APPLICATION_ID: i64 = 0x0439_2d2c;
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/sqlite/0001_spine.sql")),
     (2, include_str!("../migrations/sqlite/0002_reach.sql")),
+    (3, include_str!("../migrations/sqlite/0003_people.sql")),
     (4, include_str!("../migrations/sqlite/0004_preferences.sql")),
     (5, include_str!("../migrations/sqlite/0005_definitions.sql")),
     (7, include_str!("../migrations/sqlite/0007_triggers.sql")),

@@ -41,12 +41,18 @@ codes! {
     AUTH_UNKNOWN = 401 "auth.unknown":
         "Unknown API key",
         "The API key was revoked, or mistyped. Make a new one with `POST /v1/api-keys` or `carillon keys`.";
+    AUTH_USER_TOKEN = 401 "auth.user_token":
+        "The signed user id is not taken",
+        "Get a fresh user_token from your back end: a JWT (HS256 or ES256) by an identity key of the App, with `sub`, and `exp` at most 24 hours ahead. Which part failed is in the server's log at level debug, under the request id.";
     AUTH_SCOPE = 403 "auth.scope":
         "The API key may not do this",
         "Use an API key with one of the scopes that the detail names.";
     AUTH_APP = 403 "auth.app":
         "The API key is bound to an App",
         "Use an API key of the App in question, or one that is bound to none.";
+    DEVICE_NOT_OWN = 403 "device.not_own":
+        "This device is another one",
+        "Send the device's own secret in `Carillon-Device-Secret`, or a user_token of its user. An app that has lost both registers under a new id.";
     ROUTE_UNKNOWN = 404 "route.unknown":
         "No such address",
         "Compare the path with `GET /v1/openapi.json`.";
@@ -65,6 +71,12 @@ codes! {
     DEVICE_UNKNOWN = 404 "device.unknown":
         "No such device",
         "Register it with `PUT /v1/apps/{app}/devices/{id}`, or correct its id. A deleted device stays deleted.";
+    PUSH_TOKEN_UNKNOWN = 404 "push_token.unknown":
+        "No such push token",
+        "Read the device to see which kinds it has.";
+    IDENTITY_KEY_UNKNOWN = 404 "identity_key.unknown":
+        "No such identity key",
+        "Set it with `PUT /v1/apps/{app}/identity-keys/{name}`, or correct its name.";
     NOTIFICATION_UNKNOWN = 404 "notification.unknown":
         "No such notification",
         "Correct the id. Notifications are kept for the retention time (30 days by default) after their last delivery ended.";

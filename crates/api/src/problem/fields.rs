@@ -40,6 +40,18 @@ static FIELDS: &[(&str, &str)] = &[
         "The longest time of trying is a duration from `1s` to `30d`.",
     ),
     (
+        "app.stale_after_days",
+        "Days until a device is stale are 0 (never) to 3650.",
+    ),
+    (
+        "app.delete_stale_after_days",
+        "Days until a device is deleted are 1 to 3650; leave it out for never.",
+    ),
+    (
+        "app.max_devices_per_user",
+        "Devices of one user are at most 10000; 0 is no limit.",
+    ),
+    (
         "app.time_zone",
         "A time zone is an IANA name such as `Asia/Seoul`.",
     ),
@@ -72,6 +84,10 @@ static FIELDS: &[(&str, &str)] = &[
     (
         "api_key.scopes",
         "An API key has at least one scope, each once.",
+    ),
+    (
+        "api_key.publishable",
+        "A publishable API key has the scope `register` alone and is bound to an App.",
     ),
     (
         "api_key.app",
@@ -123,6 +139,39 @@ static FIELDS: &[(&str, &str)] = &[
     ("device.tags", "A device has at most 100 tags."),
     ("device.tag", "A tag has 1 to 64 bytes."),
     (
+        "device.platform",
+        "A platform has 1 to 32 characters of `A-Z a-z 0-9 . _ : @ -`.",
+    ),
+    ("device.topics", "A device has at most 100 topics."),
+    (
+        "device.topic",
+        "A topic has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.",
+    ),
+    (
+        "device.attributes",
+        "Attributes are an object of at most 64 names and 4,096 bytes as JSON.",
+    ),
+    (
+        "device.attribute",
+        "An attribute has a name of 1 to 64 bytes and is a string, a number, a boolean or a list of strings.",
+    ),
+    (
+        "device.user_token",
+        "A user_token comes with a publishable API key only; others say `user_id`.",
+    ),
+    (
+        "device.user_id_unsigned",
+        "With a publishable API key a user is taken only from a signed user_token.",
+    ),
+    (
+        "device.back_end_only",
+        "With a publishable API key tags and attributes are left out: they stay as the back end set them.",
+    ),
+    (
+        "device.id_random",
+        "With a publishable API key a device's id has at least 16 random characters.",
+    ),
+    (
         "device.push_tokens",
         "A device has at most one push token of each kind.",
     ),
@@ -130,6 +179,11 @@ static FIELDS: &[(&str, &str)] = &[
         "device.push_token",
         "A push token is as the gateway gave it to the app: Apple's in hexadecimal, FCM's as text, a browser's as the subscription's JSON.",
     ),
+    (
+        "identity_key.key",
+        "An identity key is a `secret` of 32 to 1,024 bytes for HS256, or the `public_key` of a P-256 pair as PEM for ES256.",
+    ),
+    ("identity_key.many", "An App has at most 10 identity keys."),
     ("channel.topic", "The topic is one of the credential's."),
     (
         "import.columns",

@@ -151,7 +151,6 @@ impl Problem {
     }
 
     /// Which kind it is.
-    #[cfg(test)]
     pub(crate) fn code(&self) -> &'static Code {
         self.0.code
     }

@@ -57,23 +57,67 @@ where
     S: Fn(Vec<(u64, R::Row)>) -> F + Send + 'static,
     F: Future<Output = Results> + Send + 'static,
 {
-    let permit = std::sync::Arc::clone(&api.streams)
-        .try_acquire_owned()
-        .map_err(|_| {
-            let detail = format!("{} streams are being carried out", api.limits.streams);
-            Problem::new(&codes::SERVER_BUSY, detail).retry_after(1)
-        })?;
+    let permit = permit(api)?;
     let (results, body) = results::channel(&api.limits, caller.request_id());
     let limits = api.limits.clone();
     tokio::spawn(async move {
         let _kept = (permit, held);
         drive(rows, submit, results, &limits).await;
     });
-    let mut response = Response::new(Body::from_stream(body));
+    Ok(respond(NDJSON, Body::from_stream(body)))
+}
+
+/// An answer that is made part by part.
+pub(crate) trait Parts: Send + 'static {
+    /// The next part; `None`: that was all.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Vec<u8>>, Problem>> + Send;
+}
+
+/// Answers with parts. The first is waited for here, so that what fails at once is a problem; later
+/// failures cut the answer short, and the log says why.
+pub(crate) async fn give<P: Parts>(
+    api: &Api,
+    caller: &Caller,
+    content_type: &'static str,
+    mut parts: P,
+) -> Result<Response, Problem> {
+    let permit = permit(api)?;
+    let first = parts.next().await?;
+    let (mut sender, body) = results::channel(&api.limits, caller.request_id());
+    tokio::spawn(async move {
+        let _kept = permit;
+        let mut part = Ok(first);
+        loop {
+            match part {
+                Ok(Some(bytes)) => {
+                    if !sender.send(Results::of(bytes)).await {
+                        return;
+                    }
+                }
+                Ok(None) => return sender.finish().await,
+                Err(problem) => return sender.cut(&problem),
+            }
+            part = parts.next().await;
+        }
+    });
+    Ok(respond(content_type, Body::from_stream(body)))
+}
+
+fn permit(api: &Api) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
+    std::sync::Arc::clone(&api.streams)
+        .try_acquire_owned()
+        .map_err(|_| {
+            let detail = format!("{} streams are being carried out", api.limits.streams);
+            Problem::new(&codes::SERVER_BUSY, detail).retry_after(1)
+        })
+}
+
+fn respond(content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
     response
         .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-    Ok(response)
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }
 
 /// What became of a row that is not a row at all, because the body ended there.

@@ -22,6 +22,11 @@ pub(crate) struct Results {
 }
 
 impl Results {
+    /// What was written elsewhere.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes, cause: None }
+    }
+
     /// Adds a line.
     pub(crate) fn push<T: Serialize>(&mut self, line: &T) {
         let before = self.bytes.len();
@@ -128,6 +133,13 @@ impl Sender {
     /// Resolves when the client is gone.
     pub(super) async fn abandoned(&self) {
         self.queue.closed().await;
+    }
+
+    /// There is no more, though there should be: the answer ends in an error.
+    pub(super) fn cut(self, problem: &Problem) {
+        let id = &self.request_id;
+        let cause = problem.cause().unwrap_or(problem.code().title);
+        tracing::error!(request.id = %id, cause, "the answer to request {id} was cut short");
     }
 
     /// Every result was handed over.

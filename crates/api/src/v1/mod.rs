@@ -9,6 +9,7 @@ pub(crate) mod credentials;
 pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod events;
+pub(crate) mod identity_keys;
 pub(crate) mod notifications;
 pub(crate) mod preferences;
 pub(crate) mod server;

@@ -12,6 +12,7 @@ async fn an_app_is_made_changed_and_deleted() {
         json!({
             "id": "shop", "name": "shop", "problems": [],
             "settings": {"weight": 1, "max_per_second": null, "max_attempts": 12, "max_age": "1d",
+                         "stale_after_days": 60, "delete_stale_after_days": null, "max_devices_per_user": 20,
                          "time_zone": null, "categories": {}, "frequency_cap": []},
             "created_at": "2026-08-01T12:00:00.000Z", "updated_at": "2026-08-01T12:00:00.000Z",
         })
@@ -28,6 +29,10 @@ async fn an_app_is_made_changed_and_deleted() {
         .await
         .is(200)
         .json();
+    let mut settings = settings;
+    settings["stale_after_days"] = json!(60);
+    settings["delete_stale_after_days"] = json!(null);
+    settings["max_devices_per_user"] = json!(20);
     assert_eq!(changed["settings"], settings);
     assert_eq!(changed["created_at"], made["created_at"]);
     assert_eq!(changed["updated_at"], "2026-08-01T12:00:01.500Z");

@@ -3,7 +3,7 @@
 
 use crate::world::{Ask, PEM, TOKEN, World};
 use axum::http::Method;
-use carillon_ports::registry::Scope::{self, Admin, Devices, Read, Send};
+use carillon_ports::registry::Scope::{self, Admin, Devices, Read, Register, Send};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -79,6 +79,10 @@ pub(crate) fn device() -> Value {
 pub(crate) fn credential() -> Value {
     json!({"gateway": "apns", "environments": ["production", "sandbox"], "topics": ["com.example.shop"],
            "signing_key": {"pem": PEM, "key_id": "ABC123DEFG", "team_id": "DEF123GHIJ"}})
+}
+
+pub(crate) fn identity_key() -> Value {
+    json!({"algorithm": "HS256", "secret": "0123456789abcdef0123456789abcdef"})
 }
 
 fn app() -> Value {
@@ -299,7 +303,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             post.clone(),
             "/v1/apps/shop/devices",
             Json(device),
-            &[Devices],
+            &[Devices, Register],
             App,
             Writes,
         ),
@@ -313,11 +317,86 @@ pub(crate) fn operations() -> Vec<Operation> {
             Stream,
         ),
         operation(
+            "device_export",
+            get.clone(),
+            "/v1/apps/shop/devices/export",
+            NONE,
+            &[Devices, Read],
+            App,
+            Reads,
+        ),
+        operation(
+            "device_stats",
+            get.clone(),
+            "/v1/apps/shop/devices/stats",
+            NONE,
+            &[Devices, Read],
+            App,
+            Reads,
+        ),
+        unknown(
+            operation(
+                "push_token_delete",
+                delete.clone(),
+                "/v1/apps/shop/devices/phone/push-tokens/alert",
+                NONE,
+                &[Devices],
+                App,
+                Writes,
+            ),
+            "device.unknown",
+            "/v1/apps/shop/devices/nobody/push-tokens/alert",
+        ),
+        operation(
+            "identity_key_list",
+            get.clone(),
+            "/v1/apps/shop/identity-keys",
+            NONE,
+            &[Read],
+            App,
+            Memory,
+        ),
+        operation(
+            "identity_key_put",
+            put.clone(),
+            "/v1/apps/shop/identity-keys/main",
+            Json(identity_key),
+            &[Admin],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "identity_key_get",
+                get.clone(),
+                "/v1/apps/shop/identity-keys/main",
+                NONE,
+                &[Read],
+                App,
+                Memory,
+            ),
+            "identity_key.unknown",
+            "/v1/apps/shop/identity-keys/nobody",
+        ),
+        unknown(
+            operation(
+                "identity_key_delete",
+                delete.clone(),
+                "/v1/apps/shop/identity-keys/main",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "identity_key.unknown",
+            "/v1/apps/shop/identity-keys/nobody",
+        ),
+        operation(
             "device_put",
             put.clone(),
             "/v1/apps/shop/devices/phone",
             Json(device),
-            &[Devices],
+            &[Devices, Register],
             App,
             Writes,
         ),
@@ -340,7 +419,7 @@ pub(crate) fn operations() -> Vec<Operation> {
                 delete.clone(),
                 "/v1/apps/shop/devices/phone",
                 NONE,
-                &[Devices],
+                &[Devices, Register],
                 App,
                 Writes,
             ),

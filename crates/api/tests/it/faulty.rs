@@ -17,12 +17,13 @@ use carillon_model::preferences::Preferences;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
+use carillon_ports::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use carillon_ports::preferences::{
     DevicePreferences, PreferencesPut, Reservation, StoredPreferences,
 };
 use carillon_ports::registry::{
-    Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
-    Sealed,
+    Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
+    Resealer, Sealed,
 };
 use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
@@ -174,15 +175,19 @@ registry! {
     async fn revoke_api_key(id: String, now: UnixMs, by: Actor) -> bool;
     async fn api_keys() -> Vec<ApiKey>;
     async fn register_devices(app: AppNo, devices: Vec<DeviceRegistration>, now: UnixMs) -> Vec<Registered>;
+    async fn register_own_device(app: AppNo, own: OwnRegistration, now: UnixMs) -> Option<OwnRegistered>;
     async fn device(app: AppNo, id: String) -> Option<Device>;
     async fn devices(app: AppNo, filter: DeviceFilter) -> Vec<Device>;
     async fn device_count(app: AppNo) -> u64;
+    async fn device_stats(app: AppNo, stale_before: UnixMs) -> DeviceStats;
     async fn put_preferences(app: AppNo, user_id: String, preferences: Preferences, now: UnixMs) -> PreferencesPut;
     async fn preferences(app: AppNo, user_id: String) -> Option<StoredPreferences>;
     async fn delete_preferences(app: AppNo, user_id: String) -> bool;
     async fn badge(app: AppNo, user_id: String) -> u32;
     async fn set_badge(app: AppNo, user_id: String, badge: u32, now: UnixMs) -> ();
     async fn delete_device(app: AppNo, id: String, now: UnixMs, by: Actor) -> bool;
+    async fn delete_own_device(app: AppNo, id: String, shown: [u8; 32]) -> OwnDeletion;
+    async fn delete_push_token(app: AppNo, id: String, kind: TokenKind, now: UnixMs, by: Actor) -> Option<bool>;
     async fn erase_user(app: AppNo, user_id: String, now: UnixMs, by: Actor) -> (u64, u64);
     async fn note(action: &'static str, subject: String, now: UnixMs, by: Actor) -> ();
     async fn audit(before: Option<i64>, limit: u32) -> Vec<AuditEntry>;

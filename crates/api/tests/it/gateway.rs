@@ -126,7 +126,18 @@ impl Gateway for FakeGateway {
         &self,
         text: &str,
     ) -> Result<carillon_model::push_token::PushTokenBytes, String> {
-        carillon_model::push_token::PushTokenBytes::from_hex(text)
+        use carillon_model::push_token::PushTokenBytes;
+        // One adapter stands for all gateways: a subscription is JSON, a token of FCM's has a colon.
+        match text {
+            json if json.starts_with('{') => match json.contains("endpoint") {
+                true => Ok(PushTokenBytes(Bytes::copy_from_slice(json.as_bytes()))),
+                false => Err("expected an endpoint".into()),
+            },
+            text if text.contains(':') => {
+                Ok(PushTokenBytes(Bytes::copy_from_slice(text.as_bytes())))
+            }
+            hex => PushTokenBytes::from_hex(hex),
+        }
     }
 
     fn inspect(

@@ -346,6 +346,7 @@ async fn good(world: &World, operation: &Operation) {
                 .is(201);
         }
         "device_put" => {
+            devices_of_strangers(world, operation).await;
             world
                 .send(operation.ask("/v1/apps/shop/devices/new"))
                 .await
@@ -374,6 +375,30 @@ async fn good(world: &World, operation: &Operation) {
                 .send(Ask::new(Method::POST, &path).body("application/x-ndjson", lines))
                 .await;
             assert_eq!(answer.is(200).lines().len(), 2);
+        }
+        "device_create" | "device_delete" => devices_of_strangers(world, operation).await,
+        "push_token_delete" => {
+            world.send(operation.ask(&path)).await.is(204);
+            world
+                .send(operation.ask(&path))
+                .await
+                .problem(404, "push_token.unknown");
+            let device = crate::catalogue::device();
+            world
+                .put("/v1/apps/shop/devices/phone", device)
+                .await
+                .is(200);
+        }
+        "identity_key_put" | "identity_key_get" | "identity_key_delete" => {
+            let body = crate::catalogue::identity_key();
+            world
+                .put("/v1/apps/shop/identity-keys/new", body.clone())
+                .await
+                .is(201);
+            world
+                .put("/v1/apps/shop/identity-keys/main", body)
+                .await
+                .is(201);
         }
         "preferences_put" => {
             for status in [201, 200] {
@@ -431,6 +456,40 @@ async fn good(world: &World, operation: &Operation) {
         operation.id,
         answer.text()
     );
+}
+
+/// What a publishable key is refused.
+async fn devices_of_strangers(world: &World, operation: &Operation) {
+    let shop = Some(world.app("shop"));
+    let key = world.make_key(shop, &[Scope::Register]).await;
+    let theirs = "/v1/apps/shop/devices/phone-of-somebody-else";
+    world.put(theirs, json!({})).await;
+    let (path, body) = match operation.id {
+        "device_create" => (operation.path, json!({"id": "phone-of-somebody-else"})),
+        _ => (theirs, json!({})),
+    };
+    let ask = || {
+        Ask::new(operation.method.clone(), path)
+            .json(&body)
+            .key(&key)
+    };
+    let secret = "s".repeat(40);
+    world
+        .send(ask().header("carillon-device-secret", &secret))
+        .await
+        .problem(403, "device.not_own");
+    world
+        .send(ask().header("carillon-device-secret", "short"))
+        .await
+        .problem(400, "request.header");
+    if operation.method != Method::DELETE {
+        let forged = json!({"user_token": "a.b.c"}).to_string();
+        world
+            .send(ask().with_body(forged))
+            .await
+            .problem(401, "auth.user_token");
+    }
+    world.delete(theirs).await.is(204);
 }
 
 /// What needs a server with other limits.

@@ -332,7 +332,8 @@ impl World {
         answer
     }
 
-    async fn send_unchecked(&self, ask: Ask) -> Answer {
+    /// Sends a request that is no operation of the document.
+    pub(crate) async fn send_unchecked(&self, ask: Ask) -> Answer {
         let (method, path) = (ask.method.clone(), ask.path.clone());
         let response = self
             .router

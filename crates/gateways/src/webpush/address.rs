@@ -48,10 +48,7 @@ pub(super) fn read(text: &str, guard: &Guard) -> Result<PushTokenBytes, String> 
             ),
             other => format!("endpoint: {other}"),
         })?;
-    let hint = match application_server_key(text)? {
-        None => Hint::default(),
-        Some(key) => key.short_hash(),
-    };
+    let hint = application_server_key(text)?;
     let auth = subscription.auth().expose();
     let mut record = Vec::with_capacity(256);
     record.push(VERSION);
@@ -71,12 +68,30 @@ pub(super) fn read(text: &str, guard: &Guard) -> Result<PushTokenBytes, String> 
     Ok(PushTokenBytes(record.into()))
 }
 
-/// The member that is ours, and not the browser's: which of several VAPID keys the page subscribed with.
-fn application_server_key(text: &str) -> Result<Option<VapidPublicKey>, String> {
+/// A record as JSON that [`read`] reads back to the same record. `None`: it is none.
+pub(super) fn write(record: &[u8]) -> Option<String> {
+    let address = Address::parse(record)?;
+    let mut json = address.subscription().ok()?.to_json();
+    if address.hint != Hint::default() {
+        let hash = u64::from_be_bytes(address.hint);
+        let end = json.rfind('}')?;
+        json.insert_str(
+            end,
+            &format!(r#","application_server_key_hash":"{hash:016x}""#),
+        );
+    }
+    Some(json)
+}
+
+/// The members that are ours, and not the browser's: which of several VAPID keys the page subscribed with,
+/// as the page knows it, or as an export wrote it.
+fn application_server_key(text: &str) -> Result<Hint, String> {
     #[derive(Deserialize)]
     struct Ours {
         #[serde(default)]
         application_server_key: Option<String>,
+        #[serde(default)]
+        application_server_key_hash: Option<String>,
     }
     let wrong = || {
         "application_server_key: expected the public VAPID key that the page subscribed with, as base64url (87 characters); \
@@ -84,9 +99,19 @@ fn application_server_key(text: &str) -> Result<Option<VapidPublicKey>, String> 
             .to_owned()
     };
     let ours: Ours = serde_json::from_str(text).map_err(|_| wrong())?;
-    ours.application_server_key
-        .map(|key| VapidPublicKey::from_base64(&key).map_err(|_| wrong()))
-        .transpose()
+    if let Some(key) = ours.application_server_key {
+        let key = VapidPublicKey::from_base64(&key).map_err(|_| wrong())?;
+        return Ok(key.short_hash());
+    }
+    let Some(hash) = ours.application_server_key_hash else {
+        return Ok(Hint::default());
+    };
+    let is_hash = hash.len() == 2 * HINT_BYTES && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    let hash = u64::from_str_radix(&hash, 16).ok().filter(|_| is_hash);
+    hash.map(u64::to_be_bytes).ok_or_else(|| {
+        "application_server_key_hash: expected 16 hexadecimal digits as an export wrote them"
+            .to_owned()
+    })
 }
 
 impl<'a> Address<'a> {
@@ -198,6 +223,22 @@ mod tests {
                 error.starts_with("application_server_key: expected"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back_to_the_same_record() {
+        let key = *VapidKey::generate().unwrap().public_key();
+        let keyed = format!(r#","application_server_key":"{}""#, key.to_base64url());
+        for more in ["", &keyed] {
+            let record = read_known(&json(MOZILLA, more)).unwrap();
+            let written = write(&record.0).unwrap();
+            assert_eq!(read_known(&written).unwrap(), record, "{written}");
+        }
+        assert_eq!(write(b"nothing"), None);
+        for bad in ["5", "\"\"", "\"+000000000000000\"", "\"0g00000000000000\""] {
+            let text = json(MOZILLA, &format!(r#","application_server_key_hash":{bad}"#));
+            assert!(read_known(&text).is_err(), "{bad}");
         }
     }
 

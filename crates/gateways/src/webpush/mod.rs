@@ -117,6 +117,10 @@ impl Gateway for WebPushGateway {
         address::read(text, self.shared.route.guard())
     }
 
+    fn write_push_token(&self, address: &PushTokenBytes) -> Option<String> {
+        address::write(&address.0)
+    }
+
     fn inspect(
         &self,
         secret: &CredentialSecret,

@@ -327,6 +327,7 @@ pub async fn registers_devices(subject: &mut dyn Subject) {
                 environment: TokenEnvironment::Sandbox,
             })
             .to_vec(),
+        replaces: vec![],
     };
     let made = f
         .registry
@@ -505,6 +506,7 @@ pub async fn lists_devices(subject: &mut dyn Subject) {
             user_id: user.map(String::from),
             after,
             limit,
+            ..DeviceFilter::default()
         };
         let found = f.registry.devices(f.app, filter).await.unwrap();
         found.into_iter().map(|device| device.no).collect()

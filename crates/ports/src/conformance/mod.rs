@@ -11,6 +11,8 @@ mod devices;
 mod fanning_out;
 mod fixture;
 mod gathering;
+mod own_devices;
+mod people;
 mod preferences;
 mod pruning;
 mod registry;
@@ -25,6 +27,8 @@ pub use devices::*;
 pub use fanning_out::*;
 pub use fixture::*;
 pub use gathering::*;
+pub use own_devices::*;
+pub use people::*;
 pub use preferences::*;
 pub use pruning::*;
 pub use registry::*;
@@ -107,6 +111,16 @@ macro_rules! store_suite {
             registering_again_revives
             lists_devices
             deletes_devices
+            replaced_push_tokens_are_followed
+            push_tokens_move_between_users_and_not_between_apps
+            lists_devices_by_what_is_known
+            counts_devices
+            limits_the_devices_of_a_user
+            deletes_stale_devices
+            deletes_push_tokens
+            devices_register_themselves
+            strangers_change_no_device
+            devices_delete_themselves
             erases_users
             keeps_apps
             keeps_credentials

@@ -2,10 +2,11 @@
 
 use super::MemoryStore;
 use super::state::{Owner, State};
+use crate::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use crate::preferences::{PreferencesPut, StoredPreferences};
 use crate::registry::{
-    Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
-    Sealed,
+    Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
+    Resealer, Sealed,
 };
 use crate::store::{Result, StoreError};
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use carillon_model::device::DeviceRegistration;
 use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo};
 use carillon_model::lane::Gateway;
 use carillon_model::preferences::Preferences;
+use carillon_model::push_type::TokenKind;
 use std::collections::BTreeSet;
 
 #[async_trait]
@@ -274,6 +276,15 @@ impl Registry for MemoryStore {
             .collect())
     }
 
+    async fn register_own_device(
+        &self,
+        app: AppNo,
+        own: OwnRegistration,
+        now: UnixMs,
+    ) -> Result<Option<OwnRegistered>> {
+        Ok(self.write()?.register_own(app, own, now))
+    }
+
     async fn device(&self, app: AppNo, id: String) -> Result<Option<Device>> {
         let state = self.read();
         Ok(state.device_no(app, &id).and_then(|no| state.device(no)))
@@ -283,10 +294,7 @@ impl Registry for MemoryStore {
         let state = self.read();
         let of_app = state.devices.iter().filter(|(_, row)| row.app == app);
         Ok(of_app
-            .filter(|(no, _)| filter.after.is_none_or(|after| **no > after))
-            .filter(|(_, row)| {
-                filter.user_id.is_none() || row.registration.user_id == filter.user_id
-            })
+            .filter(|(no, _)| state.is_wanted(**no, &filter))
             .take(filter.limit as usize)
             .filter_map(|(no, _)| state.device(*no))
             .collect())
@@ -297,6 +305,10 @@ impl Registry for MemoryStore {
         Ok(state.devices.values().filter(|row| row.app == app).count() as u64)
     }
 
+    async fn device_stats(&self, app: AppNo, stale_before: UnixMs) -> Result<DeviceStats> {
+        Ok(self.read().stats(app, stale_before))
+    }
+
     async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool> {
         let mut state = self.write()?;
         let Some(no) = state.device_no(app, &id) else {
@@ -305,6 +317,35 @@ impl Registry for MemoryStore {
         state.delete_device(no);
         state.note_in(now, by, "device.delete", app, &id);
         Ok(true)
+    }
+
+    async fn delete_own_device(
+        &self,
+        app: AppNo,
+        id: String,
+        shown: [u8; 32],
+    ) -> Result<OwnDeletion> {
+        Ok(self.write()?.delete_own(app, &id, shown))
+    }
+
+    async fn delete_push_token(
+        &self,
+        app: AppNo,
+        id: String,
+        kind: TokenKind,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Option<bool>> {
+        let mut state = self.write()?;
+        let Some(no) = state.device_no(app, &id) else {
+            return Ok(None);
+        };
+        let deleted = state.push_tokens.remove(&(no, kind)).is_some();
+        if deleted {
+            let subject = format!("{id}/{}", kind.as_str());
+            state.note_in(now, by, "push_token.delete", app, &subject);
+        }
+        Ok(Some(deleted))
     }
 
     async fn put_preferences(

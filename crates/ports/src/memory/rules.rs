@@ -2,8 +2,8 @@
 
 use super::state::{Batch, Held, IdempotencyKey, Notification, Owner, State};
 use crate::store::{
-    Acceptance, ClaimedWork, Event, NewAttempt, NewBatch, NewNotification, NotificationHead,
-    Retention, Settlement, Work, WorkId,
+    Acceptance, ClaimedWork, Event, NewAttempt, NewBatch, NewEvent, NewNotification,
+    NotificationHead, Retention, Settlement, Work, WorkId,
 };
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
@@ -178,17 +178,20 @@ impl State {
             self.count(delta, settlement.now);
         }
         for event in settlement.events {
-            let no = self.number();
-            let stored = Event {
-                no,
-                at: settlement.now,
-                kind: event.kind.into(),
-                subject: event.subject,
-                data: event.data,
-            };
-            self.events.push((event.app, stored));
+            self.tell(event, settlement.now);
         }
         completed
+    }
+
+    pub(super) fn tell(&mut self, event: NewEvent, now: UnixMs) {
+        let stored = Event {
+            no: self.number(),
+            at: now,
+            kind: event.kind.into(),
+            subject: event.subject,
+            data: event.data,
+        };
+        self.events.push((event.app, stored));
     }
 
     pub(super) fn rescue(&mut self, work: &Work, now: UnixMs) {
@@ -260,7 +263,12 @@ impl State {
         let devices: Vec<_> = self
             .devices
             .iter()
-            .filter(|(_, device)| self.deleted_apps.contains(&device.app))
+            .filter(|(_, device)| {
+                let app = self.apps.get(&device.app);
+                let until = app.and_then(|app| app.settings.delete_before(retention.now));
+                self.deleted_apps.contains(&device.app)
+                    || until.is_some_and(|until| device.last_seen_at < until)
+            })
             .map(|(no, _)| *no)
             .take(slice)
             .collect();

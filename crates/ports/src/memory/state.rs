@@ -109,6 +109,8 @@ pub(super) struct DeviceRow {
     /// As registered; its push tokens are in their own map.
     pub(super) registration: DeviceRegistration,
     pub(super) generation: u32,
+    /// SHA-256 of the secret of a device that registered itself.
+    pub(super) secret_hash: Option<[u8; 32]>,
     pub(super) created_at: UnixMs,
     pub(super) last_seen_at: UnixMs,
 }

@@ -36,6 +36,15 @@ enum Command {
         /// Longest time from acceptance to the last attempt, e.g. 1d
         #[arg(long)]
         max_age: Option<String>,
+        /// Days until a device that was not seen is stale; 0: never
+        #[arg(long, value_name = "DAYS")]
+        stale_after_days: Option<u32>,
+        /// Days until a device that was not seen is deleted; without it never
+        #[arg(long, value_name = "DAYS")]
+        delete_stale_after_days: Option<u32>,
+        /// Most devices of one user; 0: no limit
+        #[arg(long)]
+        max_devices_per_user: Option<u32>,
     },
     /// One App, and what keeps its pushes from going out
     Show {
@@ -80,6 +89,9 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             max_per_second,
             max_attempts,
             max_age,
+            stale_after_days,
+            delete_stale_after_days,
+            max_devices_per_user,
         } => {
             let mut body = json!({ "name": name.unwrap_or_else(|| app.clone()) });
             let mut settings = serde_json::Map::new();
@@ -88,6 +100,15 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
                 ("max_per_second", max_per_second.map(Value::from)),
                 ("max_attempts", max_attempts.map(Value::from)),
                 ("max_age", max_age.map(Value::from)),
+                ("stale_after_days", stale_after_days.map(Value::from)),
+                (
+                    "delete_stale_after_days",
+                    delete_stale_after_days.map(Value::from),
+                ),
+                (
+                    "max_devices_per_user",
+                    max_devices_per_user.map(Value::from),
+                ),
             ] {
                 settings.extend(value.map(|value| (key.to_owned(), value)));
             }
@@ -133,6 +154,15 @@ fn tell(output: Output, app: &Value, done: Option<&str>) {
         ("max per second", shown(app, "/settings/max_per_second")),
         ("max attempts", shown(app, "/settings/max_attempts")),
         ("max age", shown(app, "/settings/max_age")),
+        ("stale after days", shown(app, "/settings/stale_after_days")),
+        (
+            "deleted after days",
+            shown(app, "/settings/delete_stale_after_days"),
+        ),
+        (
+            "max devices per user",
+            shown(app, "/settings/max_devices_per_user"),
+        ),
         ("made", shown(app, "/created_at")),
         ("changed", shown(app, "/updated_at")),
     ]);

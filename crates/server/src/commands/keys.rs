@@ -28,8 +28,8 @@ enum Command {
         /// Only for this App; without it for all
         #[arg(long)]
         app: Option<String>,
-        /// What it may do (repeat)
-        #[arg(long = "scope", required = true, value_parser = ["admin", "send", "devices", "read"])]
+        /// What it may do (repeat); register stands alone, for a publishable key that is shipped with an app
+        #[arg(long = "scope", required = true, value_parser = ["admin", "send", "devices", "read", "register"])]
         scopes: Vec<String>,
     },
     /// All API keys, never the keys themselves

@@ -10,6 +10,7 @@ pub(crate) mod demo;
 pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod identity_key;
 pub(crate) mod keys;
 pub(crate) mod notification;
 pub(crate) mod openapi;

@@ -60,6 +60,127 @@ fn a_users_preferences_and_badge_are_set_and_shown() {
 }
 
 #[test]
+fn devices_go_into_a_file_and_come_back() {
+    let home = Home::new();
+    let server = home.serve();
+    server.set_up(&[]);
+    for n in 1..4 {
+        let ran = server.carillon(&[
+            "device",
+            "put",
+            &format!("d{n}"),
+            "--app",
+            "shop",
+            "--user",
+            "ann",
+            "--platform",
+            "ios",
+            "--tag",
+            "a|b",
+            "--topic",
+            "news",
+            "--attribute",
+            "trips=3",
+            "--push-token",
+            &format!("00a{n}"),
+            "--push-token",
+            &format!("fcm=token:{n}"),
+        ]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    let view = || {
+        let listed = server.json(&["device", "list", "--app", "shop", "--topic", "news"]);
+        let mut devices = listed["data"].as_array().unwrap().clone();
+        for device in &mut devices {
+            device["created_at"] = json!(null);
+            device["last_seen_at"] = json!(null);
+            for push_token in device["push_tokens"].as_array_mut().unwrap() {
+                push_token["registered_at"] = json!(null);
+                push_token["generation"] = json!(null);
+            }
+        }
+        devices
+    };
+    let before = view();
+    assert_eq!(before.len(), 3);
+    assert_eq!(before[0]["attributes"], json!({"trips": 3}));
+    for (file, told) in [("all.ndjson", ("devices", 3)), ("all.csv", ("rows", 6))] {
+        let export = ["device", "export", file, "--app", "shop", "--push-tokens"];
+        assert_eq!(server.json(&export)[told.0], told.1);
+        assert_ne!(server.carillon(&export).code, 0, "nothing is written over");
+        for n in 1..4 {
+            server.json(&["device", "delete", &format!("d{n}"), "--app", "shop"]);
+        }
+        let imported = server.json(&["device", "import", file, "--app", "shop"]);
+        assert_eq!(imported["refused"], 0);
+        assert_eq!(view(), before, "{file}");
+    }
+    let stats = server.json(&["device", "stats", "--app", "shop"]);
+    assert_eq!(stats["total"], 3);
+    server.json(&[
+        "device",
+        "delete",
+        "d1",
+        "--push-token",
+        "fcm",
+        "--app",
+        "shop",
+    ]);
+    let left = server.json(&["device", "show", "d1", "--app", "shop"]);
+    assert_eq!(left["push_tokens"].as_array().unwrap().len(), 1);
+}
+
+/// What runs on phones and in pages: a publishable key, a signed user id, a device of its own.
+#[test]
+fn an_app_registers_itself_with_what_the_commands_made() {
+    let home = Home::new();
+    let server = home.serve();
+    server.set_up(&[]);
+    std::fs::write(
+        home.path().join("secret"),
+        "0123456789abcdef0123456789abcdef\n",
+    )
+    .unwrap();
+    let set = server.json(&[
+        "identity-key",
+        "put",
+        "main",
+        "--app",
+        "shop",
+        "--secret-file",
+        "secret",
+    ]);
+    assert_eq!(set["algorithm"], "HS256");
+    let made = server.json(&[
+        "keys", "create", "app", "--app", "shop", "--scope", "register",
+    ]);
+    let key = made["secret"].as_str().unwrap();
+    assert!(key.starts_with("crl_pub_"));
+    let id = "5b1c0e9e-3d0b-4f4e-9a57-2f1d6b7a1c11";
+    let put = [
+        "device",
+        "put",
+        id,
+        "--app",
+        "shop",
+        "--platform",
+        "ios",
+        "--api-key",
+        key,
+    ];
+    assert_eq!(server.carillon(&put).code, 0);
+    let again = server.carillon(&put);
+    assert_eq!(again.code, 77, "another device, for all we know: {again:?}");
+    let user = server.carillon(&[&put[..], &["--user", "ann"]].concat());
+    assert_eq!(user.code, 65, "{user:?}");
+    let listed = server.carillon(&["device", "list", "--app", "shop", "--api-key", key]);
+    assert_eq!(listed.code, 77, "{listed:?}");
+    server.json(&["identity-key", "delete", "main", "--app", "shop"]);
+    let none = server.json(&["identity-key", "list", "--app", "shop"]);
+    assert_eq!(none["data"], json!([]));
+}
+
+#[test]
 fn explain_tells_the_gateways_words_the_rule_and_the_mend() {
     let home = Home::new();
     let server = home.serve();

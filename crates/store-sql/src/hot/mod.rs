@@ -21,6 +21,7 @@ mod views;
 pub(crate) use gathering::erase_user as erase_gathered;
 pub(crate) use history::notifications_of_device;
 pub(crate) use prune::empty_payload;
+pub(crate) use records::add_event;
 pub(crate) use rows::{device_id, devices, parse_device_id};
 
 use crate::queue::Class as Turn;

@@ -7,10 +7,11 @@
 use super::records::HOUR;
 use super::rows::blob;
 use super::{badges, preferences};
-use crate::error::Done;
+use crate::error::{Done, corrupt};
 use crate::marks::{read_meta, write_meta};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
+use carillon_model::app::AppSettings;
 use carillon_model::batch::BatchDevices;
 use carillon_model::id::{AppNo, BatchNo, NotificationNo};
 use carillon_ports::store::Retention;
@@ -46,7 +47,7 @@ struct Candidate {
 }
 
 /// What is done one after the other: until nothing is left for one, then the next.
-const PHASES: u8 = 4;
+const PHASES: u8 = 5;
 
 /// One slice. Returns how many rows went, at least 1 while there is more to look at.
 pub(super) fn prune(tx: &mut Tx<'_>, retention: Retention) -> Done<u64> {
@@ -55,7 +56,8 @@ pub(super) fn prune(tx: &mut Tx<'_>, retention: Retention) -> Done<u64> {
         let rows = match tx.marks.prune_phase {
             0 => walk(tx, Pass::Records, retention.records_before, slice)?,
             1 => deleted_app(tx, slice)?,
-            2 => walk(tx, Pass::Content, retention.content_before, slice)?,
+            2 => stale_devices(tx, retention.now, slice)?,
+            3 => walk(tx, Pass::Content, retention.content_before, slice)?,
             _ => short_lived(tx, retention, slice)?,
         };
         if rows > 0 {
@@ -309,6 +311,40 @@ fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
         }
     }
     Ok(rows)
+}
+
+/// Devices that were not seen for as long as their App says.
+fn stale_devices(tx: &Tx<'_>, now: UnixMs, slice: u32) -> Done<u64> {
+    let apps: Vec<(i64, String)> = tx
+        .conn
+        .prepare_cached(
+            "SELECT app_no, settings FROM apps WHERE settings ->> '$.delete_stale_after_days' > 0",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (app, settings) in apps {
+        let settings: AppSettings = serde_json::from_str(&settings)
+            .map_err(|error| corrupt("apps", "settings", app, error))?;
+        let Some(before) = settings.delete_before(now) else {
+            continue;
+        };
+        let devices: Vec<i64> = tx
+            .conn
+            .prepare_cached(
+                "SELECT device_no FROM devices INDEXED BY devices_seen
+                 WHERE app_no = ?1 AND last_seen_at < ?2 LIMIT ?3",
+            )?
+            .query_map(params![app, before, slice], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut rows = 0;
+        for device in devices {
+            rows += crate::registry::delete_device_row(tx.conn, device)?;
+        }
+        if rows > 0 {
+            return Ok(rows);
+        }
+    }
+    Ok(0)
 }
 
 /// Idempotency keys, what counted for caps, what fan-outs counted, events and counters: the oldest are

@@ -118,7 +118,7 @@ pub(super) fn counts(conn: &Connection, app: AppNo, from: UnixMs) -> Done<Vec<Co
     Ok(counts)
 }
 
-pub(super) fn add_event(tx: &mut Tx<'_>, event: &NewEvent, now: UnixMs) -> Done<()> {
+pub(crate) fn add_event(tx: &mut Tx<'_>, event: &NewEvent, now: UnixMs) -> Done<()> {
     let no = tx.marks.event.take(tx.conn)?;
     tx.conn
         .prepare_cached(

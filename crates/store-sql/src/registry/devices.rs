@@ -1,4 +1,4 @@
-//! Devices and their push tokens.
+//! Devices and their push tokens: reading, counting, deleting. Registering them is `registration`'s.
 
 use super::audit;
 use super::credentials::subject;
@@ -10,162 +10,15 @@ use carillon_model::UnixMs;
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::lane::Gateway;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
-use carillon_ports::registry::{Actor, Device, DeviceFilter, Registered};
-use carillon_ports::store::StoreError;
+use carillon_ports::own_device::{OwnDeletion, is_own};
+use carillon_ports::registry::{Actor, Device, DeviceFilter, DeviceStats};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-pub(super) fn register(
-    tx: &mut Tx<'_>,
-    app: AppNo,
-    devices: &[DeviceRegistration],
-    now: UnixMs,
-) -> Done<Vec<Registered>> {
-    devices
-        .iter()
-        .map(|device| register_one(tx, app, device, now))
-        .collect()
-}
-
-fn register_one(
-    tx: &mut Tx<'_>,
-    app: AppNo,
-    device: &DeviceRegistration,
-    now: UnixMs,
-) -> Done<Registered> {
-    let known = match &device.id {
-        Some(id) => number(tx.conn, app, id)?,
-        None => anonymous(tx.conn, app, device)?,
-    };
-    let (tags, topics) = (json_list(&device.tags)?, json_list(&device.topics)?);
-    let no = match known {
-        Some(no) => no,
-        None => DeviceNo(tx.marks.device.take(tx.conn)?),
-    };
-    // An id that we made is not kept as text: it is told from number and time.
-    let (generation, created_at, id): (u32, UnixMs, Option<String>) = tx
-        .conn
-        .prepare_cached(
-            "INSERT INTO devices (device_no, app_no, generation, created_at, last_seen_at, id, user_id, locale,
-                time_zone, app_version, tags, platform, topics, attributes)
-             VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             ON CONFLICT (device_no) DO UPDATE SET generation = generation + 1, last_seen_at = excluded.last_seen_at,
-                user_id = excluded.user_id, locale = excluded.locale, time_zone = excluded.time_zone,
-                app_version = excluded.app_version, tags = excluded.tags, platform = excluded.platform,
-                topics = excluded.topics, attributes = excluded.attributes
-             RETURNING generation, created_at, id",
-        )?
-        .query_row(
-            params![
-                no.0,
-                app.0,
-                now,
-                device.id,
-                device.user_id,
-                device.locale,
-                device.time_zone,
-                device.app_version,
-                tags,
-                device.platform,
-                topics,
-                device.attributes
-            ],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )?;
-    subscribe(tx, app, no, known.is_some(), &device.topics)?;
-    for push_token in &device.push_tokens {
-        register_push_token(tx, app, no, generation, push_token, now)?;
-    }
-    Ok(Registered {
-        no,
-        id: device_id(id, no, created_at),
-        created: known.is_none(),
-    })
-}
-
-/// A list as it is stored: `None` when it is empty.
-fn json_list(entries: &[String]) -> Done<Option<String>> {
-    if entries.is_empty() {
-        return Ok(None);
-    }
-    let json = serde_json::to_string(entries)
-        .map_err(|error| StoreError::Failed(format!("cannot write a list: {error}")))?;
-    Ok(Some(json))
-}
-
-/// The device's subscriptions become these.
-fn subscribe(
-    tx: &Tx<'_>,
-    app: AppNo,
-    device: DeviceNo,
-    is_known: bool,
-    topics: &[String],
-) -> Done<()> {
-    if is_known {
-        tx.conn
-            .prepare_cached("DELETE FROM topic_devices WHERE device_no = ?1")?
-            .execute([device.0])?;
-    }
-    for topic in topics {
-        tx.conn
-            .prepare_cached(
-                "INSERT OR IGNORE INTO topic_devices (app_no, topic, device_no) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![app.0, topic, device.0])?;
-    }
-    Ok(())
-}
-
-fn register_push_token(
-    tx: &Tx<'_>,
-    app: AppNo,
-    device: DeviceNo,
-    generation: u32,
-    push_token: &PushTokenRegistration,
-    now: UnixMs,
-) -> Done<()> {
-    let kind = push_token.kind.code();
-    let known: Option<(i64, u8)> = tx
-        .conn
-        .prepare_cached(
-            "SELECT device_no, environment FROM push_tokens WHERE app_no = ?1 AND kind = ?2 AND address = ?3",
-        )?
-        .query_row(params![app.0, kind, &push_token.bytes.0[..]], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    let environment = match (push_token.environment, known) {
-        (TokenEnvironment::Auto, Some((_, found))) => found,
-        (declared, _) => declared.code(),
-    };
-    if let Some((other, _)) = known.filter(|(other, _)| *other != device.0) {
-        tx.conn
-            .prepare_cached("DELETE FROM push_tokens WHERE device_no = ?1 AND kind = ?2")?
-            .execute(params![other, kind])?;
-    }
-    tx.conn
-        .prepare_cached(
-            "INSERT INTO push_tokens (device_no, kind, app_no, environment, generation, registered_at, address)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT (device_no, kind) DO UPDATE SET environment = excluded.environment,
-                generation = excluded.generation, registered_at = excluded.registered_at, retired_at = NULL,
-                retired_reason = NULL, address = excluded.address",
-        )?
-        .execute(params![
-            device.0,
-            kind,
-            app.0,
-            environment,
-            generation,
-            now,
-            &push_token.bytes.0[..]
-        ])?;
-    Ok(())
-}
-
 /// The number behind a public id.
-fn number(conn: &Connection, app: AppNo, id: &str) -> Done<Option<DeviceNo>> {
+pub(super) fn number(conn: &Connection, app: AppNo, id: &str) -> Done<Option<DeviceNo>> {
     let by_id = conn
         .prepare_cached("SELECT device_no FROM devices WHERE app_no = ?1 AND id = ?2")?
         .query_row(params![app.0, id], |row| row.get(0).map(DeviceNo))
@@ -181,28 +34,7 @@ fn number(conn: &Connection, app: AppNo, id: &str) -> Done<Option<DeviceNo>> {
     }
 }
 
-/// The device without a caller's id that has one of these push tokens: registering it again without an
-/// id means the same one.
-fn anonymous(conn: &Connection, app: AppNo, device: &DeviceRegistration) -> Done<Option<DeviceNo>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT d.device_no FROM push_tokens t JOIN devices d ON d.device_no = t.device_no
-         WHERE t.app_no = ?1 AND t.kind = ?2 AND t.address = ?3 AND d.id IS NULL",
-    )?;
-    for push_token in &device.push_tokens {
-        let found = statement
-            .query_row(
-                params![app.0, push_token.kind.code(), &push_token.bytes.0[..]],
-                |row| row.get(0).map(DeviceNo),
-            )
-            .optional()?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
-}
-
-const COLUMNS: &str = "device_no, id, user_id, locale, time_zone, app_version, tags, created_at, last_seen_at, platform, topics, attributes";
+const COLUMNS: &str = "d.device_no, id, user_id, locale, time_zone, app_version, tags, created_at, last_seen_at, platform, topics, attributes";
 
 fn device(conn: &Connection, row: &Row<'_>) -> Done<Device> {
     let no = DeviceNo(row.get(0)?);
@@ -237,6 +69,7 @@ fn device(conn: &Connection, row: &Row<'_>) -> Done<Device> {
                     environment: push_token.environment,
                 })
                 .collect(),
+            replaces: Vec::new(),
         },
         push_tokens,
         created_at,
@@ -275,35 +108,92 @@ pub(super) fn one(conn: &Connection, app: AppNo, id: &str) -> Done<Option<Device
         return Ok(None);
     };
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM devices WHERE device_no = ?1"
+        "SELECT {COLUMNS} FROM devices d WHERE d.device_no = ?1"
     ))?;
     let mut found = statement.query([no.0])?;
     found.next()?.map(|row| device(conn, row)).transpose()
 }
 
 pub(super) fn list(conn: &Connection, app: AppNo, filter: &DeviceFilter) -> Done<Vec<Device>> {
-    let sql = match filter.user_id {
-        None => format!(
-            "SELECT {COLUMNS} FROM devices INDEXED BY devices_app
-             WHERE app_no = ?1 AND device_no > ?2 AND ?4 IS NULL ORDER BY device_no LIMIT ?3"
+    // A user's or a topic's devices are few beside all; what else is wanted is looked for among them.
+    let (table, wanted) = match (&filter.user_id, &filter.topic) {
+        (Some(_), _) => (
+            "devices d INDEXED BY devices_user",
+            "d.app_no = ?1 AND d.device_no > ?2 AND d.user_id = ?4 AND (?5 IS NULL OR EXISTS
+                (SELECT 1 FROM topic_devices t WHERE t.app_no = ?1 AND t.topic = ?5 AND t.device_no = d.device_no))",
         ),
-        Some(_) => format!(
-            "SELECT {COLUMNS} FROM devices INDEXED BY devices_user
-             WHERE app_no = ?1 AND device_no > ?2 AND user_id = ?4 ORDER BY device_no LIMIT ?3"
+        (None, Some(_)) => (
+            "topic_devices t CROSS JOIN devices d ON d.device_no = t.device_no",
+            "t.app_no = ?1 AND t.topic = ?5 AND t.device_no > ?2 AND ?4 IS NULL",
+        ),
+        (None, None) => (
+            "devices d INDEXED BY devices_app",
+            "d.app_no = ?1 AND d.device_no > ?2 AND ?4 IS NULL AND ?5 IS NULL",
         ),
     };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {table} WHERE {wanted} AND (?6 IS NULL OR platform = ?6)
+             AND (?7 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) j WHERE j.value = ?7))
+             AND last_seen_at < ?8 AND last_seen_at >= ?9
+         ORDER BY d.device_no LIMIT ?3"
+    );
     let mut statement = conn.prepare_cached(&sql)?;
     let mut found = statement.query(params![
         app.0,
         filter.after.map_or(i64::MIN, |no| no.0),
         filter.limit,
-        filter.user_id
+        filter.user_id,
+        filter.topic,
+        filter.platform,
+        filter.tag,
+        filter.seen_before.unwrap_or(i64::MAX),
+        filter.seen_since.unwrap_or(i64::MIN),
     ])?;
     let mut devices = Vec::new();
     while let Some(row) = found.next()? {
         devices.push(device(conn, row)?);
     }
     Ok(devices)
+}
+
+pub(super) fn stats(conn: &Connection, app: AppNo, stale_before: UnixMs) -> Done<DeviceStats> {
+    let stale: i64 = conn
+        .prepare_cached(
+            "SELECT count(*) FROM devices INDEXED BY devices_seen WHERE app_no = ?1 AND last_seen_at < ?2",
+        )?
+        .query_row(params![app.0, stale_before], |row| row.get(0))?;
+    let platforms = conn
+        .prepare_cached(
+            "SELECT platform, count(*) FROM devices WHERE app_no = ?1 GROUP BY platform
+             ORDER BY count(*) DESC LIMIT 100",
+        )?
+        .query_map([app.0], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut gateways = Vec::new();
+    for gateway in Gateway::ALL {
+        let kinds = TokenKind::ALL
+            .iter()
+            .filter(|kind| kind.gateway() == gateway);
+        let kinds: Vec<_> = kinds.map(|kind| kind.code().to_string()).collect();
+        let devices: i64 = conn
+            .prepare_cached(&format!(
+                "SELECT count(DISTINCT device_no) FROM push_tokens INDEXED BY push_tokens_live
+                 WHERE app_no = ?1 AND kind IN ({}) AND retired_at IS NULL",
+                kinds.join(", ")
+            ))?
+            .query_row([app.0], |row| row.get(0))?;
+        if devices > 0 {
+            gateways.push((gateway, devices as u64));
+        }
+    }
+    Ok(DeviceStats {
+        total: count(conn, app)?,
+        stale: stale as u64,
+        platforms,
+        gateways,
+    })
 }
 
 pub(super) fn count(conn: &Connection, app: AppNo) -> Done<u64> {
@@ -320,6 +210,56 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: AppNo, id: &str, now: UnixMs, by: &Ac
     delete_device_row(tx.conn, no.0)?;
     audit::note(tx, now, by, "device.delete", &subject(tx.conn, app, id)?)?;
     Ok(true)
+}
+
+/// The device wishes it itself.
+pub(super) fn delete_own(
+    tx: &mut Tx<'_>,
+    app: AppNo,
+    id: &str,
+    shown: [u8; 32],
+) -> Done<OwnDeletion> {
+    let Some(no) = number(tx.conn, app, id)? else {
+        return Ok(OwnDeletion::Unknown);
+    };
+    let hash = tx
+        .conn
+        .prepare_cached("SELECT secret_hash FROM devices WHERE device_no = ?1")?
+        .query_row([no.0], |row| row.get(0))?;
+    if !is_own((hash, None), Some(shown), None) {
+        return Ok(OwnDeletion::NotOwn);
+    }
+    delete_device_row(tx.conn, no.0)?;
+    Ok(OwnDeletion::Deleted)
+}
+
+/// `None`: no such device; `false`: no such push token.
+pub(super) fn delete_push_token(
+    tx: &mut Tx<'_>,
+    app: AppNo,
+    id: &str,
+    kind: TokenKind,
+    now: UnixMs,
+    by: &Actor,
+) -> Done<Option<bool>> {
+    let Some(no) = number(tx.conn, app, id)? else {
+        return Ok(None);
+    };
+    let deleted = tx
+        .conn
+        .prepare_cached("DELETE FROM push_tokens WHERE device_no = ?1 AND kind = ?2")?
+        .execute(params![no.0, kind.code()])?;
+    if deleted > 0 {
+        let name = format!("{id}/{}", kind.as_str());
+        audit::note(
+            tx,
+            now,
+            by,
+            "push_token.delete",
+            &subject(tx.conn, app, &name)?,
+        )?;
+    }
+    Ok(Some(deleted > 0))
 }
 
 /// Deletes a device and its push tokens. Returns how many rows went.

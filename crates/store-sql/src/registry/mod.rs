@@ -7,6 +7,7 @@ mod credentials;
 mod definitions;
 mod devices;
 mod preferences;
+mod registration;
 mod users;
 
 pub(crate) use devices::delete_device_row;
@@ -23,10 +24,12 @@ use carillon_model::device::DeviceRegistration;
 use carillon_model::id::{AppNo, CredentialNo, DefinitionNo};
 use carillon_model::lane::Gateway;
 use carillon_model::preferences::Preferences;
+use carillon_model::push_type::TokenKind;
+use carillon_ports::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use carillon_ports::preferences::{PreferencesPut, StoredPreferences};
 use carillon_ports::registry::{
-    Actor, ApiKey, AuditEntry, Device, DeviceFilter, Directory, Registered, Registry, Resealer,
-    Sealed,
+    Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
+    Resealer, Sealed,
 };
 use carillon_ports::store::Result;
 
@@ -211,7 +214,19 @@ impl Registry for SqliteStore {
         now: UnixMs,
     ) -> Result<Vec<Registered>> {
         self.write(Turn::Fanout, devices.len(), move |tx| {
-            devices::register(tx, app, &devices, now)
+            registration::register(tx, app, &devices, now)
+        })
+        .await
+    }
+
+    async fn register_own_device(
+        &self,
+        app: AppNo,
+        own: OwnRegistration,
+        now: UnixMs,
+    ) -> Result<Option<OwnRegistered>> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            registration::register_own(tx, app, &own, now)
         })
         .await
     }
@@ -229,9 +244,40 @@ impl Registry for SqliteStore {
         self.read(move |conn| devices::count(conn, app)).await
     }
 
+    async fn device_stats(&self, app: AppNo, stale_before: UnixMs) -> Result<DeviceStats> {
+        self.read(move |conn| devices::stats(conn, app, stale_before))
+            .await
+    }
+
     async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool> {
         self.write(Turn::Fanout, 1, move |tx| {
             devices::delete(tx, app, &id, now, &by)
+        })
+        .await
+    }
+
+    async fn delete_own_device(
+        &self,
+        app: AppNo,
+        id: String,
+        shown: [u8; 32],
+    ) -> Result<OwnDeletion> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            devices::delete_own(tx, app, &id, shown)
+        })
+        .await
+    }
+
+    async fn delete_push_token(
+        &self,
+        app: AppNo,
+        id: String,
+        kind: TokenKind,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Option<bool>> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            devices::delete_push_token(tx, app, &id, kind, now, &by)
         })
         .await
     }

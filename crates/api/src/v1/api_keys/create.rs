@@ -27,7 +27,8 @@ pub(crate) struct CreateApiKey {
     name: String,
     /// The App to bind it to; without one it is for all Apps.
     app: Option<String>,
-    /// What it may do: `admin`, `send`, `devices`, `read`.
+    /// What it may do: `admin`, `send`, `devices`, `read`; or `register` alone, for a publishable key
+    /// that is shipped with an app or a page.
     #[schema(value_type = Vec<String>, example = json!(["send", "devices", "read"]))]
     scopes: Vec<Scope>,
 }
@@ -81,6 +82,13 @@ pub(crate) async fn create(
             "/scopes",
             "api_key.scopes",
             "expected at least one scope, each once",
+        ));
+    }
+    if scopes.contains(&Scope::Register) && (scopes.len() > 1 || body.app.is_none()) {
+        problems.push(FieldProblem::new(
+            "/scopes",
+            "api_key.publishable",
+            "expected register alone and an App: such a key is shipped with the app, and everybody has it",
         ));
     }
     let app = body.app.as_deref().map(|id| (id, caller.directory.app(id)));

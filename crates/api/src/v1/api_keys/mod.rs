@@ -22,7 +22,7 @@ pub(crate) struct ApiKeyView {
     name: String,
     /// The App it is bound to; null for all Apps.
     app: Option<String>,
-    /// What it may do: `admin`, `send`, `devices`, `read`.
+    /// What it may do: `admin`, `send`, `devices`, `read`; a publishable one `register` alone.
     scopes: Vec<&'static str>,
     /// First characters, to recognise it by.
     #[schema(example = "crl_app_x7Kd")]

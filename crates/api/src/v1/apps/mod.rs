@@ -56,6 +56,16 @@ pub(crate) struct Settings {
     /// Longest time from acceptance to the last attempt: `1s` to `30d`.
     #[schema(default = "1d")]
     max_age: String,
+    /// Devices that were not seen for so many days are shown as stale; 0: none ever is.
+    #[schema(maximum = 3650, default = 60)]
+    stale_after_days: u32,
+    /// Devices that were not seen for so many days are deleted; null (the default) for never.
+    #[schema(minimum = 1, maximum = 3650)]
+    delete_stale_after_days: Option<u32>,
+    /// Most devices of one user; one more takes the place of the one that was not seen for longest,
+    /// which is deleted. 0: no limit.
+    #[schema(maximum = 10000, default = 20)]
+    max_devices_per_user: u32,
     /// Where users live whose own time zone nobody knows: an IANA name; null for UTC.
     #[schema(example = "Asia/Seoul")]
     time_zone: Option<String>,
@@ -79,6 +89,9 @@ impl From<&app::AppSettings> for Settings {
             max_per_second: settings.max_per_second,
             max_attempts: settings.max_attempts,
             max_age: instant::duration(settings.max_age_secs.into()),
+            stale_after_days: settings.stale_after_days,
+            delete_stale_after_days: settings.delete_stale_after_days,
+            max_devices_per_user: settings.max_devices_per_user,
             time_zone: settings.time_zone.clone(),
             categories: audience::categories(settings),
             frequency_cap: audience::caps(settings),
@@ -117,6 +130,25 @@ impl Settings {
             "app.max_attempts",
             "expected 1 to 100",
         );
+        check(
+            self.stale_after_days <= 3_650,
+            "stale_after_days",
+            "app.stale_after_days",
+            "expected 0 (never) to 3650",
+        );
+        check(
+            self.delete_stale_after_days
+                .is_none_or(|days| (1..=3_650).contains(&days)),
+            "delete_stale_after_days",
+            "app.delete_stale_after_days",
+            "expected 1 to 3650, or null for never",
+        );
+        check(
+            self.max_devices_per_user <= 10_000,
+            "max_devices_per_user",
+            "app.max_devices_per_user",
+            "expected 0 (no limit) to 10000",
+        );
         let max_age = carillon_model::duration::parse_ms(&self.max_age);
         let in_range = max_age
             .as_ref()
@@ -137,6 +169,9 @@ impl Settings {
             max_per_second: self.max_per_second,
             max_attempts: self.max_attempts,
             max_age_secs: (max_age.unwrap_or_default() / 1_000) as u32,
+            stale_after_days: self.stale_after_days,
+            delete_stale_after_days: self.delete_stale_after_days,
+            max_devices_per_user: self.max_devices_per_user,
             time_zone: self.time_zone.clone(),
             categories,
             frequency_cap,
@@ -206,6 +241,15 @@ mod tests {
             (r#"{"max_age":"31d"}"#, "/settings/max_age"),
             (r#"{"max_age":"999ms"}"#, "/settings/max_age"),
             (r#"{"max_age":"soon"}"#, "/settings/max_age"),
+            (r#"{"stale_after_days":3651}"#, "/settings/stale_after_days"),
+            (
+                r#"{"delete_stale_after_days":0}"#,
+                "/settings/delete_stale_after_days",
+            ),
+            (
+                r#"{"max_devices_per_user":10001}"#,
+                "/settings/max_devices_per_user",
+            ),
             (r#"{"time_zone":"Asia/Soul"}"#, "/settings/time_zone"),
             (
                 r#"{"categories":{"":{"default":"on"}}}"#,

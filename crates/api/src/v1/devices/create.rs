@@ -4,33 +4,36 @@
 //! device it made, without anything being stored for it.
 
 use super::registration::RegisterDevice;
-use super::{DeviceView, unknown};
+use super::{DeviceView, own, unknown};
 use crate::answer;
 use crate::api_key::sha256;
 use crate::auth::Caller;
-use crate::body::Json;
-use crate::idempotency::Held;
+use crate::body::JsonBytes;
+use crate::idempotency::{self, Held};
 use crate::params::PathOf;
 use crate::problem::document::problems;
 use crate::problem::{Problem, codes};
 use crate::state::Api;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use carillon_model::device::DeviceRegistration;
 use carillon_ports::registry::{Device, Scope};
 use std::fmt::Write as _;
 
-problems!(GUARDED, IN_APP, BODY, WRITES; REQUEST_HEADER, IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_REUSED);
+problems!(GUARDED, IN_APP, BODY, WRITES; 
+    REQUEST_HEADER, AUTH_USER_TOKEN, DEVICE_NOT_OWN, IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_REUSED);
 
 /// Register a device under an id that Carillon makes.
 ///
-/// Needs the scope `devices`.
+/// Needs the scope `devices`; or `register`, a publishable key: then the device gets a secret, and
+/// unknown fields are left out.
 #[utoipa::path(
     post, path = "/v1/apps/{app}/devices", operation_id = "device_create", tag = "devices",
     params(
         ("app" = String, Path, description = "Id of the App"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with this key and body makes no second device"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with this key and body makes no second device; not with a publishable key"),
+        ("Carillon-Device-Secret" = Option<String>, Header, description = "With a publishable key: the device's secret, its own choice of 32 to 200 characters or what an earlier answer said"),
     ),
     request_body = RegisterDevice,
     responses(
@@ -45,16 +48,25 @@ pub(crate) async fn create(
     caller: Caller,
     PathOf(app): PathOf<String>,
     headers: HeaderMap,
-    Json(body): Json<RegisterDevice>,
+    JsonBytes(body): JsonBytes,
 ) -> Result<Response, Problem> {
-    let app = caller.app(&app, &[Scope::Devices])?;
+    let app = caller.app(&app, &[Scope::Devices, Scope::Register])?;
+    let body = own::read(&caller, &body)?;
+    if caller.is_device() {
+        idempotency::refuse(
+            &headers,
+            "put the device under an id of its own choice instead",
+        )?;
+        let (created, device) = own::register(&api, &caller, app, &headers, body).await?;
+        return answer(&app.id, created, &device);
+    }
     let held = Held::take(&api, &caller, app.no, &headers)?;
     let mut registration = body.read(api.engine.gateways()).map_err(Problem::invalid)?;
     if let (Some(held), None) = (&held, &registration.id) {
         let id = id_of_key(held.scoped());
         if let Some(device) = api.registry().device(app.no, id.clone()).await? {
             if is_same(&registration, &device) {
-                return answer::ok(&DeviceView::from(device));
+                return answer::ok(&DeviceView::new(device, app, api.now()));
             }
             return Err(Problem::new(
                 &codes::IDEMPOTENCY_REUSED,
@@ -73,13 +85,13 @@ pub(crate) async fn create(
         .ok_or_else(|| Problem::internal("no device came back"))?;
     let device = api.registry().device(app.no, registered.id.clone()).await?;
     let device = device.ok_or_else(|| unknown(&app.id, &registered.id))?;
-    let status = if registered.created {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    let mut response = answer::json(status, &DeviceView::from(device))?;
-    let location = format!("/v1/apps/{}/devices/{}", app.id, registered.id);
+    let device = DeviceView::new(device, app, api.now());
+    answer(&app.id, registered.created, &device)
+}
+
+fn answer(app: &str, created: bool, device: &DeviceView) -> Result<Response, Problem> {
+    let mut response = answer::stored(created, device)?;
+    let location = format!("/v1/apps/{app}/devices/{}", device.id);
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -101,7 +113,10 @@ fn is_same(registration: &DeviceRegistration, device: &Device) -> bool {
         && registration.locale == stored.locale
         && registration.time_zone == stored.time_zone
         && registration.app_version == stored.app_version
+        && registration.platform == stored.platform
         && registration.tags == stored.tags
+        && registration.topics == stored.topics
+        && registration.attributes == stored.attributes
         && registration.push_tokens.iter().all(|token| {
             device
                 .push_tokens

@@ -31,7 +31,6 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Devices, Scope::Read])?;
     let device = api.registry().device(app.no, id.clone()).await?;
-    answer::ok(&DeviceView::from(
-        device.ok_or_else(|| unknown(&app.id, &id))?,
-    ))
+    let device = device.ok_or_else(|| unknown(&app.id, &id))?;
+    answer::ok(&DeviceView::new(device, app, api.now()))
 }

@@ -1,8 +1,10 @@
 //! `POST /v1/apps/{app}/devices/import`: many devices as NDJSON or CSV, each row answered by its
 //! line's number. Bad rows are reported, the rest goes in.
 
+use super::cells::read_list;
 use super::create::id_of_key;
-use super::registration::{RegisterDevice, RegisterPushToken};
+use super::push_tokens::RegisterPushToken;
+use super::registration::RegisterDevice;
 use crate::auth::Caller;
 use crate::body::{is_ndjson, media_type, wrong_media_type};
 use crate::idempotency::Held;
@@ -24,6 +26,7 @@ use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::TokenKind;
 use carillon_ports::registry::Scope;
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -50,9 +53,11 @@ problems!(GUARDED, IN_APP;
 /// Import devices.
 ///
 /// NDJSON: each line a device as in `POST …/devices`. CSV: the first row names the columns, of `id`,
-/// `user_id`, `locale`, `time_zone`, `app_version`, `tags` (separated by `|`), `push_token`, `kind`,
-/// `environment`; a device with several push tokens has several rows. The answer streams one line for
-/// each row, in order, `{"line", "id", "created"}` or `{"line", "problem"}`. Needs the scope `devices`.
+/// `user_id`, `locale`, `time_zone`, `app_version`, `platform`, `tags` and `topics` (separated by `|`, or
+/// a JSON list), `attributes` (a JSON object), `push_token` (of kind `webpush` the subscription's JSON),
+/// `kind`, `environment`; a device with several push tokens has several rows. The answer streams one line
+/// for each row, in order, `{"line", "id", "created"}` or `{"line", "problem"}`. Needs the scope
+/// `devices`.
 #[utoipa::path(
     post, path = "/v1/apps/{app}/devices/import", operation_id = "device_import", tag = "devices",
     params(
@@ -190,19 +195,25 @@ enum Column {
     Locale,
     TimeZone,
     AppVersion,
+    Platform,
     Tags,
+    Topics,
+    Attributes,
     PushToken,
     Kind,
     Environment,
 }
 
-const COLUMNS: [(&str, Column); 9] = [
+const COLUMNS: [(&str, Column); 12] = [
     ("id", Column::Id),
     ("user_id", Column::UserId),
     ("locale", Column::Locale),
     ("time_zone", Column::TimeZone),
     ("app_version", Column::AppVersion),
+    ("platform", Column::Platform),
     ("tags", Column::Tags),
+    ("topics", Column::Topics),
+    ("attributes", Column::Attributes),
     ("push_token", Column::PushToken),
     ("kind", Column::Kind),
     ("environment", Column::Environment),
@@ -253,6 +264,7 @@ impl Columns {
         let mut device = RegisterDevice::default();
         let (mut token, mut kind, mut environment) =
             (None, TokenKind::default(), TokenEnvironment::Auto);
+        let json = |text: &str| serde_json::from_str::<Value>(text).ok();
         let mut problems = Vec::new();
         for (column, value) in self
             .0
@@ -267,9 +279,17 @@ impl Columns {
                 Column::Locale => device.locale = text(),
                 Column::TimeZone => device.time_zone = text(),
                 Column::AppVersion => device.app_version = text(),
-                Column::Tags => {
-                    device.tags = value.split('|').map(|tag| tag.trim().to_owned()).collect()
-                }
+                Column::Platform => device.platform = text(),
+                Column::Tags => device.tags = read_list(value),
+                Column::Topics => device.topics = read_list(value),
+                Column::Attributes => match json(value) {
+                    Some(Value::Object(attributes)) => device.attributes = Some(attributes),
+                    _ => problems.push(FieldProblem::new(
+                        "/attributes",
+                        "device.attributes",
+                        "expected a JSON object",
+                    )),
+                },
                 Column::PushToken => token = text(),
                 Column::Kind => match TokenKind::from_word(value) {
                     Some(known) => kind = known,
@@ -293,10 +313,19 @@ impl Columns {
             return Err(Problem::invalid(problems));
         }
         device.push_tokens = token
-            .map(|token| RegisterPushToken {
-                kind,
-                token,
-                environment,
+            .map(|address| {
+                let (token, subscription) = match kind {
+                    // What is no JSON is left for the rule about subscriptions to refuse.
+                    TokenKind::WebPush => (None, Some(json(&address).unwrap_or_default())),
+                    _ => (Some(address), None),
+                };
+                RegisterPushToken {
+                    kind: Some(kind),
+                    token,
+                    subscription,
+                    environment: Some(environment),
+                    replaces: None,
+                }
             })
             .into_iter()
             .collect();

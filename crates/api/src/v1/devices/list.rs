@@ -24,6 +24,16 @@ const LIST: List = List("dev");
 pub(crate) struct DeviceParams {
     /// Only this user's.
     user_id: Option<String>,
+    /// Only those that run on this.
+    #[param(example = "ios")]
+    platform: Option<String>,
+    /// Only those with this tag.
+    tag: Option<String>,
+    /// Only those that are subscribed to this topic.
+    topic: Option<String>,
+    /// Only stale ones, or only those that are not: not seen for longer than the App's
+    /// `stale_after_days`.
+    stale: Option<bool>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// Most entries: 1 to 1,000, default 100.
@@ -49,8 +59,15 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Devices, Scope::Read])?;
     let limit = limit(params.limit, MAX)?;
+    let now = api.now();
+    let stale_before = app.settings.stale_before(now);
     let filter = DeviceFilter {
         user_id: params.user_id,
+        platform: params.platform,
+        tag: params.tag,
+        topic: params.topic,
+        seen_before: (params.stale == Some(true)).then_some(stale_before),
+        seen_since: (params.stale == Some(false)).then_some(stale_before),
         after: LIST.number(params.cursor.as_deref())?.map(DeviceNo),
         limit: limit + 1,
     };
@@ -59,6 +76,6 @@ pub(crate) async fn list(
         devices,
         limit,
         |device| device.no.to_string(),
-        DeviceView::from,
+        |device| DeviceView::new(device, app, now),
     ))
 }

@@ -1,19 +1,29 @@
 //! Devices: installations of an app, with their push tokens.
 
+pub(crate) mod attributes;
+pub(crate) mod cells;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod delete_push_token;
 pub(crate) mod deliveries;
+pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod own;
+pub(crate) mod push_tokens;
 pub(crate) mod put;
 pub(crate) mod registration;
+pub(crate) mod stats;
 
 use crate::instant;
 use crate::problem::{Problem, codes};
+use carillon_model::UnixMs;
+use carillon_model::app::App;
 use carillon_model::push_token::PushToken;
 use carillon_ports::registry::Device;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A device.
@@ -33,16 +43,30 @@ pub(crate) struct DeviceView {
     time_zone: Option<String>,
     /// Version of the app.
     app_version: Option<String>,
-    /// Tags.
+    /// What it runs on.
+    #[schema(example = "ios")]
+    platform: Option<String>,
+    /// Tags. Empty in the answer to a device itself, whatever they are.
     tags: Vec<String>,
+    /// Topics that it is subscribed to.
+    topics: Vec<String>,
+    /// What else is known of it. Empty in the answer to a device itself, whatever it is.
+    #[schema(value_type = Object)]
+    attributes: Map<String, Value>,
     /// Its push tokens, retired ones included.
     push_tokens: Vec<PushTokenView>,
+    /// Whether it was not seen for longer than the App's `stale_after_days`.
+    stale: bool,
     /// When it was first registered.
     #[schema(format = DateTime)]
     created_at: String,
     /// When it was last registered.
     #[schema(format = DateTime)]
     last_seen_at: String,
+    /// Only where a device registers itself with a publishable API key and shows no secret: its secret
+    /// from now on. It is shown here and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_secret: Option<String>,
 }
 
 /// A push token. The address itself is not shown.
@@ -52,6 +76,9 @@ pub(crate) struct PushTokenView {
     /// What kind of push it is for.
     #[schema(example = "alert")]
     kind: &'static str,
+    /// The gateway that takes it.
+    #[schema(example = "apns")]
+    gateway: &'static str,
     /// A few digits of it, to tell two apart.
     #[schema(example = "0bad…c0de")]
     fingerprint: String,
@@ -71,6 +98,7 @@ impl From<&PushToken> for PushTokenView {
     fn from(token: &PushToken) -> Self {
         Self {
             kind: token.kind.as_str(),
+            gateway: token.kind.gateway().as_str(),
             fingerprint: token.bytes.fingerprint(),
             environment: token.environment.as_str(),
             generation: token.generation,
@@ -80,19 +108,37 @@ impl From<&PushToken> for PushTokenView {
     }
 }
 
-impl From<Device> for DeviceView {
-    fn from(device: Device) -> Self {
+impl DeviceView {
+    pub(crate) fn new(device: Device, app: &App, now: UnixMs) -> Self {
         let registration = device.registration;
+        let attributes = registration.attributes.as_deref();
         Self {
             id: device.id,
             user_id: registration.user_id,
             locale: registration.locale,
             time_zone: registration.time_zone,
             app_version: registration.app_version,
+            platform: registration.platform,
             tags: registration.tags,
+            topics: registration.topics,
+            attributes: attributes
+                .and_then(|json| serde_json::from_str(json).ok())
+                .unwrap_or_default(),
             push_tokens: device.push_tokens.iter().map(PushTokenView::from).collect(),
+            stale: device.last_seen_at < app.settings.stale_before(now),
             created_at: instant::rfc3339(device.created_at),
             last_seen_at: instant::rfc3339(device.last_seen_at),
+            device_secret: None,
+        }
+    }
+
+    /// For the device itself: without what its back end thinks of it.
+    pub(crate) fn for_itself(self, device_secret: Option<String>) -> Self {
+        Self {
+            tags: Vec::new(),
+            attributes: Map::new(),
+            device_secret,
+            ..self
         }
     }
 }

@@ -1,30 +1,55 @@
 //! A device as callers write it, and the rules it must keep. The same for a single registration and
-//! for a row of an import.
+//! for a row of an import. What a device may say of itself is narrower: see `own`.
 
-use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
-use carillon_model::environment::TokenEnvironment;
-use carillon_model::lane::Gateway;
+use super::attributes;
+use super::push_tokens::{self, RegisterPushToken};
+use carillon_model::device::{DeviceRegistration, is_plain_name};
 use carillon_model::problem::FieldProblem;
-use carillon_model::push_token::PushTokenBytes;
-use carillon_model::push_type::TokenKind;
 use carillon_ports::gateway::Gateways;
 use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::fmt;
 use utoipa::ToSchema;
 
 /// Longest id of a device.
 pub(crate) const MAX_ID: usize = 128;
+/// Every field of a device, and of one of its push tokens.
+pub(crate) const FIELDS: &[&str] = &[
+    "id",
+    "user_id",
+    "user_token",
+    "locale",
+    "time_zone",
+    "app_version",
+    "platform",
+    "tags",
+    "topics",
+    "attributes",
+    "push_tokens",
+];
+/// See [`FIELDS`].
+pub(crate) const PUSH_TOKEN_FIELDS: &[&str] =
+    &["kind", "token", "subscription", "environment", "replaces"];
 const MAX_TAGS: usize = 100;
+const MAX_TOPICS: usize = 100;
+/// Words that stand in addresses where an id would.
+const RESERVED: [&str; 3] = ["import", "export", "stats"];
 
 /// A device to register. It replaces what was registered under its id before, except that push
 /// tokens of kinds it does not name stay.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RegisterDevice {
     /// Its id, only where the address does not have it: 1 to 128 characters of
     /// `A-Z a-z 0-9 . _ : @ -`. Without one Carillon makes it.
     pub(crate) id: Option<String>,
-    /// The person, in your words: 1 to 128 bytes.
+    /// The person, in your words: 1 to 128 bytes. Not with a publishable API key: there `user_token`
+    /// says it.
     pub(crate) user_id: Option<String>,
+    /// Only with a publishable API key: a JWT of your back end whose `sub` is the user's id, signed with
+    /// an identity key of the App (HS256 or ES256), with `exp` at most 24 hours ahead. Without it the
+    /// device is nobody's.
+    pub(crate) user_token: Option<String>,
     /// BCP 47 tag.
     #[schema(example = "ko-KR")]
     pub(crate) locale: Option<String>,
@@ -33,33 +58,34 @@ pub(crate) struct RegisterDevice {
     pub(crate) time_zone: Option<String>,
     /// Version of the app: 1 to 64 bytes.
     pub(crate) app_version: Option<String>,
-    /// At most 100 tags of 1 to 64 bytes.
+    /// What it runs on: 1 to 32 characters of `A-Z a-z 0-9 . _ : @ -`. Usual are `ios`, `android`, `web`,
+    /// `macos`, `watchos`, `tvos`, `windows`, `linux`.
+    #[schema(example = "ios")]
+    pub(crate) platform: Option<String>,
+    /// At most 100 tags of 1 to 64 bytes. Not with a publishable API key: they stay as you set them.
     #[serde(default)]
     pub(crate) tags: Vec<String>,
+    /// Topics that it is subscribed to: at most 100 names of 1 to 64 characters of
+    /// `A-Z a-z 0-9 . _ : @ -`.
+    #[serde(default)]
+    pub(crate) topics: Vec<String>,
+    /// What else is known of it: at most 64 names of 1 to 64 bytes, each with a string, a number, a
+    /// boolean or a list of strings; at most 4,096 bytes as JSON. Not with a publishable API key: they
+    /// stay as you set them.
+    #[schema(value_type = Option<Object>, example = json!({"plan": "gold", "trips": 3}))]
+    pub(crate) attributes: Option<Map<String, Value>>,
     /// At most one of each kind.
     #[serde(default)]
     pub(crate) push_tokens: Vec<RegisterPushToken>,
 }
 
-/// A push token to register.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RegisterPushToken {
-    /// What kind of push the app got it for; default `alert`.
-    #[serde(default)]
-    #[schema(value_type = String, example = "alert")]
-    pub(crate) kind: TokenKind,
-    /// The token as Apple gave it to the app, hex-encoded.
-    #[schema(example = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0")]
-    pub(crate) token: String,
-    /// `production`, `sandbox` or `auto` (default): Carillon finds out.
-    #[serde(default = "auto")]
-    #[schema(value_type = String, example = "auto")]
-    pub(crate) environment: TokenEnvironment,
-}
-
-fn auto() -> TokenEnvironment {
-    TokenEnvironment::Auto
+/// Names no secret.
+impl fmt::Debug for RegisterDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegisterDevice")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RegisterDevice {
@@ -68,6 +94,20 @@ impl RegisterDevice {
         let mut problems = Vec::new();
         if let Some(id) = &self.id {
             problems.extend(crate::params::name_problem("/id", "device.id", id, MAX_ID));
+            if RESERVED.contains(&id.as_str()) {
+                problems.push(FieldProblem::new(
+                    "/id",
+                    "device.id",
+                    format!("{id:?} stands in an address of its own: choose another id"),
+                ));
+            }
+        }
+        if self.user_token.is_some() {
+            problems.push(FieldProblem::new(
+                "/user_token",
+                "device.user_token",
+                "expected no user_token: this API key is trusted to say user_id itself",
+            ));
         }
         length(
             &mut problems,
@@ -121,7 +161,16 @@ impl RegisterDevice {
                 64,
             );
         }
-        let push_tokens = read_push_tokens(self.push_tokens, gateways, &mut problems);
+        if let Some(platform) = self.platform.as_deref().filter(|it| !is_plain_name(it, 32)) {
+            problems.push(FieldProblem::new(
+                "/platform",
+                "device.platform",
+                format!("expected 1 to 32 characters of A-Z a-z 0-9 . _ : @ -, such as \"ios\", found {platform:?}"),
+            ));
+        }
+        read_topics(&self.topics, &mut problems);
+        let attributes = attributes::read(self.attributes, &mut problems);
+        let (push_tokens, replaces) = push_tokens::read(self.push_tokens, gateways, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -131,60 +180,32 @@ impl RegisterDevice {
             locale: self.locale,
             time_zone: self.time_zone,
             app_version: self.app_version,
-            platform: None,
+            platform: self.platform,
             tags: self.tags,
-            topics: Vec::new(),
-            attributes: None,
+            topics: self.topics,
+            attributes,
             push_tokens,
+            replaces,
         })
     }
 }
 
-fn read_push_tokens(
-    written: Vec<RegisterPushToken>,
-    gateways: &Gateways,
-    problems: &mut Vec<FieldProblem>,
-) -> Vec<PushTokenRegistration> {
-    let mut push_tokens: Vec<PushTokenRegistration> = Vec::with_capacity(written.len());
-    for (at, token) in written.into_iter().enumerate() {
-        if push_tokens.iter().any(|other| other.kind == token.kind) {
-            problems.push(FieldProblem::new(
-                format!("/push_tokens/{at}/kind"),
-                "device.push_tokens",
-                format!(
-                    "expected at most one push token of kind {:?}",
-                    token.kind.as_str()
-                ),
-            ));
-        }
-        let which = token.kind.gateway();
-        let bytes = match (which, gateways.get(which)) {
-            (Gateway::Apns, _) => PushTokenBytes::from_hex(&token.token),
-            (_, Some(gateway)) => gateway.read_push_token(&token.token),
-            (_, None) => Err(format!(
-                "this server was started without the gateway {}",
-                which.as_str()
-            )),
-        };
-        let bytes = bytes.unwrap_or_else(|sentence| {
-            problems.push(FieldProblem::new(
-                format!("/push_tokens/{at}/token"),
-                "device.push_token",
-                sentence,
-            ));
-            PushTokenBytes(bytes::Bytes::new())
-        });
-        push_tokens.push(PushTokenRegistration {
-            kind: token.kind,
-            bytes,
-            environment: if which.has_environments() {
-                token.environment
-            } else {
-                TokenEnvironment::Production
-            },
-        });
+fn read_topics(topics: &[String], problems: &mut Vec<FieldProblem>) {
+    if topics.len() > MAX_TOPICS {
+        problems.push(FieldProblem::new(
+            "/topics",
+            "device.topics",
+            format!("expected at most {MAX_TOPICS}, found {}", topics.len()),
+        ));
     }
-    push_tokens
+    for (at, topic) in topics.iter().enumerate().take(MAX_TOPICS) {
+        problems.extend(crate::params::name_problem(
+            &format!("/topics/{at}"),
+            "device.topic",
+            topic,
+            64,
+        ));
+    }
 }
 
 fn length(
@@ -218,11 +239,14 @@ fn is_language_tag(tag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use carillon_model::environment::TokenEnvironment;
+    use carillon_model::push_type::TokenKind;
 
     #[test]
     fn each_rule_has_its_pointer_and_code() {
         let long = "x".repeat(129);
         let tags = vec!["t"; 101];
+        let topics = vec!["t"; 101];
         for (json, pointer, code) in [
             (serde_json::json!({"id": "a/b"}), "/id", "device.id"),
             (serde_json::json!({"id": ""}), "/id", "device.id"),
@@ -262,6 +286,37 @@ mod tests {
                 "/tags/1",
                 "device.tag",
             ),
+            (serde_json::json!({"id": "export"}), "/id", "device.id"),
+            (
+                serde_json::json!({"user_token": "a.b.c"}),
+                "/user_token",
+                "device.user_token",
+            ),
+            (
+                serde_json::json!({"platform": "i phone"}),
+                "/platform",
+                "device.platform",
+            ),
+            (
+                serde_json::json!({"platform": ""}),
+                "/platform",
+                "device.platform",
+            ),
+            (
+                serde_json::json!({"topics": topics}),
+                "/topics",
+                "device.topics",
+            ),
+            (
+                serde_json::json!({"topics": ["a", "b c"]}),
+                "/topics/1",
+                "device.topic",
+            ),
+            (
+                serde_json::json!({"attributes": {"a": null}}),
+                "/attributes/a",
+                "device.attribute",
+            ),
             (
                 serde_json::json!({"push_tokens": [{"token": "zz"}]}),
                 "/push_tokens/0/token",
@@ -288,7 +343,8 @@ mod tests {
     fn a_whole_device_is_read() {
         let device: RegisterDevice = serde_json::from_value(serde_json::json!({
             "id": "phone-1", "user_id": "u 1", "locale": "zh-Hant-TW", "time_zone": "Europe/Berlin",
-            "app_version": "1.2", "tags": ["beta"],
+            "app_version": "1.2", "tags": ["beta"], "platform": "ios", "topics": ["news"],
+            "attributes": {"plan": "gold", "trips": 3},
             "push_tokens": [{"token": "00AA"}, {"kind": "voip", "token": "bb", "environment": "sandbox"}],
         }))
         .unwrap();
@@ -297,5 +353,9 @@ mod tests {
         assert_eq!(read.push_tokens[0].environment, TokenEnvironment::Auto);
         assert_eq!(read.push_tokens[1].environment, TokenEnvironment::Sandbox);
         assert_eq!(read.time_zone.as_deref(), Some("Europe/Berlin"));
+        assert_eq!(read.platform.as_deref(), Some("ios"));
+        assert_eq!(read.topics, ["news"]);
+        let attributes = read.attributes.as_deref();
+        assert_eq!(attributes, Some(r#"{"plan":"gold","trips":3}"#));
     }
 }
