@@ -16,6 +16,7 @@
 //! lets through and never more.
 
 use crate::core::Core;
+use crate::directory::Directory;
 use crate::hub::Hub;
 use crate::job::{Job, JobKey, Move, Note};
 use crate::load::Pick;
@@ -115,8 +116,12 @@ pub(crate) enum Gate {
 pub(crate) type Gates = HashMap<(JobKey, u16), Gate>;
 
 /// What is to be asked about a pick; `None`, as nearly always: nothing.
-pub(crate) fn ungated(hub: &Hub, key: JobKey, job: &Job, pick: &Pick) -> Option<Ungated> {
-    let directory = hub.directory.load();
+pub(crate) fn ungated(
+    directory: &Directory,
+    key: JobKey,
+    job: &Job,
+    pick: &Pick,
+) -> Option<Ungated> {
     let rules = directory.rules(job.note.app)?;
     let questions = rules.questions(&job.note, job.work.attempt == 0);
     if questions.is_empty() {

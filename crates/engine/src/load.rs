@@ -58,6 +58,7 @@ impl Core {
     /// What a load has to ask of the store: devices, ascending, watermarks, and what is to be written
     /// for each device. What the gate keeps back is neither marked nor written.
     fn prepare_load(&mut self, load: &Load, gates: &Gates) -> Questions {
+        let directory = self.hub.directory.load();
         let mut devices = Vec::new();
         let mut ungated = Vec::new();
         let mut marks: Vec<(WorkId, u16)> = Vec::new();
@@ -69,7 +70,7 @@ impl Core {
             if load.kind.is_some() {
                 let all = job.devices.as_slice();
                 devices.extend(pick.chunk.iter().map(|p| all[usize::from(p)]));
-                ungated.extend(gate::ungated(&self.hub, pick.job, job, pick));
+                ungated.extend(gate::ungated(&directory, pick.job, job, pick));
                 if job.note.is_late() {
                     let passing = pick.chunk.iter().filter(passes(gates, pick.job));
                     unwritten.extend(passing.map(|position| Unwritten {

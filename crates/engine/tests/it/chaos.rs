@@ -2,15 +2,18 @@
 //! refuses for a while. At the end the laws are counted out, delivery by delivery.
 
 use crate::fake_gateway::{Reply, Written, accept, outcome};
-use crate::world::{World, to_with};
+use crate::world::{T0, World, address, to_with};
 use carillon_engine::EngineConfig;
 use carillon_model::app::AppSettings;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
+use carillon_model::frequency::FrequencyCap;
 use carillon_model::id::{DeliveryId, NotificationNo};
 use carillon_model::outcome::{Outcome, TokenFate, Trouble, TroubleScope, Verdict};
+use carillon_model::preferences::Preferences;
 use carillon_model::push_type::TokenKind;
 use carillon_ports::fault::{self, Bug};
+use carillon_ports::registry::Registry;
 use carillon_ports::store::{DeliveryFilter, StoreError};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -39,6 +42,61 @@ struct Book {
     written: HashMap<uuid::Uuid, Vec<Instant>>,
     /// Surely taken, whether or not the answer came through.
     taken: HashMap<uuid::Uuid, usize>,
+    /// What each try of a delivery said.
+    said: HashMap<uuid::Uuid, HashSet<Vec<u8>>>,
+    /// The deliveries to each push token, and when the first of them was written.
+    reached: HashMap<Vec<u8>, (HashSet<uuid::Uuid>, Instant)>,
+}
+
+/// A cap that every third seed has for its whole life.
+const CAP: usize = 3;
+/// How long every fifth user of such a seed is muted from the start.
+const MUTE_MS: i64 = 6_000;
+
+/// Sets what keeps deliveries back.
+async fn gate(world: &World) {
+    let settings = AppSettings {
+        max_attempts: 5,
+        frequency_cap: vec![FrequencyCap {
+            max: CAP as u32,
+            per: 30 * 86_400_000,
+            categories: vec![],
+        }],
+        ..AppSettings::default()
+    };
+    for user in (5..221).step_by(5) {
+        let muted = Preferences {
+            muted_until: Some(T0 + MUTE_MS),
+            ..Preferences::default()
+        };
+        let put = world
+            .store
+            .put_preferences(world.app, format!("u{user}"), muted, T0);
+        put.await.unwrap();
+    }
+    world.app("shop", settings).await;
+}
+
+/// No more to anybody than the cap lets through, nothing while he is muted, and every try says the same.
+fn check_gate(book: &Book, is_gated: bool, start: Instant, seed: u64) {
+    for (id, said) in &book.said {
+        assert_eq!(said.len(), 1, "seed {seed}: {id} says {said:?}");
+    }
+    if !is_gated {
+        return;
+    }
+    for number in 1..221u64 {
+        let Some((ids, first)) = book.reached.get(&address(number).0[..]) else {
+            continue;
+        };
+        assert!(ids.len() <= CAP, "seed {seed}: {} to u{number}", ids.len());
+        let waited = first.saturating_duration_since(start).as_millis() as i64;
+        assert!(
+            number % 5 > 0 || waited >= MUTE_MS,
+            "seed {seed}: u{number} was woken after {waited} ms"
+        );
+    }
+    assert!(!book.reached.is_empty());
 }
 
 fn script(
@@ -80,6 +138,13 @@ fn script(
             return crate::fake_gateway::not_sent();
         }
         book.written.entry(id).or_default().push(push.at);
+        let said = book.said.entry(id).or_default();
+        said.insert(push.payload.to_vec());
+        let reached = book.reached.entry(push.push_token.clone());
+        reached
+            .or_insert_with(|| (HashSet::new(), push.at))
+            .0
+            .insert(id);
         let take = |book: &mut Book| *book.taken.entry(id).or_default() += 1;
         match roll {
             0..60 => {
@@ -130,6 +195,7 @@ async fn run(seed: u64) {
         ..EngineConfig::default()
     };
     let mut world = World::with(config).await;
+    let start = Instant::now();
     let settings = AppSettings {
         max_attempts: 5,
         ..AppSettings::default()
@@ -144,6 +210,10 @@ async fn run(seed: u64) {
             TokenEnvironment::Auto,
         )
         .await;
+    let is_gated = seed.is_multiple_of(3);
+    if is_gated {
+        gate(&world).await;
+    }
     world.gateway.window(40);
     let book = Arc::new(Mutex::new(Book::default()));
     let is_calm = Arc::new(AtomicBool::new(false));
@@ -162,6 +232,9 @@ async fn run(seed: u64) {
                 let class = ["urgent", "normal", "bulk"][dice.roll(3) as usize];
                 let options = json!({ "on_unknown": on_unknown, "class": class });
                 let mut body = to_with(first..last, options);
+                if is_gated {
+                    body["badge"] = json!({ "increment": 1 });
+                }
                 let mut expires_at = None;
                 if dice.roll(4) == 0 {
                     let ms = 200 + dice.roll(5_000);
@@ -215,6 +288,7 @@ async fn run(seed: u64) {
     }
     world.pass(5_000).await;
     let book = std::mem::take(&mut *book.lock());
+    check_gate(&book, is_gated, start, seed);
     check(&world, &sent, &book, seed).await;
 }
 

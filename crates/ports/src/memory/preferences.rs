@@ -109,9 +109,10 @@ impl State {
         change: BadgeChange,
         device: DeviceNo,
     ) -> u32 {
-        let row = self.devices.get(&device);
-        let user = row.and_then(|row| row.registration.user_id.clone());
-        let owner = match user {
+        let Some(row) = self.devices.get(&device) else {
+            return change.apply(0);
+        };
+        let owner = match row.registration.user_id.clone() {
             Some(user) => Owner::User(app, user),
             None => Owner::Device(device),
         };

@@ -3,13 +3,19 @@
 use crate::support::{APP, open, place};
 use bytes::Bytes;
 use carillon_model::batch::BatchDevices;
+use carillon_model::body::BadgeChange;
 use carillon_model::delivery::{FINAL_STATES, FinalState};
+use carillon_model::device::DeviceRegistration;
+use carillon_model::frequency::FrequencyCap;
 use carillon_model::id::{DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::Class;
 use carillon_model::positions::Positions;
+use carillon_model::preferences::Preferences;
 use carillon_model::push_type::OnUnknown;
-use carillon_ports::conformance::{T0, lane, options};
+use carillon_ports::conformance::{T0, lane, options, registration};
 use carillon_ports::memory::MemoryStore;
+use carillon_ports::preferences::Reservation;
+use carillon_ports::registry::Registry;
 use carillon_ports::store::{
     BatchSettlement, ClaimedWork, DeliveryFilter, FanoutPage, HotStore, NewBatch, NewNotification,
     Settlement, Work, WorkId,
@@ -24,6 +30,7 @@ enum Step {
         hot: bool,
         drop: bool,
         fanout: bool,
+        badge: Option<BadgeChange>,
     },
     Page {
         size: usize,
@@ -50,6 +57,17 @@ enum Step {
     Cancel {
         notification: usize,
     },
+    Reserve {
+        wanted: Vec<(u8, i64, u8)>,
+    },
+    SetBadge {
+        user: u8,
+        badge: u32,
+    },
+    Prefer {
+        user: u8,
+        is_on: Option<bool>,
+    },
     Restart,
     Rescue {
         limit: u32,
@@ -59,9 +77,13 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let size = prop_oneof![Just(1usize), Just(2), Just(16), Just(17), Just(40)];
     let learn = proptest::collection::vec((0u16..42, 0..FINAL_STATES.len()), 0..50);
+    let badge = proptest::option::of(prop_oneof![
+        (0u32..9).prop_map(BadgeChange::Increment),
+        (0u32..9).prop_map(BadgeChange::Set),
+    ]);
     prop_oneof![
-        4 => (proptest::collection::vec(size.clone(), 0..4), any::<bool>(), any::<bool>(), proptest::bool::weighted(0.2))
-            .prop_map(|(sizes, hot, drop, fanout)| Step::Accept { sizes, hot, drop, fanout }),
+        4 => (proptest::collection::vec(size.clone(), 0..4), any::<bool>(), any::<bool>(), proptest::bool::weighted(0.2), badge)
+            .prop_map(|(sizes, hot, drop, fanout, badge)| Step::Accept { sizes, hot, drop, fanout, badge }),
         1 => (size, any::<bool>()).prop_map(|(size, finished)| Step::Page { size, finished }),
         4 => (1u32..5, 1u32..60).prop_map(|(batches, deliveries)| Step::Claim { batches, deliveries }),
         6 => (any::<usize>(), learn, any::<bool>(), proptest::option::of(0i64..50), any::<bool>())
@@ -69,6 +91,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(|work| Step::Release { work }),
         2 => (any::<usize>(), 0u16..45).prop_map(|(work, mark)| Step::Watermark { work, mark }),
         1 => any::<usize>().prop_map(|notification| Step::Cancel { notification }),
+        3 => proptest::collection::vec((0u8..3, 1i64..12, 0u8..3), 1..6)
+            .prop_map(|wanted| Step::Reserve { wanted }),
+        1 => (0u8..3, 0u32..9).prop_map(|(user, badge)| Step::SetBadge { user, badge }),
+        1 => (0u8..3, any::<Option<bool>>()).prop_map(|(user, is_on)| Step::Prefer { user, is_on }),
         1 => Just(Step::Restart),
         2 => (1u32..4).prop_map(|limit| Step::Rescue { limit }),
     ]
@@ -82,6 +108,22 @@ fn facts(claimed: &ClaimedWork) -> impl PartialEq + std::fmt::Debug + use<> {
         claimed.verdicts.clone(),
         claimed.notification.no,
     )
+}
+
+/// Of user, notification and category. The windows are short beside a history: they slide.
+fn reservation((user, notification, category): (u8, i64, u8)) -> Reservation {
+    let cap = |max, per, categories: &[&str]| FrequencyCap {
+        max,
+        per,
+        categories: categories.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    Reservation {
+        app: APP,
+        user_id: format!("u{user}"),
+        notification: NotificationNo(notification),
+        category: [None, Some("a"), Some("b")][usize::from(category)].map(str::to_owned),
+        caps: vec![cap(2, 60, &[]), cap(1, 30, &["a"])].into(),
+    }
 }
 
 /// Both stores, and what the history needs to know.
@@ -126,7 +168,22 @@ impl Pair {
                 hot,
                 drop,
                 fanout,
-            } => self.accept(sizes, *hot, *drop, *fanout).await,
+                badge,
+            } => self.accept(sizes, *hot, *drop, *fanout, *badge).await,
+            Step::Reserve { wanted } => {
+                let wanted: Vec<_> = wanted.iter().map(|one| reservation(*one)).collect();
+                assert_eq!(
+                    self.sqlite.reserve(wanted.clone(), now).await.unwrap(),
+                    self.memory.reserve(wanted, now).await.unwrap()
+                );
+            }
+            Step::SetBadge { user, badge } => {
+                let user = format!("u{user}");
+                let set = self.sqlite.set_badge(APP, user.clone(), *badge, now);
+                set.await.unwrap();
+                self.memory.set_badge(APP, user, *badge, now).await.unwrap();
+            }
+            Step::Prefer { user, is_on } => self.prefer(format!("u{user}"), *is_on).await,
             Step::Page { size, finished } => self.page(*size, *finished).await,
             Step::Claim {
                 batches,
@@ -211,7 +268,57 @@ impl Pair {
         }
     }
 
-    async fn accept(&mut self, sizes: &[usize], hot: bool, drop: bool, fanout: bool) {
+    async fn prefer(&self, user: String, is_on: Option<bool>) {
+        let now = self.now;
+        let Some(is_on) = is_on else {
+            assert_eq!(
+                self.sqlite
+                    .delete_preferences(APP, user.clone())
+                    .await
+                    .unwrap(),
+                self.memory.delete_preferences(APP, user).await.unwrap()
+            );
+            return;
+        };
+        let wanted = Preferences {
+            categories: [("c".to_owned(), is_on)].into(),
+            ..Preferences::default()
+        };
+        let a = self
+            .sqlite
+            .put_preferences(APP, user.clone(), wanted.clone(), now);
+        let b = self.memory.put_preferences(APP, user, wanted, now);
+        // Only the file knows of the App: that they are the first is told by the conformance suite.
+        assert_eq!(a.await.unwrap().created, b.await.unwrap().created);
+    }
+
+    /// Devices 1 to 140, some of the same user, some of nobody.
+    async fn devices(&self) {
+        let registrations: Vec<_> = (1..141u64)
+            .map(|number| {
+                let user = number % 4;
+                let registration = registration(&format!("d{number}"), &format!("u{user}"), number);
+                DeviceRegistration {
+                    user_id: registration.user_id.filter(|_| user < 3),
+                    ..registration
+                }
+            })
+            .collect();
+        for store in [&self.sqlite as &dyn Registry, &self.memory] {
+            let registered = store.register_devices(APP, registrations.clone(), T0).await;
+            let numbers: Vec<_> = registered.unwrap().iter().map(|one| one.no.0).collect();
+            assert_eq!(numbers, (1..141).collect::<Vec<_>>());
+        }
+    }
+
+    async fn accept(
+        &mut self,
+        sizes: &[usize],
+        hot: bool,
+        drop: bool,
+        fanout: bool,
+        badge: Option<BadgeChange>,
+    ) {
         let no = NotificationNo(self.notifications.len() as i64 + 1);
         let on_unknown = if drop {
             OnUnknown::Drop
@@ -229,7 +336,7 @@ impl Pair {
                 .zip(sizes)
                 .map(|(place, size)| self.batch(no, place, *size, hot))
                 .collect(),
-            badge: None,
+            badge,
             fanout: fanout.then(carillon_ports::conformance::everybody),
             idempotency: None,
             throttle: None,
@@ -274,7 +381,7 @@ impl Pair {
         let no = fanout.notification.no;
         let page = FanoutPage {
             notification: no,
-            badge: None,
+            badge: Some(BadgeChange::Increment(1)),
             batches: vec![self.batch(no, fanout.next_place, size, false)],
             after: DeviceNo(fanout.after.0 + 10),
             finished,
@@ -342,6 +449,21 @@ impl Pair {
             self.sqlite.counts(APP, 0).await.unwrap(),
             self.memory.counts(APP, 0).await.unwrap()
         );
+        for user in ["u0", "u1", "u2"] {
+            assert_eq!(
+                self.sqlite.badge(APP, user.into()).await.unwrap(),
+                self.memory.badge(APP, user.into()).await.unwrap(),
+                "{user}"
+            );
+        }
+        let devices: Vec<_> = (1..10).map(DeviceNo).collect();
+        assert_eq!(
+            self.sqlite
+                .device_preferences(devices.clone())
+                .await
+                .unwrap(),
+            self.memory.device_preferences(devices).await.unwrap()
+        );
         for no in &self.notifications {
             let view = async |store: &dyn HotStore| {
                 let view = store.notification(APP, *no).await.unwrap().unwrap();
@@ -365,6 +487,12 @@ impl Pair {
                     .deliveries(APP, *no, None, DeliveryFilter::All, 1_000)
                     .await
                     .unwrap()
+            );
+            let mut batches: Vec<_> = deliveries.iter().map(|view| view.id.batch).collect();
+            batches.dedup();
+            assert_eq!(
+                self.sqlite.badges(batches.clone()).await.unwrap(),
+                self.memory.badges(batches).await.unwrap()
             );
             for id in deliveries.iter().map(|view| view.id).step_by(7) {
                 assert_eq!(
@@ -391,6 +519,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut pair = Pair::new();
+            pair.devices().await;
             for step in &steps {
                 pair.run(step).await;
             }
