@@ -42,7 +42,7 @@ pub(crate) enum Says {
     /// The same to everybody: a message for each gateway.
     Ready(Vec<(Gateway, Arc<Message>)>),
     /// Something to each device.
-    Late(Late),
+    Late(Box<Late>),
     /// What is stored cannot be read: the sentence why.
     Unreadable(String),
 }
@@ -69,7 +69,7 @@ impl Note {
                     .collect(),
             ),
             Ok(Body::Late(late)) => match serde_json::from_slice(&late.source) {
-                Ok(source) => Says::Late(Late::new(source)),
+                Ok(source) => Says::Late(Box::new(Late::new(source))),
                 Err(error) => Says::Unreadable(format!("unreadable body: {error}")),
             },
             Err(error) => Says::Unreadable(error.to_string()),
