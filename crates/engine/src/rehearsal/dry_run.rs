@@ -172,7 +172,7 @@ async fn render(
                     report.samples.push(sample);
                 }
             }
-            Err(failure) => count(&mut report.failures, failure, &person.id),
+            Err(failure) => count(&mut report.failures, *failure, &person.id),
         }
     }
     report
@@ -209,20 +209,22 @@ fn one(
     which: Gateway,
     person: &Person,
     now: UnixMs,
-) -> Result<DryRunSample, DryRunFailure> {
+) -> Result<DryRunSample, Box<DryRunFailure>> {
     let (locale, content) = says.to(person);
-    let content = content.map_err(|error| DryRunFailure {
-        code: error.code,
-        variable: error.variable,
-        locale: locale.to_owned(),
-        pointer: error.pointer,
-        gateway: None,
-        message: error.message,
-        devices: 0,
-        examples: Vec::new(),
+    let content = content.map_err(|error| {
+        Box::new(DryRunFailure {
+            code: error.code,
+            variable: error.variable,
+            locale: locale.to_owned(),
+            pointer: error.pointer,
+            gateway: None,
+            message: error.message,
+            devices: 0,
+            examples: Vec::new(),
+        })
     })?;
-    let bytes =
-        payload_bytes(hub, &content, options, which, now).map_err(|problem| DryRunFailure {
+    let bytes = payload_bytes(hub, &content, options, which, now).map_err(|problem| {
+        Box::new(DryRunFailure {
             code: problem.code,
             variable: None,
             locale: locale.to_owned(),
@@ -231,7 +233,8 @@ fn one(
             message: problem.message,
             devices: 0,
             examples: Vec::new(),
-        })?;
+        })
+    })?;
     Ok(DryRunSample {
         device: person.id.clone(),
         locale: person.locale.clone(),
