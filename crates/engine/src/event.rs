@@ -336,7 +336,7 @@ impl Shared {
         };
         let now = self.hub.parts.clock.now();
         let keep_until = now.saturating_add(self.hub.parts.config.idempotency_keep_ms);
-        let key = trigger.definition.digest_key_of(&event.facts());
+        let group = trigger.definition.digest_key_of(&event.facts());
         let adds: Vec<DigestAdd> = users
             .into_iter()
             .map(|user| DigestAdd {
@@ -348,7 +348,7 @@ impl Shared {
                     keep_until,
                 }),
                 user,
-                key: key.clone(),
+                group: group.clone(),
                 rule: rule.clone(),
                 event: event.source.clone(),
                 data: event.raw.to_owned(),

@@ -22,7 +22,7 @@ pub struct DigestAdd {
     /// For whom; empty for a crowd.
     pub user: String,
     /// What digests are kept apart by.
-    pub key: String,
+    pub group: String,
     /// How it gathers.
     pub rule: DigestRule,
     /// The event.

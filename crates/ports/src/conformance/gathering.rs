@@ -11,13 +11,13 @@ use carillon_model::throttle::Throttle;
 
 const MINUTE: i64 = 60_000;
 
-fn add(f: &Fixture, user: &str, key: &str, n: u32) -> DigestAdd {
+fn add(f: &Fixture, user: &str, group: &str, n: u32) -> DigestAdd {
     let data = serde_json::value::RawValue::from_string(format!("{{\"n\":{n}}}"));
     DigestAdd {
         app: f.app,
         trigger: DefinitionNo(7),
         user: user.into(),
-        key: key.into(),
+        group: group.into(),
         rule: DigestRule {
             window_ms: 10 * MINUTE,
             max_items: 2,

@@ -26,8 +26,8 @@ impl State {
             };
             self.idempotency.insert(given.scoped_key, key);
         }
-        let open = self.digests.values_mut().find(|(open, key)| {
-            open.trigger == add.trigger && open.user == add.user && *key == add.key
+        let open = self.digests.values_mut().find(|(open, group)| {
+            open.trigger == add.trigger && open.user == add.user && *group == add.group
         });
         let state = match open {
             Some((open, _)) => {
@@ -48,7 +48,7 @@ impl State {
                     event: add.event,
                     state: state.clone(),
                 };
-                self.digests.insert(no, (open, add.key));
+                self.digests.insert(no, (open, add.group));
                 state
             }
         };

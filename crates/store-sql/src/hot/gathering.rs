@@ -30,7 +30,7 @@ fn add_one(tx: &mut Tx<'_>, add: &DigestAdd, now: UnixMs) -> Done<DigestAdded> {
         .prepare_cached(
             "SELECT digest_no, state FROM digests WHERE definition_no = ?1 AND user_id = ?2 AND key = ?3",
         )?
-        .query_row(params![add.trigger.0, add.user, add.key], |row| {
+        .query_row(params![add.trigger.0, add.user, add.group], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
@@ -57,7 +57,7 @@ fn add_one(tx: &mut Tx<'_>, add: &DigestAdd, now: UnixMs) -> Done<DigestAdded> {
                     add.app.0,
                     add.trigger.0,
                     add.user,
-                    add.key,
+                    add.group,
                     state.closes_at(),
                     event,
                     state.encode()
