@@ -1,6 +1,8 @@
 //! What browsers ask before and after a page calls another site (CORS, the Fetch standard): pages
 //! register their own device with a publishable key, from whatever site they are on.
 //!
+//! Receipts come from the same pages, by the receipt token that a push carried.
+//!
 //! Exactly those operations are open, and without credentials: a browser sends no cookie along, there
 //! are none, and the API key is in a header that only the page can set. Everything else stays closed:
 //! an API key of a back end has no business in a page.
@@ -53,10 +55,13 @@ pub(crate) async fn cors(request: Request, next: Next) -> Response {
     response
 }
 
-/// The methods that are open at a path: those of a device that registers itself.
+/// The methods that are open at a path: those of a device that registers itself, and receipts.
 fn open_methods(path: &str) -> &'static [Method] {
     const ALL: &[Method] = &[Method::POST];
     const ONE: &[Method] = &[Method::PUT, Method::DELETE];
+    if path == "/v1/receipts" {
+        return ALL;
+    }
     let Some((_, rest)) = path
         .strip_prefix("/v1/apps/")
         .and_then(|rest| rest.split_once('/'))
@@ -81,6 +86,7 @@ mod tests {
     #[test]
     fn nothing_but_a_device_of_its_own_is_open() {
         let words = |path| -> Vec<_> { open_methods(path).iter().map(Method::as_str).collect() };
+        assert_eq!(words("/v1/receipts"), ["POST"]);
         assert_eq!(words("/v1/apps/shop/devices"), ["POST"]);
         assert_eq!(words("/v1/apps/shop/devices/a"), ["PUT", "DELETE"]);
         for path in [
@@ -96,6 +102,7 @@ mod tests {
             "/v1/apps/shop/devices/a/push-tokens/fcm",
             "/v1/apps/shop/notifications",
             "/v1/apps/shop/x/devices",
+            "/v1/receipts/x",
             "/v1/api-keys",
         ] {
             assert!(open_methods(path).is_empty(), "{path}");

@@ -18,6 +18,17 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })
 }
 
+/// Reads one JSON document: an object, or a list of such.
+pub(crate) fn read_one_or_many<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<T>, Problem> {
+    if bytes.trim_ascii_start().first() != Some(&b'[') {
+        return read(bytes).map(|one| vec![one]);
+    }
+    serde_json::from_slice(bytes).map_err(|error| match inner_problem::<Vec<T>>(bytes, &error) {
+        Some(field) => Problem::invalid(vec![field]),
+        None => Problem::new(&codes::REQUEST_SYNTAX, sentence(&error)),
+    })
+}
+
 /// Reads one line of NDJSON: an object.
 pub(crate) fn read_line<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     object(bytes).map_err(|error| {
@@ -60,6 +71,14 @@ fn field_problem<T: DeserializeOwned>(
     if error.classify() == Category::Data && is_other_than_object(bytes) {
         return Some(FieldProblem::new("", "field.type", NO_OBJECT));
     }
+    inner_problem::<T>(bytes, error)
+}
+
+/// The same for a document that may be of any type.
+fn inner_problem<T: DeserializeOwned>(
+    bytes: &[u8],
+    error: &serde_json::Error,
+) -> Option<FieldProblem> {
     // A number where a word of an enum is expected is a syntax error to serde_json, though it is JSON.
     let is_word_missing =
         error.classify() == Category::Syntax && serde_json::from_slice::<IgnoredAny>(bytes).is_ok();

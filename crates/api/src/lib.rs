@@ -130,6 +130,20 @@ fn all_routes() -> OpenApiRouter<Api> {
             identity_keys::delete::delete
         ))
         .routes(routes!(stats::get::get))
+        .routes(routes!(receipts::create::create))
+        .routes(routes!(events::stream::stream))
+        .routes(routes!(webhooks::list::list))
+        .routes(routes!(
+            webhooks::put::put,
+            webhooks::get::get,
+            webhooks::delete::delete
+        ))
+        .routes(routes!(webhooks::rotate_secret::rotate_secret))
+        .routes(routes!(webhooks::switch::enable))
+        .routes(routes!(webhooks::switch::disable))
+        .routes(routes!(webhooks::test::test))
+        .routes(routes!(webhooks::replay::replay))
+        .routes(routes!(webhooks::attempts::attempts))
         .routes(routes!(events::report::report, events::list::list))
         .routes(routes!(api_keys::create::create, api_keys::list::list))
         .routes(routes!(api_keys::delete::delete))

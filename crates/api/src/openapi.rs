@@ -23,6 +23,8 @@ use utoipa::{Modify, OpenApi as _};
         (name = "triggers", description = "What is sent when an event is reported"),
         (name = "identity-keys", description = "What signed user ids are checked with"),
         (name = "stats", description = "Counters"),
+        (name = "webhooks", description = "Where an App is told what happened"),
+        (name = "receipts", description = "What apps say of the pushes that they got"),
         (name = "events", description = "What happened: in your product (`POST`), and in Carillon (`GET`)"),
         (name = "api-keys", description = "Who may call this API"),
         (name = "audit", description = "Administrative acts"),

@@ -77,6 +77,8 @@ pub struct Limits {
     pub requests: usize,
     /// Streams at once, among those requests; more get 503.
     pub streams: usize,
+    /// Event streams at once; more get 503.
+    pub event_streams: usize,
     /// Longest time until a JSON body is complete; also the longest pause in a stream.
     pub body_timeout: Duration,
     /// Longest time until an answer begins.
@@ -103,6 +105,7 @@ impl Default for Limits {
             result_bytes: 8 << 20,
             requests: 4_096,
             streams: 64,
+            event_streams: 256,
             body_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(60),
             backup_deadline: Duration::from_secs(3_600),
@@ -129,6 +132,8 @@ pub(crate) struct Shared {
     pub(crate) requests: Semaphore,
     /// A permit for each stream.
     pub(crate) streams: Arc<Semaphore>,
+    /// A permit for each event stream.
+    pub(crate) event_streams: Arc<Semaphore>,
     /// Idempotency-Keys whose request is being carried out.
     pub(crate) in_progress: InProgress,
     /// The turn to rotate the master key.
@@ -149,6 +154,7 @@ impl Shared {
         Arc::new(Self {
             requests: Semaphore::new(limits.requests),
             streams: Arc::new(Semaphore::new(limits.streams)),
+            event_streams: Arc::new(Semaphore::new(limits.event_streams)),
             in_progress: InProgress::default(),
             rotation: tokio::sync::Mutex::default(),
             engine,

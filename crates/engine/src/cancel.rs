@@ -9,7 +9,6 @@ use crate::job::Step;
 use crate::moment::{Moment, ms};
 use crate::request::CancelAnswer;
 use crate::service::Shared;
-use crate::settle::completion;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::{AppNo, NotificationNo};
 use carillon_ports::fault::{self, Bug};
@@ -38,13 +37,8 @@ impl Shared {
             self.until(deadline, |core| !core.is_settling(no)).await;
         }
         let view = store.notification(app, no).await?;
-        // What the cancel itself completed passes no settlement.
-        let is_completed = |view: &NotificationView| view.completed_at == Some(now);
-        if let Some(view) = view.as_ref().filter(|view| is_completed(view)) {
-            let event = completion(app, &[no.public(view.head.accepted_at)]);
-            self.core.lock().ledger.event(event);
-            self.hub.bells.settle.notify_one();
-        }
+        // It may have completed the notification.
+        self.hub.tell();
         let (not_sent, sent) = view.as_ref().map_or((mark.not_sent, 0), figures);
         Ok(Some(CancelAnswer {
             not_sent,

@@ -213,6 +213,10 @@ pub(crate) async fn claim(shared: Arc<Shared>, order: Order) {
     core.lanes.all[order.index].is_claiming[at] = false;
     match works {
         Ok(works) => {
+            if works.is_empty() {
+                // It was due: cancelled, and settled so.
+                shared.hub.tell();
+            }
             core.claimed(&order, works, moment);
             core.store_answered();
         }

@@ -17,11 +17,14 @@ use crate::core::{Core, Doubt};
 use crate::job::{Job, JobKey, Move, Step, tried_bit};
 use crate::moment::Moment;
 use carillon_model::delivery::FinalState;
-use carillon_model::environment::TokenEnvironment;
+use carillon_model::environment::{Environment, TokenEnvironment};
+use carillon_model::event::{CredentialFailing, CredentialRecovered, EventKind};
+use carillon_model::lane::Gateway;
 use carillon_model::outcome::{Outcome, TokenFate, Trouble, TroubleScope, Verdict};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::gateway::{PoolId, PushOutcome};
-use carillon_ports::store::{EnvironmentRepair, NewAttempt, NewEvent};
+use carillon_ports::news::event;
+use carillon_ports::store::{EnvironmentRepair, Failure, NewAttempt};
 
 /// Most bytes of the gateway's words that are kept.
 const RAW_BYTES: usize = 1_024;
@@ -351,6 +354,11 @@ impl Core {
         batch.attempts.push(attempt);
         if let Some(state) = state {
             batch.verdicts.push((doubt.position, state));
+            batch.failures.push(Failure {
+                position: doubt.position,
+                gateway: doubt.lane.gateway,
+                reason: reason.clone(),
+            });
             self.ledger.add(1);
             self.ledger
                 .count(doubt.app, doubt.lane.gateway, state, &reason);
@@ -413,17 +421,13 @@ impl Core {
         tracing::warn!(app = %of.app, credential, environment = of.environment.as_str(), reason = trouble.reason, "sending for App {} waits: {} ({})", of.app, trouble.reason, trouble.mend);
         if is_credential {
             self.routes.all[route].is_failing = true;
-            self.ledger.event(NewEvent {
-                app: of.app,
-                kind: "credential.failing",
-                subject: credential,
-                data: serde_json::json!({
-                    "environment": of.environment.as_str(),
-                    "reason": trouble.reason,
-                    "mend": trouble.mend,
-                })
-                .to_string(),
-            });
+            let data = CredentialFailing {
+                environment: told_environment(of.gateway, of.environment),
+                reason: trouble.reason.clone(),
+                mend: trouble.mend.clone(),
+            };
+            let kind = EventKind::CredentialFailing;
+            self.ledger.event(event(of.app, kind, &credential, &data));
             self.hub.bells.settle.notify_one();
         }
         trip.is_telling
@@ -437,16 +441,12 @@ impl Core {
         let credential = credential.unwrap_or_default();
         tracing::info!(app = %of.app, credential, environment = of.environment.as_str(), "sending for App {} goes on after {}", of.app, trouble.reason);
         if std::mem::take(&mut state.is_failing) {
-            self.ledger.event(NewEvent {
-                app: of.app,
-                kind: "credential.recovered",
-                subject: credential,
-                data: serde_json::json!({
-                    "environment": of.environment.as_str(),
-                    "reason": trouble.reason,
-                })
-                .to_string(),
-            });
+            let data = CredentialRecovered {
+                environment: told_environment(of.gateway, of.environment),
+                reason: trouble.reason.clone(),
+            };
+            let kind = EventKind::CredentialRecovered;
+            self.ledger.event(event(of.app, kind, &credential, &data));
             self.hub.bells.settle.notify_one();
         }
     }
@@ -471,6 +471,11 @@ impl Core {
             job.progress.attempts.push(row);
         }
     }
+}
+
+/// Only Apple has environments.
+fn told_environment(gateway: Gateway, environment: Environment) -> Option<Environment> {
+    (gateway == Gateway::Apns).then_some(environment)
 }
 
 fn doubt(job: &Job, position: u16) -> Doubt {

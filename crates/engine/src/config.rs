@@ -119,6 +119,20 @@ pub struct EngineConfig {
     /// Rows of such a slice.
     pub index_slice: u32,
 
+    // --- telling ---
+    /// Calls to one webhook endpoint that run at once, while it answers.
+    pub webhook_concurrency: u32,
+    /// Calls to all webhook endpoints that run at once. Those that fail get at most half of them.
+    pub webhook_calls: u32,
+    /// Events that may wait for one webhook endpoint; with more it is disabled.
+    pub webhook_max_queued: u32,
+    /// How often events and what is due are looked for besides wake-ups.
+    pub webhook_poll_ms: u32,
+    /// Least time between two looks, so that many events are taken together.
+    pub webhook_pause_ms: u32,
+    /// How long a receipt waits for others to be written down with it.
+    pub receipt_pause_ms: u32,
+
     // --- supervision ---
     /// A part that panicked is started again after this time.
     pub restart_delay_ms: u32,
@@ -176,6 +190,12 @@ impl Default for EngineConfig {
             prune_slice: 500,
             index_interval_ms: 1_000,
             index_slice: 5_000,
+            webhook_concurrency: 4,
+            webhook_calls: 64,
+            webhook_max_queued: 100_000,
+            webhook_poll_ms: 1_000,
+            webhook_pause_ms: 10,
+            receipt_pause_ms: 100,
             restart_delay_ms: 100,
             drain_ms: 10_000,
         }
@@ -211,6 +231,10 @@ impl EngineConfig {
             ("prune_slice", self.prune_slice),
             ("index_interval_ms", self.index_interval_ms),
             ("index_slice", self.index_slice),
+            ("webhook_concurrency", self.webhook_concurrency),
+            ("webhook_calls", self.webhook_calls),
+            ("webhook_max_queued", self.webhook_max_queued),
+            ("webhook_poll_ms", self.webhook_poll_ms),
             ("flushes_per_batch", self.flushes_per_batch.into()),
             ("max_not_sent", self.max_not_sent.into()),
         ];

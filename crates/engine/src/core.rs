@@ -18,11 +18,12 @@ use crate::routing::route_for;
 use carillon_model::UnixMs;
 use carillon_model::delivery::{FinalState, Suppression};
 use carillon_model::environment::{Environment, TokenEnvironment};
+use carillon_model::event::DeliveryFailed;
 use carillon_model::id::{AppNo, BatchNo, DeviceNo, NotificationNo};
 use carillon_model::lane::Lane;
 use carillon_model::push_type::TokenKind;
 use carillon_ports::gateway::OutcomeSink;
-use carillon_ports::store::NotificationHead;
+use carillon_ports::store::{Failure, NotificationHead};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use tokio::time::Instant;
@@ -429,6 +430,13 @@ impl Core {
             _ => state,
         };
         job.progress.verdicts.push((position, state));
+        if DeliveryFailed::tells(state) {
+            job.progress.failures.push(Failure {
+                position,
+                gateway: job.work.lane.gateway,
+                reason: reason.to_owned(),
+            });
+        }
         self.ledger
             .count(job.note.app, job.work.lane.gateway, state, reason);
         self.progressed(key, moment);

@@ -8,11 +8,15 @@ use crate::trigger::Trigger;
 use carillon_model::app::App;
 use carillon_model::credential::Credential;
 use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::id::{AppNo, DefinitionNo};
+use carillon_model::id::{ApiKeyNo, AppNo, DefinitionNo, WebhookNo};
 use carillon_model::template::{CompiledTemplate, TemplateDefinition};
+use carillon_model::webhook::WebhookSecrets;
 use carillon_ports::registry::{self, ApiKey, Sealed};
+use carillon_ports::secret::{Place, SecretBox};
+use carillon_ports::webhook::WebhookDefinition;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// A snapshot of what the registry holds.
 #[derive(Debug, Default)]
@@ -26,6 +30,7 @@ pub struct Directory {
     sealed: HashMap<carillon_model::id::CredentialNo, Sealed>,
     definitions: BTreeMap<(AppNo, DefinitionKind, String), (Definition, Option<Sealed>)>,
     templates: HashMap<DefinitionNo, Template>,
+    webhooks: BTreeMap<WebhookNo, (Arc<WebhookDefinition>, Option<Sealed>)>,
     triggers: HashMap<AppNo, Vec<Trigger>>,
 }
 
@@ -85,6 +90,19 @@ impl Directory {
                     .unwrap_or_else(|| Template::read(definition.version, &definition.body));
                 directory.templates.insert(definition.no, template);
             }
+            if definition.kind == DefinitionKind::Webhook {
+                match WebhookDefinition::read(&definition) {
+                    Ok(webhook) => {
+                        let entry = (Arc::new(webhook), sealed.clone());
+                        directory.webhooks.insert(WebhookNo(definition.no.0), entry);
+                    }
+                    // It was checked when it was stored: only a newer server can have written it.
+                    Err(why) => {
+                        let name = &definition.name;
+                        tracing::error!(app = %definition.app, endpoint = name, why, "the webhook endpoint {name} cannot be read and is not called: {why}");
+                    }
+                }
+            }
             if definition.kind == DefinitionKind::Trigger
                 && let Some(trigger) = Trigger::read(&definition)
             {
@@ -137,6 +155,12 @@ impl Directory {
         self.api_keys.get(hash)
     }
 
+    /// Whether an API key is still in use.
+    #[must_use]
+    pub fn has_api_key(&self, no: ApiKeyNo) -> bool {
+        self.api_keys.values().any(|key| key.no == no)
+    }
+
     /// The credentials of an App, oldest first.
     #[must_use]
     pub fn credentials(&self, app: AppNo) -> &[Credential] {
@@ -166,6 +190,32 @@ impl Directory {
     #[must_use]
     pub fn template(&self, no: DefinitionNo) -> Option<&Template> {
         self.templates.get(&no)
+    }
+
+    /// All webhook endpoints, in no order that means anything.
+    pub fn webhooks(&self) -> impl Iterator<Item = &Arc<WebhookDefinition>> {
+        self.webhooks.values().map(|(webhook, _)| webhook)
+    }
+
+    /// A webhook endpoint by its number.
+    #[must_use]
+    pub fn webhook(&self, no: WebhookNo) -> Option<&Arc<WebhookDefinition>> {
+        self.webhooks.get(&no).map(|(webhook, _)| webhook)
+    }
+
+    /// What its calls are signed with.
+    ///
+    /// # Errors
+    /// A sentence: there are none, or they cannot be opened.
+    pub fn webhook_secrets(
+        &self,
+        no: WebhookNo,
+        secrets: &dyn SecretBox,
+    ) -> Result<WebhookSecrets, String> {
+        let (_, sealed) = self.webhooks.get(&no).ok_or("the endpoint is gone")?;
+        let sealed = sealed.as_ref().ok_or("the endpoint has no secret")?;
+        let plain = Zeroizing::new(secrets.open(Place::definition(&no.to_string()), sealed)?);
+        WebhookSecrets::decode(&plain).map_err(|error| error.to_string())
     }
 
     /// The triggers of an App that are for events of this name and do not rest, by name.

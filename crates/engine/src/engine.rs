@@ -1,5 +1,6 @@
 //! The engine's face: what api and server hold.
 
+use crate::clerk::Receipts;
 use crate::config::EngineConfig;
 use crate::directory::Directory;
 use crate::event::{EventAnswer, EventRefusal, EventRequest};
@@ -23,6 +24,7 @@ use carillon_ports::registry::{Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{HotStore, StoreError};
 use carillon_ports::upkeep::Upkeep;
+use carillon_ports::webhook::{WebhookSender, WebhookStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -41,8 +43,21 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Opens credentials.
     pub secrets: Arc<dyn SecretBox>,
+    /// What telling stands on.
+    pub webhooks: Webhooks,
+    /// What receipts stand on.
+    pub receipts: Receipts,
     /// Bounds and deadlines.
     pub config: EngineConfig,
+}
+
+/// What telling webhook endpoints stands on.
+#[derive(Clone)]
+pub struct Webhooks {
+    /// Endpoints and their queues.
+    pub store: Arc<dyn WebhookStore>,
+    /// Calls receivers.
+    pub sender: Arc<dyn WebhookSender>,
 }
 
 /// A running engine. Cheap to clone; ends with its last clone.
@@ -149,6 +164,7 @@ impl Engine {
             .lock()
             .replace_credentials(Arc::new(ring), moment);
         shared.hub.bells.dispatch.notify_one();
+        shared.hub.tell();
         Ok(())
     }
 
@@ -323,7 +339,7 @@ impl Engine {
         &self.shared().hub.parts.secrets
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.running.shared
     }
 }

@@ -130,9 +130,14 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
         batches,
         after,
         finished,
+        now: hub.parts.clock.now(),
     };
     let is_stored = hub.parts.store.store_fanout_page(page).await?;
     fault::stage("fanout.page_committed");
+    if finished {
+        // It may have been the last thing that was open.
+        hub.tell();
+    }
     if !is_stored {
         return Ok(None);
     }

@@ -4,10 +4,15 @@ use crate::core::{Core, Doubt};
 use crate::job::JobKey;
 use crate::moment::Moment;
 use carillon_model::environment::Environment;
+use carillon_model::event::{EnvironmentFlood, EventKind, RepairedEnvironment};
 use carillon_model::id::DeliveryId;
 use carillon_model::outcome::TokenFate;
 use carillon_ports::gateway::PoolId;
-use carillon_ports::store::{EnvironmentRepair, NewEvent, Retirement};
+use carillon_ports::news::event;
+use carillon_ports::store::{EnvironmentRepair, Retirement};
+
+/// What to do about a flood.
+const FLOOD_MEND: &str = "check whether these push tokens are of the other environment, and register them with the right one, or as auto";
 
 impl Core {
     /// What a refusal means for the push token.
@@ -20,6 +25,11 @@ impl Core {
         moment: Moment,
     ) {
         let retirement = |since| Retirement {
+            app: of.app,
+            delivery: DeliveryId {
+                batch: of.batch,
+                position: of.position,
+            },
             device: of.device,
             kind: of.kind,
             generation: of.generation,
@@ -30,7 +40,6 @@ impl Core {
             TokenFate::Keep | TokenFate::WrongTopic => {}
             TokenFate::Retire { since } => {
                 self.ledger.retire(retirement(since));
-                self.retired(of, reason);
             }
             // Refused everywhere it may be: nothing proves that it is dead.
             TokenFate::WrongEnvironment if of.is_auto => {}
@@ -39,35 +48,19 @@ impl Core {
                 let guard = self.floods.entry((of.app, pool.environment)).or_default();
                 if guard.refuse(retirement(None), moment.at, rules) {
                     tracing::warn!(app = %of.app, environment = pool.environment.as_str(), "many push tokens of App {} are refused as BadDeviceToken in {}: are they of the other environment? No push token is retired for it", of.app, pool.environment.as_str());
-                    self.ledger.event(NewEvent {
-                        app: of.app,
-                        kind: "environment.flood",
-                        subject: pool.environment.as_str().to_owned(),
-                        data: serde_json::json!({
-                            "environment": pool.environment.as_str(),
-                            "refused": rules.count,
-                            "within_ms": rules.window_ms,
-                            "mend": "check whether these push tokens are of the other environment, and register them with the right one, or as auto",
-                        })
-                        .to_string(),
-                    });
+                    let data = EnvironmentFlood {
+                        environment: pool.environment,
+                        refused: rules.count,
+                        within_ms: rules.window_ms.into(),
+                        mend: FLOOD_MEND.to_owned(),
+                    };
+                    let subject = pool.environment.as_str();
+                    let kind = EventKind::EnvironmentFlood;
+                    self.ledger.event(event(of.app, kind, subject, &data));
                     self.hub.bells.settle.notify_one();
                 }
             }
         }
-    }
-
-    pub(crate) fn retired(&mut self, of: &Doubt, reason: &str) {
-        let id = DeliveryId {
-            batch: of.batch,
-            position: of.position,
-        };
-        let entry = serde_json::json!({
-            "delivery": id.to_string(),
-            "kind": of.kind.as_str(),
-            "reason": reason,
-        });
-        self.ledger.grouped(of.app, "push_token.retired", entry);
     }
 
     /// Push tokens of which no flood made an excuse.
@@ -101,11 +94,10 @@ impl Core {
             generation: job.slot(position).generation,
             environment,
         });
-        let entry = serde_json::json!({
-            "delivery": id.to_string(),
-            "environment": environment.as_str(),
-        });
-        self.ledger
-            .grouped(job.note.app, "environment.repaired", entry);
+        let entry = RepairedEnvironment {
+            delivery: id.to_string(),
+            environment,
+        };
+        self.ledger.repaired(job.note.app, entry);
     }
 }

@@ -64,6 +64,7 @@ impl Core {
             std::mem::take(&mut progress.moves)
         };
         let verdicts = std::mem::take(&mut progress.verdicts);
+        let failures = std::mem::take(&mut progress.failures);
         let attempts = std::mem::take(&mut progress.attempts);
         progress.since = None;
         let handed = verdicts.len() + moves.len();
@@ -96,6 +97,7 @@ impl Core {
         }
         let batch = self.ledger.batch(old.batch, note);
         batch.verdicts.extend(verdicts);
+        batch.failures.extend(failures);
         batch.attempts.extend(attempts);
         if is_replaced {
             replace_work(batch, old, new);

@@ -1,6 +1,7 @@
 //! What all parts share: ports, settings, the snapshot of the directory, the inboxes of the dispatcher
 //! and the bells that wake the parts. Holds no work.
 
+use crate::clerk::Counter;
 use crate::directory::{Directory, Template};
 use crate::engine::Parts;
 use crate::gauge::Gauges;
@@ -34,6 +35,10 @@ pub(crate) struct Hub {
     pub(crate) older_templates: Mutex<HashMap<(DefinitionNo, u32), Template>>,
     pub(crate) fanouts: AtomicU32,
     pub(crate) failed: watch::Sender<Option<String>>,
+    /// Where receipts are brought to.
+    pub(crate) receipts: Counter,
+    /// Counts how often events may have been written: for those who follow them.
+    pub(crate) told: watch::Sender<u64>,
 }
 
 /// What others put in for the dispatcher. Bounded by those who put it there: hot work by what was
@@ -65,6 +70,12 @@ impl Hub {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_stopping.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Events may have been written: whoever follows them looks.
+    pub(crate) fn tell(&self) {
+        self.told
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// The engine cannot go on: tell the process, once.

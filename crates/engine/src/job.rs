@@ -17,7 +17,7 @@ use carillon_model::notification::SendOptions;
 use carillon_model::push_type::{OnUnknown, TokenKind};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::gateway::Message;
-use carillon_ports::store::{NewAttempt, NotificationHead, Work};
+use carillon_ports::store::{Failure, NewAttempt, NotificationHead, Work};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::time::Instant;
@@ -202,6 +202,7 @@ pub(crate) struct Move {
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) verdicts: Vec<(u16, FinalState)>,
+    pub(crate) failures: Vec<Failure>,
     pub(crate) attempts: Vec<NewAttempt>,
     pub(crate) moves: Vec<Move>,
     pub(crate) since: Option<Instant>,

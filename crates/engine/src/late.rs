@@ -8,12 +8,13 @@
 use crate::directory::Template;
 use crate::hub::Hub;
 use crate::job::{JobKey, Note, Says};
+use crate::receipt::with_receipt;
 use carillon_model::UnixMs;
 use carillon_model::badges::BatchBadges;
 use carillon_model::body::{LateSource, TemplateSource};
 use carillon_model::content::Content;
 use carillon_model::facts::EventFacts;
-use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeviceNo};
+use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeliveryId, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::problem::FieldProblem;
 use carillon_model::template::{BoundTemplate, RenderError, SharedScope, VariantNo};
@@ -222,7 +223,7 @@ fn message(
         let content = late.source.content.as_ref();
         let content = content.ok_or_else(|| unwritable("body", "it has no content"))?;
         let content = counted(Cow::Borrowed(content), &late.source, badge)?;
-        return rendered(hub, push, content, now);
+        return rendered(hub, push, receipted(hub, push, late, content), now);
     };
     let template = bound.template();
     let variant = template.variant_for(person.locale.as_deref());
@@ -231,9 +232,10 @@ fn message(
             .render_variant(variant, &person.facts())
             .map_err(|error| unrendered(&error))?;
         let content = counted(Cow::Owned(content), &late.source, badge)?;
-        rendered(hub, push, content, now)
+        rendered(hub, push, receipted(hub, push, late, content), now)
     };
-    if template.uses_device(variant) || late.source.badge.is_some() {
+    let is_own = late.source.badge.is_some() || late.source.receipt;
+    if is_own || template.uses_device(variant) {
         return write();
     }
     let mut shared = late.shared.lock();
@@ -266,6 +268,23 @@ fn counted<'c>(
     let mut content = content.into_owned();
     content.badge = Some(badge);
     Ok(Cow::Owned(content))
+}
+
+/// With the receipt token of this delivery, where it carries one.
+fn receipted<'c>(
+    hub: &Hub,
+    push: &Unwritten,
+    late: &Late,
+    content: Cow<'c, Content>,
+) -> Cow<'c, Content> {
+    if !late.source.receipt {
+        return content;
+    }
+    let delivery = DeliveryId {
+        batch: push.batch,
+        position: push.position,
+    };
+    with_receipt(content, &hub.parts.receipts.key.make(delivery))
 }
 
 fn unrendered(error: &RenderError) -> Unwritable {

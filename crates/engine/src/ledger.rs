@@ -4,15 +4,14 @@
 
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
+use carillon_model::event::{EnvironmentRepaired, EventKind, RepairedEnvironment};
 use carillon_model::id::{AppNo, BatchNo, NotificationNo};
 use carillon_model::lane::{Class, Gateway, Lane};
+use carillon_ports::news::event;
 use carillon_ports::store::{
     BatchSettlement, CountDelta, EnvironmentRepair, NewEvent, Retirement, Settlement, Work, WorkId,
 };
-use std::collections::HashMap;
-
-/// Most entries of one grouped event.
-const EVENT_GROUP: usize = 500;
+use std::collections::{BTreeMap, HashMap};
 
 /// Notifications with what their public ids are made of, and whose they are.
 pub(crate) type Notes = HashMap<NotificationNo, (AppNo, UnixMs)>;
@@ -27,7 +26,7 @@ pub(crate) struct Ledger {
     repairs: Vec<EnvironmentRepair>,
     counts: HashMap<(AppNo, Gateway, FinalState, String), u64>,
     events: Vec<NewEvent>,
-    grouped: HashMap<(AppNo, &'static str), Vec<serde_json::Value>>,
+    repaired: BTreeMap<AppNo, Vec<RepairedEnvironment>>,
     notes: Notes,
     due: Vec<(Lane, Class, UnixMs)>,
     releases: Vec<Release>,
@@ -63,6 +62,7 @@ impl Ledger {
             self.batches.push(BatchSettlement {
                 batch: no,
                 verdicts: Vec::new(),
+                failures: Vec::new(),
                 attempts: Vec::new(),
                 done: Vec::new(),
                 follow_ups: Vec::new(),
@@ -94,13 +94,13 @@ impl Ledger {
         self.repairs.push(repair);
     }
 
-    pub(crate) fn event(&mut self, event: NewEvent) {
-        self.events.push(event);
+    /// To be told of a repair, together with others.
+    pub(crate) fn repaired(&mut self, app: AppNo, entry: RepairedEnvironment) {
+        self.repaired.entry(app).or_default().push(entry);
     }
 
-    /// An entry of an event that tells many at once.
-    pub(crate) fn grouped(&mut self, app: AppNo, kind: &'static str, entry: serde_json::Value) {
-        self.grouped.entry((app, kind)).or_default().push(entry);
+    pub(crate) fn event(&mut self, event: NewEvent) {
+        self.events.push(event);
     }
 
     pub(crate) fn release(&mut self, release: Release) {
@@ -122,7 +122,7 @@ impl Ledger {
             && self.repairs.is_empty()
             && self.counts.is_empty()
             && self.events.is_empty()
-            && self.grouped.is_empty()
+            && self.repaired.is_empty()
             && self.releases.is_empty()
     }
 
@@ -160,14 +160,11 @@ impl Ledger {
         };
         self.deliveries -= taken;
         let mut events = std::mem::take(&mut self.events);
-        for ((app, kind), entries) in self.grouped.drain() {
-            for group in entries.chunks(EVENT_GROUP) {
-                events.push(NewEvent {
-                    app,
-                    kind,
-                    subject: String::new(),
-                    data: serde_json::json!({ "entries": group }).to_string(),
-                });
+        let kind = EventKind::EnvironmentRepaired;
+        for (app, entries) in std::mem::take(&mut self.repaired) {
+            for group in entries.chunks(kind.max_entries().unwrap_or(usize::MAX)) {
+                let entries = group.to_vec();
+                events.push(event(app, kind, "", &EnvironmentRepaired { entries }));
             }
         }
         let counts = self

@@ -1,10 +1,12 @@
 //! Every metric of the engine, in one place. Labels are bounded: Apps, gateways, push types, final
 //! states, and the gateway's reasons as far as they look like Apple's.
 
+use crate::directory::Directory;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::AppNo;
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::push_type::PushType;
+use carillon_ports::webhook::EndpointRow;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_gauge};
 use metrics::{describe_histogram, gauge, histogram};
 use parking_lot::Mutex;
@@ -24,6 +26,10 @@ const OLDEST: &str = "carillon_lane_oldest_waiting_seconds";
 const BREAKER: &str = "carillon_lane_breaker_state";
 const UNSETTLED: &str = "carillon_unsettled_outcomes";
 const PANICS: &str = "carillon_part_panics_total";
+const RECEIPTS: &str = "carillon_receipts_total";
+const WEBHOOK_QUEUED: &str = "carillon_webhook_queued_events";
+const WEBHOOK_CALLS: &str = "carillon_webhook_calls_total";
+const WEBHOOK_FAILING: &str = "carillon_webhook_failing";
 
 /// Handles to what is counted on the hot path.
 #[derive(Default)]
@@ -72,6 +78,16 @@ impl Meters {
         describe_gauge!(BREAKER, "0 closed, 1 probing, 2 open");
         describe_gauge!(UNSETTLED, "Outcomes that are not on disk yet");
         describe_counter!(PANICS, "Parts of the engine that panicked");
+        describe_counter!(RECEIPTS, "Receipts of apps that were new");
+        describe_gauge!(WEBHOOK_QUEUED, "Events that wait for a webhook endpoint");
+        describe_counter!(
+            WEBHOOK_CALLS,
+            "Calls to webhook endpoints, by what came of them"
+        );
+        describe_gauge!(
+            WEBHOOK_FAILING,
+            "1: the last call to the webhook endpoint failed, or it is disabled"
+        );
         Self::default()
     }
 
@@ -134,6 +150,31 @@ impl Meters {
         gauge!(IN_FLIGHT, &labels).set(figures.in_flight);
         gauge!(OLDEST, &labels).set(figures.oldest_secs);
         gauge!(BREAKER, &labels).set(figures.breaker);
+    }
+
+    /// Receipts that were new.
+    pub(crate) fn receipts(&self, count: u64) {
+        counter!(RECEIPTS).increment(count);
+    }
+
+    /// A call to a receiver ended.
+    pub(crate) fn told(&self, app: &str, outcome: &'static str) {
+        counter!(WEBHOOK_CALLS, "app" => app.to_owned(), "outcome" => outcome).increment(1);
+    }
+
+    /// How webhook endpoints are.
+    pub(crate) fn webhooks(&self, directory: &Directory, rows: &[EndpointRow]) {
+        for row in rows {
+            let (Some(app), Some(endpoint)) =
+                (directory.app_by_no(row.app), directory.webhook(row.no))
+            else {
+                continue;
+            };
+            let labels = [("app", app.id.clone()), ("endpoint", endpoint.name.clone())];
+            let is_failing = !row.is_enabled() || row.health.failures > 0;
+            gauge!(WEBHOOK_QUEUED, &labels).set(row.queued as f64);
+            gauge!(WEBHOOK_FAILING, &labels).set(f64::from(u8::from(is_failing)));
+        }
     }
 
     pub(crate) fn part_panicked(&self, part: &'static str) {

@@ -93,6 +93,11 @@ mod tests {
 
     fn suspect(device: i64) -> Retirement {
         Retirement {
+            app: carillon_model::id::AppNo(1),
+            delivery: carillon_model::id::DeliveryId {
+                batch: carillon_model::id::BatchNo(1),
+                position: 0,
+            },
             device: DeviceNo(device),
             kind: TokenKind::Alert,
             generation: 1,

@@ -20,11 +20,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let now = shared.hub.parts.clock.now();
         match store.rescue(after, config.rescue_slice, now).await {
             Ok(None) => {
+                shared.hub.tell();
                 shared.hub.is_rescued.store(true, Relaxed);
                 shared.hub.bells.dispatch.notify_one();
                 return;
             }
             Ok(last) => {
+                shared.hub.tell();
                 after = last;
                 refusals = 0;
                 tokio::task::yield_now().await;

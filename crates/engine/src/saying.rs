@@ -3,6 +3,7 @@
 
 use crate::badge;
 use crate::hub::Hub;
+use crate::receipt;
 use crate::request::Origin;
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -52,8 +53,17 @@ pub(crate) fn write(
         return Err(vec![problem]);
     }
     let meant = gateways(hub, app, request, &saying.content)?;
-    let content = badge::sample(request, saying.content);
-    let late = badge::late_source(request, saying.late);
+    let mut content = badge::sample(request, saying.content);
+    let mut late = badge::late_source(request, saying.late);
+    let directory = hub.directory.load();
+    let settings = directory.app_by_no(app).map(|app| &app.settings);
+    if receipt::is_wanted(request, settings) {
+        if let Some(problem) = receipt::problem(request, &content) {
+            return Err(vec![problem]);
+        }
+        content = receipt::sample(content);
+        late = Some(receipt::late_source(request, late));
+    }
     let mut payloads = Vec::new();
     let mut complete = None;
     for which in meant {

@@ -4,6 +4,7 @@
 //! cannot be trusted, and the next start rescues. Parts that only walk over the store (fan-out,
 //! rescuer, pruner) are started again.
 
+use crate::clerk::Counter;
 use crate::core::Core;
 use crate::directory::Directory;
 use crate::engine::Parts;
@@ -13,7 +14,7 @@ use crate::key_ring::KeyRing;
 use crate::metrics::Meters;
 use crate::moment::ms;
 use crate::status::StopReport;
-use crate::{digester, dispatch, fanout, pruner, rescuer, settle};
+use crate::{clerk, digester, dispatch, fanout, pruner, rescuer, settle, teller};
 use arc_swap::ArcSwap;
 use carillon_ports::gateway::{OutcomeSink, PoolId, PushOutcome};
 use carillon_ports::store::StoreError;
@@ -56,6 +57,8 @@ pub(crate) async fn start(
         older_templates: parking_lot::Mutex::default(),
         fanouts: AtomicU32::new(0),
         failed: watch::Sender::new(None),
+        receipts: Counter::default(),
+        told: watch::Sender::new(0),
     });
     let directory = hub.directory.load_full();
     let ring = Arc::new(KeyRing::read(&hub, &directory, &KeyRing::default()).await);
@@ -83,6 +86,8 @@ pub(crate) async fn start(
         supervise(&runtime, &shared, "rescuer", rescuer::run),
         supervise(&runtime, &shared, "pruner", pruner::run),
         supervise(&runtime, &shared, "indexer", pruner::index),
+        supervise(&runtime, &shared, "teller", teller::run),
+        supervise(&runtime, &shared, "clerk", clerk::run),
     ];
     Ok((shared, tasks))
 }
@@ -158,6 +163,7 @@ impl Shared {
             bell.notify_one();
         }
         bells.room.notify_waiters();
+        self.hub.tell();
         // Reads and claims under way come to their end first: their work is given back too.
         self.until(answers_by, |core| core.loads == 0 && core.claims == 0)
             .await;

@@ -6,18 +6,14 @@
 
 use crate::dispatch::pause_ms;
 use crate::hub::Vital;
-use crate::ledger::{Bundle, Notes, Release};
+use crate::ledger::{Bundle, Release};
 use crate::moment::ms;
 use crate::service::Shared;
-use carillon_model::id::{AppNo, NotificationNo};
+use carillon_model::id::NotificationNo;
 use carillon_ports::fault;
-use carillon_ports::store::{NewEvent, Settlement};
-use std::collections::BTreeMap;
+use carillon_ports::store::Settlement;
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// Most notifications named in one event.
-const EVENT_GROUP: usize = 500;
 
 /// Runs until the engine is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -52,13 +48,17 @@ async fn write(shared: &Shared, bundle: Bundle) -> bool {
     let Bundle {
         settlement,
         deliveries: _,
-        notes,
+        notes: _,
         due,
         releases,
     } = bundle;
+    let is_news = tells(&settlement);
     let Some(completed) = settle(shared, settlement).await else {
         return false;
     };
+    if is_news || !completed.is_empty() {
+        shared.hub.tell();
+    }
     fault::stage("settle.committed");
     if !release(shared, &releases).await {
         return false;
@@ -76,9 +76,6 @@ async fn write(shared: &Shared, bundle: Bundle) -> bool {
         let state = &mut core.lanes.all[index];
         state.gauge.mark_stored(released.class);
         state.note_due(released.class, released.due_at);
-    }
-    for event in completions(&completed, &notes) {
-        core.ledger.event(event);
     }
     drop(core);
     shared.hub.bells.dispatch.notify_one();
@@ -151,6 +148,13 @@ async fn pause(shared: &Shared, refusals: u32) {
     tokio::time::sleep(ms(pause_ms(longest, refusals))).await;
 }
 
+/// Whether it may write events, besides those of what it completes.
+fn tells(settlement: &Settlement) -> bool {
+    !settlement.events.is_empty()
+        || !settlement.retirements.is_empty()
+        || settlement.batches.iter().any(|b| !b.failures.is_empty())
+}
+
 fn settlement_is_empty(settlement: &Settlement) -> bool {
     let Settlement {
         batches,
@@ -165,34 +169,4 @@ fn settlement_is_empty(settlement: &Settlement) -> bool {
         && repairs.is_empty()
         && counts.is_empty()
         && events.is_empty()
-}
-
-/// The event that tells of notifications whose last delivery is final.
-pub(crate) fn completion(app: AppNo, ids: &[String]) -> NewEvent {
-    NewEvent {
-        app,
-        kind: "notification.completed",
-        subject: ids.first().cloned().unwrap_or_default(),
-        data: serde_json::json!({ "notifications": ids }).to_string(),
-    }
-}
-
-/// One event for each App and group of notifications that are complete now.
-fn completions(completed: &[NotificationNo], notes: &Notes) -> Vec<NewEvent> {
-    let mut by_app: BTreeMap<AppNo, Vec<String>> = BTreeMap::new();
-    for no in completed {
-        if let Some((app, accepted_at)) = notes.get(no) {
-            by_app
-                .entry(*app)
-                .or_default()
-                .push(no.public(*accepted_at));
-        }
-    }
-    let mut events = Vec::new();
-    for (app, ids) in by_app {
-        for group in ids.chunks(EVENT_GROUP) {
-            events.push(completion(app, group));
-        }
-    }
-    events
 }

@@ -54,6 +54,10 @@ pub struct AppSettings {
     /// How many notifications one user gets; every cap that covers a notification must let it through.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frequency_cap: Vec<FrequencyCap>,
+    /// Whether its alerts and background pushes carry receipt tokens, by which the app says that they
+    /// arrived and were opened.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub receipts: bool,
 }
 
 /// A category of messages that a user can switch on and off.
@@ -89,6 +93,7 @@ impl Default for AppSettings {
             time_zone: None,
             categories: BTreeMap::new(),
             frequency_cap: Vec::new(),
+            receipts: false,
         }
     }
 }

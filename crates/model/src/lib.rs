@@ -34,6 +34,7 @@ pub mod problem;
 pub mod push_token;
 pub mod push_type;
 pub mod quiet_hours;
+pub mod receipts;
 pub mod target;
 pub mod template;
 pub mod throttle;

@@ -79,6 +79,10 @@ pub struct RequestOptions {
     /// The category of messages it belongs to, which a user can switch off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
+    /// Whether each push carries a receipt token, by which its app says that it arrived and was opened.
+    /// Default: as the App has it set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<bool>,
     /// For raw `push_tokens`: their environment. Default `auto`: Carillon finds out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<crate::environment::TokenEnvironment>,

@@ -2,7 +2,8 @@
 //!
 //! - [`WebhookSecret`], [`sign`] and [`verify`]: the signature, whichever side one is on.
 //! - [`webhook_id`] and [`webhook_body`]: an event as it is told, the same at every attempt.
-//! - [`WebhookClient`]: one attempt to one URL. Failing is an answer too, and says how far it got.
+//! - [`WebhookClient`]: one attempt to one URL. Failing is an answer too, and says how far it got. It is the engine's
+//!   port `WebhookSender`.
 //!
 //! It does not decide when to try again (`carillon_model::webhook` has the schedule), how many calls run at once, or which
 //! endpoints are called; those are the engine's. It keeps nothing between calls but idle connections.
@@ -14,6 +15,7 @@ mod failure;
 mod lookup;
 mod retry_after;
 mod secret;
+mod sender;
 mod signature;
 
 pub use self::body::{MAX_BODY_BYTES, webhook_body, webhook_id};

@@ -9,12 +9,15 @@ pub mod clock;
 pub mod fault;
 pub mod gateway;
 pub mod gathering;
+pub mod news;
 pub mod own_device;
 pub mod preferences;
+pub mod receipt;
 pub mod registry;
 pub mod secret;
 pub mod store;
 pub mod upkeep;
+pub mod webhook;
 
 #[cfg(feature = "testing")]
 pub mod conformance;

@@ -18,6 +18,7 @@ use carillon_model::batch::BatchDevices;
 use carillon_model::body::BadgeChange;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::Environment;
+use carillon_model::event::{DeviceEvicted, EventKind};
 use carillon_model::facts::DeviceFacts;
 use carillon_model::id::{AppNo, BatchNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Gateway, Lane};
@@ -208,7 +209,8 @@ pub struct Settlement {
     pub repairs: Vec<EnvironmentRepair>,
     /// Counters to add to.
     pub counts: Vec<CountDelta>,
-    /// Events to append.
+    /// Events to append besides those that the store makes of what it learns by the rest
+    /// ([`crate::news`]): notifications that are complete, deliveries that failed, devices that retired.
     pub events: Vec<NewEvent>,
     /// The time of it.
     pub now: UnixMs,
@@ -221,12 +223,25 @@ pub struct BatchSettlement {
     pub batch: BatchNo,
     /// How positions ended; merged into the verdicts by [`FinalState::merge`].
     pub verdicts: Vec<(u16, FinalState)>,
+    /// Why, for those that ended without reaching anybody: what `delivery.failed` tells of them.
+    pub failures: Vec<Failure>,
     /// Tries to remember.
     pub attempts: Vec<NewAttempt>,
     /// Work rows that are done.
     pub done: Vec<WorkId>,
     /// Work rows to add (retries, repairs), due or held (`due_at: None`).
     pub follow_ups: Vec<Work>,
+}
+
+/// Why a delivery ended without reaching anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its position in the batch.
+    pub position: u16,
+    /// At which gateway.
+    pub gateway: Gateway,
+    /// The gateway's reason or our word; empty for none.
+    pub reason: String,
 }
 
 /// A try to remember: every one that was not a plain first-time success.
@@ -259,9 +274,14 @@ pub struct NewAttempt {
     pub next_attempt_at: Option<UnixMs>,
 }
 
-/// A push token that a gateway declared dead; applied by `PushToken::dies_by`.
+/// A push token that a gateway declared dead; applied by `PushToken::dies_by`. When it dies by this, the
+/// store tells so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retirement {
+    /// The App.
+    pub app: AppNo,
+    /// The delivery that was answered so.
+    pub delivery: DeliveryId,
     /// Whose.
     pub device: DeviceNo,
     /// Which.
@@ -302,13 +322,12 @@ pub struct CountDelta {
     pub count: u64,
 }
 
-/// An event to append to the log that SSE and webhooks will read.
+/// An event to append to the log that streams and webhooks read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEvent {
     /// Whose.
     pub app: AppNo,
-    /// E.g. `notification.completed`, `push_token.retired`, `environment.repaired`,
-    /// `credential.failing`, `credential.recovered`, `environment.flood`.
+    /// One of [`carillon_model::event::EventKind`].
     pub kind: &'static str,
     /// Public id or name of what it is about.
     pub subject: String,
@@ -320,14 +339,12 @@ impl NewEvent {
     /// A device was deleted because its user has more of them than the App allows. Names no user: an
     /// event outlives his erasure.
     #[must_use]
-    pub fn device_evicted(app: AppNo, id: String, by: &str, last_seen_at: UnixMs) -> Self {
-        Self {
-            app,
-            kind: "device.evicted",
-            subject: id,
-            // Ids need no escaping.
-            data: format!(r#"{{"replaced_by":"{by}","last_seen_at":{last_seen_at}}}"#),
-        }
+    pub fn device_evicted(app: AppNo, id: &str, by: &str, last_seen_at: UnixMs) -> Self {
+        let data = DeviceEvicted {
+            replaced_by: by.to_owned(),
+            last_seen_at,
+        };
+        crate::news::event(app, EventKind::DeviceEvicted, id, &data)
     }
 }
 
@@ -382,6 +399,8 @@ pub struct FanoutPage {
     pub after: DeviceNo,
     /// Whether that was the last page.
     pub finished: bool,
+    /// The time of it.
+    pub now: UnixMs,
 }
 
 /// A device that a fan-out or a resolved target means.
@@ -660,7 +679,8 @@ pub trait HotStore: Send + Sync + 'static {
     async fn release(&self, works: Vec<(WorkId, UnixMs)>) -> Result<()>;
     /// Commits "positions below this may be written" for works whose doubt is to be dropped.
     async fn watermark(&self, marks: Vec<(WorkId, u16)>) -> Result<()>;
-    /// Settles: one transaction. Returns the notifications that this completed.
+    /// Settles: one transaction. Returns the notifications that this completed. What it, a claim, a
+    /// cancel, a rescue or a fan-out's end completes or fails is told by an event of the same transaction.
     async fn settle(&self, settlement: Settlement) -> Result<Vec<NotificationNo>>;
 
     /// Marks a notification cancelled, stops its fan-out, and settles all its waiting work as

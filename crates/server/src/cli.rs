@@ -2,7 +2,7 @@
 
 use crate::commands::{
     app, backup, bench, completions, config, credential, demo, device, doctor, explain,
-    identity_key, keys, notification, openapi, restore, send, serve, simulate, user,
+    identity_key, keys, notification, openapi, restore, send, serve, simulate, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     IdentityKey(identity_key::Args),
     /// Look at and cancel notifications
     Notification(notification::Args),
+    /// Set, test and look at webhook endpoints; check a signature
+    Webhook(webhook::Args),
     /// Make and revoke API keys; rotate the master key
     Keys(keys::Args),
     /// Check everything, and say what to mend

@@ -170,7 +170,7 @@ fn proxy(
     })
 }
 
-fn read_ca(key: &str, path: Option<&Path>) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn read_ca(key: &str, path: Option<&Path>) -> Result<Option<Vec<u8>>, Failure> {
     let Some(path) = path else { return Ok(None) };
     let pem =
         std::fs::read(path).map_err(|error| Failure::io(&format!("read {key},"), path, &error))?;

@@ -26,6 +26,7 @@ mod seal;
 mod signing_key;
 mod store;
 mod telemetry;
+mod webhooks;
 mod wire;
 
 use clap::Parser as _;
@@ -89,6 +90,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::IdentityKey(args) => commands::identity_key::run(args, output).await?,
         Command::Notification(args) => commands::notification::run(args, output).await?,
         Command::Keys(args) => commands::keys::run(args, output).await?,
+        Command::Webhook(args) => commands::webhook::run(args, output).await?,
         Command::Doctor(args) => commands::doctor::run(args, output).await?,
         Command::Explain(args) => commands::explain::run(args, output).await?,
         Command::Config(args) => commands::config::run(&args, output)?,

@@ -15,10 +15,11 @@ use crate::telemetry::Metrics;
 use crate::{gauges, memory, private_file, store};
 use axum_server::Handle;
 use carillon_api::ApiState;
-use carillon_engine::{Engine, Parts};
+use carillon_engine::receipt::ReceiptKey;
+use carillon_engine::{Engine, Parts, Receipts, Webhooks};
 use carillon_ports::clock::Clock;
 use carillon_ports::registry::{Actor, ApiKey, Registry, Scope};
-use carillon_ports::secret::SecretBox;
+use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::HotStore;
 use carillon_store_sql::SqliteStore;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 /// How often raw samples are folded into histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -97,6 +99,14 @@ pub(crate) async fn start(
     let admin_key = first_admin_key(&*registry, &*clock, admin_key_file).await?;
 
     let gateways = crate::gateway::open(config, &clock)?;
+    let webhooks = Webhooks {
+        store: Arc::new(store.clone()),
+        sender: crate::webhooks::open(&config.webhooks)?,
+    };
+    let receipts = Receipts {
+        store: Arc::new(store.clone()),
+        key: receipt_key(&*registry, &*secrets, &*clock).await?,
+    };
 
     let engine = Engine::start(
         Parts {
@@ -105,6 +115,8 @@ pub(crate) async fn start(
             gateways,
             clock: clock.clone(),
             secrets,
+            webhooks,
+            receipts,
             config: config.engine.clone(),
         },
         memory::UPKEEP,
@@ -360,6 +372,45 @@ pub(crate) async fn make_admin_key(
         store::failed("store the API key", &error)
     })?;
     Ok(SecretString::from(made.secret))
+}
+
+/// The name under which the key of receipt tokens is kept, in the place where provider tokens are: like
+/// those it is one sealed value of the whole installation. Theirs have another form: team and key id.
+const RECEIPT_KEY: &str = "carillon:receipts";
+
+/// What receipt tokens are authenticated with: made once and sealed, so that what pushes carried stays good
+/// over restarts.
+async fn receipt_key(
+    registry: &dyn Registry,
+    secrets: &dyn SecretBox,
+    clock: &dyn Clock,
+) -> Result<ReceiptKey, Failure> {
+    let failed = |error| store::failed("read the key of receipts", &error);
+    let place = Place::provider_token(RECEIPT_KEY);
+    let stored = registry.provider_token(RECEIPT_KEY.to_owned()).await;
+    if let Some(sealed) = stored.map_err(failed)? {
+        match secrets.open(place, &sealed).map(Zeroizing::new) {
+            Ok(plain) if plain.len() == 32 => {
+                let mut bytes = Zeroizing::new([0; 32]);
+                bytes.copy_from_slice(&plain);
+                return Ok(ReceiptKey::new(&bytes));
+            }
+            Ok(_) => tracing::warn!(
+                "the key of receipts has the wrong length: a new one is made, and what pushes carried so far is refused"
+            ),
+            Err(why) => tracing::warn!(
+                why,
+                "the key of receipts cannot be opened: a new one is made, and what pushes carried so far is refused"
+            ),
+        }
+    }
+    let mut bytes = Zeroizing::new([0; 32]);
+    fill_random(&mut *bytes);
+    let sealed = secrets.seal(place, &*bytes);
+    let name = RECEIPT_KEY.to_owned();
+    let put = registry.put_provider_token(name, sealed, clock.now()).await;
+    put.map_err(failed)?;
+    Ok(ReceiptKey::new(&bytes))
 }
 
 /// A fresh master key beside a store that has sealed secrets means that the old key file is lost or

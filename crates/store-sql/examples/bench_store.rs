@@ -184,6 +184,7 @@ fn accepted(batches: Vec<BatchNo>, count: u16) -> Settlement {
             .map(|batch| BatchSettlement {
                 batch,
                 verdicts: (0..count).map(|p| (p, FinalState::Accepted)).collect(),
+                failures: vec![],
                 attempts: vec![],
                 done: vec![WorkId { batch, seq: 0 }],
                 follow_ups: vec![],

@@ -1,7 +1,7 @@
 //! Carillon's stores on SQL databases. Only this crate writes SQL.
 //!
-//! [`SqliteStore`] is both ports, [`carillon_ports::store::HotStore`] and
-//! [`carillon_ports::registry::Registry`], on one SQLite file. One thread writes, in group commits;
+//! [`SqliteStore`] is every store port ([`carillon_ports::store::HotStore`],
+//! [`carillon_ports::registry::Registry`], [`carillon_ports::webhook::WebhookStore`]) on one SQLite file. One thread writes, in group commits;
 //! a few others read. It knows no clock: time comes in with each call. It decides nothing about
 //! sending: what a row means is in `carillon-model`, what is done about it in `carillon-engine`.
 
@@ -21,6 +21,7 @@ mod reader;
 mod registry;
 mod sqlite;
 mod statements;
+mod webhook;
 mod writer;
 
 pub use backup::restore;

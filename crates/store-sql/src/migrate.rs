@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../migrations/sqlite/0003_people.sql")),
     (4, include_str!("../migrations/sqlite/0004_preferences.sql")),
     (5, include_str!("../migrations/sqlite/0005_definitions.sql")),
+    (6, include_str!("../migrations/sqlite/0006_webhooks.sql")),
     (7, include_str!("../migrations/sqlite/0007_triggers.sql")),
 ];
 

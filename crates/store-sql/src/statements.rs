@@ -1,5 +1,5 @@
-//! The five statements that nearly every notification needs, looked up once for each transaction: the
-//! cache's look-up hashes the whole text, which five times for each push is seen in a profile.
+//! The six statements that nearly every notification needs, looked up once for each transaction: the
+//! cache's look-up hashes the whole text, which as often for each push is seen in a profile.
 
 use rusqlite::{CachedStatement, Connection, Result};
 
@@ -10,6 +10,7 @@ pub(crate) enum Statement {
     InsertBatch,
     InsertWork,
     EndSingle,
+    Owner,
     /// The last one: see [`COUNT`].
     DeleteWork,
 }
@@ -34,6 +35,7 @@ impl Statement {
                 "UPDATE batches SET open = 0, verdicts = ?2, settled_at = ?3
                  WHERE batch_no = ?1 AND open = 1 AND count = 1 AND sole = 1"
             }
+            Self::Owner => "SELECT app_no, accepted_at FROM notifications WHERE notification_no = ?1",
             Self::DeleteWork => "DELETE FROM work WHERE batch_no = ?1 AND seq = ?2",
         }
     }

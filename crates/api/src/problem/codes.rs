@@ -41,6 +41,9 @@ codes! {
     AUTH_UNKNOWN = 401 "auth.unknown":
         "Unknown API key",
         "The API key was revoked, or mistyped. Make a new one with `POST /v1/api-keys` or `carillon keys`.";
+    RECEIPT_UNKNOWN = 401 "receipt.unknown":
+        "The receipt is none",
+        "Send `carillon_receipt` as it stands in the push's data, unchanged, to the server that sent the push.";
     AUTH_USER_TOKEN = 401 "auth.user_token":
         "The signed user id is not taken",
         "Get a fresh user_token from your back end: a JWT (HS256 or ES256) by an identity key of the App, with `sub`, and `exp` at most 24 hours ahead. Which part failed is in the server's log at level debug, under the request id.";
@@ -86,6 +89,9 @@ codes! {
     CHANNEL_UNKNOWN = 404 "channel.unknown":
         "No such broadcast channel",
         "Apple knows no such channel in this environment and topic. List them with `GET /v1/apps/{app}/channels`.";
+    WEBHOOK_UNKNOWN = 404 "webhook.unknown":
+        "No such webhook endpoint",
+        "Make it with `PUT /v1/apps/{app}/webhooks/{name}`, or correct its name.";
     API_KEY_UNKNOWN = 404 "api_key.unknown":
         "No such API key",
         "List them with `GET /v1/api-keys`. One that was revoked stays revoked.";
@@ -104,6 +110,15 @@ codes! {
     CREDENTIAL_MISSING = 409 "credential.missing":
         "The App has no credential for this",
         "Set a credential for this environment with `PUT /v1/apps/{app}/credentials/{name}`.";
+    WEBHOOK_DISABLED = 409 "webhook.disabled":
+        "The webhook endpoint is disabled",
+        "Enable it with `POST /v1/apps/{app}/webhooks/{name}/enable`, then repeat.";
+    WEBHOOK_LIMIT = 409 "webhook.limit":
+        "The App has as many webhook endpoints as it may",
+        "Delete one that is not used. An endpoint can take several kinds of events.";
+    RECEIPT_GONE = 410 "receipt.gone":
+        "What the receipt is for is not kept any more",
+        "Nothing: it came after the retention time. Do not send it again.";
     REQUEST_TOO_LARGE = 413 "request.too_large":
         "The body is too large",
         "Send less at once. For many notifications use `application/x-ndjson`; the detail names the limit.";

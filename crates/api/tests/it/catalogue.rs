@@ -3,6 +3,7 @@
 
 use crate::world::{Ask, PEM, TOKEN, World};
 use axum::http::Method;
+use carillon_model::id::{BatchNo, DeliveryId};
 use carillon_ports::registry::Scope::{self, Admin, Devices, Read, Register, Send};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -103,6 +104,28 @@ fn channel() -> Value {
 
 fn api_key() -> Value {
     json!({"name": "backend", "app": "shop", "scopes": ["send", "read"]})
+}
+
+fn webhook() -> Value {
+    json!({"url": "https://hooks.example.com/carillon", "events": ["delivery.*"], "disable_after_days": 3})
+}
+
+fn rotation() -> Value {
+    json!({"overlap": "1h"})
+}
+
+fn replay() -> Value {
+    json!({"from": "2026-08-01T00:00:00Z"})
+}
+
+/// Well made, and of a push that there is not.
+fn receipt() -> Value {
+    json!({"receipt": receipt_of(DeliveryId { batch: BatchNo(7), position: 0 }), "event": "opened"})
+}
+
+/// The receipt token of a delivery, in every world.
+pub(crate) fn receipt_of(id: DeliveryId) -> String {
+    carillon_engine::receipt::ReceiptKey::new(&[7; 32]).make(id)
 }
 
 pub(crate) fn template() -> Value {
@@ -760,6 +783,146 @@ pub(crate) fn operations() -> Vec<Operation> {
             &[Read],
             App,
             Reads,
+        ),
+        operation(
+            "event_stream",
+            get.clone(),
+            "/v1/apps/shop/events/stream",
+            NONE,
+            &[Read],
+            App,
+            Reads,
+        ),
+        operation(
+            "webhook_list",
+            get.clone(),
+            "/v1/apps/shop/webhooks",
+            NONE,
+            &[Read],
+            App,
+            Reads,
+        ),
+        operation(
+            "webhook_put",
+            Method::PUT,
+            "/v1/apps/shop/webhooks/billing",
+            Json(webhook),
+            &[Admin],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "webhook_get",
+                get.clone(),
+                "/v1/apps/shop/webhooks/billing",
+                NONE,
+                &[Read],
+                App,
+                Reads,
+            ),
+            "webhook.unknown",
+            "/v1/apps/shop/webhooks/nobody",
+        ),
+        unknown(
+            operation(
+                "webhook_delete",
+                Method::DELETE,
+                "/v1/apps/shop/webhooks/billing",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "webhook.unknown",
+            "/v1/apps/shop/webhooks/nobody",
+        ),
+        unknown(
+            operation(
+                "webhook_rotate_secret",
+                post.clone(),
+                "/v1/apps/shop/webhooks/billing/rotate-secret",
+                Json(rotation),
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "webhook.unknown",
+            "/v1/apps/shop/webhooks/nobody/rotate-secret",
+        ),
+        unknown(
+            operation(
+                "webhook_enable",
+                post.clone(),
+                "/v1/apps/shop/webhooks/billing/enable",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "webhook.unknown",
+            "/v1/apps/shop/webhooks/nobody/enable",
+        ),
+        unknown(
+            operation(
+                "webhook_disable",
+                post.clone(),
+                "/v1/apps/shop/webhooks/billing/disable",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "webhook.unknown",
+            "/v1/apps/shop/webhooks/nobody/disable",
+        ),
+        unknown(
+            operation(
+                "webhook_test",
+                post.clone(),
+                "/v1/apps/shop/webhooks/billing/test",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "webhook.unknown",
+            "/v1/apps/shop/webhooks/nobody/test",
+        ),
+        unknown(
+            operation(
+                "webhook_replay",
+                post.clone(),
+                "/v1/apps/shop/webhooks/billing/replay",
+                Json(replay),
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "webhook.unknown",
+            "/v1/apps/shop/webhooks/nobody/replay",
+        ),
+        unknown(
+            operation(
+                "webhook_attempts",
+                get.clone(),
+                "/v1/apps/shop/webhooks/billing/attempts",
+                NONE,
+                &[Read],
+                App,
+                Reads,
+            ),
+            "webhook.unknown",
+            "/v1/apps/shop/webhooks/nobody/attempts",
+        ),
+        operation(
+            "receipt_create",
+            post.clone(),
+            "/v1/receipts",
+            Json(receipt),
+            &[],
+            Nothing,
+            Writes,
         ),
         operation(
             "api_key_list",

@@ -9,6 +9,7 @@ use carillon_model::credential::{Credential, CredentialFacts};
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
 use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::WebhookNo;
 use carillon_model::id::{
     AppNo, BatchNo, CredentialNo, DefinitionNo, DeliveryId, DeviceNo, NotificationNo,
 };
@@ -16,11 +17,14 @@ use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::preferences::Preferences;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
+use carillon_model::receipts::DeliveryReceipts;
+use carillon_model::webhook::DisabledReason;
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use carillon_ports::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use carillon_ports::preferences::{
     DevicePreferences, PreferencesPut, Reservation, StoredPreferences,
 };
+use carillon_ports::receipt::{NewReceipt, ReceiptAnswer, ReceiptStore};
 use carillon_ports::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
     Resealer, Sealed,
@@ -29,6 +33,10 @@ use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
     Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
     Retention, Settlement, StoreError, WorkId,
+};
+use carillon_ports::webhook::{
+    CallSettlement, EndpointRow, Enqueue, QueuedEvent, WebhookAttempt, WebhookDefinition,
+    WebhookStore,
 };
 use std::sync::{Arc, Mutex};
 
@@ -191,4 +199,63 @@ registry! {
     async fn erase_user(app: AppNo, user_id: String, now: UnixMs, by: Actor) -> (u64, u64);
     async fn note(action: &'static str, subject: String, now: UnixMs, by: Actor) -> ();
     async fn audit(before: Option<i64>, limit: u32) -> Vec<AuditEntry>;
+}
+
+pub(crate) struct FaultyWebhooks {
+    pub(crate) inner: Arc<dyn WebhookStore>,
+    pub(crate) faults: Faults,
+}
+
+pub(crate) struct FaultyReceipts {
+    pub(crate) inner: Arc<dyn ReceiptStore>,
+    pub(crate) faults: Faults,
+}
+
+macro_rules! port {
+    (
+        $trait:ident for $faulty:ident
+        struck { $(async fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)* }
+        passed { $(async fn $passed:ident($($parg:ident: $pty:ty),*) -> $pout:ty;)* }
+    ) => {
+        #[async_trait]
+        impl $trait for $faulty {
+            $(async fn $name(&self, $($arg: $ty),*) -> Result<$out> {
+                self.faults.strike().await?;
+                self.inner.$name($($arg),*).await
+            })*
+            $(async fn $passed(&self, $($parg: $pty),*) -> Result<$pout> {
+                self.inner.$passed($($parg),*).await
+            })*
+        }
+    };
+}
+
+port! {
+    WebhookStore for FaultyWebhooks
+    struck {
+        async fn endpoints() -> Vec<EndpointRow>;
+        async fn endpoint(no: WebhookNo) -> Option<EndpointRow>;
+        async fn requeue(no: WebhookNo, events: Vec<i64>, most: u64, now: UnixMs) -> Option<u64>;
+        async fn settle_calls(calls: Vec<CallSettlement>, now: UnixMs) -> Vec<EndpointRow>;
+        async fn enable(no: WebhookNo) -> Option<EndpointRow>;
+        async fn disable(endpoint: Arc<WebhookDefinition>, reason: DisabledReason, now: UnixMs) -> Option<EndpointRow>;
+        async fn webhook_attempts(no: WebhookNo, limit: u32) -> Vec<WebhookAttempt>;
+        async fn newest_event(app: AppNo) -> i64;
+        async fn events_since(app: AppNo, at: UnixMs) -> i64;
+    }
+    passed {
+        async fn enqueue(step: Enqueue) -> Option<EndpointRow>;
+        async fn due(no: WebhookNo, now: UnixMs, limit: u32) -> (Vec<QueuedEvent>, Option<UnixMs>);
+        async fn drop_queue(no: WebhookNo, limit: u32) -> u64;
+    }
+}
+
+port! {
+    ReceiptStore for FaultyReceipts
+    struck {
+        async fn record_receipts(receipts: Vec<NewReceipt>, now: UnixMs) -> Vec<ReceiptAnswer>;
+        async fn receipts(delivery: DeliveryId) -> DeliveryReceipts;
+        async fn receipt_counts(no: NotificationNo) -> (u64, u64);
+    }
+    passed {}
 }

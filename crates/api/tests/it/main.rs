@@ -24,5 +24,6 @@ mod server;
 mod sweep;
 mod templates;
 mod triggers;
+mod webhooks;
 mod wire;
 mod world;

@@ -70,7 +70,8 @@ async fn a_backup_has_a_deadline_of_its_own() {
 
 #[tokio::test]
 async fn a_rotation_seals_before_and_after_the_fresh_key() {
-    let world = World::furnished(Setup::default()).await;
+    let world = World::new().await;
+    world.furnish().await;
     let rotate = || world.send(Ask::new(Method::POST, ROTATE));
     let asked = || std::mem::take(&mut *world.master_keys.asked.lock().unwrap());
     assert_eq!(

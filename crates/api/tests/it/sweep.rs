@@ -169,7 +169,10 @@ async fn bodies(world: &World, operation: &Operation) {
         .send(operation.ask(path).with_body("{\"no such field\":1}"))
         .await;
     let problem = unknown.problem(422, "request.invalid");
-    assert_eq!(problem["errors"][0]["pointer"], "/no such field");
+    // Phones are updated slowly: of them fields are taken that are not known.
+    if operation.id != "receipt_create" {
+        assert_eq!(problem["errors"][0]["pointer"], "/no such field");
+    }
     world
         .send(operation.ask(path).with_body("[]"))
         .await
@@ -351,6 +354,49 @@ async fn good(world: &World, operation: &Operation) {
                 .send(operation.ask("/v1/apps/shop/devices/new"))
                 .await
                 .is(201);
+        }
+        "webhook_put" => {
+            for n in 0..31 {
+                let path = format!("/v1/apps/shop/webhooks/more{n}");
+                world.send(operation.ask(&path)).await.is(201);
+            }
+            world
+                .send(operation.ask("/v1/apps/shop/webhooks/too-many"))
+                .await
+                .problem(409, "webhook.limit");
+        }
+        "webhook_replay" => {
+            let switch = |word| format!("/v1/apps/shop/webhooks/billing/{word}");
+            world.post(&switch("disable"), json!({})).await.is(200);
+            world
+                .send(operation.ask(&path))
+                .await
+                .problem(409, "webhook.disabled");
+            world.post(&switch("enable"), json!({})).await.is(200);
+        }
+        "event_stream" => {
+            let ask = operation.ask(&path).header("last-event-id", "yesterday");
+            world.send(ask).await.problem(400, "request.header");
+        }
+        "receipt_create" => {
+            let ask = |receipt: &str| {
+                let body = json!({"receipt": receipt, "event": "delivered"});
+                Ask::new(Method::POST, &path).no_key().json(&body)
+            };
+            world
+                .send(ask("forged"))
+                .await
+                .problem(401, "receipt.unknown");
+            world
+                .send(operation.ask(&path))
+                .await
+                .problem(410, "receipt.gone");
+            let delivery = fill(world, "{dlv}").await;
+            let delivery = carillon_model::id::DeliveryId::parse(&delivery).unwrap();
+            let receipt = crate::catalogue::receipt_of(delivery);
+            let recorded = world.send(ask(&receipt)).await.is(200).json();
+            assert_eq!(recorded["recorded"], 1);
+            return;
         }
         "template_put" => {
             world

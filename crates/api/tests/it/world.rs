@@ -1,20 +1,23 @@
 //! One whole Carillon in memory: stores, engine, fake gateway, router. Requests go in by `oneshot`;
 //! no socket is opened. Every answer is held against the OpenAPI document: status, code and shape.
 
-use crate::faulty::{Faults, FaultyRegistry, FaultyStore};
+use crate::faulty::{Faults, FaultyReceipts, FaultyRegistry, FaultyStore, FaultyWebhooks};
 use crate::gateway::FakeGateway;
 use crate::schema::Document;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use carillon_api::{ApiState, Limits, MasterKeys, api_key};
-use carillon_engine::{Engine, EngineConfig, Parts};
+use carillon_engine::receipt::ReceiptKey;
+use carillon_engine::{Engine, EngineConfig, Parts, Receipts, Webhooks};
 use carillon_model::UnixMs;
+use carillon_model::definition::DefinitionKind;
 use carillon_model::id::{ApiKeyNo, AppNo};
+use carillon_model::webhook::WebhookSecrets;
 use carillon_ports::clock::Clock;
-use carillon_ports::registry::{Actor, ApiKey, Registry, Scope, Sealed};
+use carillon_ports::memory::{FakeReceivers, MemoryStore};
+use carillon_ports::registry::{Actor, ApiKey, Scope, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
-use carillon_ports::store::HotStore;
 use carillon_ports::upkeep::Upkeep;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -23,6 +26,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tower::ServiceExt as _;
 
+/// The content type of event streams.
+const EVENTS: &str = "text/event-stream";
 pub(crate) const START: UnixMs = 1_785_585_600_000;
 pub(crate) const PEM: &str = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
 pub(crate) const TOKEN: &str = "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0";
@@ -127,6 +132,7 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) router: Router,
     pub(crate) gateway: Arc<FakeGateway>,
+    pub(crate) receivers: FakeReceivers,
     pub(crate) faults: Faults,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) master_keys: Arc<TestKeys>,
@@ -144,15 +150,24 @@ impl World {
 
     pub(crate) async fn with(setup: Setup) -> Self {
         let faults = Faults::default();
-        let (store, registry) = stores();
+        let memory = MemoryStore::new();
         let store = FaultyStore {
-            inner: store,
+            inner: Arc::new(memory.clone()),
             faults: faults.clone(),
         };
         let registry = FaultyRegistry {
-            inner: registry,
+            inner: Arc::new(memory.clone()),
             faults: faults.clone(),
         };
+        let webhooks = FaultyWebhooks {
+            inner: Arc::new(memory.clone()),
+            faults: faults.clone(),
+        };
+        let receipts = FaultyReceipts {
+            inner: Arc::new(memory),
+            faults: faults.clone(),
+        };
+        let receivers = FakeReceivers::default();
         let clock = Arc::new(TestClock {
             now: AtomicI64::new(START),
             draws: AtomicU64::new(1),
@@ -168,8 +183,17 @@ impl World {
                 ),
                 clock: Arc::clone(&clock) as _,
                 secrets: Arc::new(OpenBox),
+                webhooks: Webhooks {
+                    store: Arc::new(webhooks),
+                    sender: Arc::new(receivers.clone()),
+                },
+                receipts: Receipts {
+                    store: Arc::new(receipts),
+                    key: ReceiptKey::new(&[7; 32]),
+                },
                 config: EngineConfig {
                     cancel_wait_ms: 50,
+                    receipt_pause_ms: 1,
                     ..EngineConfig::default()
                 },
             },
@@ -197,6 +221,7 @@ impl World {
             engine,
             router,
             gateway,
+            receivers,
             faults,
             clock,
             master_keys,
@@ -209,10 +234,11 @@ impl World {
         world
     }
 
-    /// The App `shop` with a credential, a device, its user, templates and a trigger; and an App `bare` with nothing.
+    /// The App `shop` with a credential, a webhook endpoint, a device, its user, templates and a trigger; and an App `bare` with nothing.
     pub(crate) async fn furnished(setup: Setup) -> Self {
         let world = Self::with(setup).await;
         world.furnish().await;
+        world.webhook("billing").await;
         world
     }
 
@@ -266,6 +292,26 @@ impl World {
             .await
             .unwrap();
         self.define(shop).await;
+        self.engine.refresh().await.unwrap();
+    }
+
+    /// A webhook endpoint of `shop`, defined past the API.
+    pub(crate) async fn webhook(&self, name: &str) {
+        let (registry, shop) = (self.engine.registry(), self.app("shop"));
+        let (kind, name) = (DefinitionKind::Webhook, name.to_owned());
+        let no = registry.definition_no(shop, kind, name.clone()).await;
+        let no = no.unwrap();
+        let secrets = WebhookSecrets::new("whsec_first".into(), START);
+        let sealed = Some(self.engine.seal_webhook(no, &secrets));
+        let body = r#"{"url":"https://hooks.example.net/SECRET"}"#.to_owned();
+        let by = Actor {
+            api_key: None,
+            request_id: None,
+        };
+        registry
+            .put_definition(no, shop, kind, name, body, sealed, START, by)
+            .await
+            .unwrap();
         self.engine.refresh().await.unwrap();
     }
 
@@ -342,11 +388,19 @@ impl World {
             .await
             .unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = body
-            .collect()
-            .await
-            .map(|body| body.to_bytes())
-            .unwrap_or_default();
+        let is_endless = parts
+            .headers
+            .get("content-type")
+            .is_some_and(|is| is == EVENTS);
+        let bytes = if is_endless {
+            // Its first words are enough: it goes on for ever.
+            let mut body = body;
+            let frame = body.frame().await.unwrap().unwrap();
+            frame.into_data().unwrap_or_default()
+        } else {
+            let whole = body.collect().await.map(|body| body.to_bytes());
+            whole.unwrap_or_default()
+        };
         Answer {
             method,
             path,
@@ -407,11 +461,6 @@ impl World {
 }
 
 /// A fresh pair of stores.
-fn stores() -> (Arc<dyn HotStore>, Arc<dyn Registry>) {
-    let store = Arc::new(carillon_ports::memory::MemoryStore::new());
-    (Arc::clone(&store) as _, store as _)
-}
-
 fn fill(draws: &AtomicU64, bytes: &mut [u8]) {
     for byte in bytes {
         let draw = draws.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);

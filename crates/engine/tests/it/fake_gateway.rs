@@ -216,11 +216,14 @@ impl Gateway for FakeGateway {
             let problem = FieldProblem::new("/content/badge", "test.badge", "expected another");
             return Err(vec![problem]);
         }
-        let body = content.body.clone().unwrap_or_default();
-        Ok(match content.badge {
-            Some(badge) => Bytes::from(format!("{body} #{badge}")),
-            None => Bytes::from(body),
-        })
+        let mut text = content.body.clone().unwrap_or_default();
+        if let Some(badge) = content.badge {
+            text = format!("{text} #{badge}");
+        }
+        if let Some(data) = &content.data {
+            text = format!("{text} {}", data.get());
+        }
+        Ok(Bytes::from(text))
     }
 
     fn read_push_token(&self, text: &str) -> Result<PushTokenBytes, String> {

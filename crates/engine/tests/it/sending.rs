@@ -80,6 +80,11 @@ async fn the_push_token_is_read_when_it_is_sent() {
         .hot
         .settle(carillon_ports::store::Settlement {
             retirements: vec![carillon_ports::store::Retirement {
+                app: world.app,
+                delivery: carillon_model::id::DeliveryId {
+                    batch: no.batch(0),
+                    position: 2,
+                },
                 device: devices[2],
                 kind: TokenKind::Alert,
                 generation: world.push_token(devices[2]).await.generation,

@@ -53,7 +53,7 @@ async fn a_dead_push_token_is_retired_by_the_rule() {
         [true, false, true],
         "the app came back after the second"
     );
-    let events = world.events("push_token.retired").await;
+    let events = world.events("device.retired").await;
     assert_eq!(events.len(), 1, "grouped");
     assert!(events[0].data.contains("Unregistered"));
 }

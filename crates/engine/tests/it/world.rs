@@ -2,7 +2,11 @@
 
 use crate::fake_gateway::{FakeGateway, signing_key};
 use bytes::Bytes;
-use carillon_engine::{Accepted, Engine, EngineConfig, IdempotencyKey, Parts, Refusal, SendItem};
+use carillon_engine::Receipts;
+use carillon_engine::receipt::ReceiptKey;
+use carillon_engine::{
+    Accepted, Engine, EngineConfig, IdempotencyKey, Parts, Refusal, SendItem, Webhooks,
+};
 use carillon_model::UnixMs;
 use carillon_model::app::AppSettings;
 use carillon_model::credential::{CredentialFacts, CredentialSecret};
@@ -15,7 +19,7 @@ use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::Gateways;
-use carillon_ports::memory::MemoryStore;
+use carillon_ports::memory::{FakeReceivers, MemoryStore};
 use carillon_ports::registry::{Actor, Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{Attempt, Event, HotStore, NotificationView};
@@ -79,6 +83,7 @@ pub(crate) struct World {
     pub(crate) store: MemoryStore,
     pub(crate) hot: Arc<dyn HotStore>,
     pub(crate) gateway: FakeGateway,
+    pub(crate) receivers: FakeReceivers,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) engine: Engine,
     /// An App with a signing key for both environments.
@@ -127,6 +132,7 @@ impl World {
             &self.store,
             &self.hot,
             &self.gateway,
+            &self.receivers,
             &self.clock,
         )
     }
@@ -143,11 +149,13 @@ impl World {
             random: AtomicU64::new(1),
         });
         let gateway = FakeGateway::new();
-        let engine = start(&config, &store, &hot, &gateway, &clock).await;
+        let receivers = FakeReceivers::default();
+        let engine = start(&config, &store, &hot, &gateway, &receivers, &clock).await;
         let mut world = Self {
             store,
             hot,
             gateway,
+            receivers,
             clock,
             engine,
             app: AppNo(0),
@@ -170,6 +178,7 @@ impl World {
             &self.store,
             &self.hot,
             &self.gateway,
+            &self.receivers,
             &self.clock,
         )
         .await;
@@ -353,6 +362,7 @@ fn parts(
     store: &MemoryStore,
     hot: &Arc<dyn HotStore>,
     gateway: &FakeGateway,
+    receivers: &FakeReceivers,
     clock: &Arc<TestClock>,
 ) -> Parts {
     Parts {
@@ -365,6 +375,14 @@ fn parts(
             }),
         clock: clock.clone(),
         secrets: Arc::new(PlainSecrets),
+        webhooks: Webhooks {
+            store: Arc::new(store.clone()),
+            sender: Arc::new(receivers.clone()),
+        },
+        receipts: Receipts {
+            store: Arc::new(store.clone()),
+            key: ReceiptKey::new(&[7; 32]),
+        },
         config: config.clone(),
     }
 }
@@ -374,9 +392,10 @@ async fn start(
     store: &MemoryStore,
     hot: &Arc<dyn HotStore>,
     gateway: &FakeGateway,
+    receivers: &FakeReceivers,
     clock: &Arc<TestClock>,
 ) -> Engine {
-    let parts = parts(config, store, hot, gateway, clock);
+    let parts = parts(config, store, hot, gateway, receivers, clock);
     Engine::start_on(parts, Handle::current()).await.unwrap()
 }
 

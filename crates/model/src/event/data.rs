@@ -37,6 +37,15 @@ pub struct RetiredPushToken {
     pub reason: String,
 }
 
+/// Data of `device.evicted`. The event's subject is the device that was deleted. It names no user: an event outlives his erasure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceEvicted {
+    /// The device of the same user that came in its place.
+    pub replaced_by: String,
+    /// When it was last seen, in Unix milliseconds.
+    pub last_seen_at: UnixMs,
+}
+
 /// Data of `environment.repaired`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentRepaired {
@@ -168,6 +177,13 @@ mod tests {
                 entries: vec![dead],
             },
             json!({"entries": [{"delivery": "dlv_1_0", "device": "phone-1", "kind": "alert", "reason": "Unregistered"}]}),
+        );
+        reads_back(
+            &DeviceEvicted {
+                replaced_by: "phone-2".into(),
+                last_seen_at: 1_785_585_600_123,
+            },
+            json!({"replaced_by": "phone-2", "last_seen_at": 1_785_585_600_123_i64}),
         );
         let entry = RepairedEnvironment {
             delivery: "dlv_1_0".into(),

@@ -7,9 +7,9 @@ mod data;
 mod failures;
 
 pub use self::data::{
-    CredentialFailing, CredentialRecovered, DeviceRetired, EnvironmentFlood, EnvironmentRepaired,
-    NotificationCompleted, Receipts, RepairedEnvironment, RetiredPushToken, TriggerFailed,
-    WebhookDisabled,
+    CredentialFailing, CredentialRecovered, DeviceEvicted, DeviceRetired, EnvironmentFlood,
+    EnvironmentRepaired, NotificationCompleted, Receipts, RepairedEnvironment, RetiredPushToken,
+    TriggerFailed, WebhookDisabled,
 };
 pub use self::failures::{DeliveryFailed, FailureCount};
 
@@ -22,6 +22,8 @@ pub enum EventKind {
     DeliveryFailed,
     /// Push tokens were declared dead by their gateway: [`DeviceRetired`].
     DeviceRetired,
+    /// A device was deleted because its user has more of them than the App allows: [`DeviceEvicted`].
+    DeviceEvicted,
     /// The environment of push tokens was found out: [`EnvironmentRepaired`].
     EnvironmentRepaired,
     /// So many push tokens are refused at once that none of them is believed to be dead: [`EnvironmentFlood`].
@@ -42,10 +44,11 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, once.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotificationCompleted,
         Self::DeliveryFailed,
         Self::DeviceRetired,
+        Self::DeviceEvicted,
         Self::EnvironmentRepaired,
         Self::EnvironmentFlood,
         Self::CredentialFailing,
@@ -63,6 +66,7 @@ impl EventKind {
             Self::NotificationCompleted => "notification.completed",
             Self::DeliveryFailed => "delivery.failed",
             Self::DeviceRetired => "device.retired",
+            Self::DeviceEvicted => "device.evicted",
             Self::EnvironmentRepaired => "environment.repaired",
             Self::EnvironmentFlood => "environment.flood",
             Self::CredentialFailing => "credential.failing",
@@ -92,7 +96,8 @@ impl EventKind {
             Self::EnvironmentRepaired => Some(200),
             Self::DeviceRetired => Some(64),
             Self::DeliveryFailed => Some(DeliveryFailed::MAX_EXAMPLES),
-            Self::EnvironmentFlood
+            Self::DeviceEvicted
+            | Self::EnvironmentFlood
             | Self::CredentialFailing
             | Self::CredentialRecovered
             | Self::TriggerFailed

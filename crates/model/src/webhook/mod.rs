@@ -66,6 +66,8 @@ pub enum DisabledReason {
     Gone,
     /// It took nothing for the days that its settings name.
     Failing,
+    /// More waited for it than may.
+    Backlog,
     /// Somebody switched it off.
     ByHand,
 }
@@ -77,6 +79,7 @@ impl DisabledReason {
         match self {
             Self::Gone => "gone",
             Self::Failing => "failing",
+            Self::Backlog => "backlog",
             Self::ByHand => "by_hand",
         }
     }
@@ -242,6 +245,7 @@ mod tests {
         for reason in [
             DisabledReason::Gone,
             DisabledReason::Failing,
+            DisabledReason::Backlog,
             DisabledReason::ByHand,
         ] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());

@@ -1,6 +1,6 @@
 //! Devices, users and push tokens.
 
-use super::{Fixture, Subject, T0, address, nobody, registration};
+use super::{Fixture, Subject, T0, address, nobody, registration, some_delivery};
 use crate::registry::{Device, DeviceFilter};
 use crate::store::{Recipient, Retirement, Settlement};
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
@@ -296,6 +296,8 @@ pub async fn registering_again_revives(subject: &mut dyn Subject) {
     let before = push_token(&f, device).await;
     let retire = |generation| Settlement {
         retirements: vec![Retirement {
+            app: f.app,
+            delivery: some_delivery(),
             device,
             kind: TokenKind::Alert,
             generation,

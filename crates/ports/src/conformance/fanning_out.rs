@@ -1,6 +1,6 @@
 //! Fan-out.
 
-use super::{Fixture, Subject, T0, everybody, registration};
+use super::{Fixture, Subject, T0, everybody, registration, some_delivery};
 use crate::store::{FanoutPage, NewNotification, Retirement, Settlement};
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
@@ -38,6 +38,7 @@ pub async fn fans_out_page_by_page(subject: &mut dyn Subject) {
             badge: None,
             after: numbers.last().copied().unwrap_or(fanout.after),
             finished: numbers.len() < 10,
+            now: T0 + 9,
             batches: vec![f.batch(no.batch(fanout.next_place), &numbers, false)],
         };
         assert!(f.hot.store_fanout_page(page).await.unwrap());
@@ -79,6 +80,7 @@ pub async fn a_cancel_stops_a_fan_out(subject: &mut dyn Subject) {
         batches: vec![f.batch(no.batch(place), devices, false)],
         after: devices[devices.len() - 1],
         finished: false,
+        now: T0 + 9,
     };
     assert!(
         f.hot
@@ -113,6 +115,7 @@ pub async fn an_audience_may_end_after_its_deliveries(subject: &mut dyn Subject)
         batches: vec![f.batch(no.batch(0), &devices, true)],
         after: devices[1],
         finished: false,
+        now: T0 + 9,
     };
     assert!(f.hot.store_fanout_page(page).await.unwrap());
     let all = vec![(0, FinalState::Accepted), (1, FinalState::Accepted)];
@@ -124,6 +127,7 @@ pub async fn an_audience_may_end_after_its_deliveries(subject: &mut dyn Subject)
         batches: vec![],
         after: devices[1],
         finished: true,
+        now: T0 + 9,
     };
     assert!(f.hot.store_fanout_page(last.clone()).await.unwrap());
     let view = f.view(no).await;
@@ -152,6 +156,8 @@ pub async fn fan_out_reads_living_push_tokens(subject: &mut dyn Subject) {
         .unwrap();
     let settlement = Settlement {
         retirements: vec![Retirement {
+            app: f.app,
+            delivery: some_delivery(),
             device: devices[2],
             kind: TokenKind::Alert,
             generation: found[0].generation,

@@ -13,7 +13,7 @@ use carillon_model::batch::BatchDevices;
 use carillon_model::delivery::FinalState;
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::id::{AppNo, BatchNo, DeviceNo, NotificationNo};
+use carillon_model::id::{AppNo, BatchNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::notification::{Priority, SendOptions};
 use carillon_model::push_token::PushTokenBytes;
@@ -245,6 +245,15 @@ pub fn first(batch: BatchNo) -> WorkId {
     WorkId { batch, seq: 0 }
 }
 
+/// A delivery, where it does not matter which.
+#[must_use]
+pub fn some_delivery() -> DeliveryId {
+    DeliveryId {
+        batch: NotificationNo(1).batch(0),
+        position: 0,
+    }
+}
+
 /// Verdicts of one batch, and nothing else.
 #[must_use]
 pub fn settlement(batch: BatchNo, verdicts: Vec<(u16, FinalState)>, now: UnixMs) -> Settlement {
@@ -252,6 +261,7 @@ pub fn settlement(batch: BatchNo, verdicts: Vec<(u16, FinalState)>, now: UnixMs)
         batches: vec![BatchSettlement {
             batch,
             verdicts,
+            failures: vec![],
             attempts: vec![],
             done: vec![],
             follow_ups: vec![],

@@ -16,10 +16,13 @@ mod people;
 mod preferences;
 mod pruning;
 mod reaching;
+mod receipts;
 mod registry;
 mod rescuing;
 mod settling;
+mod telling;
 mod viewing;
+mod webhooks;
 
 pub use accepting::*;
 pub use cancelling::*;
@@ -33,13 +36,18 @@ pub use people::*;
 pub use preferences::*;
 pub use pruning::*;
 pub use reaching::*;
+pub use receipts::*;
 pub use registry::*;
 pub use rescuing::*;
 pub use settling::*;
+pub use telling::*;
 pub use viewing::*;
+pub use webhooks::*;
 
+use crate::receipt::ReceiptStore;
 use crate::registry::Registry;
 use crate::store::HotStore;
+use crate::webhook::WebhookStore;
 use std::sync::Arc;
 
 /// A store under test.
@@ -49,6 +57,10 @@ pub trait Subject: Send + Sync {
     fn hot(&self) -> Arc<dyn HotStore>;
     /// It, as the registry.
     fn registry(&self) -> Arc<dyn Registry>;
+    /// It, as what telling stands on.
+    fn webhooks(&self) -> Arc<dyn WebhookStore>;
+    /// It, as what keeps receipts.
+    fn receipts(&self) -> Arc<dyn ReceiptStore>;
     /// Ends the process that holds it, as far as the store can tell, and opens it again.
     async fn restart(&mut self);
 }
@@ -80,6 +92,9 @@ macro_rules! store_suite {
             counts_and_events_add_up
             dead_push_tokens_retire_by_rule
             environments_are_repaired_once
+            completions_are_told_once
+            failures_are_told_once
+            dead_push_tokens_are_told_by_device
             cancels_what_waits
             cancels_what_is_held_later
             cancel_knows_its_app
@@ -130,6 +145,14 @@ macro_rules! store_suite {
             keeps_api_keys
             reseals_secrets
             the_audit_log_tells_who
+            receipts_are_kept_once
+            receipts_go_with_their_batch
+            endpoints_begin_with_what_is_new
+            queues_and_cursors_move_together
+            calls_are_settled
+            backlogs_have_an_end
+            queues_go_with_their_events
+            finds_places_in_the_event_log
         );
     };
     (@cases $fresh:expr; $($case:ident)*) => {

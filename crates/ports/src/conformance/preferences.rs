@@ -278,6 +278,7 @@ pub async fn counts_badges_over_pages(subject: &mut dyn Subject) {
         batches: vec![f.batch(no.batch(place), devices, false)],
         after: devices[devices.len() - 1],
         finished,
+        now: T0,
     };
     assert!(
         f.hot

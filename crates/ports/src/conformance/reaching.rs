@@ -1,6 +1,6 @@
 //! By which gateway a device is reached, topics, and what is known of the people behind devices.
 
-use super::{Fixture, Subject, T0, address, nobody, registration};
+use super::{Fixture, Subject, T0, address, nobody, registration, some_delivery};
 use crate::store::{Retirement, Settlement};
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::TokenEnvironment;
@@ -74,6 +74,8 @@ pub async fn reaches_devices_by_preference(subject: &mut dyn Subject) {
     let (found, _) = f.hot.read_push_tokens(Alert, vec![no(0)]).await.unwrap();
     let retire = Settlement {
         retirements: vec![Retirement {
+            app: f.app,
+            delivery: some_delivery(),
             device: no(0),
             kind: Alert,
             generation: found[0].generation,

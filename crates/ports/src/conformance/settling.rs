@@ -1,6 +1,6 @@
 //! Settling.
 
-use super::{Fixture, Subject, T0, address, registration, retry, settlement};
+use super::{Fixture, Subject, T0, address, registration, retry, settlement, some_delivery};
 use crate::store::{CountDelta, EnvironmentRepair, NewAttempt, NewEvent, Retirement, Settlement};
 use carillon_model::delivery::{FINAL_STATES, FinalState};
 use carillon_model::environment::{Environment, TokenEnvironment};
@@ -225,7 +225,7 @@ pub async fn counts_and_events_add_up(subject: &mut dyn Subject) {
     };
     let event = |n: u32| NewEvent {
         app: f.app,
-        kind: "push_token.retired",
+        kind: "device.retired",
         subject: format!("dev_{n}"),
         data: "{}".into(),
     };
@@ -267,7 +267,7 @@ pub async fn counts_and_events_add_up(subject: &mut dyn Subject) {
     assert_eq!(subjects, ["dev_1", "dev_2", "dev_3"]);
     assert_eq!(
         (events[1].at, &*events[1].kind),
-        (hour + 3_599_999, "push_token.retired")
+        (hour + 3_599_999, "device.retired")
     );
     assert!(events.windows(2).all(|pair| pair[0].no < pair[1].no));
     let rest = f.hot.events(f.app, events[0].no, 1).await.unwrap();
@@ -292,6 +292,8 @@ pub async fn dead_push_tokens_retire_by_rule(subject: &mut dyn Subject) {
     let device = f.devices(1, 1).await[0];
     let retire = |generation, since| Settlement {
         retirements: vec![Retirement {
+            app: f.app,
+            delivery: some_delivery(),
             device,
             kind: TokenKind::Alert,
             generation,

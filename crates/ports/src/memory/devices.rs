@@ -188,9 +188,9 @@ impl State {
         let by = self.devices[&newest].id(newest);
         for (last_seen_at, no) in others.drain(..surplus) {
             let id = self.devices[&no].id(no);
-            let event = NewEvent::device_evicted(app, id, &by, last_seen_at);
+            let event = NewEvent::device_evicted(app, &id, &by, last_seen_at);
             self.delete_device(no);
-            self.tell(event, now);
+            self.append(event, now);
         }
     }
 

@@ -225,6 +225,7 @@ impl HotStore for MemoryStore {
             }
         }
         state.complete(no, now);
+        state.tell(now);
         let held = !state.works_of(no).is_empty();
         Ok(Some(CancelMark { not_sent, held }))
     }
@@ -250,6 +251,7 @@ impl HotStore for MemoryStore {
         for work in stale {
             state.rescue(&work, now);
         }
+        state.tell(now);
         Ok(last.filter(|_| full))
     }
 
@@ -346,7 +348,8 @@ impl HotStore for MemoryStore {
             }
             state.insert_batch(batch, accepted_at);
         }
-        state.complete(page.notification, accepted_at);
+        state.complete(page.notification, page.now);
+        state.tell(page.now);
         Ok(true)
     }
 

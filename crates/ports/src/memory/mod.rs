@@ -8,9 +8,13 @@ mod gathering;
 mod history;
 mod hot;
 mod preferences;
+mod receipts;
 mod registry;
 mod rules;
 mod state;
+mod webhooks;
+
+pub use webhooks::FakeReceivers;
 
 use crate::store::{Result, StoreError};
 use parking_lot::{Mutex, MutexGuard};
@@ -68,8 +72,10 @@ impl MemoryStore {
 mod tests {
     use super::MemoryStore;
     use crate::conformance::Subject;
+    use crate::receipt::ReceiptStore;
     use crate::registry::Registry;
     use crate::store::HotStore;
+    use crate::webhook::WebhookStore;
     use std::sync::Arc;
 
     #[async_trait::async_trait]
@@ -79,6 +85,14 @@ mod tests {
         }
 
         fn registry(&self) -> Arc<dyn Registry> {
+            Arc::new(self.clone())
+        }
+
+        fn webhooks(&self) -> Arc<dyn WebhookStore> {
+            Arc::new(self.clone())
+        }
+
+        fn receipts(&self) -> Arc<dyn ReceiptStore> {
             Arc::new(self.clone())
         }
 

@@ -15,7 +15,7 @@ use carillon_model::app::{App, AppSettings};
 use carillon_model::credential::{Credential, CredentialFacts};
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
-use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo};
+use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo, WebhookNo};
 use carillon_model::lane::Gateway;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_type::TokenKind;
@@ -69,6 +69,7 @@ impl Registry for MemoryStore {
         state.credentials.retain(|(of, _), _| *of != app);
         state.api_keys.retain(|key| key.app != Some(app));
         state.definitions.retain(|(of, ..), _| *of != app);
+        state.close_webhooks_of(app);
         state.digests.retain(|_, (open, _)| open.app != app);
         state.throttles.retain(|_, (of, _)| *of != app);
         state.deleted_apps.insert(app);
@@ -167,6 +168,9 @@ impl Registry for MemoryStore {
         state.note_in(now, by, &format!("{}.put", kind.as_str()), app, &name);
         let key = (app, kind, name);
         state.definitions.insert(key, (definition.clone(), secret));
+        if kind == DefinitionKind::Webhook {
+            state.open_webhook(WebhookNo(no.0), app);
+        }
         Ok(definition)
     }
 
@@ -180,7 +184,10 @@ impl Registry for MemoryStore {
     ) -> Result<bool> {
         let mut state = self.write()?;
         let gone = state.take_definition((app, kind, name.clone()), now);
-        if gone.is_some() {
+        if let Some(gone) = &gone {
+            if kind == DefinitionKind::Webhook {
+                state.close_webhook(WebhookNo(gone.no.0));
+            }
             state.note_in(now, by, &format!("{}.delete", kind.as_str()), app, &name);
         }
         Ok(gone.is_some())

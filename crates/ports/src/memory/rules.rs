@@ -2,12 +2,13 @@
 
 use super::state::{Batch, Held, IdempotencyKey, Notification, Owner, State};
 use crate::store::{
-    Acceptance, ClaimedWork, Event, NewAttempt, NewBatch, NewEvent, NewNotification,
-    NotificationHead, Retention, Settlement, Work, WorkId,
+    Acceptance, ClaimedWork, NewAttempt, NewBatch, NewNotification, NotificationHead, Retention,
+    Settlement, Work, WorkId,
 };
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
+use carillon_model::event::RetiredPushToken;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::positions::Positions;
@@ -69,6 +70,7 @@ impl State {
             self.insert_batch(batch, item.accepted_at);
         }
         self.complete(item.no, item.accepted_at);
+        self.tell(item.accepted_at);
         Acceptance::New
     }
 
@@ -137,13 +139,14 @@ impl State {
                 notification: head,
             });
         }
+        self.tell(now);
         claimed
     }
 
     pub(super) fn settle(&mut self, settlement: Settlement) -> Vec<NotificationNo> {
         let mut completed = Vec::new();
         for batch in settlement.batches {
-            self.learn(batch.batch, &batch.verdicts);
+            self.learn(batch.batch, &batch.verdicts, &batch.failures);
             for attempt in batch.attempts {
                 self.attempts.push((batch.batch, attempt));
             }
@@ -164,6 +167,14 @@ impl State {
                 && push_token.dies_by(gone.generation, gone.since)
             {
                 push_token.retired_at = Some(settlement.now);
+                let device = self.devices.get(&gone.device);
+                let dead = RetiredPushToken {
+                    delivery: gone.delivery.to_string(),
+                    device: device.map(|row| row.id(gone.device)),
+                    kind: gone.kind.as_str().to_owned(),
+                    reason: gone.reason.clone(),
+                };
+                self.news.retired(gone.app, dead);
             }
         }
         for repair in &settlement.repairs {
@@ -178,20 +189,10 @@ impl State {
             self.count(delta, settlement.now);
         }
         for event in settlement.events {
-            self.tell(event, settlement.now);
+            self.append(event, settlement.now);
         }
+        self.tell(settlement.now);
         completed
-    }
-
-    pub(super) fn tell(&mut self, event: NewEvent, now: UnixMs) {
-        let stored = Event {
-            no: self.number(),
-            at: now,
-            kind: event.kind.into(),
-            subject: event.subject,
-            data: event.data,
-        };
-        self.events.push((event.app, stored));
     }
 
     pub(super) fn rescue(&mut self, work: &Work, now: UnixMs) {
@@ -289,6 +290,7 @@ impl State {
             .retain(|_, key| key.keep_until > retention.now);
         self.events
             .retain(|(_, event)| event.at >= retention.records_before);
+        rows += self.prune_webhooks();
         self.counts
             .retain(|(_, hour, ..), _| *hour + 3_600_000 > retention.records_before);
         self.definition_versions

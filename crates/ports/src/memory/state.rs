@@ -1,10 +1,13 @@
 //! What the fake remembers, and the rules that several methods share.
 
+use super::webhooks::Webhooks;
 use crate::gathering::DueDigest;
+use crate::news::News;
 use crate::preferences::StoredPreferences;
 use crate::registry::{ApiKey, AuditEntry, Sealed};
 use crate::store::{
-    CountDelta, Event, NewAttempt, NotificationHead, NotificationView, Work, WorkId,
+    CountDelta, Event, Failure, NewAttempt, NewEvent, NotificationHead, NotificationView, Work,
+    WorkId,
 };
 use carillon_model::UnixMs;
 use carillon_model::app::App;
@@ -15,9 +18,10 @@ use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::delivery::FinalState;
 use carillon_model::device::DeviceRegistration;
 use carillon_model::frequency::Counted;
-use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeviceNo, NotificationNo};
+use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::push_token::PushToken;
 use carillon_model::push_type::TokenKind;
+use carillon_model::receipts::BatchReceipts;
 use carillon_model::target::Audience;
 use carillon_model::throttle::ThrottleState;
 use carillon_model::verdicts::Verdicts;
@@ -36,6 +40,10 @@ pub(super) struct State {
     pub(super) attempts: Vec<(BatchNo, NewAttempt)>,
     pub(super) counts: BTreeMap<(AppNo, i64, FinalState, String), u64>,
     pub(super) events: Vec<(AppNo, Event)>,
+    /// What the method that runs has to tell.
+    pub(super) news: News,
+    pub(super) webhooks: Webhooks,
+    pub(super) receipts: BTreeMap<BatchNo, BatchReceipts>,
     pub(super) idempotency: BTreeMap<String, IdempotencyKey>,
     pub(super) apps: BTreeMap<AppNo, App>,
     pub(super) deleted_apps: BTreeSet<AppNo>,
@@ -161,11 +169,53 @@ impl State {
     }
 
     /// Merges what was learnt into a batch.
-    pub(super) fn learn(&mut self, no: BatchNo, learnt: &[(u16, FinalState)]) {
-        if let Some(batch) = self.batches.get_mut(&no) {
-            for (position, state) in learnt {
-                batch.verdicts.learn(*position, *state);
+    pub(super) fn learn(
+        &mut self,
+        no: BatchNo,
+        learnt: &[(u16, FinalState)],
+        failures: &[Failure],
+    ) {
+        let Some(batch) = self.batches.get_mut(&no) else {
+            return;
+        };
+        for (position, state) in learnt {
+            if *position >= batch.devices.count() {
+                continue;
             }
+            let (before, after) = batch.verdicts.learn(*position, *state);
+            let id = DeliveryId {
+                batch: no,
+                position: *position,
+            };
+            if let Some(why) = failures.iter().rfind(|why| why.position == *position) {
+                self.news.ended(id, why.gateway, before, after, &why.reason);
+            }
+        }
+    }
+
+    /// Appends an event.
+    pub(super) fn append(&mut self, event: NewEvent, now: UnixMs) {
+        let no = self.number();
+        let stored = Event {
+            no,
+            at: now,
+            kind: event.kind.into(),
+            subject: event.subject,
+            data: event.data,
+        };
+        self.events.push((event.app, stored));
+    }
+
+    /// Appends the events of what happened.
+    pub(super) fn tell(&mut self, now: UnixMs) {
+        let news = std::mem::take(&mut self.news);
+        let owner = |no| {
+            let known = self.notifications.get(&no);
+            Ok::<_, std::convert::Infallible>(known.map(|n| (n.head.app, n.head.accepted_at)))
+        };
+        let Ok(events) = news.into_events(owner);
+        for event in events {
+            self.append(event, now);
         }
     }
 
@@ -181,6 +231,7 @@ impl State {
             !open && notification.fanout.is_none() && notification.completed_at.is_none();
         if completes {
             notification.completed_at = Some(now);
+            self.news.completed(no);
         }
         completes
     }
@@ -228,7 +279,15 @@ impl State {
             .iter()
             .map(|position| (*position, state))
             .collect();
-        self.learn(work.id.batch, &learnt);
+        let failures: Vec<_> = positions
+            .iter()
+            .map(|position| Failure {
+                position: *position,
+                gateway: work.lane.gateway,
+                reason: reason.into(),
+            })
+            .collect();
+        self.learn(work.id.batch, &learnt, &failures);
         self.complete(work.id.batch.notification(), now);
         if !positions.is_empty() {
             let delta = CountDelta {
@@ -279,6 +338,7 @@ impl State {
             .retain(|(batch, _)| batch.notification() != no);
         for batch in &batches {
             self.batches.remove(batch);
+            self.receipts.remove(batch);
             self.batch_badges.remove(batch);
         }
         self.notifications.remove(&no);

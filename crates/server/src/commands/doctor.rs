@@ -275,10 +275,50 @@ async fn credentials(client: &ApiClient, only: Option<&str>, output: Output) -> 
                 Err(failure) => checks.push(Check::failed(format!("{app}/{name}"), &failure)),
             }
         }
+        let path = format!("/v1/apps/{}/webhooks", escape(&app));
+        match client.list(&path, usize::MAX).await {
+            Ok(all) => checks.extend(all.iter().map(|endpoint| webhook(&app, endpoint))),
+            Err(failure) => checks.push(Check::failed(format!("{app} webhooks"), &failure)),
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
     checks
+}
+
+/// Whether a webhook endpoint takes what it is told.
+fn webhook(app: &str, endpoint: &Value) -> Check {
+    let name = shown(endpoint, "/name");
+    let what = format!("{app}/{name} webhook");
+    let last = shown(endpoint, "/last_failure");
+    if endpoint["state"] == json!("disabled") {
+        let said = format!(
+            "is disabled: {}. {last}",
+            shown(endpoint, "/disabled_reason")
+        );
+        let mend = format!(
+            "mend the receiver, `carillon webhook test {name} --app {app}`, then `carillon webhook enable {name} --app {app}`"
+        );
+        return Check::bad(what, said.trim_end().trim_end_matches('.'), mend);
+    }
+    if endpoint["failures"].as_u64().unwrap_or(0) > 0 {
+        let said = format!(
+            "fails since {}: {last}; {} events wait",
+            shown(endpoint, "/failing_since"),
+            shown(endpoint, "/queued")
+        );
+        let mend = format!(
+            "mend the receiver; `carillon webhook attempts {name} --app {app}` shows what it answered"
+        );
+        return Check::bad(what, said, mend);
+    }
+    Check::ok(
+        what,
+        format!(
+            "takes what it is told, {} events wait",
+            shown(endpoint, "/queued")
+        ),
+    )
 }
 
 fn expiry(app: &str, name: &str, credential: &Value) -> Option<Check> {

@@ -20,6 +20,7 @@ pub(crate) mod serve;
 pub(crate) mod simulate;
 mod upload;
 pub(crate) mod user;
+pub(crate) mod webhook;
 
 use crate::exit::{Exit, Failure};
 

@@ -36,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) apns: Apns,
     pub(crate) fcm: Fcm,
     pub(crate) webpush: WebPush,
+    pub(crate) webhooks: Webhooks,
     pub(crate) engine: EngineConfig,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
@@ -91,6 +92,7 @@ pub(crate) struct Api {
     pub(crate) result_bytes: usize,
     pub(crate) requests: usize,
     pub(crate) streams: usize,
+    pub(crate) event_streams: usize,
     pub(crate) body_timeout: Span,
     pub(crate) deadline: Span,
     pub(crate) backup_deadline: Span,
@@ -111,6 +113,7 @@ impl Api {
             result_bytes: self.result_bytes,
             requests: self.requests,
             streams: self.streams,
+            event_streams: self.event_streams,
             body_timeout: self.body_timeout.duration(),
             deadline: self.deadline.duration(),
             backup_deadline: self.backup_deadline.duration(),
@@ -241,6 +244,16 @@ pub(crate) enum Services {
     Public,
 }
 
+/// `[webhooks]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhooks {
+    pub(crate) allow_private: Option<Several<String>>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) deadline: Span,
+    pub(crate) connect_timeout: Span,
+}
+
 /// `[retention]`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -300,6 +313,7 @@ impl Config {
             ("api.groups_in_flight", self.api.groups_in_flight as u64, 1),
             ("api.requests", self.api.requests as u64, 1),
             ("api.streams", self.api.streams as u64, 1),
+            ("api.event_streams", self.api.event_streams as u64, 1),
             ("api.body_bytes", self.api.body_bytes as u64, 1_024),
             ("api.line_bytes", self.api.line_bytes as u64, 1_024),
             ("api.store_tries", self.api.store_tries.into(), 1),
@@ -384,6 +398,8 @@ impl Config {
             ("webpush.ping_timeout", webpush.ping_timeout),
             ("webpush.backoff_min", webpush.backoff_min),
             ("webpush.default_ttl", webpush.default_ttl),
+            ("webhooks.deadline", self.webhooks.deadline),
+            ("webhooks.connect_timeout", self.webhooks.connect_timeout),
             ("retention.content", self.retention.content),
             ("retention.records", self.retention.records),
         ] {

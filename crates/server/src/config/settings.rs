@@ -109,6 +109,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Streams at once, among those requests; more get 503.",
     ),
     plain(
+        "api.event_streams",
+        "256",
+        "Event streams (server-sent events) at once; more get 503.",
+    ),
+    plain(
         "api.body_timeout",
         "\"30s\"",
         "Longest time until a JSON body is complete; also the longest pause in a stream.",
@@ -599,6 +604,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "The longest that they are asked to keep one.",
     ),
     plain(
+        "webhooks.allow_private",
+        "\"\"",
+        "Hosts, addresses and networks of your own that webhooks may go to besides public addresses,\nwith commas between them: \"api.example.internal, 127.0.0.1, 10.1.0.0/16\". Also without TLS.",
+    ),
+    plain(
+        "webhooks.ca_file",
+        "\"\"",
+        "PEM file of certificate authorities to trust besides the public ones, for webhooks.",
+    ),
+    plain(
+        "webhooks.deadline",
+        "\"15s\"",
+        "Longest time for one call to a webhook endpoint.",
+    ),
+    plain(
+        "webhooks.connect_timeout",
+        "\"5s\"",
+        "Longest time until the connection for it stands, TLS included.",
+    ),
+    plain(
         "engine.idempotency_keep",
         "\"1d\"",
         "How long an Idempotency-Key is kept.",
@@ -803,6 +828,36 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a credential's former connections may finish when the credential changes.",
     ),
     plain(
+        "engine.webhook_concurrency",
+        "4",
+        "Calls to one webhook endpoint that run at once, while it answers.",
+    ),
+    plain(
+        "engine.webhook_calls",
+        "64",
+        "Calls to all webhook endpoints that run at once. Those that fail get at most half of them.",
+    ),
+    plain(
+        "engine.webhook_max_queued",
+        "100000",
+        "Events that may wait for one webhook endpoint; with more it is disabled.",
+    ),
+    plain(
+        "engine.webhook_poll",
+        "\"1s\"",
+        "How often events and what is due for webhooks are looked for besides wake-ups.",
+    ),
+    plain(
+        "engine.webhook_pause",
+        "\"10ms\"",
+        "Least time between two such looks, so that many events are taken together.",
+    ),
+    plain(
+        "engine.receipt_pause",
+        "\"100ms\"",
+        "How long a receipt waits for others to be written down with it.",
+    ),
+    plain(
         "retention.content",
         "\"7d\"",
         "How long a notification's content is kept after its last delivery is final.",
@@ -843,6 +898,10 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
     ("apns", "Apple's gateway."),
     ("fcm", "Google's gateway: Firebase Cloud Messaging."),
     ("webpush", "The push services of browsers."),
+    (
+        "webhooks",
+        "Calls to webhook endpoints. How many run at once is in [engine].",
+    ),
     (
         "engine",
         "How sending works: bounds and pauses. The defaults fit; change one only for a reason.",

@@ -14,3 +14,4 @@ mod secrets;
 mod stop;
 mod support;
 mod tls;
+mod webhooks;

@@ -1,7 +1,8 @@
 //! Intake: notification, batches, work and idempotency key in one transaction.
 
 use super::badges::Counting;
-use super::{batches, gathering, ledger};
+use super::ledger::{self, Ledger};
+use super::{batches, gathering};
 use crate::error::{At, Done};
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -72,6 +73,11 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
             .sum();
         let completed_at = (deliveries == 0 && item.fanout.is_none()).then_some(item.accepted_at);
         ledger::open_tally(tx, item.no, deliveries, completed_at)?;
+        if completed_at.is_some() {
+            let mut done = Ledger::default();
+            done.completed_at_once(item.no);
+            done.close(tx, item.accepted_at)?;
+        }
     }
     if let Some(audience) = &item.fanout {
         let target = serde_json::to_string(audience)

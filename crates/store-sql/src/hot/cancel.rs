@@ -1,6 +1,6 @@
 //! Cancelling: the mark, then all that waits is settled, in slices.
 
-use super::ledger::{self, Ledger};
+use super::ledger::{self, Ledger, Why};
 use super::rows;
 use super::{claim, records};
 use crate::error::Done;
@@ -49,7 +49,7 @@ pub(super) fn slice(
     for work in due {
         not_sent += withdraw(tx, &mut ledger, &work, now)?;
     }
-    ledger.close(tx.conn, now)?;
+    ledger.close(tx, now)?;
     let (first, last) = no.batches();
     let held = tx
         .conn
@@ -101,7 +101,8 @@ pub(super) fn withdraw(
         .into_iter()
         .map(|position| (position, state))
         .collect();
-    ledger.learn(tx.conn, &mut batch, &learnt, now)?;
+    let why = Why::All(work.lane.gateway, "");
+    ledger.learn(tx.conn, &mut batch, &learnt, &why, now)?;
     let count = learnt.len() as u64;
     if count > 0 {
         let delta = CountDelta {

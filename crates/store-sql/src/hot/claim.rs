@@ -115,7 +115,7 @@ pub(super) fn claim(
         }
         claimed.push(claim);
     }
-    ledger.close(tx.conn, now)?;
+    ledger.close(tx, now)?;
     Ok(claimed)
 }
 

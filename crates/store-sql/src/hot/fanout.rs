@@ -161,7 +161,7 @@ pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
             )?
             .execute(params![page.notification.0, page.after.0, next_place])?;
     }
-    ledger.close(tx.conn, accepted_at)?;
+    ledger.close(tx, page.now)?;
     Ok(true)
 }
 

@@ -1,6 +1,7 @@
 //! What is learnt of deliveries in one command: merged into the verdicts of their batches and into
-//! the totals of their notifications.
+//! the totals of their notifications, and told by events.
 
+use super::records;
 use super::rows::{self, Batch, blob};
 use crate::error::{At, Done, corrupt};
 use crate::statements::Statement;
@@ -8,11 +9,14 @@ use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::codec::{Reader, put_uint};
 use carillon_model::delivery::FinalState;
-use carillon_model::id::{BatchNo, NotificationNo};
+use carillon_model::id::{AppNo, BatchNo, DeliveryId, NotificationNo};
+use carillon_model::lane::Gateway;
 use carillon_model::verdicts::Verdicts;
 use carillon_ports::fault::{Bug, planted};
-use rusqlite::{Connection, params};
-use std::collections::BTreeMap;
+use carillon_ports::news::{News, Owner};
+use carillon_ports::store::Failure;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, HashMap};
 
 /// Version byte of the stored states of a tally.
 const VERSION: u8 = 1;
@@ -22,6 +26,29 @@ const VERSION: u8 = 1;
 pub(super) struct Ledger {
     changes: BTreeMap<NotificationNo, Change>,
     completed: Vec<NotificationNo>,
+    /// What else is to be told.
+    pub(super) news: News,
+}
+
+/// Why deliveries that are learnt of ended, where they reached nobody.
+pub(super) enum Why<'a> {
+    /// Each as it was said.
+    Each(HashMap<u16, &'a Failure>),
+    /// All for one reason.
+    All(Gateway, &'a str),
+}
+
+impl<'a> Why<'a> {
+    pub(super) fn each(failures: &'a [Failure]) -> Self {
+        Self::Each(failures.iter().map(|f| (f.position, f)).collect())
+    }
+
+    fn of(&self, position: u16) -> Option<(Gateway, &str)> {
+        match self {
+            Self::Each(each) => each.get(&position).map(|f| (f.gateway, &*f.reason)),
+            Self::All(gateway, reason) => Some((*gateway, reason)),
+        }
+    }
 }
 
 /// States by their code; how many.
@@ -42,6 +69,7 @@ impl Ledger {
         tx: &mut Tx<'_>,
         no: BatchNo,
         state: FinalState,
+        failures: &[Failure],
         now: UnixMs,
     ) -> Done<bool> {
         if planted(Bug::OverwriteOutcome) {
@@ -54,6 +82,13 @@ impl Ledger {
                 .execute(params![no.0, verdicts.encode(), now])?;
         if changed == 1 {
             self.completed.push(no.notification());
+            if let Some(why) = failures.iter().rfind(|why| why.position == 0) {
+                let id = DeliveryId {
+                    batch: no,
+                    position: 0,
+                };
+                self.news.ended(id, why.gateway, None, state, &why.reason);
+            }
         }
         Ok(changed == 1)
     }
@@ -64,6 +99,7 @@ impl Ledger {
         conn: &Connection,
         batch: &mut Batch,
         learnt: &[(u16, FinalState)],
+        why: &Why<'_>,
         now: UnixMs,
     ) -> Done<()> {
         let open_before = batch.verdicts.still_open();
@@ -81,6 +117,13 @@ impl Ledger {
                 continue;
             }
             touched = true;
+            if let Some((gateway, reason)) = why.of(*position) {
+                let id = DeliveryId {
+                    batch: batch.no,
+                    position: *position,
+                };
+                self.news.ended(id, gateway, before, after, reason);
+            }
             if let Some(before) = before {
                 *change.states.entry(before.code()).or_default() -= 1;
             }
@@ -119,15 +162,42 @@ impl Ledger {
         self.changes.entry(no).or_default();
     }
 
-    /// Writes the totals. Returns the notifications that are done now.
-    pub(super) fn close(mut self, conn: &Connection, now: UnixMs) -> Done<Vec<NotificationNo>> {
+    /// A notification that was done when it was accepted.
+    pub(super) fn completed_at_once(&mut self, no: NotificationNo) {
+        self.completed.push(no);
+    }
+
+    /// Writes the totals and the events. Returns the notifications that are done now.
+    pub(super) fn close(mut self, tx: &mut Tx<'_>, now: UnixMs) -> Done<Vec<NotificationNo>> {
         for (no, change) in std::mem::take(&mut self.changes) {
-            if apply(conn, no, change, now)? {
+            if apply(tx.conn, no, change, now)? {
                 self.completed.push(no);
             }
         }
+        for no in &self.completed {
+            self.news.completed(*no);
+        }
+        tell(tx, self.news, now)?;
         Ok(self.completed)
     }
+}
+
+/// Appends the events of what happened.
+pub(super) fn tell(tx: &mut Tx<'_>, news: News, now: UnixMs) -> Done<()> {
+    if news.is_empty() {
+        return Ok(());
+    }
+    let events = news.into_events(|no| owner(tx, no))?;
+    events
+        .iter()
+        .try_for_each(|event| records::add_event(tx, event, now))
+}
+
+pub(super) fn owner(tx: &mut Tx<'_>, no: NotificationNo) -> Done<Owner> {
+    Ok(tx
+        .statement(Statement::Owner)?
+        .query_row([no.0], |row| Ok((AppNo(row.get(0)?), row.get(1)?)))
+        .optional()?)
 }
 
 impl Change {

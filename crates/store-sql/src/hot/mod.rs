@@ -11,6 +11,7 @@ mod history;
 mod ledger;
 mod preferences;
 mod prune;
+mod receipts;
 mod records;
 mod rescue;
 mod resolve;
@@ -34,8 +35,10 @@ use carillon_model::id::{AppNo, BatchNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
+use carillon_model::receipts::DeliveryReceipts;
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use carillon_ports::preferences::{DevicePreferences, Reservation};
+use carillon_ports::receipt::{NewReceipt, ReceiptAnswer, ReceiptStore};
 use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
     Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
@@ -362,5 +365,28 @@ impl HotStore for SqliteStore {
     async fn backup(&self, to: std::path::PathBuf) -> Result<()> {
         let config = self.config().clone();
         crate::backup::backup(config, to).await
+    }
+}
+
+#[async_trait]
+impl ReceiptStore for SqliteStore {
+    async fn record_receipts(
+        &self,
+        receipts: Vec<NewReceipt>,
+        now: UnixMs,
+    ) -> Result<Vec<ReceiptAnswer>> {
+        self.write(Turn::Fanout, receipts.len(), move |tx| {
+            receipts::record(tx, &receipts, now)
+        })
+        .await
+    }
+
+    async fn receipts(&self, delivery: DeliveryId) -> Result<DeliveryReceipts> {
+        self.read(move |conn| receipts::of_delivery(conn, delivery))
+            .await
+    }
+
+    async fn receipt_counts(&self, no: NotificationNo) -> Result<(u64, u64)> {
+        self.read(move |conn| receipts::counts(conn, no)).await
     }
 }

@@ -249,6 +249,7 @@ fn delete_batch(tx: &mut Tx<'_>, no: BatchNo) -> Done<u64> {
         "DELETE FROM attempts WHERE batch_no = ?1",
         "DELETE FROM batch_devices WHERE batch_no = ?1",
         "DELETE FROM batch_verdicts WHERE batch_no = ?1",
+        "DELETE FROM batch_receipts WHERE batch_no = ?1",
         "DELETE FROM batch_badges WHERE batch_no = ?1",
         "DELETE FROM batches WHERE batch_no = ?1",
     ] {
@@ -372,6 +373,7 @@ fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
             )?
             .execute(params![app, retention.records_before, slice])? as u64;
     }
+    rows += crate::webhook::prune(tx, slice)?;
     rows += tx
         .conn
         .prepare_cached(

@@ -2,7 +2,7 @@
 //! and sent again, or ends `unknown`, as its notification says; the rest is due.
 
 use super::cancel::open_positions;
-use super::ledger::{self, Ledger};
+use super::ledger::{self, Ledger, Why};
 use super::{claim, records, rows};
 use crate::error::{Done, Fault};
 use crate::writer::Tx;
@@ -43,7 +43,7 @@ pub(super) fn rescue(
             Err(fault) => return Err(fault),
         }
     }
-    ledger.close(tx.conn, now)?;
+    ledger.close(tx, now)?;
     Ok(last)
 }
 
@@ -102,7 +102,8 @@ fn free(tx: &mut Tx<'_>, ledger: &mut Ledger, id: WorkId, now: UnixMs) -> Done<(
             let rest = open.split_off(open.partition_point(|p| *p < work.watermark));
             if !open.is_empty() {
                 let learnt: Vec<_> = open.iter().map(|p| (*p, FinalState::Unknown)).collect();
-                ledger.learn(tx.conn, &mut batch, &learnt, now)?;
+                let why = Why::All(work.lane.gateway, REASON);
+                ledger.learn(tx.conn, &mut batch, &learnt, &why, now)?;
                 let delta = CountDelta {
                     app: work.lane.app,
                     gateway: work.lane.gateway,

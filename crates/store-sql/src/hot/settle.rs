@@ -1,12 +1,13 @@
 //! Settling: outcomes, tries, done work, new work, the fate of push tokens, counters and events, in
 //! one transaction.
 
-use super::ledger::{self, Ledger};
+use super::ledger::{self, Ledger, Why};
 use super::{claim, records, rows};
 use crate::error::{At, Done};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::environment::TokenEnvironment;
+use carillon_model::event::RetiredPushToken;
 use carillon_model::id::{DeviceNo, NotificationNo};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
@@ -34,7 +35,15 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Done<Vec<Notif
     }
     stage("settle.in_transaction");
     for retirement in &settlement.retirements {
-        retire(tx.conn, retirement, settlement.now)?;
+        if retire(tx.conn, retirement, settlement.now)? {
+            let dead = RetiredPushToken {
+                delivery: retirement.delivery.to_string(),
+                device: rows::device_name(tx.conn, retirement.device)?,
+                kind: retirement.kind.as_str().to_owned(),
+                reason: retirement.reason.clone(),
+            };
+            ledger.news.retired(retirement.app, dead);
+        }
     }
     for repair in &settlement.repairs {
         mend(tx.conn, repair)?;
@@ -45,7 +54,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Done<Vec<Notif
     for event in &settlement.events {
         records::add_event(tx, event, settlement.now)?;
     }
-    ledger.close(tx.conn, settlement.now)
+    ledger.close(tx, settlement.now)
 }
 
 fn settle_batch(
@@ -57,11 +66,12 @@ fn settle_batch(
     let no = settlement.batch;
     let done = match settlement.verdicts[..] {
         [] => true,
-        [(0, state)] => ledger.learn_single(tx, no, state, now)?,
+        [(0, state)] => ledger.learn_single(tx, no, state, &settlement.failures, now)?,
         _ => false,
     };
     if !done && let Some(mut batch) = ledger::batch(tx.conn, no)? {
-        ledger.learn(tx.conn, &mut batch, &settlement.verdicts, now)?;
+        let why = Why::each(&settlement.failures);
+        ledger.learn(tx.conn, &mut batch, &settlement.verdicts, &why, now)?;
     }
     for attempt in &settlement.attempts {
         records::add_attempt(tx, no, attempt)?;
@@ -98,9 +108,10 @@ fn insert_work(tx: &Tx<'_>, work: &Work) -> Done<()> {
     Ok(())
 }
 
-fn retire(conn: &Connection, retirement: &Retirement, now: UnixMs) -> Done<()> {
+/// Whether it died by this.
+fn retire(conn: &Connection, retirement: &Retirement, now: UnixMs) -> Done<bool> {
     let Some(push_token) = push_token(conn, retirement.device, retirement.kind)? else {
-        return Ok(());
+        return Ok(false);
     };
     let dies = push_token.dies_by(retirement.generation, retirement.since)
         || (planted(Bug::RetireAgainstRule) && push_token.retired_at.is_none());
@@ -115,7 +126,7 @@ fn retire(conn: &Connection, retirement: &Retirement, now: UnixMs) -> Done<()> {
             retirement.reason
         ])?;
     }
-    Ok(())
+    Ok(dies)
 }
 
 fn mend(conn: &Connection, repair: &EnvironmentRepair) -> Done<()> {

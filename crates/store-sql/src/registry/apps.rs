@@ -89,6 +89,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: AppNo, now: UnixMs, by: &Actor) -> Do
         "DELETE FROM throttles WHERE app_no = ?1",
         "DELETE FROM definition_versions WHERE definition_no IN (SELECT definition_no FROM definitions WHERE app_no = ?1)",
         "DELETE FROM definitions WHERE app_no = ?1",
+        "DELETE FROM webhook_cursors WHERE app_no = ?1",
     ] {
         tx.conn.prepare_cached(sql)?.execute([app.0])?;
     }

@@ -6,7 +6,7 @@ use crate::error::{At, Done};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::id::{AppNo, DefinitionNo};
+use carillon_model::id::{AppNo, DefinitionNo, WebhookNo};
 use carillon_ports::registry::{Actor, Sealed};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -41,17 +41,24 @@ pub(super) fn number(
     kind: DefinitionKind,
     name: &str,
 ) -> Done<DefinitionNo> {
-    let known = tx
-        .conn
+    Ok(DefinitionNo(
+        match current(tx.conn, &(app, kind, name.to_owned()))? {
+            Some(no) => no,
+            None => tx.marks.definition.take(tx.conn)?,
+        },
+    ))
+}
+
+fn current(
+    conn: &Connection,
+    (app, kind, name): &(AppNo, DefinitionKind, String),
+) -> Done<Option<i64>> {
+    Ok(conn
         .prepare_cached(
             "SELECT definition_no FROM definitions WHERE app_no = ?1 AND kind = ?2 AND name = ?3",
         )?
         .query_row(params![app.0, kind.code(), name], |row| row.get(0))
-        .optional()?;
-    Ok(DefinitionNo(match known {
-        Some(no) => no,
-        None => tx.marks.definition.take(tx.conn)?,
-    }))
+        .optional()?)
 }
 
 /// Stores it in the place of an older one of the same kind and name.
@@ -82,6 +89,9 @@ pub(super) fn put(
             definition.body,
             secret.map(|sealed| &sealed.0)
         ])?;
+    if definition.kind == DefinitionKind::Webhook {
+        crate::webhook::open(tx, WebhookNo(definition.no.0), definition.app)?;
+    }
     tell(tx, &key, "put", now, by)?;
     Ok(definition)
 }
@@ -95,8 +105,12 @@ pub(super) fn delete(
     by: &Actor,
 ) -> Done<bool> {
     let key = (app, kind, name.to_owned());
+    let no = current(tx.conn, &key)?;
     if take(tx, &key, now)?.is_none() {
         return Ok(false);
+    }
+    if let Some(no) = no.filter(|_| kind == DefinitionKind::Webhook) {
+        crate::webhook::close(tx, WebhookNo(no))?;
     }
     tell(tx, &key, "delete", now, by)?;
     Ok(true)

@@ -199,7 +199,7 @@ fn evict(
         .collect::<rusqlite::Result<_>>()?;
     for (no, id, created_at, last_seen_at) in surplus.into_iter().rev() {
         let id = device_id(id, DeviceNo(no), created_at);
-        let event = NewEvent::device_evicted(app, id, &newest.id, last_seen_at);
+        let event = NewEvent::device_evicted(app, &id, &newest.id, last_seen_at);
         delete_device_row(tx.conn, no)?;
         add_event(tx, &event, now)?;
     }

@@ -8,7 +8,7 @@ use carillon_model::delivery::{FINAL_STATES, FinalState};
 use carillon_model::device::DeviceRegistration;
 use carillon_model::frequency::FrequencyCap;
 use carillon_model::id::{DeliveryId, DeviceNo, NotificationNo};
-use carillon_model::lane::Class;
+use carillon_model::lane::{Class, Gateway};
 use carillon_model::positions::Positions;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_type::OnUnknown;
@@ -17,11 +17,28 @@ use carillon_ports::memory::MemoryStore;
 use carillon_ports::preferences::Reservation;
 use carillon_ports::registry::Registry;
 use carillon_ports::store::{
-    BatchSettlement, ClaimedWork, DeliveryFilter, FanoutPage, HotStore, NewBatch, NewNotification,
-    Settlement, Work, WorkId,
+    BatchSettlement, ClaimedWork, DeliveryFilter, Failure, FanoutPage, HotStore, NewBatch,
+    NewNotification, Settlement, Work, WorkId,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+
+fn why(position: u16) -> Failure {
+    Failure {
+        position,
+        gateway: Gateway::Apns,
+        reason: format!("reason {}", position % 3),
+    }
+}
+
+/// Events without their numbers.
+async fn told(store: &dyn HotStore) -> Vec<(i64, String, String, String)> {
+    let events = store.events(APP, 0, 10_000).await.unwrap();
+    let told = events
+        .into_iter()
+        .map(|e| (e.at, e.kind, e.subject, e.data));
+    told.collect()
+}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -385,6 +402,7 @@ impl Pair {
             batches: vec![self.batch(no, fanout.next_place, size, false)],
             after: DeviceNo(fanout.after.0 + 10),
             finished,
+            now: T0 + 9,
         };
         assert_eq!(
             self.sqlite.store_fanout_page(page.clone()).await.unwrap(),
@@ -420,6 +438,10 @@ impl Pair {
         let settlement = Settlement {
             batches: vec![BatchSettlement {
                 batch: work.id.batch,
+                failures: verdicts
+                    .iter()
+                    .map(|(position, _)| why(*position))
+                    .collect(),
                 verdicts,
                 attempts: vec![],
                 done: if done { vec![work.id] } else { vec![] },
@@ -449,6 +471,7 @@ impl Pair {
             self.sqlite.counts(APP, 0).await.unwrap(),
             self.memory.counts(APP, 0).await.unwrap()
         );
+        assert_eq!(told(&self.sqlite).await, told(&self.memory).await);
         for user in ["u0", "u1", "u2"] {
             assert_eq!(
                 self.sqlite.badge(APP, user.into()).await.unwrap(),

@@ -1,8 +1,10 @@
 //! The suites that every store must pass.
 
 use carillon_ports::conformance::Subject;
+use carillon_ports::receipt::ReceiptStore;
 use carillon_ports::registry::Registry;
 use carillon_ports::store::HotStore;
+use carillon_ports::webhook::WebhookStore;
 use carillon_store_sql::{SqliteConfig, SqliteStore};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -29,6 +31,14 @@ impl Subject for Sqlite {
     }
 
     fn registry(&self) -> Arc<dyn Registry> {
+        Arc::new(self.store.clone())
+    }
+
+    fn receipts(&self) -> Arc<dyn ReceiptStore> {
+        Arc::new(self.store.clone())
+    }
+
+    fn webhooks(&self) -> Arc<dyn WebhookStore> {
         Arc::new(self.store.clone())
     }
 

@@ -74,6 +74,9 @@ pub(crate) struct Settings {
     /// How many notifications one user gets: at most 10 caps, and all that cover a notification must let
     /// it through.
     frequency_cap: Vec<Cap>,
+    /// Whether its alerts and background pushes carry a receipt token, by which the app says that they
+    /// arrived and were opened.
+    receipts: bool,
 }
 
 impl Default for Settings {
@@ -95,6 +98,7 @@ impl From<&app::AppSettings> for Settings {
             time_zone: settings.time_zone.clone(),
             categories: audience::categories(settings),
             frequency_cap: audience::caps(settings),
+            receipts: settings.receipts,
         }
     }
 }
@@ -175,6 +179,7 @@ impl Settings {
             time_zone: self.time_zone.clone(),
             categories,
             frequency_cap,
+            receipts: self.receipts,
         })
     }
 }

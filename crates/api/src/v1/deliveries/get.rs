@@ -26,10 +26,24 @@ pub(crate) struct DeliveryStory {
     /// The id it carries at the gateway (`apns-id`), the same at every attempt.
     #[schema(example = "8f3a1c5e-0c52-8d1b-a3b1-6f1f6a4d2b90")]
     gateway_id: String,
+    /// What its app said of it.
+    receipts: ReceiptsView,
     /// Every try that was not a plain first-time success, oldest first.
     attempts: Vec<AttemptView>,
     /// What became of it, in sentences.
     explanation: Explanation,
+}
+
+/// What an app said of a push: null where it said nothing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryReceipts)]
+pub(crate) struct ReceiptsView {
+    /// When it arrived on the device.
+    #[schema(format = DateTime)]
+    delivered_at: Option<String>,
+    /// When somebody opened it.
+    #[schema(format = DateTime)]
+    opened_at: Option<String>,
 }
 
 /// One try.
@@ -119,6 +133,7 @@ pub(crate) async fn get(
         .notification(app.no, id.batch.notification())
         .await?
         .ok_or_else(unknown)?;
+    let receipts = api.engine.receipts().store.receipts(id).await?;
     let head = &notification.head;
     let trouble = if row.state.is_none() {
         trouble(&api, app.no, attempts.last())
@@ -142,6 +157,10 @@ pub(crate) async fn get(
             .gateway_id(api.store().installation_seed())
             .as_hyphenated()
             .to_string(),
+        receipts: ReceiptsView {
+            delivered_at: instant::optional(receipts.delivered_at),
+            opened_at: instant::optional(receipts.opened_at),
+        },
         attempts: attempts.iter().map(AttemptView::from).collect(),
         explanation,
     })

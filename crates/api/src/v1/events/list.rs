@@ -10,6 +10,7 @@ use crate::problem::document::problems;
 use crate::state::Api;
 use axum::extract::State;
 use axum::response::Response;
+use carillon_model::event::EventKind;
 use carillon_ports::registry::Scope;
 use carillon_ports::store::Event;
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ pub(crate) struct EventView {
     /// When.
     #[schema(format = DateTime)]
     at: String,
-    /// What, e.g. `notification.completed`, `push_token.retired`, `credential.failing`.
+    /// What, e.g. `notification.completed`, `device.retired`, `credential.failing`: see the guide to webhooks.
     #[schema(example = "notification.completed")]
     kind: String,
     /// Id or name of what it is about.
@@ -44,12 +45,20 @@ pub(crate) struct EventView {
     data: Option<Box<RawValue>>,
 }
 
+impl EventView {
+    /// What happened.
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+}
+
 impl From<Event> for EventView {
     fn from(event: Event) -> Self {
         Self {
             no: event.no,
             at: instant::rfc3339(event.at),
-            kind: event.kind,
+            // A store of an older version has other words for some.
+            kind: EventKind::parse(&event.kind).map_or(event.kind, |kind| kind.as_str().to_owned()),
             subject: event.subject,
             data: RawValue::from_string(event.data).ok(),
         }

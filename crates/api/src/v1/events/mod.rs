@@ -6,3 +6,4 @@ pub(crate) mod many;
 pub(crate) mod outcome;
 pub(crate) mod report;
 pub(crate) mod schema;
+pub(crate) mod stream;

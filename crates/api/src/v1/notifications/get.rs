@@ -18,9 +18,20 @@ use utoipa::ToSchema;
 pub(crate) struct NotificationDetail<'a> {
     #[serde(flatten)]
     notification: NotificationItem,
+    /// How many of its apps said so.
+    receipts: ReceiptCounts,
     /// The payload as it goes to the gateway; null when it was deleted by retention or erased.
     #[schema(value_type = Option<std::collections::BTreeMap<String, serde_json::Value>>)]
     payload: Option<&'a RawValue>,
+}
+
+/// How many pushes arrived and were opened, as apps say.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ReceiptCounts {
+    /// Arrived on their devices.
+    delivered: u64,
+    /// Opened by somebody.
+    opened: u64,
 }
 
 problems!(GUARDED, IN_APP, READS; NOTIFICATION_UNKNOWN);
@@ -43,9 +54,12 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let app = readable(&caller, &app)?;
     let row = find(&api, app, &id).await?;
+    let counts = api.engine.receipts().store.receipt_counts(row.head.no);
+    let (delivered, opened) = counts.await?;
     let payload = serde_json::from_slice(&row.head.payload).ok();
     answer::ok(&NotificationDetail {
         notification: NotificationItem::from(&row),
+        receipts: ReceiptCounts { delivered, opened },
         payload,
     })
 }

@@ -145,6 +145,9 @@ pub(crate) struct OptionsSchema {
     gateway: Option<String>,
     /// The category of messages it belongs to, which a user can switch off.
     category: Option<String>,
+    /// Whether each push carries a receipt token, by which its app says that it arrived and was opened.
+    /// Default: as the App has it set.
+    receipt: Option<bool>,
     /// For raw push tokens: `production`, `sandbox` or `auto` (default: Carillon finds out).
     environment: Option<String>,
 }

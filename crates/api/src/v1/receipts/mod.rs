@@ -1,0 +1,3 @@
+//! Receipts: what apps say of the pushes that they got.
+
+pub(crate) mod create;
