@@ -43,6 +43,7 @@ fn every_kind_is_shown_as_it_is_sent() {
             EventKind::NotificationCompleted => is_shape::<event::NotificationCompleted>(example),
             EventKind::DeliveryFailed => is_shape::<event::DeliveryFailed>(example),
             EventKind::DeviceRetired => is_shape::<event::DeviceRetired>(example),
+            EventKind::DeviceEvicted => is_shape::<event::DeviceEvicted>(example),
             EventKind::EnvironmentRepaired => is_shape::<event::EnvironmentRepaired>(example),
             EventKind::EnvironmentFlood => is_shape::<event::EnvironmentFlood>(example),
             EventKind::CredentialFailing => is_shape::<event::CredentialFailing>(example),

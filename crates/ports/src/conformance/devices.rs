@@ -1,14 +1,13 @@
 //! Devices, users and push tokens.
 
-use super::{Fixture, Subject, T0, address, nobody, registration, some_delivery};
+use super::{Fixture, Subject, T0, address, nobody, registration};
 use crate::registry::{Device, DeviceFilter};
-use crate::store::{Recipient, Retirement, Settlement};
+use crate::store::{Retirement, Settlement};
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
-use carillon_model::lane::Gateway;
 use carillon_model::push_token::PushToken;
-use carillon_model::push_type::{Reach, TokenKind};
+use carillon_model::push_type::TokenKind;
 
 async fn device(f: &Fixture, id: &str) -> Device {
     f.registry.device(f.app, id.into()).await.unwrap().unwrap()
@@ -21,145 +20,6 @@ async fn push_token(f: &Fixture, device: DeviceNo) -> PushToken {
         .await
         .unwrap();
     found.into_iter().next().unwrap()
-}
-
-/// In the order asked, with the environment that counts.
-pub async fn resolves_devices_and_users(subject: &mut dyn Subject) {
-    let f = Fixture::new(subject).await;
-    let devices = f.devices(1, 3).await;
-    let mut more = registration("tablet", "u2", 20);
-    more.push_tokens[0].environment = TokenEnvironment::Sandbox;
-    let bare = DeviceRegistration {
-        id: Some("bare".into()),
-        user_id: Some("u2".into()),
-        ..DeviceRegistration::default()
-    };
-    let more = f
-        .registry
-        .register_devices(f.app, vec![more, bare], T0)
-        .await
-        .unwrap();
-    let (production, sandbox, auto) = (
-        TokenEnvironment::Production,
-        TokenEnvironment::Sandbox,
-        TokenEnvironment::Auto,
-    );
-    let one = |device, environment| Recipient {
-        device,
-        gateway: Gateway::Apns,
-        environment,
-    };
-    let ids = ["d3", "nobody", "tablet", "bare", "d1"]
-        .map(String::from)
-        .to_vec();
-    let found = f
-        .hot
-        .resolve_devices(f.app, ids.clone(), Reach::only(TokenKind::Alert))
-        .await
-        .unwrap();
-    assert_eq!(
-        found,
-        [
-            Some(one(devices[2], production)),
-            None,
-            Some(one(more[0].no, sandbox)),
-            Some(one(more[1].no, auto)),
-            Some(one(devices[0], production)),
-        ]
-    );
-    let voip = f
-        .hot
-        .resolve_devices(f.app, ids, Reach::only(TokenKind::Voip))
-        .await
-        .unwrap();
-    assert_eq!(voip[0], Some(one(devices[2], auto)));
-
-    let user = async |user: &str, limit| {
-        let all = f
-            .hot
-            .resolve_user(f.app, user.into(), Reach::only(TokenKind::Alert), limit);
-        all.await.unwrap()
-    };
-    let all = [
-        one(devices[1], production),
-        one(more[0].no, sandbox),
-        one(more[1].no, auto),
-    ];
-    assert_eq!(user("u2", 10).await, all);
-    assert_eq!(user("u2", 2).await, all[..2]);
-    assert_eq!(user("nobody", 2).await, []);
-    let other = AppNo(f.app.0 + 1);
-    let none = f
-        .hot
-        .resolve_devices(other, vec!["d1".into()], Reach::only(TokenKind::Alert))
-        .await
-        .unwrap();
-    assert_eq!(none, [None]);
-
-    let numbers = vec![devices[0], more[1].no, DeviceNo(more[1].no.0 + 50)];
-    let (found, without) = f
-        .hot
-        .read_push_tokens(TokenKind::Alert, numbers)
-        .await
-        .unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!(
-        (found[0].device, &found[0].bytes),
-        (devices[0], &address(1))
-    );
-    assert_eq!(without, [more[1].no]);
-}
-
-/// Known ones are found, missing ones made, and a declared environment counts.
-pub async fn resolves_raw_push_tokens(subject: &mut dyn Subject) {
-    let f = Fixture::new(subject).await;
-    let known = f.devices(1, 1).await[0];
-    let resolve = async |tokens: &[u64], declared| {
-        let tokens = tokens.iter().map(|n| address(*n)).collect();
-        f.hot
-            .resolve_push_tokens(f.app, tokens, TokenKind::Alert, declared, T0 + 5)
-            .await
-            .unwrap()
-    };
-    let found = resolve(&[9, 1, 9, 8], TokenEnvironment::Auto).await;
-    assert_eq!(found[1].device, known);
-    assert_eq!(found[1].environment, TokenEnvironment::Production);
-    assert_eq!(found[0], found[2], "made once");
-    assert_ne!(found[0].device, found[3].device);
-    assert_eq!(found[0].environment, TokenEnvironment::Auto);
-    assert_eq!(resolve(&[9, 1, 9, 8], TokenEnvironment::Auto).await, found);
-    let declared = resolve(&[9], TokenEnvironment::Sandbox).await;
-    assert_eq!(declared[0].device, found[0].device);
-    assert_eq!(declared[0].environment, TokenEnvironment::Sandbox);
-    let made = push_token(&f, found[0].device).await;
-    assert_eq!(made.environment, TokenEnvironment::Sandbox);
-    assert_eq!((made.bytes, made.registered_at), (address(9), T0 + 5));
-
-    let list = f
-        .registry
-        .devices(
-            f.app,
-            DeviceFilter {
-                limit: 10,
-                ..DeviceFilter::default()
-            },
-        )
-        .await
-        .unwrap();
-    assert_eq!(list.len(), 3);
-    let anonymous = list.iter().find(|one| one.no == found[0].device).unwrap();
-    assert!(anonymous.id.starts_with("dev_"), "{}", anonymous.id);
-    assert_eq!(device(&f, &anonymous.id).await, *anonymous);
-    let by_id = f
-        .hot
-        .resolve_devices(
-            f.app,
-            vec![anonymous.id.clone()],
-            Reach::only(TokenKind::Alert),
-        )
-        .await
-        .unwrap();
-    assert_eq!(by_id, [Some(declared[0])]);
 }
 
 /// All it says is kept, and replaces what was there, except push tokens that it does not name.
@@ -297,7 +157,7 @@ pub async fn registering_again_revives(subject: &mut dyn Subject) {
     let retire = |generation| Settlement {
         retirements: vec![Retirement {
             app: f.app,
-            delivery: some_delivery(),
+            delivery: super::some_delivery(),
             device,
             kind: TokenKind::Alert,
             generation,
