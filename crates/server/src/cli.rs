@@ -1,8 +1,9 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    app, backup, bench, completions, config, credential, demo, device, doctor, explain,
-    identity_key, keys, notification, openapi, restore, send, serve, simulate, user, webhook,
+    app, backup, bench, completions, config, credential, demo, device, doctor, event, explain,
+    identity_key, keys, notification, openapi, restore, send, serve, simulate, template, trigger,
+    user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -39,6 +40,12 @@ pub(crate) enum Command {
     Device(device::Args),
     /// What users want to get, and their badge counters
     User(user::Args),
+    /// Store, preview and try templates: what notifications say, in each reader's language
+    Template(template::Args),
+    /// Store and try triggers: what is sent when something happens
+    Trigger(trigger::Args),
+    /// Report that something has happened
+    Event(event::Args),
     /// Set what the user ids that apps send are signed with
     IdentityKey(identity_key::Args),
     /// Look at and cancel notifications

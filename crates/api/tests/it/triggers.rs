@@ -382,3 +382,47 @@ async fn a_template_that_a_trigger_uses_stays() {
     world.delete(used).await.is(204);
     world.put(used, template()).await.is(201);
 }
+
+/// The page's trigger and event can be used as they stand, and its table has every result and audience.
+#[tokio::test]
+async fn the_guide_is_true() {
+    let guide = include_str!("../../../../docs/guide/triggers.md");
+    let blocks = guide.split("```json\n").skip(1);
+    let blocks: Vec<Value> = blocks
+        .map(|block| serde_json::from_str(block.split("```").next().unwrap()).unwrap())
+        .collect();
+    let [trigger, reported] = &blocks[..] else {
+        panic!("a trigger and an event: {blocks:?}");
+    };
+    let world = World::furnished(Setup::default()).await;
+    let says = json!({"default_locale": "en", "variables": {"writer": {"type": "string"}},
+                      "content": {"en": {"body": "{{ writer }}"}}});
+    world
+        .put("/v1/apps/shop/templates/comment-created", says)
+        .await
+        .is(201);
+    only(&world, trigger.clone()).await;
+    assert_eq!(report(&world, reported.clone()).await["result"], "gathered");
+
+    let cells: Vec<&str> = guide
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(cell, _)| cell)
+        .collect();
+    for audience in cells.iter().filter(|cell| cell.starts_with('{')) {
+        let audience: Value = serde_json::from_str(audience).unwrap();
+        let trigger = json!({"event": "a", "template": "used", "audience": audience});
+        world.put(PATH, trigger).await.is(200);
+    }
+    let results = [
+        "sent",
+        "gathered",
+        "throttled",
+        "skipped",
+        "nobody",
+        "refused",
+    ];
+    for result in results {
+        assert!(cells.contains(&result), "{result}: {cells:?}");
+    }
+}

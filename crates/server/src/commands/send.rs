@@ -1,5 +1,6 @@
 //! `carillon send`: one notification from flags, or many from an NDJSON file.
 
+use super::json_file::object;
 use crate::client::{ApiClient, ServerOptions, escape};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
@@ -28,6 +29,12 @@ pub(crate) struct Args {
     /// To a broadcast channel
     #[arg(long, group = "target", value_name = "ID")]
     channel: Option<String>,
+    /// Say it by this template, in each reader's language
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["title", "body", "badge", "sound", "data", "apns"])]
+    template: Option<String>,
+    /// Values of the template's variables: a JSON object
+    #[arg(long, value_name = "JSON", requires = "template")]
+    variables: Option<String>,
     /// Title
     #[arg(long)]
     title: Option<String>,
@@ -154,7 +161,16 @@ fn body(args: &Args) -> Result<Value, Failure> {
         "collapse_id",
         args.collapse_id.clone().map(Value::from),
     );
-    let mut body = json!({ "target": target, "content": content });
+    let mut body = json!({ "target": target });
+    match &args.template {
+        Some(name) => {
+            body["template"] = json!({ "name": name });
+            if let Some(variables) = object("--variables", args.variables.as_deref())? {
+                body["template"]["variables"] = variables;
+            }
+        }
+        None => body["content"] = Value::Object(content),
+    }
     if !options.is_empty() {
         body["options"] = Value::Object(options);
     }
@@ -162,21 +178,6 @@ fn body(args: &Args) -> Result<Value, Failure> {
         body["expires_in"] = json!(expires_in);
     }
     Ok(body)
-}
-
-fn object(flag: &str, text: Option<&str>) -> Result<Option<Value>, Failure> {
-    let Some(text) = text else { return Ok(None) };
-    match serde_json::from_str(text) {
-        Ok(value @ Value::Object(_)) => Ok(Some(value)),
-        Ok(_) => Err(Failure::new(
-            Exit::Usage,
-            format!("{flag}: expected a JSON object"),
-        )),
-        Err(error) => Err(
-            Failure::new(Exit::Usage, format!("{flag}: not JSON: {error}"))
-                .mend("put single quotes round it for the shell"),
-        ),
-    }
 }
 
 async fn many(
@@ -244,6 +245,33 @@ mod tests {
             body(&read(&["shop", "--all"])).unwrap()["target"],
             json!({"all": true})
         );
+    }
+
+    #[test]
+    fn a_template_stands_in_place_of_content() {
+        let args = [
+            "shop",
+            "--user",
+            "ann",
+            "--template",
+            "hello",
+            "--variables",
+            "{\"n\":1}",
+        ];
+        assert_eq!(
+            body(&read(&args)).unwrap(),
+            json!({"target": {"users": ["ann"]}, "template": {"name": "hello", "variables": {"n": 1}}})
+        );
+        let both = [
+            "send",
+            "shop",
+            "--all",
+            "--template",
+            "hello",
+            "--body",
+            "x",
+        ];
+        assert!(Only::try_parse_from(both).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod proxy;
+mod reporting;
 mod secrets;
 mod stop;
 mod support;

@@ -82,7 +82,8 @@ problems!(GUARDED, IN_APP, READS);
 
 /// List events, oldest first.
 ///
-/// Kept as long as records. Needs the scope `read`.
+/// The App's log: what happened in Carillon. Events that you report by `POST` do not stand in it. Kept
+/// as long as records. Needs the scope `read`.
 #[utoipa::path(
     get, path = "/v1/apps/{app}/events", operation_id = "event_list", tag = "events",
     params(("app" = String, Path, description = "Id of the App"), EventParams),

@@ -146,7 +146,8 @@ pub(crate) fn refused(refusal: EventRefusal) -> Problem {
         ),
         EventRefusal::AppGone => Problem::new(&codes::APP_UNKNOWN, "the App was deleted meanwhile"),
         EventRefusal::Overloaded { retry_after_ms } => {
-            Problem::new(&codes::STORE_OVERLOADED, "the store's queue is full")
+            let detail = "the store's queue is full; what some of the triggers did already is not done again under the same Idempotency-Key";
+            Problem::new(&codes::STORE_OVERLOADED, detail)
                 .retry_after(retry_after_ms.div_ceil(1_000))
         }
     }

@@ -1,0 +1,203 @@
+//! `carillon trigger list|show|put|delete|test`.
+
+use super::event::EventArgs;
+use super::json_file;
+use crate::client::{ApiClient, ServerOptions, escape};
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, shown};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    server: ServerOptions,
+    /// The App
+    #[arg(long, global = true, default_value = "")]
+    app: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// The triggers of an App
+    List,
+    /// Print one as it was stored: JSON
+    Show {
+        /// Its name
+        trigger: String,
+    },
+    /// Make one, or change it
+    Put {
+        /// A file with its definition (JSON), or - for stdin
+        file: PathBuf,
+        /// Its name; without, the file's
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Delete one
+    Delete {
+        /// Its name
+        trigger: String,
+    },
+    /// Say what it would make of an event; nothing is sent
+    Test {
+        /// Its name
+        trigger: String,
+        #[command(flatten)]
+        event: EventArgs,
+    },
+}
+
+/// Talks to the server.
+pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
+    let client = ApiClient::new(&args.server)?;
+    let app = super::required_app(&args.app)?;
+    match args.command {
+        Command::List => list(&client, app, output).await?,
+        Command::Show { trigger } => {
+            let trigger = client.get(&path(app, &trigger)).await?;
+            if output.is_json() {
+                output.json(&trigger);
+            } else {
+                // What was stored, so that it can go into a file and back.
+                let text = serde_json::to_string_pretty(&trigger["definition"])?;
+                output.text(&text);
+            }
+        }
+        Command::Put { file, name } => {
+            let definition = json_file::read(&file)?;
+            let name = json_file::name(name, &file)?;
+            let answer = client.put(&path(app, &name), &definition).await?;
+            output.line(format!(
+                "{name} is stored, version {}",
+                shown(&answer.body, "/version")
+            ));
+            output.note(format!(
+                "try it with: carillon trigger test --app {app} {name} {} --to USER --data '{{…}}'",
+                shown(&answer.body, "/definition/event")
+            ));
+            if output.is_json() {
+                output.json(&answer.body);
+            }
+        }
+        Command::Delete { trigger } => {
+            client.delete(&path(app, &trigger)).await?;
+            output.line(format!("{trigger} is deleted"));
+            if output.is_json() {
+                output.json(&json!({ "deleted": trigger }));
+            }
+        }
+        Command::Test { trigger, event } => {
+            let path = format!("{}/test", path(app, &trigger));
+            let body = json!({ "event": event.body()? });
+            let trial = client.post(&path, &body).await?.body;
+            if output.is_json() {
+                output.json(&trial);
+            }
+            if !tell(&trial, output) {
+                let message = format!("{trigger} would send nothing");
+                return Err(Failure::new(Exit::Trouble, message).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn path(app: &str, name: &str) -> String {
+    format!("/v1/apps/{}/triggers/{}", escape(app), escape(name))
+}
+
+async fn list(client: &ApiClient, app: &str, output: Output) -> Result<(), Failure> {
+    let path = format!("/v1/apps/{}/triggers", escape(app));
+    let all = client.list(&path, usize::MAX).await?;
+    if output.is_json() {
+        output.json(&json!({ "data": all }));
+    }
+    let row = |trigger: &Value| {
+        let is_resting = trigger["definition"]["enabled"] == json!(false);
+        vec![
+            shown(trigger, "/name"),
+            shown(trigger, "/definition/event"),
+            shown(trigger, "/definition/condition"),
+            shown(trigger, "/definition/template"),
+            shown(trigger, "/definition/digest/window"),
+            if is_resting { "rests" } else { "on" }.to_owned(),
+            shown(trigger, "/updated_at"),
+        ]
+    };
+    output.table(
+        &[
+            "name",
+            "event",
+            "condition",
+            "template",
+            "digest",
+            "state",
+            "changed",
+        ],
+        all.iter().map(row).collect(),
+    );
+    Ok(())
+}
+
+/// Tells a trial to a person. `false`: nothing would be sent.
+fn tell(trial: &Value, output: Output) -> bool {
+    for (pointer, why_not) in [
+        ("enabled", "it rests: store it with \"enabled\": true"),
+        ("name_fits", "it is for events of another name"),
+        ("condition_holds", "its condition does not hold"),
+    ] {
+        if trial[pointer] != json!(true) {
+            output.line(why_not);
+        }
+    }
+    if trial["audience"].is_null() {
+        return false;
+    }
+    output.facts(&[
+        ("users", shown(trial, "/audience/users")),
+        ("first of them", shown(trial, "/audience/first_users")),
+        ("target", shown(trial, "/audience/target")),
+        ("nobody", shown(trial, "/audience/nobody")),
+        ("devices", shown(trial, "/would_send/devices")),
+        ("first of them", shown(trial, "/would_send/first")),
+    ]);
+    for problem in trial["problems"].as_array().into_iter().flatten() {
+        output.line(format!(
+            "{}: {}",
+            shown(problem, "/pointer"),
+            shown(problem, "/message")
+        ));
+    }
+    let would_send = &trial["would_send"];
+    if would_send.is_null() {
+        return false;
+    }
+    super::template::findings(would_send, output);
+    trial["matches"] == json!(true) && would_send["renderable"] != json!(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_that_would_send_is_a_yes() {
+        let output = Output::new(true);
+        let mut trial = json!({
+            "enabled": true, "name_fits": true, "condition_holds": true, "matches": true,
+            "audience": {"users": 1}, "problems": [],
+            "would_send": {"sampled": 1, "renderable": 1, "failures": [], "samples": []}
+        });
+        assert!(tell(&trial, output));
+        trial["would_send"]["renderable"] = json!(0);
+        assert!(!tell(&trial, output));
+        trial["would_send"] = json!(null);
+        assert!(!tell(&trial, output));
+        trial["audience"] = json!(null);
+        assert!(!tell(&trial, output));
+    }
+}
