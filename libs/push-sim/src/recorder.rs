@@ -149,7 +149,7 @@ pub struct Received {
     pub payload_bytes: u32,
     /// First eight bytes of the body's SHA-256, hexadecimal.
     pub payload_hash: String,
-    /// The body, while it is kept; of an accepted web push what its browser decrypted. Bodies with
+    /// The body, while it is kept; of a web push what its browser reads in it, refused or not. Bodies with
     /// a secret in them never are.
     pub payload: Option<String>,
     /// Google's project id.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
-usage: accountant [--minutes N] [--seed S] [--self-test [--only BUG]] [--keep]
+usage: accountant [--minutes N] [--seed S] [--deliveries N] [--self-test [--only BUG]] [--keep]
 
   (nothing)     the short run: at least ten kill -9 during 50,000 accepted deliveries
   --minutes N   as long as that
   --seed S      another plan; default 1
+  --deliveries N  so many instead, and as many fewer in a second: for a slow or busy machine
   --self-test   plants each bug and must see it caught; then a clean run, which must hold
   --only BUG    only this bug
   --keep        keeps the data folder of a run that went well, too
@@ -18,6 +19,8 @@ usage: accountant [--minutes N] [--seed S] [--self-test [--only BUG]] [--keep]
 pub(crate) struct Arguments {
     pub(crate) task: Task,
     pub(crate) seed: u64,
+    /// Instead of the plan's own number.
+    pub(crate) deliveries: Option<u64>,
     pub(crate) keeps_folder: bool,
 }
 
@@ -36,13 +39,14 @@ impl Arguments {
     /// A sentence, for words that nobody asked for.
     pub(crate) fn read(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut words = words.into_iter();
-        let (mut seed, mut minutes, mut only) = (1, None, None);
+        let (mut seed, mut minutes, mut only, mut deliveries) = (1, None, None, None);
         let (mut is_self_test, mut keeps_folder) = (false, false);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
                 "--seed" => seed = number(&word, &value()?)?,
                 "--minutes" => minutes = Some(number::<f64>(&word, &value()?)?),
+                "--deliveries" => deliveries = Some(number::<u64>(&word, &value()?)?.max(1)),
                 "--only" => only = Some(value()?),
                 "--self-test" => is_self_test = true,
                 "--keep" => keeps_folder = true,
@@ -67,20 +71,29 @@ impl Arguments {
         Ok(Self {
             task,
             seed,
+            deliveries,
             keeps_folder,
         })
     }
 
     /// How to do the same again.
     pub(crate) fn repeat(&self) -> String {
+        let deliveries = self
+            .deliveries
+            .map(|deliveries| format!(" --deliveries {deliveries}"));
+        let deliveries = deliveries.unwrap_or_default();
         let rest = match &self.task {
             Task::Short => {
                 return format!(
-                    "cargo test -p carillon --features faults --test accountant -- --seed {}",
+                    "cargo test -p carillon --features faults --test accountant -- --seed {}{deliveries}",
                     self.seed
                 );
             }
-            Task::Long(length) => format!("--minutes {}", length.as_secs_f64() / 60.0),
+            Task::Long(length) => {
+                let minutes = length.as_secs_f64() / 60.0;
+                let more = self.deliveries.map(|_| format!(" --{deliveries}"));
+                format!("--minutes {minutes}{}", more.unwrap_or_default())
+            }
             Task::SelfTest { only: None } => "--self-test".to_owned(),
             Task::SelfTest { only: Some(bug) } => format!("--self-test -- --only {bug}"),
         };
@@ -106,9 +119,18 @@ mod tests {
         let short = Arguments {
             task: Task::Short,
             seed: 1,
+            deliveries: None,
             keeps_folder: false,
         };
         assert_eq!(read("").unwrap(), short);
+        let few = read("--deliveries 5000 --seed 2").unwrap();
+        assert_eq!((few.deliveries, few.seed), (Some(5_000), 2));
+        assert!(few.repeat().ends_with("-- --seed 2 --deliveries 5000"));
+        let long = read("--minutes 2 --deliveries 7 --seed 7").unwrap();
+        assert_eq!(
+            long.repeat(),
+            "cargo xtask faults --seed 7 --minutes 2 -- --deliveries 7"
+        );
         let long = read("--minutes 0.5 --seed 7 --keep").unwrap();
         assert_eq!(long.task, Task::Long(Duration::from_secs(30)));
         assert_eq!((long.seed, long.keeps_folder), (7, true));

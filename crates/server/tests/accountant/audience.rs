@@ -1,16 +1,15 @@
-//! Who is there: the Apps with their credentials, the phones, and the devices that are registered for them; and what
-//! happens to them while everything else goes on.
+//! Who is there: the Apps with their credentials, the people with their phones and browsers, and the devices that are
+//! registered for them; and what happens to them while everything else goes on.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use push_sim::{Environment, NewPhones, PhonePatch, PushTokenKind};
 use serde_json::json;
 
-use crate::books::SECOND;
-use crate::books::accepted::{Address, AppEntry, Call, DeviceEntry, Kind};
+use crate::books::accepted::{AppEntry, Call, Gateway, Kind};
 use crate::caller::Question;
 use crate::dice::Dice;
+use crate::handset::{enter, install, move_in, remove};
 use crate::instant::now;
 use crate::scene::Scene;
 
@@ -31,12 +30,12 @@ const HASTY: u32 = 2;
 const VAGUE: u32 = 3;
 /// The App whose signing key is revoked for a while.
 pub(crate) const TROUBLED: u32 = 4;
-/// Devices of each App that something happens to, for each kind of thing.
+/// iPhones of each App that something happens to, for each kind of thing; half as many Android phones and browsers.
 const UNSTEADY: u32 = 4;
-/// Every so many devices have a push token for calls.
-const CALLS_EVERY: u32 = 3;
-/// Every so many phones are switched off.
-const OFF_EVERY: u32 = 20;
+/// There are so many times as many iPhones as Android phones, and as browsers.
+const APPLES_SHARE: u32 = 4;
+/// Users of one App are numbered from a multiple of this.
+pub(crate) const USERS: u32 = 100_000;
 /// How often something happens to a device.
 const REGISTRATION_INTERVAL: Duration = Duration::from_millis(120);
 /// Registrations at once while the run is set up.
@@ -71,16 +70,14 @@ const FATES: [Fate; 5] = [
 #[derive(Debug, Default)]
 pub(crate) struct Fates(Vec<(u32, u32, Fate)>);
 
-/// A phone that has an App of ours, before it is registered.
-struct Installed {
-    phone: u32,
-    tokens: Vec<(Kind, String)>,
-    environment: Environment,
+/// How the books call a user at the API.
+pub(crate) fn user_id(user: u32) -> String {
+    format!("user-{user}")
 }
 
-/// Makes the Apps, sets their credentials, makes the phones and registers their devices.
+/// Makes the Apps, sets their credentials, makes the phones and browsers and registers their devices.
 pub(crate) async fn set_up(scene: &Scene, signing_keys: &[String], devices: u32) -> Result<Fates> {
-    for (app, (id, bundle)) in APPS.iter().enumerate() {
+    for (app, (id, _)) in APPS.iter().enumerate() {
         scene.books.lock().apps.push(AppEntry {
             id: (*id).to_owned(),
         });
@@ -91,32 +88,29 @@ pub(crate) async fn set_up(scene: &Scene, signing_keys: &[String], devices: u32)
             .ask(&Question::put(format!("/v1/apps/{id}"), &body))
             .await?
             .success()?;
-        let key = scene.gateway.key(app);
-        let body = json!({
-            "gateway": "apns",
-            "environments": ["production", "sandbox"],
-            "topics": [bundle],
-            "signing_key": { "pem": signing_keys[app], "key_id": key.key_id, "team_id": key.team_id },
-        });
-        let path = format!("/v1/apps/{id}/credentials/main");
-        scene
-            .caller
-            .ask(&Question::put(path, &body))
-            .await?
-            .success()?;
+        set_credentials(scene, app, &signing_keys[app]).await?;
     }
     let mut fates = Fates::default();
     let mut waiting = Vec::new();
     for app in 0..APPS.len() as u32 {
-        let special = FATES.into_iter().flat_map(|fate| [fate; UNSTEADY as usize]);
-        let all = (0..devices).map(|_| Fate::Steady).chain(special);
-        for (place, fate) in (0u32..).zip(all) {
-            let installed = install(scene, app, place, fate)?;
-            let device = enter(scene, app, &installed, fate);
-            if fate != Fate::Steady {
-                fates.0.push((device, installed.phone, fate));
+        for side in Gateway::ALL {
+            let (steady, unsteady) = match side {
+                Gateway::Apns => (devices, UNSTEADY),
+                Gateway::Fcm | Gateway::WebPush => (devices / APPLES_SHARE, UNSTEADY / 2),
+            };
+            let special = FATES
+                .into_iter()
+                .flat_map(|fate| [fate].repeat(unsteady as usize));
+            let all = (0..steady).map(|_| Fate::Steady).chain(special);
+            for (place, fate) in (0u32..).zip(all) {
+                let installed = install(scene, app, side, place, fate)?;
+                // The first of each gateway belong to the same people.
+                let device = enter(scene, app, &installed, fate, app * USERS + place);
+                if fate != Fate::Steady {
+                    fates.0.push((device, installed.machine, fate));
+                }
+                waiting.push(device);
             }
-            waiting.push(device);
         }
     }
     for group in waiting.chunks(AT_ONCE) {
@@ -126,79 +120,30 @@ pub(crate) async fn set_up(scene: &Scene, signing_keys: &[String], devices: u32)
     Ok(fates)
 }
 
-fn install(scene: &Scene, app: u32, place: u32, fate: Fate) -> Result<Installed> {
-    let is_sandbox = match app {
-        0 => false,
-        _ => place % 2 == 1,
-    };
-    let environment = if is_sandbox {
-        Environment::Sandbox
-    } else {
-        Environment::Production
-    };
-    let has_calls = fate == Fate::Steady && place.is_multiple_of(CALLS_EVERY);
-    let mut new = NewPhones {
-        app: APPS[app as usize].1.to_owned(),
-        environment,
-        online: place % OFF_EVERY != OFF_EVERY - 1,
-        ..NewPhones::default()
-    };
-    if has_calls {
-        new.kinds.push(PushTokenKind::Voip);
-    }
-    if fate == Fate::Ghost {
-        new.installed = false;
-        new.gone_at_ms = Some(business_ms(scene, long_ago_ms()));
-    }
-    let made = scene
-        .gateway
-        .make_phones(&new)?
-        .pop()
-        .context("no phone was made")?;
-    let kinds = [Kind::Alert, Kind::Voip];
-    Ok(Installed {
-        phone: made.0,
-        tokens: kinds.into_iter().zip(made.1).collect(),
-        environment,
-    })
-}
-
-fn long_ago_ms() -> i64 {
-    (now() - 3600 * SECOND) / 1000
-}
-
-/// What the gateway, which lives in business time, calls this instant of the books.
-fn business_ms(scene: &Scene, at_ms: i64) -> i64 {
-    at_ms + scene.ahead.get() / 1000
-}
-
-/// Enters a device into the first book.
-fn enter(scene: &Scene, app: u32, installed: &Installed, fate: Fate) -> u32 {
-    let mut books = scene.books.lock();
-    let device = books.devices.len() as u32;
-    let addresses = installed.tokens.iter().map(|(kind, hex)| {
-        let address = books.addresses.len() as u32;
-        let dead_since_ms = (fate == Fate::Ghost).then(long_ago_ms);
-        books.addresses.push(Address {
-            device,
-            kind: *kind,
-            hex: hex.clone(),
-            is_sandbox: installed.environment == Environment::Sandbox,
-            dead_since_ms,
-        });
-        scene.addresses.lock().insert(hex.clone(), address);
-        address
+/// A credential for each gateway.
+async fn set_credentials(scene: &Scene, app: usize, signing_key: &str) -> Result<()> {
+    let (id, bundle) = APPS[app];
+    let key = scene.gateway.key(app);
+    let apns = json!({
+        "gateway": "apns",
+        "environments": ["production", "sandbox"],
+        "topics": [bundle],
+        "signing_key": { "pem": signing_key, "key_id": key.key_id, "team_id": key.team_id },
     });
-    let addresses = addresses.collect();
-    books.devices.push(DeviceEntry {
-        app,
-        id: format!("device-{device}"),
-        addresses,
-        registered: Vec::new(),
-        deleted: None,
-        is_steady: fate == Fate::Steady,
-    });
-    device
+    let fcm =
+        json!({ "gateway": "fcm", "service_account": scene.gateway.service_account(bundle)? });
+    let contact = "mailto:push@accountant.example";
+    let webpush = json!({ "gateway": "webpush", "vapid_keys": { "contact": contact } });
+    for (name, body) in [("main", apns), ("google", fcm), ("browsers", webpush)] {
+        let path = format!("/v1/apps/{id}/credentials/{name}");
+        scene
+            .caller
+            .ask(&Question::put(path, &body))
+            .await?
+            .success()
+            .with_context(|| format!("setting the credential {name}"))?;
+    }
+    Ok(())
 }
 
 /// Registers a device with the push tokens that the first book has for it.
@@ -216,15 +161,22 @@ async fn register(scene: &Scene, device: u32) -> Result<()> {
                     (_, true) => "sandbox",
                     (_, false) => "production",
                 };
-                let kind = match address.kind {
-                    Kind::Alert => "alert",
-                    Kind::Voip => "voip",
+                let kind = match (address.gateway, address.kind) {
+                    (Gateway::Apns, Kind::Alert) => "alert",
+                    (Gateway::Apns, Kind::Voip) => "voip",
+                    (Gateway::Fcm, _) => "fcm",
+                    (Gateway::WebPush, _) => "webpush",
                 };
-                json!({ "kind": kind, "token": address.hex, "environment": environment })
+                let token = address.subscription.as_ref().unwrap_or(&address.text);
+                let mut token = json!({ "kind": kind, "token": token });
+                if address.gateway == Gateway::Apns {
+                    token["environment"] = json!(environment);
+                }
+                token
             })
             .collect();
         let app = &books.apps[entry.app as usize].id;
-        let body = json!({ "user_id": format!("user-{}", device / 2), "push_tokens": push_tokens });
+        let body = json!({ "user_id": user_id(entry.user), "push_tokens": push_tokens });
         (format!("/v1/apps/{app}/devices/{}", entry.id), body)
     };
     let sent = now();
@@ -251,8 +203,8 @@ pub(crate) async fn live(scene: &Scene, mut fates: Fates, mut dice: Dice) -> Res
             0 => {
                 if !fates.0.is_empty() {
                     let next = dice.index(fates.0.len());
-                    let (device, phone, fate) = fates.0.swap_remove(next);
-                    befall(scene, device, phone, fate, &mut returning).await?;
+                    let (device, machine, fate) = fates.0.swap_remove(next);
+                    befall(scene, device, machine, fate, &mut returning).await?;
                 }
             }
             1 if !returning.is_empty() => {
@@ -266,11 +218,13 @@ pub(crate) async fn live(scene: &Scene, mut fates: Fates, mut dice: Dice) -> Res
                     true => Fate::Steady,
                     false => FATES[dice.index(FATES.len())],
                 };
-                let installed = install(scene, app, place, fate)?;
-                let device = enter(scene, app, &installed, fate);
+                let side = Gateway::ALL[dice.index(Gateway::ALL.len())];
+                let user = app * USERS + dice.between(0, 1000) as u32;
+                let installed = install(scene, app, side, place, fate)?;
+                let device = enter(scene, app, &installed, fate, user);
                 register(scene, device).await?;
                 if fate != Fate::Steady {
-                    fates.0.push((device, installed.phone, fate));
+                    fates.0.push((device, installed.machine, fate));
                 }
             }
             _ => {
@@ -291,21 +245,21 @@ pub(crate) async fn live(scene: &Scene, mut fates: Fates, mut dice: Dice) -> Res
 async fn befall(
     scene: &Scene,
     device: u32,
-    phone: u32,
+    machine: u32,
     fate: Fate,
     returning: &mut Vec<u32>,
 ) -> Result<()> {
     match fate {
         Fate::Steady | Fate::Ghost => {}
         Fate::Gone | Fate::Returner => {
-            remove(scene, device, phone)?;
+            remove(scene, device, machine)?;
             if fate == Fate::Returner {
                 returning.push(device);
             }
         }
         Fate::Mover => {
-            remove(scene, device, phone)?;
-            move_in(scene, device, phone)?;
+            remove(scene, device, machine)?;
+            move_in(scene, device, machine)?;
             register(scene, device).await?;
         }
         Fate::Deleted => {
@@ -340,58 +294,5 @@ async fn befall(
             });
         }
     }
-    Ok(())
-}
-
-/// The app is removed from its phone, now.
-fn remove(scene: &Scene, device: u32, phone: u32) -> Result<()> {
-    // The next millisecond: the gateway's time stamp is newer than the registration, without a doubt.
-    let since_ms = now() / 1000 + 1;
-    let mut books = scene.books.lock();
-    let address = books.devices[device as usize].addresses[0];
-    books.addresses[address as usize].dead_since_ms = Some(since_ms);
-    drop(books);
-    let patch = PhonePatch {
-        installed: Some(false),
-        gone_at_ms: Some(business_ms(scene, since_ms)),
-        ..PhonePatch::default()
-    };
-    scene
-        .gateway
-        .simulator()
-        .patch_phone(phone, &patch)
-        .map_err(|error| anyhow::anyhow!(error))?;
-    Ok(())
-}
-
-/// The app is installed again: the device has another push token from now on.
-fn move_in(scene: &Scene, device: u32, phone: u32) -> Result<()> {
-    let patch = PhonePatch {
-        installed: Some(true),
-        ..PhonePatch::default()
-    };
-    let view = scene
-        .gateway
-        .simulator()
-        .patch_phone(phone, &patch)
-        .map_err(|error| anyhow::anyhow!(error))?;
-    let token = view
-        .apps
-        .iter()
-        .find_map(|app| app.push_tokens.get(&PushTokenKind::Alert));
-    let hex = token.context("a phone without a push token")?.clone();
-    let mut books = scene.books.lock();
-    let address = books.addresses.len() as u32;
-    let before = books.devices[device as usize].addresses[0];
-    let is_sandbox = books.addresses[before as usize].is_sandbox;
-    books.addresses.push(Address {
-        device,
-        kind: Kind::Alert,
-        hex: hex.clone(),
-        is_sandbox,
-        dead_since_ms: None,
-    });
-    books.devices[device as usize].addresses = vec![address];
-    scene.addresses.lock().insert(hex, address);
     Ok(())
 }

@@ -10,13 +10,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::books::Books;
-use crate::books::accepted::{Audience, Kind};
+use crate::books::accepted::{Asked, Audience, DeviceEntry, Kind};
 use crate::books::stored::{Heard, KeptDelivery, KeptNotification, KeptToken, State};
 use crate::caller::{Caller, Question};
 use crate::scene::Scene;
+use crate::telling;
 
 /// Questions at once.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 /// How often it is asked whether everything is drained.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
 /// Entries of a page of notifications.
@@ -146,6 +147,7 @@ async fn list(caller: &Caller, path: &str, limit: usize) -> Result<Vec<Value>> {
 pub(crate) async fn read(scene: &Scene) -> Result<Books> {
     let mut kept: HashMap<String, KeptNotification> = HashMap::new();
     let mut paths = Vec::new();
+    let mut accepted = HashMap::new();
     for app in app_paths(scene) {
         for item in list(
             &scene.caller,
@@ -161,6 +163,8 @@ pub(crate) async fn read(scene: &Scene) -> Result<Books> {
             let deliveries = &item["deliveries"];
             let open = open_in(&item).unwrap_or(0);
             paths.push((format!("{app}/notifications/{id}/deliveries"), id.clone()));
+            let accepted_at = item["accepted_at"].as_str().context("no accepted_at")?;
+            accepted.insert(id.clone(), (app.clone(), accepted_at.to_owned()));
             kept.insert(
                 id,
                 KeptNotification {
@@ -194,7 +198,7 @@ pub(crate) async fn read(scene: &Scene) -> Result<Books> {
     }
     drop(lists);
     let tokens = push_tokens(scene, &ids).await?;
-    let receipts = scene.gateway.read_book(&scene.addresses.lock())?;
+    let (receipts, told) = scene.gateway.read_book(&scene.addresses.lock())?;
     let mut books = std::mem::take(&mut *scene.books.lock());
     books.receipts = receipts;
     books.tokens = tokens;
@@ -203,7 +207,7 @@ pub(crate) async fn read(scene: &Scene) -> Result<Books> {
         .iter()
         .map(|asked| kept.remove(&asked.accepted.as_ref()?.0))
         .collect();
-    books.strangers = kept.into_keys().collect();
+    telling::enter(scene, &mut books, told, kept, &accepted).await?;
     books.close();
     let details = read_details(&scene.caller, &books).await?;
     enter_details(&mut books, details);
@@ -239,6 +243,7 @@ async fn push_tokens(scene: &Scene, ids: &HashMap<String, u32>) -> Result<Vec<Ke
             for token in item["push_tokens"].as_array().into_iter().flatten() {
                 let kind = match token["kind"].as_str() {
                     Some("voip") => Kind::Voip,
+                    // Also the only one of a device of another gateway.
                     _ => Kind::Alert,
                 };
                 tokens.push(KeptToken {
@@ -290,13 +295,10 @@ async fn read_details(caller: &Caller, books: &Books) -> Result<Vec<Detail>> {
                     Some("in_doubt" | "rescued_in_doubt")
                 )
             };
-            let gateway_id = page["gateway_id"]
-                .as_str()
-                .context("a delivery without its gateway id")?;
             Ok(Detail {
                 notification,
                 place,
-                gateway_id: uuid::Uuid::parse_str(gateway_id)?.as_u128(),
+                gateway_id: gateway_id(&page)?,
                 doubts: attempts.iter().filter(is_doubt).count() as u32,
                 heard: attempts.iter().filter_map(heard).max(),
             })
@@ -306,6 +308,13 @@ async fn read_details(caller: &Caller, books: &Books) -> Result<Vec<Detail>> {
         .await
         .into_iter()
         .collect()
+}
+
+/// The id that a delivery has at every gateway.
+pub(crate) fn gateway_id(page: &Value) -> Result<u128> {
+    let text = page["gateway_id"].as_str();
+    let text = text.context("a delivery without its gateway id")?;
+    Ok(uuid::Uuid::parse_str(text)?.as_u128())
 }
 
 /// The word of the gateway that ends a delivery, if an attempt has one.
@@ -338,7 +347,7 @@ fn name_deleted_devices(books: &mut Books) {
     let by_id: HashMap<u128, u32> = books
         .receipts
         .iter()
-        .map(|receipt| (receipt.apns_id, books.device_of(receipt)))
+        .filter_map(|receipt| Some((receipt.own_id?, books.device_of(receipt))))
         .collect();
     let is_deleted: BTreeSet<u32> = (0u32..)
         .zip(&books.devices)
@@ -362,10 +371,10 @@ fn name_deleted_devices(books: &mut Books) {
                 .copied()
                 .filter(|device| !there.contains(device))
                 .collect(),
-            Audience::All => is_deleted
+            Audience::Users(_) | Audience::All => is_deleted
                 .iter()
                 .copied()
-                .filter(|device| books.devices[*device as usize].app == asked.app)
+                .filter(|device| is_meant(&books.devices[*device as usize], asked))
                 .collect(),
         };
         missing.retain(|device| is_deleted.contains(device));
@@ -381,4 +390,13 @@ fn name_deleted_devices(books: &mut Books) {
             delivery.device = missing.pop();
         }
     }
+}
+
+/// Whether a device belongs to whom a notification is for.
+fn is_meant(device: &DeviceEntry, asked: &Asked) -> bool {
+    let is_among = match &asked.audience {
+        Audience::Users(users) => users.binary_search(&device.user).is_ok(),
+        Audience::Devices(_) | Audience::All => true,
+    };
+    is_among && device.app == asked.app
 }

@@ -4,13 +4,15 @@
 //! computer's clock, which the program, the simulator and the accountant share.
 
 pub(crate) mod accepted;
+pub(crate) mod events;
 pub(crate) mod received;
 pub(crate) mod stored;
 pub(crate) mod story;
 
 use std::collections::BTreeMap;
 
-use accepted::{Address, AppEntry, Asked, DeviceEntry};
+use accepted::{Address, AppEntry, Asked, DeviceEntry, Gateway};
+use events::{Event, Telling};
 use received::Receipt;
 use stored::{KeptNotification, KeptToken};
 
@@ -31,6 +33,12 @@ pub(crate) struct Books {
     pub(crate) addresses: Vec<Address>,
     /// First book: what the API accepted.
     pub(crate) asked: Vec<Asked>,
+    /// First book, too: the events that it was told.
+    pub(crate) events: Vec<Event>,
+    /// What its triggers made of them, as far as anybody received it.
+    pub(crate) tellings: Vec<Telling>,
+    /// Notifications that no request asked for and of which nobody received anything.
+    pub(crate) unread: Vec<String>,
     /// Second book: what the store says at the end, in the order of `asked`; `None`: it knows no such notification.
     pub(crate) kept: Vec<Option<KeptNotification>>,
     /// Notifications of which the store knows and the first book does not.
@@ -41,7 +49,7 @@ pub(crate) struct Books {
     pub(crate) receipts: Vec<Receipt>,
     /// Every life of the process.
     pub(crate) lives: Vec<Life>,
-    /// Sent through healthy Apps while another one was in trouble.
+    /// Sent through healthy lanes while another App, or another gateway, was in trouble.
     pub(crate) neighbours: Vec<Probe>,
     /// Sent through a lane after its fault had ended.
     pub(crate) recoveries: Vec<Probe>,
@@ -69,6 +77,8 @@ pub(crate) struct Probe {
     pub(crate) fault: &'static str,
     /// The App it was sent through.
     pub(crate) app: usize,
+    /// To a device of this gateway.
+    pub(crate) gateway: Gateway,
     /// From the question (or from the fault's end) to the gateway's 200; `None`: never, within the deadline.
     pub(crate) took: Option<Micros>,
 }
@@ -84,6 +94,17 @@ impl Books {
         for kept in self.kept.iter_mut().flatten() {
             kept.deliveries.sort_by_key(|delivery| delivery.device);
         }
+    }
+
+    /// The App's first device that is reached through a gateway.
+    pub(crate) fn first_device(&self, app: u32, gateway: Gateway) -> Option<u32> {
+        let is_it = |device: &DeviceEntry| {
+            let mut addresses = device.addresses.iter();
+            device.app == app
+                && addresses.any(|address| self.addresses[*address as usize].gateway == gateway)
+        };
+        let place = self.devices.iter().position(is_it)?;
+        u32::try_from(place).ok()
     }
 
     pub(crate) fn device_of(&self, receipt: &Receipt) -> u32 {

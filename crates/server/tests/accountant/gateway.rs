@@ -1,20 +1,21 @@
-//! The gateway: push-sim inside this process, with real TLS, strict; its faults, and the book it keeps.
+//! The gateways: push-sim inside this process, with real TLS, strict; its faults, and how often they happened.
 
+pub(crate) mod reading;
 pub(crate) mod script;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
 use parking_lot::Mutex;
 use push_sim::{
-    Action, AnswerFate, AppSettings, Config, Effect, Environment, Fault, FaultFilter, FaultKind,
-    Host, NewPhones, ReceivedFilter, Simulator, TeamKey,
+    Action, AnswerFate, AppSettings, Config, Environment, Fault, FaultFilter, FaultKind,
+    FcmSettings, Host, NewPhones, ReceivedFilter, Settings, Simulator, TeamKey,
 };
 
-use crate::books::received::{Answer, Receipt};
+use crate::books::accepted::Gateway as Side;
 use crate::dice::Dice;
 use crate::plan::happening::Happening;
+use reading::number_in;
 
 /// Streams that a connection may have again after a fault that took them away.
 const STREAMS: u32 = 1000;
@@ -22,8 +23,37 @@ const STREAMS: u32 = 1000;
 const MAX_RECORDS: usize = 20_000_000;
 /// Bytes of payloads kept with them.
 const MAX_PAYLOAD_MEMORY: usize = 4 << 30;
-/// Bytes kept of one payload: the number of the notification stands in them.
-const MAX_PAYLOAD: usize = 256;
+/// Bytes kept of one payload: the number of the notification stands in them, and the events of a digest.
+const MAX_PAYLOAD: usize = 2048;
+/// Streams of one connection to Google.
+const GOOGLES_STREAMS: u32 = 100;
+/// What Google and the push services ask to wait.
+const RETRY_AFTER_SECS: u64 = 1;
+
+/// The same for each gateway, so that everything that happens in a day happens in a minute; few streams, so that what waits
+/// unread in the simulator's sockets was written not long ago.
+const POOL: &str = r#"request_timeout = "2s"
+late_grace = "4s"
+ping_busy = "1s"
+ping_timeout = "1s"
+backoff_min = "100ms"
+backoff_max = "1s"
+max_streams = 100
+max_connections = 2
+"#;
+
+/// The Firebase project of an App.
+pub(crate) fn project(bundle: &str) -> String {
+    bundle.replace('.', "-")
+}
+
+/// What belongs to one gateway.
+fn only(side: Side) -> FaultFilter {
+    FaultFilter {
+        gateway: Some(reading::gateway_of(side)),
+        ..FaultFilter::default()
+    }
+}
 
 /// The simulator, and what was scripted for it.
 #[derive(Debug)]
@@ -46,6 +76,15 @@ impl Gateway {
             max_payload_memory_bytes: MAX_PAYLOAD_MEMORY,
             max_payload_bytes: MAX_PAYLOAD,
             max_shown_per_app: 0,
+            settings: Settings {
+                fcm: FcmSettings {
+                    // All that is sent to one phone in a minute would otherwise be too much now and then.
+                    device_sends_per_minute: None,
+                    retry_after_secs: Some(RETRY_AFTER_SECS),
+                    ..FcmSettings::default()
+                },
+                ..Settings::default()
+            },
             ..Config::default()
         };
         let simulator = Simulator::start(config)?;
@@ -91,6 +130,12 @@ impl Gateway {
         &self.simulator
     }
 
+    /// The key file of a new service account of an App's project.
+    pub(crate) fn service_account(&self, bundle: &str) -> Result<String> {
+        let made = self.simulator.service_account_json(&project(bundle));
+        made.map_err(|error| anyhow!(error))
+    }
+
     pub(crate) fn key(&self, app: usize) -> &TeamKey {
         &self.keys[app]
     }
@@ -98,8 +143,14 @@ impl Gateway {
     /// The part of the configuration by which the program finds it.
     pub(crate) fn config(&self) -> String {
         let at = |environment, host| self.simulator.address(environment, host);
+        let web_push = self.simulator.web_push_origin();
+        let web_push = web_push.trim_start_matches("https://");
+        let google = self.simulator.google_url();
+        let google = google.trim_start_matches("https://");
         format!(
-            "[apns]\nproduction = \"{}\"\nsandbox = \"{}\"\nproduction_channels = \"{}\"\nsandbox_channels = \"{}\"\nca_file = \"ca.pem\"\n",
+            "[fcm]\nendpoint = \"{google}\"\ntoken_endpoint = \"{google}\"\nca_file = \"ca.pem\"\n{POOL}access_token_timeout = \"5s\"\nquota_ramp = \"1s\"\n\
+             [webpush]\ntrusted_origins = \"{web_push}\"\nca_file = \"ca.pem\"\n{POOL}throttle_pause = \"300ms\"\n\
+             [apns]\nproduction = \"{}\"\nsandbox = \"{}\"\nproduction_channels = \"{}\"\nsandbox_channels = \"{}\"\nca_file = \"ca.pem\"\n{POOL}",
             at(Environment::Production, Host::Device),
             at(Environment::Sandbox, Host::Device),
             at(Environment::Production, Host::Management),
@@ -175,9 +226,13 @@ impl Gateway {
                 }
             }
             // Whoever is connected has to come again.
-            Happening::Unreachable => {
-                let drop = Action::Drop { reset: true };
-                self.simulator.act(&drop, &FaultFilter::default());
+            Happening::Unreachable | Happening::FcmUnreachable | Happening::BrowsersUnreachable => {
+                self.simulator
+                    .act(&Action::Drop { reset: true }, &only(happening.side()));
+            }
+            Happening::NoAccessTokens => {
+                self.simulator
+                    .act(&Action::ExpireAccessTokens, &FaultFilter::default());
             }
             _ => {}
         }
@@ -186,7 +241,7 @@ impl Gateway {
 
     /// What the fault does at its height, once traffic has met it.
     pub(crate) fn culminate(&self, happening: Happening) {
-        let everywhere = FaultFilter::default();
+        let everywhere = only(happening.side());
         match happening {
             Happening::ExpiredProviderToken => {
                 let report = self
@@ -194,7 +249,7 @@ impl Gateway {
                     .act(&Action::ExpireProviderTokens, &everywhere);
                 self.note(happening, report.requests_in_flight);
             }
-            Happening::CutConnection => {
+            Happening::CutConnection | Happening::FcmCut | Happening::BrowsersCut => {
                 let report = self
                     .simulator
                     .act(&Action::Drop { reset: true }, &everywhere);
@@ -217,9 +272,20 @@ impl Gateway {
         Ok(())
     }
 
-    /// Ends every fault, and counts what they did.
+    /// Ends every fault of everybody, and counts what they did.
     pub(crate) fn calm(&self) {
-        let armed = std::mem::take(&mut *self.armed.lock());
+        for side in Side::ALL {
+            self.calm_side(side);
+        }
+    }
+
+    /// Ends every fault of one gateway.
+    pub(crate) fn calm_side(&self, side: Side) {
+        let armed: Vec<_> = {
+            let mut armed = self.armed.lock();
+            let of_it = armed.extract_if(.., |(_, happening)| happening.side() == side);
+            of_it.collect()
+        };
         for (id, happening) in armed {
             let hits = self
                 .simulator
@@ -230,12 +296,15 @@ impl Gateway {
             }
             match happening {
                 Happening::OneStream if hits > 0 => {
-                    self.simulator.act(
-                        &Action::LimitStreams { max: STREAMS },
-                        &FaultFilter::default(),
-                    );
+                    self.simulator
+                        .act(&Action::LimitStreams { max: STREAMS }, &only(side));
                 }
-                Happening::FrozenConnection => self.drop_frozen(),
+                Happening::FcmOneStream if hits > 0 => {
+                    let max = GOOGLES_STREAMS;
+                    self.simulator
+                        .act(&Action::LimitStreams { max }, &only(side));
+                }
+                Happening::FrozenConnection | Happening::FcmFrozen => self.drop_frozen(),
                 _ => {}
             }
         }
@@ -276,82 +345,25 @@ impl Gateway {
     }
 
     /// The first 200 given to this notification through this push token, after a record.
-    pub(crate) fn taken_at(&self, push_token: &str, number: u32, after_seq: u64) -> Option<i64> {
+    pub(crate) fn taken_at(
+        &self,
+        side: Side,
+        push_token: &str,
+        number: u32,
+        after_seq: u64,
+    ) -> Option<i64> {
         let filter = ReceivedFilter {
             after_seq,
+            gateway: Some(reading::gateway_of(side)),
             push_token: Some(push_token.to_owned()),
             ..ReceivedFilter::default()
         };
         let page = self.simulator.received(&filter);
         let mut of_it = page.received.iter().filter(|received| {
-            received.status == 200
+            (200..300).contains(&received.status)
                 && received.answer == AnswerFate::Answered
                 && received.payload.as_deref().and_then(number_in) == Some(number)
         });
         of_it.next().map(|received| received.wall_us)
     }
-
-    /// The whole third book. `addresses` says which push token is which.
-    pub(crate) fn read_book(&self, addresses: &HashMap<String, u32>) -> Result<Vec<Receipt>> {
-        let half_answers = self.half_answers.lock().clone();
-        let is_half = |fault| half_answers.contains(&fault);
-        let mut receipts = Vec::with_capacity(self.simulator.received_count());
-        let mut filter = ReceivedFilter {
-            limit: 10_000,
-            ..ReceivedFilter::default()
-        };
-        loop {
-            let page = self.simulator.received(&filter);
-            if page.dropped > 0 {
-                return Err(anyhow!("the simulator dropped {} records", page.dropped));
-            }
-            for received in page.received {
-                let payload = received.payload.as_deref().unwrap_or_default();
-                let number = number_in(payload);
-                let asked =
-                    number.with_context(|| format!("a push without a number: {payload}"))?;
-                let address = addresses.get(&received.push_token);
-                let address = address.with_context(|| {
-                    format!("push {asked} went to a push token that nobody registered")
-                })?;
-                receipts.push(Receipt {
-                    seq: received.seq,
-                    at: received.wall_us,
-                    asked,
-                    address: *address,
-                    apns_id: received.apns_id.map_or(0, |id| id.as_u128()),
-                    collapse: received.collapse_id.as_ref().map(|id| {
-                        let mut hasher = DefaultHasher::new();
-                        id.hash(&mut hasher);
-                        hasher.finish()
-                    }),
-                    is_shown: matches!(
-                        received.effect,
-                        Some(Effect::Shown | Effect::Replaced | Effect::Call)
-                    ),
-                    expiration: received.expiration,
-                    status: received.status,
-                    reason: received.reason.unwrap_or_default(),
-                    answer: match received.answer {
-                        AnswerFate::Answered => Answer::Given,
-                        AnswerFate::Cut if received.fault.is_some_and(is_half) => Answer::Begun,
-                        _ => Answer::Withheld,
-                    },
-                });
-            }
-            match page.next_after_seq {
-                Some(after) => filter.after_seq = after,
-                None => return Ok(receipts),
-            }
-        }
-    }
-}
-
-/// The number of the notification in a payload: `"n":123`.
-pub(crate) fn number_in(payload: &str) -> Option<u32> {
-    let (_, rest) = payload.split_once("\"n\":")?;
-    let end = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
-    rest[..end].parse().ok()
 }

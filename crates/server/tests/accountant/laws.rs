@@ -3,6 +3,7 @@
 //! A law looks at books and at nothing else. What it finds is a sentence that names the delivery.
 
 mod cancel;
+mod digests;
 mod doubt;
 mod drop;
 mod expiry;
@@ -17,9 +18,13 @@ mod one_final_state;
 mod one_way;
 mod push_tokens;
 mod recovery;
+mod throttles;
 mod truth;
 
 use crate::books::Books;
+
+pub(crate) use digests::MAX_NAMED;
+pub(crate) use throttles::{MAX as THROTTLE_MAX, PER as THROTTLE_PER};
 
 /// A law by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +39,8 @@ pub(crate) enum Law {
     OneWay,
     PushTokens,
     Identity,
+    Digests,
+    Throttles,
     Neighbours,
     Memory,
     Recovery,
@@ -48,7 +55,7 @@ pub(crate) struct Breach {
 }
 
 impl Law {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::OneFinalState,
         Self::Truth,
         Self::Once,
@@ -59,6 +66,8 @@ impl Law {
         Self::OneWay,
         Self::PushTokens,
         Self::Identity,
+        Self::Digests,
+        Self::Throttles,
         Self::Neighbours,
         Self::Memory,
         Self::Recovery,
@@ -77,6 +86,8 @@ impl Law {
             Self::OneWay => "one-way",
             Self::PushTokens => "push-tokens",
             Self::Identity => "identity",
+            Self::Digests => "digests",
+            Self::Throttles => "throttles",
             Self::Neighbours => "neighbours",
             Self::Memory => "memory",
             Self::Recovery => "recovery",
@@ -94,11 +105,11 @@ impl Law {
             Self::Expiry => "nothing is written after its expiry",
             Self::Cancel => "nothing is written after an acknowledged cancel",
             Self::OneWay => "what is known of a delivery never becomes less",
-            Self::PushTokens => {
-                "push tokens are retired by the rule of their time stamp, and only so"
-            }
-            Self::Identity => "a delivery has one apns-id, and what is sent again replaces itself",
-            Self::Neighbours => "one App's trouble does not stop another",
+            Self::PushTokens => "push tokens are retired by the rule of their gateway, and only so",
+            Self::Identity => "a delivery has one id, and what is sent again replaces itself",
+            Self::Digests => "each event that was acknowledged is told in exactly one digest",
+            Self::Throttles => "each event is told once or kept back, and never more than allowed",
+            Self::Neighbours => "the trouble of one App or gateway does not stop another",
             Self::Memory => "memory stays bounded",
             Self::Recovery => "once a fault has ended, new work goes out",
             Self::Happened => "every kind of fault really happened",
@@ -118,6 +129,8 @@ impl Law {
             Self::OneWay => one_way::check(books),
             Self::PushTokens => push_tokens::check(books),
             Self::Identity => identity::check(books),
+            Self::Digests => digests::check(books),
+            Self::Throttles => throttles::check(books),
             Self::Neighbours => neighbours::check(books),
             Self::Memory => memory::check(books),
             Self::Recovery => recovery::check(books),

@@ -1,5 +1,5 @@
-//! What is asked of the API while everything goes wrong: single notifications, lists, fan-outs, files of many, calls and
-//! alerts, short and long lives, cancels. Chosen by the seed, sent as fast as the plan says.
+//! What is asked of the API while everything goes wrong: single notifications, lists, people with all their devices,
+//! fan-outs, files of many, calls and alerts, short and long lives, cancels. Chosen by the seed, sent as fast as the plan says.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -81,10 +81,19 @@ pub(crate) async fn call(scene: &Scene, load: &Load, pace: &Pace, mut dice: Dice
             continue;
         }
         let app = app(load, &mut dice);
-        let kind = kind(load, &mut dice);
+        let mut kind = kind(load, &mut dice);
+        let is_for_people =
+            (shares.fanouts..shares.fanouts + shares.users).contains(&(roll - shares.files));
+        if is_for_people {
+            kind = Kind::Alert;
+        }
         let audience = match roll - shares.files {
             roll if roll < shares.fanouts => Some(Audience::All),
-            roll if roll < shares.fanouts + shares.lists => {
+            roll if roll < shares.fanouts + shares.users => {
+                let count = dice.between(1, 12);
+                users(scene, app, count, &mut dice)
+            }
+            roll if roll < shares.fanouts + shares.users + shares.lists => {
                 let count = dice.between(2, 60);
                 devices(scene, app, kind, count, &mut dice)
             }
@@ -139,6 +148,23 @@ fn devices(scene: &Scene, app: u32, kind: Kind, count: u64, dice: &mut Dice) -> 
     there.truncate(count as usize);
     there.sort_unstable();
     (!there.is_empty()).then_some(Audience::Devices(there))
+}
+
+/// Some people who have a device that stays, ascending.
+fn users(scene: &Scene, app: u32, count: u64, dice: &mut Dice) -> Option<Audience> {
+    let books = scene.books.lock();
+    let there = books
+        .devices
+        .iter()
+        .filter(|device| device.app == app && device.is_steady && !device.registered.is_empty());
+    let mut there: Vec<u32> = there.map(|device| device.user).collect();
+    drop(books);
+    there.sort_unstable();
+    there.dedup();
+    dice.shuffle(&mut there);
+    there.truncate(count as usize);
+    there.sort_unstable();
+    (!there.is_empty()).then_some(Audience::Users(there))
 }
 
 fn kind(load: &Load, dice: &mut Dice) -> Kind {

@@ -17,7 +17,9 @@ mod audit;
 mod books;
 mod caller;
 mod dice;
+mod events;
 mod gateway;
+mod handset;
 mod instant;
 mod laws;
 mod load;
@@ -29,6 +31,7 @@ mod run;
 mod scene;
 mod self_test;
 mod subject;
+mod telling;
 mod trouble;
 
 use std::path::{Path, PathBuf};
@@ -80,11 +83,14 @@ fn main() -> ExitCode {
 
 /// Whether all is well.
 async fn work(arguments: &Arguments) -> Result<bool> {
-    let plan = match &arguments.task {
+    let mut plan = match &arguments.task {
         Task::Short => Plan::short(arguments.seed),
         Task::Long(length) => Plan::long(arguments.seed, *length),
         Task::SelfTest { only } => return self_test::run(arguments.seed, only.as_deref()).await,
     };
+    if let Some(deliveries) = arguments.deliveries {
+        plan.load.shrink(deliveries);
+    }
     let (outcome, breaches) = audited(plan, "run", arguments.keeps_folder).await?;
     report::print(&outcome, &breaches);
     if breaches.is_empty() {

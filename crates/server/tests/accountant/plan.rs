@@ -71,6 +71,8 @@ pub(crate) struct Load {
 pub(crate) struct Shares {
     /// Notifications to every device of an App.
     pub(crate) fanouts: u64,
+    /// Notifications to some people, on all their devices.
+    pub(crate) users: u64,
     /// Notifications to several devices.
     pub(crate) lists: u64,
     /// Files of many notifications.
@@ -93,8 +95,9 @@ impl Default for Load {
             callers: 12,
             devices: 240,
             shares: Shares {
-                fanouts: 16,
-                lists: 130,
+                fanouts: 14,
+                users: 80,
+                lists: 110,
                 files: 25,
                 calls: 120,
                 cancels: 60,
@@ -102,6 +105,14 @@ impl Default for Load {
                 troubled: 120,
             },
         }
+    }
+}
+
+impl Load {
+    /// As many fewer deliveries in a second as there are fewer in all.
+    pub(crate) fn shrink(&mut self, deliveries: u64) {
+        self.per_second = (self.per_second * deliveries / self.deliveries).max(1);
+        self.deliveries = deliveries;
     }
 }
 
@@ -119,11 +130,23 @@ impl Plan {
         faults.retain(|fault| *fault != Happening::ExpiredProviderToken);
         dice.shuffle(&mut faults);
         let mut faults = faults.iter().copied().cycle();
+        let (mut googles, mut browsers) = (Happening::PASSING_FCM, Happening::PASSING_BROWSERS);
+        dice.shuffle(&mut googles);
+        dice.shuffle(&mut browsers);
+        let (mut googles, mut browsers) = (googles.iter().cycle(), browsers.iter().cycle());
         let mut lives: VecDeque<LifePlan> = endings
             .into_iter()
             .map(|ending| LifePlan {
                 ending,
-                faults: faults.next().into_iter().collect(),
+                // One for each gateway: they happen side by side.
+                faults: [
+                    faults.next(),
+                    googles.next().copied(),
+                    browsers.next().copied(),
+                ]
+                .into_iter()
+                .flatten()
+                .collect(),
             })
             .collect();
         // A full disk follows a clean stop: then the files are as small as they get.
@@ -141,7 +164,7 @@ impl Plan {
             seed,
             load: Load::default(),
             lives,
-            last_faults: Happening::PASSING.to_vec(),
+            last_faults: Happening::ALL_PASSING.concat(),
             bugs: Vec::new(),
             length: None,
             drain_deadline: Duration::from_secs(90),
@@ -176,8 +199,9 @@ impl Plan {
             8 => stop(dice),
             _ => Ending::FullDisk,
         };
-        let mut faults: Vec<Happening> = (0..dice.between(1, 3))
-            .map(|_| Happening::PASSING[dice.index(Happening::PASSING.len())])
+        let passing = Happening::ALL_PASSING.concat();
+        let mut faults: Vec<Happening> = (0..dice.between(2, 6))
+            .map(|_| passing[dice.index(passing.len())])
             .collect();
         faults.sort();
         faults.dedup();

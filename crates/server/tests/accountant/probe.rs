@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::time::Instant;
 
-use crate::books::accepted::{Audience, Kind, OnUnknown};
+use crate::books::accepted::{Audience, Gateway, Kind, OnUnknown};
 use crate::books::{Micros, Probe};
 use crate::scene::{Scene, Wanted};
 
@@ -15,19 +15,19 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// The longest that a lane may take: longer than any pause the program makes, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(40);
 
-/// Sends one alert to the App's first device; `from` is when the clock begins to run.
+/// Sends one alert to the App's first device of a gateway; `from` is when the clock begins to run.
 pub(crate) async fn probe(
     scene: &Arc<Scene>,
-    app: u32,
+    (app, gateway): (u32, Gateway),
     fault: &'static str,
     from: Micros,
 ) -> Result<Probe> {
     let (device, push_token) = {
         let books = scene.books.lock();
-        let first = books.devices.iter().position(|device| device.app == app);
-        let device = first.unwrap_or_default();
-        let address = books.devices[device].addresses[0];
-        (device as u32, books.addresses[address as usize].hex.clone())
+        let device = books.first_device(app, gateway);
+        let device = device.context("nobody has such a device")?;
+        let address = books.devices[device as usize].addresses[0];
+        (device, books.addresses[address as usize].text.clone())
     };
     let after = scene.gateway.last_seq();
     let entered = scene.enter(Wanted {
@@ -46,12 +46,13 @@ pub(crate) async fn probe(
         ticks.tick().await;
         took = scene
             .gateway
-            .taken_at(&push_token, number, after)
+            .taken_at(gateway, &push_token, number, after)
             .map(|at| at - from);
     }
     Ok(Probe {
         fault,
         app: app as usize,
+        gateway,
         took,
     })
 }

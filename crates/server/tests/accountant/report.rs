@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use crate::books::accepted::Audience;
+use crate::books::accepted::{Audience, Gateway};
 use crate::books::received::Meaning;
-use crate::books::stored::State;
+use crate::books::stored::{KeptToken, State};
 use crate::books::{Books, Micros, Probe};
 use crate::laws::{Breach, Law};
 use crate::run::Outcome;
@@ -27,6 +27,7 @@ pub(crate) fn progress(began: Instant, text: &str) {
 pub(crate) fn print(outcome: &Outcome, breaches: &[Breach]) {
     let books = &outcome.books;
     three_books(books);
+    gateways(books);
     states(books);
     faults(books);
     lives(outcome);
@@ -66,8 +67,8 @@ fn three_books(books: &Books) {
         sums.cancels += u64::from(asked.cancelled.is_some());
         sums.due += match &asked.audience {
             Audience::Devices(devices) => devices.len() as u64,
-            // How many a fan-out means is for the store to say; the laws say whom it must not miss.
-            Audience::All => kept.deliveries.len() as u64,
+            // How many these mean is for the store to say; the laws say whom they must not miss.
+            Audience::Users(_) | Audience::All => kept.deliveries.len() as u64,
         };
         sums.deliveries += kept.deliveries.len() as u64;
     }
@@ -103,7 +104,7 @@ fn three_books(books: &Books) {
         "in doubt",
         "retired",
         "requests",
-        "200 given",
+        "2xx given",
         "shown",
         "repeated"
     );
@@ -144,6 +145,43 @@ impl Sums {
     }
 }
 
+/// What each gateway received, and what it said.
+fn gateways(books: &Books) {
+    println!();
+    println!(
+        "{:<12} {:>10} {:>10} {:>10} {:>12} {:>10} {:>10}",
+        "gateway", "requests", "accepted", "refused", "not for now", "unanswered", "retired"
+    );
+    for gateway in Gateway::ALL {
+        let receipts = books
+            .receipts
+            .iter()
+            .filter(|receipt| receipt.gateway == gateway);
+        let count = |meaning| {
+            let of_it = receipts
+                .clone()
+                .filter(|receipt| receipt.meaning() == meaning);
+            of_it.count()
+        };
+        let is_of_it = |token: &&KeptToken| {
+            let device = &books.devices[token.device as usize];
+            let mut addresses = device.addresses.iter();
+            addresses.any(|address| books.addresses[*address as usize].gateway == gateway)
+        };
+        let retired = books.tokens.iter().filter(is_of_it);
+        println!(
+            "{:<12} {:>10} {:>10} {:>10} {:>12} {:>10} {:>10}",
+            gateway.name(),
+            receipts.clone().count(),
+            count(Meaning::Taken),
+            count(Meaning::Refused),
+            count(Meaning::TryAgain),
+            count(Meaning::Silent),
+            retired.filter(|token| token.is_retired).count()
+        );
+    }
+}
+
 /// How deliveries ended, and what the gateway had said to each.
 fn states(books: &Books) {
     let mut counts: BTreeMap<Option<State>, [usize; 4]> = BTreeMap::new();
@@ -157,7 +195,7 @@ fn states(books: &Books) {
     println!();
     println!(
         "{:<12} {:>10} {:>10} {:>10} {:>10}",
-        "state", "deliveries", "200 given", "refused", "unanswered"
+        "state", "deliveries", "2xx given", "refused", "unanswered"
     );
     for (state, columns) in counts {
         let name = state.map_or("open", State::as_str);

@@ -17,9 +17,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::audience::{self, APPS};
 use crate::audit;
+use crate::books::accepted::Gateway as Side;
+use crate::books::received::Receipt;
 use crate::books::{Books, Life, Micros, SECOND};
 use crate::caller::{Caller, Up};
 use crate::dice::Dice;
+use crate::events;
 use crate::gateway::Gateway;
 use crate::instant::{Ahead, now};
 use crate::load::{self, Pace};
@@ -41,24 +44,16 @@ const RENEWABLE_UNTIL: Micros = 40 * 60 * SECOND;
 /// What is added to the lag that was measured, for what cannot be measured.
 const LEAST_SLACK: Micros = SECOND * 3 / 10;
 
-/// What the configuration says beside where the gateway is (it goes on in the section `[apns]`). Deadlines and intervals
-/// are short, so that everything that happens in a day happens in a minute; few streams, so that what waits unread in
-/// the simulator's sockets was written not long ago.
+/// What the configuration says beside the sections of the gateways. Deadlines and intervals are short, so that everything
+/// that happens in a day happens in a minute.
 const CONFIG: &str = r#"
-request_timeout = "2s"
-late_grace = "4s"
-ping_busy = "1s"
-ping_timeout = "1s"
-backoff_min = "100ms"
-backoff_max = "1s"
-max_streams = 100
-max_connections = 2
 [server]
 listen = "127.0.0.1:0"
 [store]
 path = "carillon.db"
 [engine]
 fanout_page = 50
+max_retry_after = "1s"
 prune_interval = "300ms"
 index_interval = "300ms"
 [retention]
@@ -161,6 +156,7 @@ impl Run {
         self.scene.caller.set_api_key(self.subject.admin_key()?);
         let began = Instant::now();
         let fates = audience::set_up(&self.scene, signing_keys, self.plan.load.devices).await?;
+        events::set_up(&self.scene).await?;
         let devices = self.scene.books.lock().devices.len();
         self.tell(&format!(
             "{devices} devices registered in {:.1} s",
@@ -184,6 +180,11 @@ impl Run {
             );
             let dice = Dice::for_purpose(plan.seed, &format!("caller {caller}"));
             tasks.spawn(async move { load::call(&scene, &load, &pace, dice).await });
+        }
+        for caller in 0..events::CALLERS {
+            let scene = Arc::clone(&self.scene);
+            let dice = Dice::for_purpose(plan.seed, &format!("events {caller}"));
+            tasks.spawn(async move { events::call(&scene, dice).await });
         }
         let (scene, dice) = (
             Arc::clone(&self.scene),
@@ -278,6 +279,7 @@ impl Run {
             scene.errands.wait().await;
             let drains = Instant::now();
             report::progress(began, "draining");
+            events::until_told(&scene, drain_deadline).await;
             let open = audit::drain(&scene, drain_deadline).await?;
             let drained_after = drains.elapsed();
             self.tell(&format!(
@@ -299,7 +301,12 @@ impl Run {
         books.neighbours = probes.neighbours;
         books.recoveries = probes.recoveries;
         for happening in Happening::ALL {
-            let count = self.scene.gateway.count(happening);
+            let count = match happening {
+                Happening::DeadRegistration
+                | Happening::EndedSubscription
+                | Happening::ForgottenSubscription => dead_addresses(&books, happening),
+                _ => self.scene.gateway.count(happening),
+            };
             if count > 0 || self.plan.is_complete {
                 books.faults.insert(happening.name(), count);
             }
@@ -330,6 +337,16 @@ impl Run {
         let faults = faults.to_vec();
         async move { trouble.all(&faults, dice, restarted).await }
     }
+}
+
+/// How often a gateway said that a push token is dead.
+fn dead_addresses(books: &Books, happening: Happening) -> u64 {
+    let is_it = |receipt: &&Receipt| match happening {
+        Happening::DeadRegistration => receipt.reason == "UNREGISTERED",
+        Happening::EndedSubscription => receipt.gateway == Side::WebPush && receipt.status == 410,
+        _ => receipt.gateway == Side::WebPush && receipt.status == 404,
+    };
+    books.receipts.iter().filter(is_it).count() as u64
 }
 
 async fn until_accepted(scene: &Scene, deliveries: u64) {

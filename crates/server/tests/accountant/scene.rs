@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
+use crate::audience::user_id;
 use crate::books::accepted::{Asked, Audience, Cancelled, Kind, OnUnknown};
 use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
@@ -89,6 +90,14 @@ impl Scene {
                     .map(|device| books.devices[*device as usize].id.as_str())
                     .collect();
                 (json!({ "devices": ids }), devices.len() as u64)
+            }
+            Audience::Users(users) => {
+                let ids: Vec<String> = users.iter().copied().map(user_id).collect();
+                let reached = books.devices.iter().filter(|device| {
+                    let is_meant = users.binary_search(&device.user).is_ok();
+                    is_meant && device.is_steady && device.app == wanted.app
+                });
+                (json!({ "users": ids }), reached.count() as u64)
             }
         };
         let push_type = match wanted.kind {
@@ -192,7 +201,7 @@ impl Scene {
             Audience::Devices(devices) => devices
                 .iter()
                 .any(|device| books.devices[*device as usize].deleted.is_some()),
-            Audience::All => false,
+            Audience::Users(_) | Audience::All => false,
         };
         if !has_expired && !is_deleted {
             bail!(

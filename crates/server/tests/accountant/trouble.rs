@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
 use crate::audience::{APPS, TROUBLED};
-use crate::books::accepted::{Audience, Kind, OnUnknown};
+use crate::books::accepted::{Audience, Gateway, Kind, OnUnknown};
 use crate::books::{Micros, Probe};
 use crate::dice::Dice;
 use crate::gateway::script;
@@ -48,11 +48,34 @@ impl Trouble {
         mut dice: Dice,
         restarted: Micros,
     ) -> Result<()> {
-        let app = dice.index(APPS.len()) as u32;
-        let found = probe(&self.scene, app, "a restart", restarted).await?;
-        self.probes.lock().recoveries.push(found);
+        let first = Gateway::ALL.map(|gateway| {
+            let app = dice.index(APPS.len()) as u32;
+            probe(&self.scene, (app, gateway), "a restart", restarted)
+        });
+        let found = futures_util::future::try_join_all(first).await?;
+        self.probes.lock().recoveries.extend(found);
+        // Each gateway has its own troubles at the same time.
+        let (whole, single): (Vec<Happening>, Vec<Happening>) = faults
+            .iter()
+            .partition(|fault| Happening::OF_A_WHOLE_GATEWAY.contains(fault));
+        let sides = Gateway::ALL.map(|gateway| {
+            let of_it = single.iter().copied();
+            let of_it = of_it.filter(move |fault| fault.side() == gateway);
+            self.of_one_side(
+                of_it.collect(),
+                Dice::for_purpose(dice.roll(), gateway.name()),
+            )
+        });
+        futures_util::future::try_join_all(sides).await?;
+        for fault in whole {
+            self.trouble_one_gateway(fault, &mut dice).await?;
+        }
+        Ok(())
+    }
+
+    async fn of_one_side(&self, faults: Vec<Happening>, mut dice: Dice) -> Result<()> {
         for fault in faults {
-            self.one(*fault, &mut dice).await?;
+            self.one(fault, &mut dice).await?;
         }
         Ok(())
     }
@@ -77,19 +100,45 @@ impl Trouble {
                 let _ = timeout(script::LONGEST, self.until_met(fault, before)).await;
                 sleep(script::lasts(fault)).await;
                 gateway.culminate(fault);
-                gateway.calm();
+                gateway.calm_side(fault.side());
             }
         }
         if fault != Happening::ExpiredProviderToken {
-            let ended = now();
             let app = match fault {
                 Happening::BrokenCredential | Happening::SilentApp => TROUBLED,
                 _ => dice.index(APPS.len()) as u32,
             };
-            let found = probe(&self.scene, app, fault.name(), ended).await?;
-            self.probes.lock().recoveries.push(found);
+            self.measure_recovery(fault, app).await?;
         }
         Ok(())
+    }
+
+    /// How long until the gateway of a fault that has just ended gets something new of an App.
+    async fn measure_recovery(&self, fault: Happening, app: u32) -> Result<()> {
+        let found = probe(&self.scene, (app, fault.side()), fault.name(), now()).await?;
+        self.probes.lock().recoveries.push(found);
+        Ok(())
+    }
+
+    /// One gateway answers nothing to anybody: the other ones must go on, also in the same App.
+    async fn trouble_one_gateway(&self, fault: Happening, dice: &mut Dice) -> Result<()> {
+        let gateway = &self.scene.gateway;
+        let before = gateway.count(fault);
+        gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
+        let app = dice.index(APPS.len()) as u32;
+        self.send_to_first((app, fault.side())).await?;
+        let met = self.until_met(fault, before);
+        timeout(script::LONGEST * 5, met)
+            .await
+            .with_context(|| format!("{} was never met", fault.name()))?;
+        let others = Gateway::ALL
+            .into_iter()
+            .filter(|other| *other != fault.side());
+        let probes = others.map(|other| probe(&self.scene, (app, other), fault.name(), now()));
+        let found = futures_util::future::try_join_all(probes).await?;
+        self.probes.lock().neighbours.extend(found);
+        gateway.calm_side(fault.side());
+        self.measure_recovery(fault, app).await
     }
 
     /// Every provider token in use expires while requests are in flight. Before and after it each App sends something:
@@ -101,7 +150,7 @@ impl Trouble {
         gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
         sleep(script::lasts(fault)).await;
         gateway.culminate(fault);
-        gateway.calm();
+        gateway.calm_side(fault.side());
         let found = self.probe_all(fault.name()).await?;
         self.probes.lock().recoveries.extend(found);
         let business = now() + self.scene.ahead.get();
@@ -111,7 +160,8 @@ impl Trouble {
 
     async fn probe_all(&self, fault: &'static str) -> Result<Vec<Probe>> {
         let from = now();
-        let probes = (0..APPS.len() as u32).map(|app| probe(&self.scene, app, fault, from));
+        let probes =
+            (0..APPS.len() as u32).map(|app| probe(&self.scene, (app, Gateway::Apns), fault, from));
         futures_util::future::try_join_all(probes).await
     }
 
@@ -120,32 +170,31 @@ impl Trouble {
         let gateway = &self.scene.gateway;
         let before = gateway.count(fault);
         gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
-        let first = {
-            let books = self.scene.books.lock();
-            let first = books
-                .devices
-                .iter()
-                .position(|device| device.app == TROUBLED);
-            first.context("the troubled App has no device")? as u32
-        };
-        let entered = self.scene.enter(Wanted {
-            app: TROUBLED,
-            kind: Kind::Alert,
-            on_unknown: OnUnknown::Resend,
-            audience: Audience::Devices(vec![first]),
-            expires_at: None,
-        })?;
-        self.scene.send_surely(entered).await?;
+        self.send_to_first((TROUBLED, Gateway::Apns)).await?;
         let met = self.until_met(fault, before);
         timeout(script::LONGEST * 5, met)
             .await
             .with_context(|| format!("{} was never met", fault.name()))?;
         let others = (0..APPS.len() as u32).filter(|app| *app != TROUBLED);
-        let probes = others.map(|app| probe(&self.scene, app, fault.name(), now()));
+        let probes =
+            others.map(|app| probe(&self.scene, (app, Gateway::Apns), fault.name(), now()));
         let found = futures_util::future::try_join_all(probes).await?;
         self.probes.lock().neighbours.extend(found);
-        gateway.calm();
+        gateway.calm_side(fault.side());
         Ok(())
+    }
+
+    /// An alert to the first device of an App at a gateway: there is something that meets a fault.
+    async fn send_to_first(&self, (app, gateway): (u32, Gateway)) -> Result<()> {
+        let first = self.scene.books.lock().first_device(app, gateway);
+        let entered = self.scene.enter(Wanted {
+            app,
+            kind: Kind::Alert,
+            on_unknown: OnUnknown::Resend,
+            audience: Audience::Devices(vec![first.context("nobody has such a device")?]),
+            expires_at: None,
+        })?;
+        self.scene.send_surely(entered).await.map(drop)
     }
 
     async fn until_met(&self, fault: Happening, before: u64) {

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use uuid::Uuid;
 
 use super::browser::{Beginning, Bounds, Browser};
-use super::content::SubscriptionKeys;
+use super::content::{SubscriptionKeys, Unreadable};
 use super::order::{BrowserPatch, MadeBrowser, NewBrowsers};
 use super::service::WebPushService;
 use super::settings::WebPushSettings;
@@ -27,6 +27,8 @@ enum Target {
     Current(u32),
     /// To one that it had.
     Former,
+    /// To one that the service no longer knows.
+    Forgotten(u32),
 }
 
 /// All browsers.
@@ -34,6 +36,8 @@ enum Target {
 pub(crate) struct Browsers {
     browsers: Vec<Browser>,
     targets: HashMap<String, Target>,
+    /// Of subscriptions that were replaced.
+    former_keys: HashMap<String, SubscriptionKeys>,
     verified: HashMap<Box<str>, Signed>,
     origin: String,
     seed: u64,
@@ -46,6 +50,7 @@ impl Browsers {
         Browsers {
             browsers: Vec::new(),
             targets: HashMap::new(),
+            former_keys: HashMap::new(),
             verified: HashMap::new(),
             origin: "https://localhost".into(),
             seed,
@@ -66,6 +71,7 @@ impl Browsers {
     pub(crate) fn clear(&mut self) {
         self.browsers.clear();
         self.targets.clear();
+        self.former_keys.clear();
         self.verified.clear();
     }
 
@@ -182,10 +188,10 @@ impl Browsers {
         if let Some(end) = patch.expiration_time {
             browser.expiration_time = Some(end);
         }
-        let mut current = None;
+        let (mut current, mut former_keys) = (None, None);
         if let Some((subscription_id, keys)) = fresh {
             browser.subscription_id = subscription_id.clone();
-            browser.keys = keys;
+            former_keys = Some(std::mem::replace(&mut browser.keys, keys));
             browser.is_subscribed = true;
             browser.expiration_time = patch.expiration_time;
             current = Some(subscription_id);
@@ -196,9 +202,12 @@ impl Browsers {
             None => {}
         }
         if patch.forget {
-            self.targets.remove(&former);
+            self.targets.insert(former.clone(), Target::Forgotten(id));
         } else if current.is_some() {
-            self.targets.insert(former, Target::Former);
+            self.targets.insert(former.clone(), Target::Former);
+        }
+        if let Some(keys) = former_keys {
+            self.former_keys.insert(former, keys);
         }
         if let Some(current) = current {
             self.targets.insert(current, Target::Current(id));
@@ -214,7 +223,7 @@ impl Browsers {
         now_ms: i64,
     ) -> Result<&mut Browser, bool> {
         let id = match self.targets.get(subscription_id) {
-            None => return Err(false),
+            None | Some(Target::Forgotten(_)) => return Err(false),
             Some(Target::Former) => return Err(true),
             Some(Target::Current(id)) => *id,
         };
@@ -256,7 +265,29 @@ impl Browsers {
         let (_, id) = WebPushService::of_path(path)?;
         match self.targets.get(id)? {
             Target::Current(id) => Some(*id),
-            Target::Former => None,
+            Target::Former | Target::Forgotten(_) => None,
         }
+    }
+
+    /// What a browser reads in a body, whatever becomes of it; `None` where nobody has the keys
+    /// any more.
+    pub(crate) fn read(
+        &self,
+        subscription_id: &str,
+        body: &[u8],
+    ) -> Option<Result<Vec<u8>, Unreadable>> {
+        let keys = match self.targets.get(subscription_id)? {
+            Target::Current(id) | Target::Forgotten(id) => {
+                let browser = self.browsers.get((*id as usize).checked_sub(1)?)?;
+                let is_of_it = browser.subscription_id == subscription_id;
+                is_of_it.then_some(&browser.keys)
+            }
+            Target::Former => None,
+        };
+        let keys = keys.or_else(|| self.former_keys.get(subscription_id))?;
+        Some(match body.is_empty() {
+            true => Ok(Vec::new()),
+            false => keys.decrypt(body),
+        })
     }
 }

@@ -144,6 +144,9 @@ fn push(
     }
     let now_ms = about.now_ms;
     let bounds = browsers.bounds(about.settings, now_ms);
+    // Also what is then refused, for the books.
+    let read = browsers.read(subscription_id, asked.body);
+    judged.data = read.as_ref().and_then(|read| read.clone().ok());
     let bound_to = browsers
         .find(service, subscription_id, now_ms)
         .map_err(|was_there| match was_there {
@@ -183,12 +186,7 @@ fn push(
         ttl_secs,
         is_dropped: !browser.online && ttl_secs == 0,
     });
-    if about.delivers {
-        let data = match asked.body.is_empty() {
-            true => Ok(Vec::new()),
-            false => browser.keys.decrypt(asked.body),
-        };
-        judged.data = data.clone().ok();
+    if let (true, Some(data)) = (about.delivers, read) {
         let message = Message {
             id: about.message_id,
             record: about.record,

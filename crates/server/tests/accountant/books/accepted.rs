@@ -18,14 +18,38 @@ pub(crate) enum Kind {
     Voip,
 }
 
+/// Whose service a push token belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Gateway {
+    Apns,
+    Fcm,
+    WebPush,
+}
+
+impl Gateway {
+    pub(crate) const ALL: [Self; 3] = [Self::Apns, Self::Fcm, Self::WebPush];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Apns => "apns",
+            Self::Fcm => "fcm",
+            Self::WebPush => "webpush",
+        }
+    }
+}
+
 /// A push token that was registered.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     /// Whose: the place in [`super::Books::devices`].
     pub(crate) device: u32,
+    pub(crate) gateway: Gateway,
+    /// What it is for: calls are Apple's only.
     pub(crate) kind: Kind,
-    /// In hexadecimal.
-    pub(crate) hex: String,
+    /// As the simulator calls it: Apple's in hexadecimal, Google's registration token, the end of a browser's endpoint.
+    pub(crate) text: String,
+    /// As it is registered, where that is another text: a browser's whole subscription.
+    pub(crate) subscription: Option<String>,
     /// Where it lives.
     pub(crate) is_sandbox: bool,
     /// Since when the gateway says that it is dead, Unix milliseconds, where it says so with a time.
@@ -38,6 +62,8 @@ pub(crate) struct DeviceEntry {
     pub(crate) app: u32,
     /// Its id at the API.
     pub(crate) id: String,
+    /// The user to whom it belongs, a number.
+    pub(crate) user: u32,
     /// Its current push tokens: places in [`super::Books::addresses`].
     pub(crate) addresses: Vec<u32>,
     /// Each time it was registered, oldest first.
@@ -69,6 +95,8 @@ pub(crate) enum OnUnknown {
 pub(crate) enum Audience {
     /// These devices, ascending.
     Devices(Vec<u32>),
+    /// Every device of these users, ascending, of the App.
+    Users(Vec<u32>),
     /// Every device of the App with a push token of the kind.
     All,
 }

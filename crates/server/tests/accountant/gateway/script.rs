@@ -2,14 +2,28 @@
 
 use std::time::Duration;
 
-use push_sim::{AfterGoaway, Fault, FaultFilter, FaultKind, GoawayDebug};
+use push_sim::{AfterGoaway, Fault, FaultFilter, FaultKind, GoawayDebug, Host};
 
+use super::reading::gateway_of;
 use crate::audience::{APPS, STEADFAST};
+use crate::books::accepted::Gateway as Side;
 use crate::dice::Dice;
 use crate::plan::happening::Happening;
 
 /// How a fault is scripted. `troubled` is the bundle of the App that some of them are for.
 pub(crate) fn faults(happening: Happening, troubled: &str, dice: &mut Dice) -> Vec<Fault> {
+    let mut faults = scripted(happening, troubled, dice);
+    for fault in &mut faults {
+        fault.only.gateway = Some(gateway_of(happening.side()));
+        let is_for_messages = happening != Happening::SilentGoogle && fault.only.host.is_none();
+        if happening.side() == Side::Fcm && is_for_messages {
+            fault.only.host = Some(Host::Fcm);
+        }
+    }
+    faults
+}
+
+fn scripted(happening: Happening, troubled: &str, dice: &mut Dice) -> Vec<Fault> {
     let sometimes = |kind: FaultKind, share: f64, count: u64| Fault {
         probability: Some(share),
         count: Some(count),
@@ -41,12 +55,17 @@ pub(crate) fn faults(happening: Happening, troubled: &str, dice: &mut Dice) -> V
         )
     };
     match happening {
+        Happening::FcmGoaway | Happening::BrowsersGoaway => {
+            vec![goaway(GoawayDebug::Text("going away".to_owned()))]
+        }
         Happening::GoawayJson => vec![goaway(GoawayDebug::Json("Shutdown".to_owned()))],
         Happening::GoawayEmpty => vec![goaway(GoawayDebug::Empty)],
         Happening::GoawayText => vec![goaway(GoawayDebug::Text("going away".to_owned()))],
         Happening::RefusedStream => vec![sometimes(FaultKind::RefuseStream, 0.2, 300)],
-        Happening::OneStream => vec![sometimes(FaultKind::LimitStreams { max: 1 }, 0.1, 10)],
-        Happening::LateAnswer => vec![
+        Happening::OneStream | Happening::FcmOneStream => {
+            vec![sometimes(FaultKind::LimitStreams { max: 1 }, 0.1, 10)]
+        }
+        Happening::LateAnswer | Happening::FcmLateAnswer | Happening::BrowsersLateAnswer => vec![
             sometimes(
                 FaultKind::Delay {
                     ms: 100,
@@ -93,7 +112,7 @@ pub(crate) fn faults(happening: Happening, troubled: &str, dice: &mut Dice) -> V
                 },
             ]
         }
-        Happening::NoAnswer => vec![
+        Happening::NoAnswer | Happening::FcmNoAnswer | Happening::BrowsersNoAnswer => vec![
             sometimes(FaultKind::NeverAnswer { processed: true }, 0.02, 15),
             sometimes(FaultKind::NeverAnswer { processed: false }, 0.02, 15),
         ],
@@ -139,7 +158,21 @@ pub(crate) fn faults(happening: Happening, troubled: &str, dice: &mut Dice) -> V
             },
             ..FaultKind::NeverAnswer { processed: false }.into()
         }],
-        Happening::Unreachable => vec![FaultKind::RefuseConnection.into()],
+        Happening::FcmCut | Happening::BrowsersCut => cut(happening),
+        Happening::FcmUnreachable => vec![Fault {
+            only: of_host(Host::Fcm),
+            ..FaultKind::RefuseConnection.into()
+        }],
+        Happening::NoAccessTokens => vec![Fault {
+            only: of_host(Host::Oauth),
+            ..answer(503, "UNAVAILABLE", None).into()
+        }],
+        Happening::SilentGoogle | Happening::SilentBrowsers => {
+            vec![FaultKind::NeverAnswer { processed: false }.into()]
+        }
+        Happening::Unreachable | Happening::BrowsersUnreachable => {
+            vec![FaultKind::RefuseConnection.into()]
+        }
         Happening::ExpiredProviderToken => {
             let delay = FaultKind::Delay {
                 ms: 300,
@@ -150,7 +183,9 @@ pub(crate) fn faults(happening: Happening, troubled: &str, dice: &mut Dice) -> V
                 ..delay.into()
             }]
         }
-        Happening::FrozenConnection => vec![sometimes(FaultKind::Freeze { ms: None }, 0.01, 2)],
+        Happening::FrozenConnection | Happening::FcmFrozen => {
+            vec![sometimes(FaultKind::Freeze { ms: None }, 0.01, 2)]
+        }
         Happening::TooManyRequests => vec![Fault {
             probability: Some(0.5),
             ..answer(429, "TooManyRequests", None).into()
@@ -163,15 +198,69 @@ pub(crate) fn faults(happening: Happening, troubled: &str, dice: &mut Dice) -> V
             probability: Some(0.7),
             ..answer(503, "ServiceUnavailable", Some(1)).into()
         }],
+        Happening::FcmUnauthenticated => vec![refused(0.3, answer(401, "UNAUTHENTICATED", None))],
+        Happening::FcmForbidden => vec![refused(0.5, answer(403, "PERMISSION_DENIED", None))],
+        Happening::FcmThirdParty => vec![refused(0.5, answer(401, "THIRD_PARTY_AUTH_ERROR", None))],
+        Happening::FcmQuota => vec![refused(0.5, answer(429, "RATE_LIMIT_EXCEEDED", Some(1)))],
+        // Each of these is sent again ten seconds later at the earliest.
+        Happening::FcmInternal => vec![sometimes(answer(500, "INTERNAL", None), 0.5, 40)],
+        Happening::FcmUnavailable => vec![refused(0.7, answer(503, "UNAVAILABLE", Some(1)))],
+        Happening::BrowsersThrottled => vec![refused(0.5, answer(429, "TooManyRequests", Some(1)))],
+        Happening::BrowsersUnavailable => {
+            vec![refused(0.5, answer(503, "ServiceUnavailable", None))]
+        }
         _ => Vec::new(),
     }
+}
+
+fn refused(share: f64, answer: FaultKind) -> Fault {
+    Fault {
+        probability: Some(share),
+        ..answer.into()
+    }
+}
+
+fn of_host(host: Host) -> FaultFilter {
+    FaultFilter {
+        host: Some(host),
+        ..FaultFilter::default()
+    }
+}
+
+/// Connections that end at every moment of an answer, at Google and at the browsers' push services.
+fn cut(happening: Happening) -> Vec<Fault> {
+    let status = match happening {
+        Happening::FcmCut => 200,
+        _ => 201,
+    };
+    let close = |processed, reset| FaultKind::CloseAfterBody { processed, reset };
+    let reset_stream = FaultKind::ResetStream {
+        code: 2,
+        processed: true,
+    };
+    [
+        (close(true, false), 2),
+        (close(false, true), 2),
+        (FaultKind::CutAnswer { status }, 2),
+        (reset_stream, 5),
+    ]
+    .into_iter()
+    .map(|(kind, count)| Fault {
+        probability: Some(0.03),
+        count: Some(count),
+        ..kind.into()
+    })
+    .collect()
 }
 
 /// How long a fault goes on after traffic has met it.
 pub(crate) fn lasts(happening: Happening) -> Duration {
     match happening {
         Happening::LateYesThenNo => Duration::from_millis(4_500),
-        Happening::Unreachable => Duration::from_millis(2_000),
+        Happening::Unreachable
+        | Happening::FcmUnreachable
+        | Happening::BrowsersUnreachable
+        | Happening::NoAccessTokens => Duration::from_millis(2_000),
         _ => Duration::from_millis(900),
     }
 }

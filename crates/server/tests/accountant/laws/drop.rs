@@ -11,7 +11,7 @@ pub(super) fn check(books: &Books) -> Vec<String> {
             let (_, before) = story.receipts.split_last()?;
             let is_broken = before
                 .iter()
-                .any(|receipt| receipt.meaning() != Meaning::TryAgain);
+                .any(|receipt| receipt.meaning() != Meaning::TryAgain || receipt.is_doubtful());
             is_broken.then(|| {
                 format!(
                     "{} was sent again; the simulator saw {}",
@@ -25,6 +25,7 @@ pub(super) fn check(books: &Books) -> Vec<String> {
 
 #[cfg(all(test, not(feature = "faults")))]
 mod tests {
+    use crate::books::accepted::{Gateway, OnUnknown};
     use crate::laws::Law;
     use crate::laws::forge::true_books;
 
@@ -36,6 +37,23 @@ mod tests {
         books.receive(1, 2, 200, "");
         books.delivery(1, 2).doubts = 1;
         books.breaks(&[Law::Drop], "dlv_1_2");
+    }
+
+    #[test]
+    fn a_fault_of_googles_is_a_doubt() {
+        let mut books = true_books();
+        books.0.asked[0].on_unknown = OnUnknown::Drop;
+        books.receipt(0).gateway = Gateway::Fcm;
+        books.receipt(0).status = 503;
+        books.receive(0, 0, 200, "").gateway = Gateway::Fcm;
+        books.holds();
+
+        let mut books = true_books();
+        books.0.asked[0].on_unknown = OnUnknown::Drop;
+        books.receipt(0).gateway = Gateway::Fcm;
+        books.receipt(0).status = 500;
+        books.receive(0, 0, 200, "").gateway = Gateway::Fcm;
+        books.breaks(&[Law::Drop], "dlv_0_0");
     }
 
     #[test]

@@ -24,6 +24,14 @@ pub(super) fn check(books: &Books) -> Vec<String> {
                     receipt.expiration
                 ));
             }
+            // Longer than its whole life, from the question on.
+            let most = (expires_at - asked.sent).div_euclid(SECOND) + 1;
+            if receipt.ttl_secs.is_some_and(|ttl| ttl > most) {
+                found.push(format!(
+                    "{id} was given to the gateway to keep for {:?} s, which is after its expiry",
+                    receipt.ttl_secs
+                ));
+            }
         }
     }
     found
@@ -54,6 +62,16 @@ mod tests {
         books.0.asked[0].expires_at = Some(expires_at);
         books.receipt(1).expiration = Some(expires_at / SECOND + 60);
         books.breaks(&[Law::Expiry], "to keep until");
+    }
+
+    #[test]
+    fn a_gateway_told_to_keep_it_for_longer_is_found() {
+        let mut books = true_books();
+        let expires_at = books.0.asked[0].sent + 5 * SECOND;
+        books.0.asked[0].expires_at = Some(expires_at);
+        books.receipt(0).ttl_secs = Some(5);
+        books.receipt(1).ttl_secs = Some(60);
+        books.breaks(&[Law::Expiry], "to keep for");
     }
 
     #[test]

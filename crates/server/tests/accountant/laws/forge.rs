@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::books::accepted::{
-    Address, AppEntry, Asked, Audience, Call, Cancelled, DeviceEntry, Kind, OnUnknown, Sighting,
+    Address, AppEntry, Asked, Audience, Call, Cancelled, DeviceEntry, Gateway, Kind, OnUnknown,
+    Sighting,
 };
+use crate::books::events::{Acknowledged, Event, Manner, Telling};
 use crate::books::received::{Answer, Receipt};
 use crate::books::stored::{KeptDelivery, KeptNotification, KeptToken, State};
 use crate::books::{Books, Life, Micros, Probe, SECOND};
@@ -32,17 +34,20 @@ pub(crate) fn true_books() -> Forged {
         books.devices.push(DeviceEntry {
             app: 0,
             id: format!("device-{device}"),
+            user: device,
             addresses: vec![2 * device, 2 * device + 1],
             registered: vec![call],
             deleted: None,
             is_steady: true,
         });
         for kind in [Kind::Alert, Kind::Voip] {
-            let hex = format!("{device:02x}{:02x}", u8::from(kind == Kind::Voip));
+            let text = format!("{device:02x}{:02x}", u8::from(kind == Kind::Voip));
             books.addresses.push(Address {
                 device,
+                gateway: Gateway::Apns,
                 kind,
-                hex,
+                text,
+                subscription: None,
                 is_sandbox: false,
                 dead_since_ms: None,
             });
@@ -64,6 +69,7 @@ pub(crate) fn true_books() -> Forged {
     let probe = Probe {
         fault: "gateway 503",
         app: 0,
+        gateway: Gateway::Apns,
         took: Some(SECOND),
     };
     books.recoveries.push(probe.clone());
@@ -130,10 +136,12 @@ impl Forged {
             at: asked.sent + SECOND / 2 + seq as Micros * 10_000,
             asked: number,
             address: 2 * device + voip,
-            apns_id: u128::from(number) << 32 | u128::from(device),
+            gateway: Gateway::Apns,
+            own_id: Some(u128::from(number) << 32 | u128::from(device)),
             collapse: (voip == 0).then_some(u64::from(number) << 32 | u64::from(device)),
             is_shown: status == 200,
             expiration: None,
+            ttl_secs: None,
             status,
             reason: reason.to_owned(),
             answer: Answer::Given,
@@ -198,6 +206,44 @@ impl Forged {
             counts: counts(state, count),
         });
         at
+    }
+
+    /// An event that was acknowledged: its number.
+    pub(crate) fn report(&mut self, manner: Manner, recipients: &[u32]) -> u32 {
+        let number = self.0.events.len() as u32;
+        self.0.events.push(Event {
+            app: 0,
+            manner,
+            recipients: recipients.to_vec(),
+            post: 1,
+            sent: START,
+            acknowledged: Some(Acknowledged::default()),
+        });
+        number
+    }
+
+    /// What the API said of an event that is told at once.
+    pub(crate) fn acknowledge(&mut self, event: u32, ids: &[&str], throttled: u32) {
+        self.0.events[event as usize].acknowledged = Some(Acknowledged {
+            notifications: ids.iter().map(|id| (*id).to_owned()).collect(),
+            throttled,
+        });
+    }
+
+    /// A notification that tells events to a user, on his one device.
+    pub(crate) fn tell(&mut self, user: u32, events: &[u32]) -> &mut Telling {
+        let number = self.ask(Kind::Alert, &[user]);
+        self.receive(number, user, 200, "");
+        self.0.tellings.push(Telling {
+            number,
+            id: format!("ntf_{number}"),
+            user,
+            accepted_at: Micros::from(number) * 100 * SECOND,
+            count: events.len() as u64,
+            events: events.to_vec(),
+            is_contradictory: false,
+        });
+        self.0.tellings.last_mut().unwrap()
     }
 
     /// What all laws find.

@@ -1,10 +1,11 @@
-//! A delivery has one `apns-id`, the same at every attempt, and shares it with no other delivery. An alert that may be sent
-//! again has one collapse id besides, so that the second one replaces the first on the phone.
+//! A delivery has one id of its own, the same at every attempt, and shares it with no other delivery: Apple is told it as
+//! `apns-id`, the others as a tag where the push may be sent again. An alert that may be sent again has one collapse id
+//! besides, so that the second one replaces the first on the screen.
 
 use std::collections::HashMap;
 
 use crate::books::Books;
-use crate::books::accepted::{Kind, OnUnknown};
+use crate::books::accepted::{Gateway, Kind, OnUnknown};
 
 pub(super) fn check(books: &Books) -> Vec<String> {
     let mut found = Vec::new();
@@ -16,9 +17,9 @@ pub(super) fn check(books: &Books) -> Vec<String> {
         if story
             .receipts
             .iter()
-            .any(|receipt| receipt.apns_id != first.apns_id)
+            .any(|receipt| receipt.own_id != first.own_id)
         {
-            found.push(format!("{} was sent under several apns-ids", story.name()));
+            found.push(format!("{} was sent under several ids", story.name()));
         }
         let is_replaceable = story
             .receipts
@@ -31,15 +32,25 @@ pub(super) fn check(books: &Books) -> Vec<String> {
                 story.name()
             ));
         }
-        if story.kept.gateway_id.is_some_and(|id| id != first.apns_id) {
+        let is_replacing = policy == (Kind::Alert, OnUnknown::Resend);
+        let Some(own_id) = first.own_id else {
+            if is_replacing || first.gateway == Gateway::Apns {
+                found.push(format!(
+                    "{} was sent without an id of its own",
+                    story.name()
+                ));
+            }
+            continue;
+        };
+        if story.kept.gateway_id.is_some_and(|id| id != own_id) {
             found.push(format!(
-                "{} was sent under another apns-id than the store says",
+                "{} was sent under another id than the store says",
                 story.name()
             ));
         }
-        if let Some(other) = owners.insert(first.apns_id, story.name()) {
+        if let Some(other) = owners.insert(own_id, story.name()) {
             found.push(format!(
-                "{} and {other} were sent under one apns-id",
+                "{} and {other} were sent under one id",
                 story.name()
             ));
         }
@@ -56,8 +67,8 @@ mod tests {
     fn an_id_that_changes_is_found() {
         let mut books = true_books();
         books.receipt(0).status = 503;
-        books.receive(0, 0, 200, "").apns_id = 77;
-        books.breaks(&[Law::Identity], "under several apns-ids");
+        books.receive(0, 0, 200, "").own_id = Some(77);
+        books.breaks(&[Law::Identity], "under several ids");
     }
 
     #[test]
@@ -76,14 +87,14 @@ mod tests {
     fn an_id_that_the_store_does_not_know_is_found() {
         let mut books = true_books();
         books.delivery(0, 0).gateway_id = Some(77);
-        books.breaks(&[Law::Identity], "another apns-id than the store says");
+        books.breaks(&[Law::Identity], "another id than the store says");
     }
 
     #[test]
     fn an_id_that_is_shared_is_found() {
         let mut books = true_books();
-        books.receipt(0).apns_id = 77;
-        books.receipt(1).apns_id = 77;
-        books.breaks(&[Law::Identity], "under one apns-id");
+        books.receipt(0).own_id = Some(77);
+        books.receipt(1).own_id = Some(77);
+        books.breaks(&[Law::Identity], "under one id");
     }
 }

@@ -1,4 +1,5 @@
-//! One App's trouble does not stop another: while one lane is broken, new work of the others reaches the gateway.
+//! One App's trouble does not stop another, and one gateway's trouble no other one: while a lane is broken, new work of the
+//! others reaches its gateway.
 
 use crate::books::{Books, Micros, SECOND};
 
@@ -12,10 +13,17 @@ pub(super) fn check(books: &Books) -> Vec<String> {
         .iter()
         .filter(|probe| probe.took.is_none_or(|took| took > LIMIT));
     slow.map(|probe| {
-        let app = &books.apps[probe.app].id;
+        let (app, gateway) = (&books.apps[probe.app].id, probe.gateway.name());
         match probe.took {
-            Some(took) => format!("App {app} waited {} ms during {}", took / 1000, probe.fault),
-            None => format!("nothing of App {app} went out during {}", probe.fault),
+            Some(took) => format!(
+                "App {app} waited {} ms at {gateway} during {}",
+                took / 1000,
+                probe.fault
+            ),
+            None => format!(
+                "nothing of App {app} went out at {gateway} during {}",
+                probe.fault
+            ),
         }
     })
     .collect()
@@ -31,10 +39,13 @@ mod tests {
     fn a_neighbour_that_waits_is_found() {
         let mut books = true_books();
         books.0.neighbours[0].took = None;
-        books.breaks(&[Law::Neighbours], "nothing of App app went out during");
+        books.breaks(
+            &[Law::Neighbours],
+            "nothing of App app went out at apns during",
+        );
 
         let mut books = true_books();
         books.0.neighbours[0].took = Some(20 * SECOND);
-        books.breaks(&[Law::Neighbours], "waited 20000 ms");
+        books.breaks(&[Law::Neighbours], "waited 20000 ms at apns");
     }
 }

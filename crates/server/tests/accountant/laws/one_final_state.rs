@@ -10,7 +10,7 @@ pub(super) fn check(books: &Books) -> Vec<String> {
     let mut found: Vec<String> = books
         .strangers
         .iter()
-        .map(|id| format!("the store has {id}, which the API never acknowledged"))
+        .map(|what| format!("the store has {what}, which the API never acknowledged"))
         .collect();
     for (number, asked) in (0u32..).zip(&books.asked) {
         let kept = books.kept.get(number as usize).and_then(Option::as_ref);
@@ -82,7 +82,7 @@ fn judge(books: &Books, number: u32, asked: &Asked, kept: &KeptNotification) -> 
             ));
         }
         Audience::Devices(_) => {}
-        Audience::All => found.extend(judge_fanout(books, asked, &devices)),
+        Audience::Users(_) | Audience::All => found.extend(judge_fanout(books, asked, &devices)),
     }
     let unknown = books
         .receipts_of_all(number)
@@ -98,11 +98,19 @@ fn judge(books: &Books, number: u32, asked: &Asked, kept: &KeptNotification) -> 
     found
 }
 
-/// A fan-out reaches every device that was there all the time, and no device of another App.
+/// A fan-out reaches every device that was there all the time, and no device of another App; what is for some people
+/// reaches all of theirs, and no other.
 fn judge_fanout(books: &Books, asked: &Asked, devices: &[u32]) -> Vec<String> {
+    let is_meant = |device: &DeviceEntry| {
+        let is_among = match &asked.audience {
+            Audience::Users(users) => users.binary_search(&device.user).is_ok(),
+            Audience::Devices(_) | Audience::All => true,
+        };
+        is_among && device.app == asked.app
+    };
     let is_due = |device: &DeviceEntry| {
         device.is_steady
-            && device.app == asked.app
+            && is_meant(device)
             && device
                 .registered
                 .first()
@@ -122,10 +130,10 @@ fn judge_fanout(books: &Books, asked: &Asked, devices: &[u32]) -> Vec<String> {
     }
     let strange = devices
         .iter()
-        .filter(|place| books.devices[**place as usize].app != asked.app);
+        .filter(|place| !is_meant(&books.devices[**place as usize]));
     found.extend(strange.map(|place| {
         format!(
-            "reached device {} of another App",
+            "reached device {} of somebody else",
             books.devices[*place as usize].id
         )
     }));
@@ -208,6 +216,21 @@ mod tests {
         books.receipt(0).at -= 400_000;
         books.receipt(1).at -= 400_000;
         books.holds();
+    }
+
+    #[test]
+    fn what_is_for_people_reaches_all_their_devices_and_no_other() {
+        let mut books = true_books();
+        books.0.asked[0].audience = Audience::Users(vec![0, 1]);
+        books.holds();
+
+        let mut books = true_books();
+        books.0.asked[0].audience = Audience::Users(vec![0]);
+        books.breaks(&[Law::OneFinalState], "reached device device-1 of somebody");
+
+        let mut books = true_books();
+        books.0.asked[0].audience = Audience::Users(vec![0, 1, 2]);
+        books.breaks(&[Law::OneFinalState], "did not reach device device-2");
     }
 
     #[test]

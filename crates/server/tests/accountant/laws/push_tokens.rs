@@ -1,10 +1,11 @@
-//! Push tokens are retired by the rule of their time stamp, and only so.
+//! Push tokens are retired by the rule of their gateway, and only so.
 //!
-//! A 410 retires the registration that it is about, unless the app has registered again after the time that the gateway
+//! Apple's 410 retires the registration that it is about, unless the app has registered again after the time that the gateway
 //! names. So: who is retired was refused, by a time stamp that is not older than the last registration; and who was
-//! refused like that is retired.
+//! refused like that is retired. Google's `UNREGISTERED` and a push service's 404 or 410 name no time: there the
+//! registration counts that the push was sent to.
 
-use crate::books::accepted::{Address, Call};
+use crate::books::accepted::{Address, Call, Gateway};
 use crate::books::received::{Answer, Receipt};
 use crate::books::stored::{KeptToken, State};
 use crate::books::{Books, Micros};
@@ -38,7 +39,12 @@ pub(super) fn check(books: &Books) -> Vec<String> {
 }
 
 fn is_dead_by(receipt: &Receipt) -> bool {
-    receipt.answer == Answer::Given && receipt.status == 410
+    let is_said = match receipt.gateway {
+        Gateway::Apns => receipt.status == 410,
+        Gateway::Fcm => receipt.status == 404 && receipt.reason == "UNREGISTERED",
+        Gateway::WebPush => matches!(receipt.status, 404 | 410),
+    };
+    receipt.answer == Answer::Given && is_said
 }
 
 fn judge(
@@ -54,19 +60,23 @@ fn judge(
         && refusals.iter().any(|receipt| receipt.at >= last.sent);
     if token.is_retired && !may_retire {
         let why = match refusals.len() {
-            0 => "and no 410 was ever given for it".to_owned(),
+            0 => "and no refusal was ever given for it".to_owned(),
             count => format!("though none of its {count} refusals is about the last registration"),
         };
         return Some(format!("is retired, {why}"));
     }
-    // Without a time stamp the registration's generation decides, which only the store knows.
-    let must_retire = since.is_some_and(|since| since >= last.answered)
+    // Without a time stamp of Apple's the registration's generation decides, which only the store knows; the others never
+    // have one, and what was asked for after the registration was sent to it.
+    let is_newer = match address.gateway {
+        Gateway::Apns => since.is_some_and(|since| since >= last.answered),
+        Gateway::Fcm | Gateway::WebPush => true,
+    };
+    let must_retire = is_newer
         && refusals
             .iter()
             .any(|receipt| is_settled(books, receipt, last));
-    (!token.is_retired && must_retire).then(|| {
-        "is still active, though a 410 with a newer time stamp was given for it".to_owned()
-    })
+    (!token.is_retired && must_retire)
+        .then(|| "is still active, though a newer refusal was given for it".to_owned())
 }
 
 /// Whether this refusal surely concerns the last registration, and was heard.
@@ -86,7 +96,8 @@ fn is_settled(books: &Books, receipt: &Receipt, last: Call) -> bool {
 
 #[cfg(all(test, not(feature = "faults")))]
 mod tests {
-    use crate::books::accepted::Call;
+    use crate::books::accepted::{Call, Gateway};
+    use crate::books::received::Receipt;
     use crate::books::stored::State;
     use crate::books::{Micros, SECOND};
     use crate::laws::Law;
@@ -105,7 +116,7 @@ mod tests {
     fn retired_without_a_refusal_is_found() {
         let mut books = true_books();
         books.0.tokens[0].is_retired = true;
-        books.breaks(&[Law::PushTokens], "device-0 is retired, and no 410");
+        books.breaks(&[Law::PushTokens], "device-0 is retired, and no refusal");
     }
 
     #[test]
@@ -133,6 +144,37 @@ mod tests {
     #[test]
     fn still_active_after_a_newer_time_stamp_is_found() {
         refused(START - SECOND).breaks(&[Law::PushTokens], "is still active");
+    }
+
+    fn refused_elsewhere(gateway: Gateway, status: u16, reason: &str) -> Forged {
+        let mut books = true_books();
+        *books.receipt(0) = Receipt {
+            gateway,
+            status,
+            reason: reason.into(),
+            ..books.receipt(0).clone()
+        };
+        books.end(0, 0, State::Rejected);
+        books.0.addresses[0].gateway = gateway;
+        books
+    }
+
+    #[test]
+    fn the_other_gateways_tell_no_time() {
+        for (gateway, status, reason) in [
+            (Gateway::Fcm, 404, "UNREGISTERED"),
+            (Gateway::WebPush, 404, "BadPath"),
+            (Gateway::WebPush, 410, "Unregistered"),
+        ] {
+            let mut books = refused_elsewhere(gateway, status, reason);
+            books.0.tokens[0].is_retired = true;
+            books.holds();
+            let books = refused_elsewhere(gateway, status, reason);
+            books.breaks(&[Law::PushTokens], "is still active");
+        }
+        let mut books = refused_elsewhere(Gateway::Fcm, 400, "INVALID_ARGUMENT");
+        books.0.tokens[0].is_retired = true;
+        books.breaks(&[Law::PushTokens], "and no refusal");
     }
 
     #[test]

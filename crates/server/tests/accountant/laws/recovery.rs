@@ -6,8 +6,11 @@ pub(super) fn check(books: &Books) -> Vec<String> {
     let stuck = books.recoveries.iter().filter(|probe| probe.took.is_none());
     stuck
         .map(|probe| {
-            let app = &books.apps[probe.app].id;
-            format!("after {} nothing new of App {app} went out", probe.fault)
+            let (app, gateway) = (&books.apps[probe.app].id, probe.gateway.name());
+            format!(
+                "after {} nothing new of App {app} went out at {gateway}",
+                probe.fault
+            )
         })
         .collect()
 }

@@ -2,6 +2,8 @@
 
 use carillon_ports::fault::STAGES;
 
+use crate::books::accepted::Gateway;
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Happening {
@@ -34,50 +36,115 @@ pub(crate) enum Happening {
     InternalError,
     Unavailable,
     ExpiredProviderToken,
+    /// Google: the access token is not taken.
+    FcmUnauthenticated,
+    /// Google: the service account may not send.
+    FcmForbidden,
+    /// Google: the project's key for APNs or web push is not taken.
+    FcmThirdParty,
+    /// Google: the project's quota is used up.
+    FcmQuota,
+    /// Google: 500, by which the message may have been taken.
+    FcmInternal,
+    FcmUnavailable,
+    FcmLateAnswer,
+    FcmNoAnswer,
+    FcmCut,
+    FcmFrozen,
+    FcmGoaway,
+    FcmOneStream,
+    FcmUnreachable,
+    /// Every access token has expired, and the token endpoint cannot be reached.
+    NoAccessTokens,
+    /// Google: a registration that was there is gone.
+    DeadRegistration,
+    /// No answer from Google to anything.
+    SilentGoogle,
+    BrowsersThrottled,
+    BrowsersUnavailable,
+    BrowsersLateAnswer,
+    BrowsersNoAnswer,
+    BrowsersCut,
+    BrowsersGoaway,
+    BrowsersUnreachable,
+    /// 410: the subscription has ended.
+    EndedSubscription,
+    /// 404: the push service knows nothing of it.
+    ForgottenSubscription,
+    /// No answer from the push services of browsers to anything.
+    SilentBrowsers,
 }
 
 use Happening::*;
 
+/// Everything that may happen, besides the stages.
+const OTHERS: [Happening; 48] = [
+    KillAtRandom,
+    GracefulStop,
+    FullDisk,
+    ClockAhead,
+    LockedDatabase,
+    BrokenCredential,
+    SilentApp,
+    Unreachable,
+    GoawayJson,
+    GoawayEmpty,
+    GoawayText,
+    RefusedStream,
+    OneStream,
+    LateAnswer,
+    LateYesThenNo,
+    NoAnswer,
+    CutConnection,
+    FrozenConnection,
+    TooManyRequests,
+    InternalError,
+    Unavailable,
+    ExpiredProviderToken,
+    FcmUnauthenticated,
+    FcmForbidden,
+    FcmThirdParty,
+    FcmQuota,
+    FcmInternal,
+    FcmUnavailable,
+    FcmLateAnswer,
+    FcmNoAnswer,
+    FcmCut,
+    FcmFrozen,
+    FcmGoaway,
+    FcmOneStream,
+    FcmUnreachable,
+    NoAccessTokens,
+    DeadRegistration,
+    SilentGoogle,
+    BrowsersThrottled,
+    BrowsersUnavailable,
+    BrowsersLateAnswer,
+    BrowsersNoAnswer,
+    BrowsersCut,
+    BrowsersGoaway,
+    BrowsersUnreachable,
+    EndedSubscription,
+    ForgottenSubscription,
+    SilentBrowsers,
+];
+
 impl Happening {
-    pub(crate) const ALL: [Self; STAGES.len() + 22] = {
-        let others = [
-            KillAtRandom,
-            GracefulStop,
-            FullDisk,
-            ClockAhead,
-            LockedDatabase,
-            BrokenCredential,
-            SilentApp,
-            Unreachable,
-            GoawayJson,
-            GoawayEmpty,
-            GoawayText,
-            RefusedStream,
-            OneStream,
-            LateAnswer,
-            LateYesThenNo,
-            NoAnswer,
-            CutConnection,
-            FrozenConnection,
-            TooManyRequests,
-            InternalError,
-            Unavailable,
-            ExpiredProviderToken,
-        ];
-        let mut all = [KillAtRandom; STAGES.len() + 22];
+    pub(crate) const ALL: [Self; STAGES.len() + OTHERS.len()] = {
+        let mut all = [KillAtRandom; STAGES.len() + OTHERS.len()];
         let mut at = 0;
         while at < all.len() {
             all[at] = if at < STAGES.len() {
                 KillAt(at)
             } else {
-                others[at - STAGES.len()]
+                OTHERS[at - STAGES.len()]
             };
             at += 1;
         }
         all
     };
 
-    /// Faults of the gateway, and of what lies between: they happen while the process lives, and end.
+    /// Faults of Apple's gateway, of what lies between, and of the store: they happen while the process lives, and end.
     pub(crate) const PASSING: [Self; 18] = [
         LockedDatabase,
         BrokenCredential,
@@ -98,6 +165,60 @@ impl Happening {
         Unavailable,
         ExpiredProviderToken,
     ];
+
+    /// The same of Google's.
+    pub(crate) const PASSING_FCM: [Self; 14] = [
+        FcmUnauthenticated,
+        FcmForbidden,
+        FcmThirdParty,
+        FcmQuota,
+        FcmInternal,
+        FcmUnavailable,
+        FcmLateAnswer,
+        FcmNoAnswer,
+        FcmCut,
+        FcmFrozen,
+        FcmGoaway,
+        FcmOneStream,
+        FcmUnreachable,
+        NoAccessTokens,
+    ];
+
+    /// The same of the browsers' push services.
+    pub(crate) const PASSING_BROWSERS: [Self; 7] = [
+        BrowsersThrottled,
+        BrowsersUnavailable,
+        BrowsersLateAnswer,
+        BrowsersNoAnswer,
+        BrowsersCut,
+        BrowsersGoaway,
+        BrowsersUnreachable,
+    ];
+
+    /// Trouble of one gateway as a whole, in which the others must go on.
+    pub(crate) const OF_A_WHOLE_GATEWAY: [Self; 2] = [SilentGoogle, SilentBrowsers];
+
+    /// Everything that happens while the process lives, and ends.
+    pub(crate) const ALL_PASSING: [&'static [Self]; 4] = [
+        &Self::PASSING,
+        &Self::PASSING_FCM,
+        &Self::PASSING_BROWSERS,
+        &Self::OF_A_WHOLE_GATEWAY,
+    ];
+
+    /// Whose gateway it is a fault of.
+    pub(crate) fn side(self) -> Gateway {
+        let is = |list: &[Self]| list.contains(&self);
+        if is(&Self::PASSING_FCM) || is(&[SilentGoogle, DeadRegistration]) {
+            Gateway::Fcm
+        } else if is(&Self::PASSING_BROWSERS)
+            || is(&[SilentBrowsers, EndedSubscription, ForgottenSubscription])
+        {
+            Gateway::WebPush
+        } else {
+            Gateway::Apns
+        }
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -132,6 +253,32 @@ impl Happening {
             InternalError => "500 for a while",
             Unavailable => "503 for a while",
             ExpiredProviderToken => "ExpiredProviderToken for all in flight",
+            FcmUnauthenticated => "FCM: 401 UNAUTHENTICATED",
+            FcmForbidden => "FCM: 403 PERMISSION_DENIED",
+            FcmThirdParty => "FCM: 401 THIRD_PARTY_AUTH_ERROR",
+            FcmQuota => "FCM: 429 RATE_LIMIT_EXCEEDED",
+            FcmInternal => "FCM: 500 INTERNAL",
+            FcmUnavailable => "FCM: 503 UNAVAILABLE",
+            FcmLateAnswer => "FCM: late answer",
+            FcmNoAnswer => "FCM: no answer at all",
+            FcmCut => "FCM: connection cut",
+            FcmFrozen => "FCM: connection frozen",
+            FcmGoaway => "FCM: GOAWAY",
+            FcmOneStream => "FCM: SETTINGS: one stream",
+            FcmUnreachable => "FCM: unreachable for a while",
+            NoAccessTokens => "FCM: token endpoint down, tokens expired",
+            DeadRegistration => "FCM: UNREGISTERED",
+            SilentGoogle => "FCM: no answer to anything",
+            BrowsersThrottled => "Web Push: 429 with Retry-After",
+            BrowsersUnavailable => "Web Push: 503 for a while",
+            BrowsersLateAnswer => "Web Push: late answer",
+            BrowsersNoAnswer => "Web Push: no answer at all",
+            BrowsersCut => "Web Push: connection cut",
+            BrowsersGoaway => "Web Push: GOAWAY",
+            BrowsersUnreachable => "Web Push: unreachable for a while",
+            EndedSubscription => "Web Push: 410",
+            ForgottenSubscription => "Web Push: 404",
+            SilentBrowsers => "Web Push: no answer to anything",
         }
     }
 }
@@ -148,8 +295,15 @@ mod tests {
         for (at, stage) in STAGES.iter().enumerate() {
             assert_eq!(KillAt(at).name(), format!("kill -9 at {stage}"));
         }
-        for happening in Happening::PASSING {
-            assert!(Happening::ALL.contains(&happening));
+        for (list, side) in [
+            (&Happening::PASSING[..], Gateway::Apns),
+            (&Happening::PASSING_FCM, Gateway::Fcm),
+            (&Happening::PASSING_BROWSERS, Gateway::WebPush),
+        ] {
+            for happening in list {
+                assert!(Happening::ALL.contains(happening));
+                assert_eq!(happening.side(), side, "{happening:?}");
+            }
         }
     }
 }
