@@ -303,7 +303,8 @@ fn receipts_of_before_a_restart_are_good_after_it() {
     let page = home
         .simulator
         .received(&push_sim::ReceivedFilter::default());
-    let payload: Value = serde_json::from_slice(&page.received[0].payload).unwrap();
+    let payload: Value =
+        serde_json::from_str(page.received[0].payload.as_deref().unwrap()).unwrap();
     let receipt = payload["carillon_receipt"].as_str().unwrap().to_owned();
     server.kill();
 
