@@ -14,7 +14,7 @@ use carillon_model::body::DigestSource;
 use carillon_model::event::TriggerFailed;
 use carillon_model::target::Target;
 use carillon_model::trigger::{EventAudience, TriggerAudience};
-use carillon_ports::fault;
+use carillon_ports::fault::{self, Bug};
 use carillon_ports::gathering::{DueDigest, ThrottleClaim};
 use carillon_ports::store::{NewEvent, StoreError};
 use serde_json::value::RawValue;
@@ -77,7 +77,7 @@ async fn round(shared: &Arc<Shared>) -> Result<Option<Duration>, StoreError> {
 }
 
 async fn tell(shared: &Arc<Shared>, digest: DueDigest) -> Result<(), StoreError> {
-    let Some(item) = item(shared, &digest) else {
+    let Some(mut item) = item(shared, &digest) else {
         return drop(
             shared,
             &digest,
@@ -86,8 +86,19 @@ async fn tell(shared: &Arc<Shared>, digest: DueDigest) -> Result<(), StoreError>
         )
         .await;
     };
+    if fault::planted(Bug::ConsumeBeforeTelling) {
+        shared.hub.parts.store.drop_digest(digest.claim).await?;
+        item.origin.consumes = None;
+        fault::stage("digest.told");
+    }
+    if fault::planted(Bug::ConsumeAfterTelling) {
+        item.origin.consumes = None;
+    }
     let mut answers = shared.send(digest.app, vec![item]).await?;
     fault::stage("digest.told");
+    if fault::planted(Bug::ConsumeAfterTelling) {
+        shared.hub.parts.store.drop_digest(digest.claim).await?;
+    }
     match answers.pop() {
         // Stale: an event joined, and the next round reads it again.
         Some(Ok(_) | Err(Refusal::Throttled { .. } | Refusal::Stale)) | None => Ok(()),

@@ -16,6 +16,7 @@ use carillon_model::notification::{NotificationRequest, TemplateUse};
 use carillon_model::problem::FieldProblem;
 use carillon_model::target::Target;
 use carillon_model::trigger::{EventAudience, is_event_name};
+use carillon_ports::fault::{self, Bug};
 use carillon_ports::gathering::{DigestAdd, DigestAdded, ThrottleClaim};
 use carillon_ports::store::{Idempotency, StoreError};
 use serde::Deserialize;
@@ -201,6 +202,9 @@ impl<'e> Event<'e> {
     /// The key of what one trigger makes of it for one recipient.
     fn key(&self, trigger: &Trigger, user: &str) -> Option<IdempotencyKey> {
         let key = self.idempotency?;
+        if fault::planted(Bug::GatherAgain) {
+            return None;
+        }
         let mut hasher = std::hash::DefaultHasher::new();
         hasher.write(user.as_bytes());
         Some(IdempotencyKey {

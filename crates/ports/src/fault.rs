@@ -27,7 +27,7 @@ pub fn planted(bug: Bug) -> bool {
 }
 
 /// Every stage that the code announces.
-pub const STAGES: [&str; 8] = [
+pub const STAGES: [&str; 9] = [
     "intake.committed",
     "fanout.page_committed",
     "dispatch.watermark_committed",
@@ -36,6 +36,7 @@ pub const STAGES: [&str; 8] = [
     "settle.in_transaction",
     "settle.committed",
     "prune.slice_committed",
+    "digest.told",
 ];
 
 /// Bugs that the accountant must catch.
@@ -59,11 +60,22 @@ pub enum Bug {
     RetireAgainstRule,
     /// A push is written after its expiry.
     IgnoreExpiry,
+    /// A digest is deleted before the notification that tells it is stored.
+    ConsumeBeforeTelling,
+    /// A digest is deleted only after the notification that tells it was stored.
+    ConsumeAfterTelling,
+    /// An event that is reported again is gathered again.
+    GatherAgain,
+    /// A trigger's throttle lets everything through.
+    IgnoreThrottle,
+    /// A push that must not be sent in doubt is sent again after a fault at Google's, by which it may have
+    /// been taken.
+    ResendAfterFault,
 }
 
 impl Bug {
     /// All of them, each once.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::NoFence,
         Self::SettleBeforeAnswer,
         Self::ResendVoip,
@@ -73,6 +85,11 @@ impl Bug {
         Self::OverwriteOutcome,
         Self::RetireAgainstRule,
         Self::IgnoreExpiry,
+        Self::ConsumeBeforeTelling,
+        Self::ConsumeAfterTelling,
+        Self::GatherAgain,
+        Self::IgnoreThrottle,
+        Self::ResendAfterFault,
     ];
 
     /// The word that names it on the accountant's command line.
@@ -88,6 +105,11 @@ impl Bug {
             Self::OverwriteOutcome => "overwrite-outcome",
             Self::RetireAgainstRule => "retire-against-rule",
             Self::IgnoreExpiry => "ignore-expiry",
+            Self::ConsumeBeforeTelling => "consume-before-telling",
+            Self::ConsumeAfterTelling => "consume-after-telling",
+            Self::GatherAgain => "gather-again",
+            Self::IgnoreThrottle => "ignore-throttle",
+            Self::ResendAfterFault => "resend-after-fault",
         }
     }
 }

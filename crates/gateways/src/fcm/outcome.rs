@@ -13,6 +13,7 @@
 use crate::outcome::{self, ms, trouble};
 use carillon_model::outcome::{Answer, Outcome, TokenFate, TroubleScope, Verdict};
 use carillon_model::push_type::OnUnknown;
+use carillon_ports::fault::{self, Bug};
 use fcm::{
     AccessTokenError, Class, Error, ErrorBody, ErrorKind, Reason, Rejected, Response, RetryRule,
 };
@@ -69,7 +70,12 @@ fn refused(rejected: &Rejected, on_unknown: OnUnknown) -> Verdict {
         }
         Class::Throttle | Class::Gateway => match rule.retry {
             RetryRule::PauseProject => blocked(TroubleScope::Gateway),
-            _ if rule.maybe_sent && on_unknown == OnUnknown::Drop => Verdict::InDoubt,
+            _ if rule.maybe_sent
+                && on_unknown == OnUnknown::Drop
+                && !fault::planted(Bug::ResendAfterFault) =>
+            {
+                Verdict::InDoubt
+            }
             _ if rejected.reason == Reason::Unavailable => blocked(TroubleScope::Gateway),
             _ => Verdict::Retry {
                 retry_after_ms: wait.map(ms),

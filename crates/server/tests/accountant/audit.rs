@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::books::Books;
 use crate::books::accepted::{Asked, Audience, DeviceEntry, Kind};
+use crate::books::received::Meaning;
 use crate::books::stored::{Heard, KeptDelivery, KeptNotification, KeptToken, State};
 use crate::caller::{Caller, Question};
 use crate::scene::Scene;
@@ -354,7 +355,19 @@ fn name_deleted_devices(books: &mut Books) {
         .filter(|(_, device)| device.deleted.is_some())
         .map(|(place, _)| place)
         .collect();
-    for (asked, kept) in books.asked.iter().zip(&mut books.kept) {
+    let mut surest: HashMap<(u32, u32), u8> = HashMap::new();
+    for receipt in &books.receipts {
+        let meaning = match receipt.meaning() {
+            Meaning::Taken => 0,
+            Meaning::Refused => 1,
+            Meaning::Silent | Meaning::TryAgain => 2,
+        };
+        let place = (receipt.asked, books.device_of(receipt));
+        let known = surest.entry(place).or_insert(meaning);
+        *known = meaning.min(*known);
+    }
+    let both = books.asked.iter().zip(&mut books.kept);
+    for (number, (asked, kept)) in (0u32..).zip(both) {
         let Some(kept) = kept else { continue };
         let there: BTreeSet<u32> = kept
             .deliveries
@@ -386,8 +399,11 @@ fn name_deleted_devices(books: &mut Books) {
                 None => left.push(delivery),
             }
         }
-        for delivery in left {
-            delivery.device = missing.pop();
+        // What carries no id of its own is known by how it ended: the surest first.
+        left.sort_by_key(|delivery| delivery.state);
+        missing.sort_by_key(|device| surest.get(&(number, *device)).copied().unwrap_or(3));
+        for (delivery, device) in left.into_iter().zip(missing) {
+            delivery.device = Some(device);
         }
     }
 }

@@ -17,13 +17,13 @@ use crate::laws::{MAX_NAMED, THROTTLE_MAX, THROTTLE_PER};
 use crate::scene::Scene;
 
 /// Callers who tell events.
-pub(crate) const CALLERS: usize = 4;
+pub(crate) const CALLERS: usize = 2;
 /// The longest pause of each between two events, in milliseconds.
-const PAUSE_MS: u64 = 200;
+const PAUSE_MS: u64 = 350;
 /// Apps to which events are told: patient ones, and none that is in trouble.
 const CHATTY: [u32; 3] = [0, 1, 3];
 /// People in each of them whom events concern: they have a phone of each kind and a browser.
-const PEOPLE: u64 = 6;
+const PEOPLE: u64 = 3;
 /// Posts that digests are kept apart by.
 const POSTS: u64 = 2;
 /// How long a digest gathers.
@@ -38,10 +38,10 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Stores the template and the triggers.
 pub(crate) async fn set_up(scene: &Scene) -> Result<()> {
     // Numbers of events, with spaces.
-    let numbers = "{% for item in digest.items %}{{ item.event }} {% endfor %}";
+    let numbers = "{% for item in digest.items %}{{ item.number }} {% endfor %}";
     let template = json!({
         "default_locale": "en",
-        "variables": { "event": { "type": "string" }, "post": { "type": "string" } },
+        "variables": { "number": { "type": "string" }, "post": { "type": "string" } },
         "content": { "en": {
             "title": "Accountant",
             "body": "{{ digest.count }} events of {{ post }}",
@@ -118,7 +118,7 @@ fn enter(scene: &Scene, dice: &mut Dice) -> Result<(u32, Question)> {
     let body = json!({
         "name": name_of(manner),
         "recipients": users,
-        "data": { "event": number.to_string(), "post": format!("post-{post}") },
+        "data": { "number": number.to_string(), "post": format!("post-{post}") },
     });
     books.events.push(Event {
         app,

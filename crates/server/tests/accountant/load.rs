@@ -177,7 +177,7 @@ fn kind(load: &Load, dice: &mut Dice) -> Kind {
 fn wanted(load: &Load, app: u32, kind: Kind, audience: Audience, dice: &mut Dice) -> Wanted {
     let on_unknown = match kind {
         Kind::Voip => OnUnknown::Drop,
-        Kind::Alert if dice.permille(80) => OnUnknown::Drop,
+        Kind::Alert if dice.permille(load.shares.drops) => OnUnknown::Drop,
         Kind::Alert => OnUnknown::Resend,
     };
     let expires_at = match dice.between(0, 999) {

@@ -61,7 +61,7 @@ pub(crate) struct Load {
     pub(crate) per_second: u64,
     /// Requests at once.
     pub(crate) callers: usize,
-    /// Devices of each App that are there all the time.
+    /// iPhones of each App that are there all the time; besides them some Android phones and browsers.
     pub(crate) devices: u32,
     pub(crate) shares: Shares,
 }
@@ -79,6 +79,8 @@ pub(crate) struct Shares {
     pub(crate) files: u64,
     /// Of the notifications: calls.
     pub(crate) calls: u64,
+    /// Of the alerts: never to be sent in doubt.
+    pub(crate) drops: u64,
     /// Of the notifications: cancelled right after.
     pub(crate) cancels: u64,
     /// Of the notifications: expiring within seconds.
@@ -93,13 +95,14 @@ impl Default for Load {
             deliveries: 50_000,
             per_second: 1_000,
             callers: 12,
-            devices: 240,
+            devices: 160,
             shares: Shares {
                 fanouts: 14,
                 users: 80,
                 lists: 110,
                 files: 25,
                 calls: 120,
+                drops: 80,
                 cancels: 60,
                 short: 100,
                 troubled: 120,
@@ -130,7 +133,9 @@ impl Plan {
         faults.retain(|fault| *fault != Happening::ExpiredProviderToken);
         dice.shuffle(&mut faults);
         let mut faults = faults.iter().copied().cycle();
-        let (mut googles, mut browsers) = (Happening::PASSING_FCM, Happening::PASSING_BROWSERS);
+        let (mut googles, mut browsers) =
+            (Happening::PASSING_FCM.to_vec(), Happening::PASSING_BROWSERS);
+        googles.retain(|fault| *fault != Happening::FcmQuota);
         dice.shuffle(&mut googles);
         dice.shuffle(&mut browsers);
         let (mut googles, mut browsers) = (googles.iter().cycle(), browsers.iter().cycle());
@@ -149,6 +154,7 @@ impl Plan {
                 .collect(),
             })
             .collect();
+        lives.push_back(Self::out_of_quota());
         // A full disk follows a clean stop: then the files are as small as they get.
         let place = dice.index(lives.len());
         for (place, ending) in [(place, stop(&mut dice)), (place + 1, Ending::FullDisk)] {
@@ -164,7 +170,7 @@ impl Plan {
             seed,
             load: Load::default(),
             lives,
-            last_faults: Happening::ALL_PASSING.concat(),
+            last_faults: all_but_quota(),
             bugs: Vec::new(),
             length: None,
             drain_deadline: Duration::from_secs(90),
@@ -191,6 +197,16 @@ impl Plan {
         }
     }
 
+    /// A life in which the quota of a project at Google is used up: its pushes wait for a minute then, or for the next life.
+    fn out_of_quota() -> LifePlan {
+        LifePlan {
+            ending: Ending::AtRandom {
+                after: Duration::from_secs(4),
+            },
+            faults: vec![Happening::FcmQuota],
+        }
+    }
+
     /// One more life of a long run.
     pub(crate) fn deal(dice: &mut Dice) -> LifePlan {
         let ending = match dice.below_ten() {
@@ -199,7 +215,10 @@ impl Plan {
             8 => stop(dice),
             _ => Ending::FullDisk,
         };
-        let passing = Happening::ALL_PASSING.concat();
+        if dice.below_ten() == 0 {
+            return Self::out_of_quota();
+        }
+        let passing = all_but_quota();
         let mut faults: Vec<Happening> = (0..dice.between(2, 6))
             .map(|_| passing[dice.index(passing.len())])
             .collect();
@@ -215,6 +234,13 @@ impl Plan {
     }
 }
 
+/// What happens while the process lives, and is over soon after it has ended.
+fn all_but_quota() -> Vec<Happening> {
+    let mut all = Happening::ALL_PASSING.concat();
+    all.retain(|fault| *fault != Happening::FcmQuota);
+    all
+}
+
 impl Dice {
     fn below_ten(&mut self) -> u64 {
         self.between(0, 9)
@@ -226,6 +252,7 @@ fn at_stage(stage: usize, dice: &mut Dice) -> Ending {
     let most = match STAGES[stage] {
         "fanout.page_committed" => 30,
         "dispatch.watermark_committed" => 40,
+        "digest.told" => 20,
         "prune.slice_committed" => 6,
         _ => 300,
     };

@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::books::accepted::{Audience, Gateway, Kind, OnUnknown};
 use crate::books::{Micros, Probe};
 use crate::scene::{Scene, Wanted};
 
-/// How often the simulator is asked.
+/// How often the simulator is asked at first. It answers nobody else meanwhile, so that it is asked less often the longer
+/// it takes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// The share of the time that has passed by which the next question waits.
+const PATIENCE: u32 = 8;
 /// The longest that a lane may take: longer than any pause the program makes, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(40);
 
@@ -40,10 +43,9 @@ pub(crate) async fn probe(
     let number = entered.number;
     scene.send_surely(entered).await?;
     let began = Instant::now();
-    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     let mut took = None;
     while took.is_none() && began.elapsed() < DEADLINE {
-        ticks.tick().await;
+        sleep(LOOK_INTERVAL.max(began.elapsed() / PATIENCE)).await;
         took = scene
             .gateway
             .taken_at(gateway, &push_token, number, after)

@@ -69,6 +69,9 @@ fn forbids(bug: Bug) -> &'static [Law] {
         Bug::OverwriteOutcome => &[Law::OneWay],
         Bug::RetireAgainstRule => &[Law::PushTokens],
         Bug::IgnoreExpiry => &[Law::Expiry],
+        Bug::ConsumeBeforeTelling | Bug::ConsumeAfterTelling | Bug::GatherAgain => &[Law::Digests],
+        Bug::IgnoreThrottle => &[Law::Throttles],
+        Bug::ResendAfterFault => &[Law::Drop],
     }
 }
 
@@ -116,7 +119,22 @@ fn provoke(seed: u64, bug: Bug) -> Plan {
             ]);
             plan.last_faults = vec![Happening::NoAnswer, Happening::CutConnection];
         }
-        Bug::LoseWork | Bug::DoubleBatch | Bug::RetireAgainstRule => {}
+        Bug::LoseWork
+        | Bug::DoubleBatch
+        | Bug::RetireAgainstRule
+        | Bug::GatherAgain
+        | Bug::IgnoreThrottle => {}
+        Bug::ConsumeBeforeTelling | Bug::ConsumeAfterTelling => {
+            plan.lives = VecDeque::from([
+                dies_at("digest.told", 3),
+                dies_at("digest.told", 5),
+                dies_at("digest.told", 8),
+            ]);
+        }
+        Bug::ResendAfterFault => {
+            plan.load.shares.drops = 500;
+            plan.last_faults = vec![Happening::FcmInternal];
+        }
         Bug::IgnoreCancel => {
             plan.load.shares.cancels = 600;
             plan.load.shares.troubled = 700;

@@ -103,7 +103,14 @@ impl Trouble {
                 gateway.calm_side(fault.side());
             }
         }
-        if fault != Happening::ExpiredProviderToken {
+        let is_measured = !matches!(
+            fault,
+            // It has measured already.
+            Happening::ExpiredProviderToken
+                // Google's own rule: nothing for a minute.
+                | Happening::FcmQuota
+        );
+        if is_measured {
             let app = match fault {
                 Happening::BrokenCredential | Happening::SilentApp => TROUBLED,
                 _ => dice.index(APPS.len()) as u32,

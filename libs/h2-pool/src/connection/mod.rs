@@ -178,7 +178,7 @@ impl<P: Protocol> Driver<P> {
                 cx.waker().wake_by_ref();
                 break None;
             }
-            let has_launched = self.launch(now);
+            let has_launched = self.launch(cx, now);
             let says_goodbye = self.say_goodbye(now);
             if rounds > 0 && !has_launched && !says_goodbye {
                 break None;
@@ -209,7 +209,7 @@ impl<P: Protocol> Driver<P> {
     }
 
     /// Takes requests for the free streams and hands them to `h2`.
-    fn launch(&mut self, now: Instant) -> bool {
+    fn launch(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut has_launched = false;
         while self.link.free() > 0 {
             let Some(mut queued) = self.shared.pull(now) else {
@@ -235,6 +235,12 @@ impl<P: Protocol> Driver<P> {
                 Err(error) if error.is_go_away() || error.is_io() || error.is_reset() => {
                     self.returned.push(queued);
                     self.drain(now);
+                    break;
+                }
+                // A stream that was given up counts for `h2` until its reset is written, and the one before this waits for
+                // that. We are woken when it may be opened.
+                Err(_) if send.poll_ready(cx).is_pending() => {
+                    self.returned.push(queued);
                     break;
                 }
                 Err(error) => {

@@ -61,6 +61,33 @@ async fn after_the_grace_the_stream_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn streams_that_are_given_up_together_make_room_for_as_many() {
+    local(async {
+        let mut rig = Rig::new(Config {
+            max_connections: 1,
+            queue_timeout: 3_600 * SECOND,
+            ..Config::default()
+        });
+        rig.push([1, 2, 3]);
+        let mut peer = rig.peer(3).await;
+        for _ in 0..3 {
+            peer.request().await;
+        }
+        rig.push([4, 5, 6]);
+        for _ in 0..3 {
+            let outcome = rig.outcome().await;
+            assert_eq!(outcome.result.unwrap_err().kind(), ErrorKind::Timeout);
+        }
+        for _ in 0..3 {
+            let request = peer.request().await;
+            peer.accept_push(request.stream).await;
+        }
+        assert_eq!(rig.accepted(3).await, [4, 5, 6]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_owes_too_much_is_replaced() {
     local(async {
         let config = Config {

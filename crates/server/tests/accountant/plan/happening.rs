@@ -230,6 +230,7 @@ impl Happening {
             KillAt(5) => "kill -9 at settle.in_transaction",
             KillAt(6) => "kill -9 at settle.committed",
             KillAt(7) => "kill -9 at prune.slice_committed",
+            KillAt(8) => "kill -9 at digest.told",
             KillAt(_) => "kill -9 at an unknown stage",
             KillAtRandom => "kill -9 at a random moment",
             GracefulStop => "graceful stop under load",
