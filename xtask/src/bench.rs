@@ -8,6 +8,7 @@ mod cases;
 mod cpu;
 mod disk;
 mod h2load;
+mod page;
 mod report;
 mod rounds;
 mod subject;
@@ -17,9 +18,9 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use self::{
-    cases::{CASES, Case},
+    cases::{Blind, CASES, Case},
     report::{Machine, Report, Row},
-    subject::Subject,
+    subject::{Gateways, Subject},
 };
 use crate::{args::Args, process, toolbox, workspace};
 
@@ -37,6 +38,7 @@ pub(crate) struct Measured {
     /// What a case measures besides, if it does: memory at rest, time from start to ready.
     rest_rss_bytes: Option<u64>,
     ready_ms: Option<f64>,
+    each_us: Option<f64>,
 }
 
 /// How the benchmark was called.
@@ -45,7 +47,10 @@ struct Plan {
     is_json: bool,
     /// Fail if a limit is missed.
     is_check: bool,
-    only: Option<String>,
+    /// Put the figures into docs/performance.md.
+    is_write: bool,
+    /// Parts of names, of which one must be in a case's; none: all cases.
+    only: Vec<String>,
     rounds: usize,
     /// Where databases are made; below the target folder unless told.
     data: PathBuf,
@@ -60,15 +65,13 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let cases: Vec<&Case> = CASES
         .iter()
         .filter(|case| {
-            plan.only
-                .as_ref()
-                .is_none_or(|only| case.name.contains(only.as_str()))
+            plan.only.is_empty() || plan.only.iter().any(|part| case.name.contains(part))
         })
         .collect();
     ensure!(
         !cases.is_empty(),
         "no case has `{}` in its name; they are: {}",
-        plan.only.unwrap_or_default(),
+        plan.only.join("`, `"),
         names()
     );
 
@@ -93,6 +96,13 @@ pub(crate) fn run(args: Args) -> Result<()> {
         rounds: plan.rounds,
         rows,
     };
+    if plan.is_write {
+        let page = workspace.root.join("docs/performance.md");
+        let old =
+            fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+        fs::write(&page, page::with(&old, &report)?)
+            .with_context(|| format!("cannot write {}", page.display()))?;
+    }
     if plan.is_json {
         println!("{}", serde_json::to_string_pretty(&report.json())?);
     } else {
@@ -105,30 +115,37 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// All rounds of one case: the yardstick and ours in turn.
+/// All rounds of one case: the yardstick, ours, and what it is measured beside, in turn.
 fn measure(
     case: &'static Case,
     subject: &Subject,
     h2load: &std::path::Path,
     count: usize,
 ) -> Result<Row> {
-    let gateway = match case.yardstick {
-        Some(_) => Some(subject.simulate()?),
-        None => None,
-    };
-    let mut ours = || subject.measure(case, gateway.as_ref());
+    let mut gateways = Gateways::default();
     let mut contestants: Vec<rounds::Contestant<'_>> = Vec::new();
-    if let (Some(load), Some(gateway)) = (case.yardstick, &gateway) {
-        let run = move || h2load::measure(h2load, load, &gateway.url, subject.data());
+    if let Some(load) = case.yardstick {
+        let url = gateways.of(subject, Blind::Apns)?.url.clone();
+        let run = move || h2load::measure(h2load, load, &url, subject.data());
         contestants.push(Box::new(run));
     }
-    contestants.push(Box::new(&mut ours));
-    let mut medians = rounds::interleave(contestants, count)?;
-    let ours = medians.pop().context("no contestant")?;
+    for (command, gateway, cpu) in case.contestants() {
+        let load = match gateway.zip(case.yardstick) {
+            Some((gateway, load)) => Some((gateways.of(subject, gateway)?.clone(), load)),
+            None => None,
+        };
+        contestants.push(Box::new(move || {
+            subject.measure(command, load.as_ref(), cpu)
+        }));
+    }
+    let mut medians = rounds::interleave(contestants, count)?.into_iter();
+    let yardstick = case.yardstick.and_then(|_| medians.next());
+    let ours = medians.next().context("no contestant")?;
     Ok(Row {
         case,
         ours,
-        yardstick: medians.pop(),
+        yardstick,
+        beside: medians.collect(),
     })
 }
 
@@ -160,7 +177,11 @@ impl Plan {
         let plan = Self {
             is_json: args.flag("--json"),
             is_check: args.flag("--check"),
-            only: args.value("--only")?,
+            is_write: args.flag("--write"),
+            only: args
+                .value::<String>("--only")?
+                .map(|only| only.split('+').map(str::to_owned).collect())
+                .unwrap_or_default(),
             rounds: args.value("--rounds")?.unwrap_or(rounds::DEFAULT),
             data: args
                 .value("--data")?

@@ -30,8 +30,9 @@ usage: cargo xtask <task>
   test   [--setup] [-- <filter>..]  all tests of the workspace, documentation tests included, then the accountant's
                                     short run; with a filter only tests whose names contain it
                                     --setup first installs what tests need besides Rust
-  bench  [--json] [--check] [--only <text>] [--rounds <n>] [--data <folder>] [--binary <file>]
+  bench  [--json] [--check] [--write] [--only <text>[+<text>..]] [--rounds <n>] [--data <folder>] [--binary <file>]
                                     the figures of docs/performance.md, beside h2load in the same run
+                                    --write puts them there; --only takes cases whose names contain a text
   faults [--minutes <n>] [--seed <n>] [--self-test] [--release]
                                     the accountant: the real binary under faults, then three books compared
 ";

@@ -33,6 +33,8 @@ pub(crate) struct Row {
     pub(crate) case: &'static Case,
     pub(crate) ours: Measured,
     pub(crate) yardstick: Option<Measured>,
+    /// What it was measured beside, in the case's order.
+    pub(crate) beside: Vec<Measured>,
 }
 
 /// Everything of one run.
@@ -105,11 +107,34 @@ impl Row {
         (yardstick > 0.0).then(|| self.ours.cpu_per_unit() / yardstick)
     }
 
+    /// Ours over the first beside it, after the second's cost is taken off.
+    fn ratio_beside(&self) -> Option<f64> {
+        let mut beside = self.beside.iter().map(Measured::cpu_per_unit);
+        let sibling = beside.next()?;
+        let ours = self.ours.cpu_per_unit() - beside.next().unwrap_or_default();
+        (sibling > 0.0).then(|| ours / sibling)
+    }
+
+    /// The others' cost, in words.
+    fn beside(&self) -> String {
+        let named = self.case.beside.iter().zip(&self.beside);
+        let words: Vec<String> = named
+            .map(|(other, measured)| format!("{} {:.3}", other.name, measured.cpu_per_unit()))
+            .collect();
+        if words.is_empty() {
+            "-".to_owned()
+        } else {
+            words.join(", ")
+        }
+    }
+
     fn verdicts(&self) -> impl Iterator<Item = Verdict> + '_ {
         let in_mb = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / MB);
         self.case.limits.iter().map(move |limit| {
             let found = match limit {
                 Limit::CpuRatioAtMost(_) => self.ratio(),
+                Limit::CpuBesideAtMost(_) => self.ratio_beside(),
+                Limit::EachAtMostUs(_) => self.ours.each_us,
                 Limit::RateAtLeast(_) => Some(self.ours.rate_per_sec),
                 Limit::P99AtMostMs(_) => self.ours.p99_ms,
                 Limit::PeakAtMostMb(_) => in_mb(self.ours.peak_rss_bytes),
@@ -131,6 +156,8 @@ impl Verdict {
         self.found.is_some_and(|found| match self.limit {
             Limit::RateAtLeast(least) => found >= least,
             Limit::CpuRatioAtMost(most)
+            | Limit::CpuBesideAtMost(most)
+            | Limit::EachAtMostUs(most)
             | Limit::P99AtMostMs(most)
             | Limit::PeakAtMostMb(most)
             | Limit::RestAtMostMb(most)
@@ -143,6 +170,8 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, bound, unit) = match self.limit {
             Limit::CpuRatioAtMost(most) => ("CPU", format!("at most {most}"), "x h2load"),
+            Limit::CpuBesideAtMost(most) => ("CPU", format!("at most {most}"), "x beside"),
+            Limit::EachAtMostUs(most) => ("each", format!("at most {most}"), " µs"),
             Limit::RateAtLeast(least) => ("rate", format!("at least {least}"), "/s"),
             Limit::P99AtMostMs(most) => ("p99", format!("at most {most}"), " ms"),
             Limit::PeakAtMostMb(most) => ("peak", format!("at most {most}"), " MB"),
@@ -180,6 +209,7 @@ impl Report {
                 "peak_rss_bytes": measured.peak_rss_bytes,
                 "rest_rss_bytes": measured.rest_rss_bytes,
                 "ready_ms": measured.ready_ms,
+                "each_us": measured.each_us,
             })
         };
         let rows = self.rows.iter().map(|row| {
@@ -188,6 +218,8 @@ impl Report {
                 "ours": figures(&row.ours),
                 "h2load": row.yardstick.as_ref().map(figures),
                 "cpu_ratio": row.ratio(),
+                "beside": row.case.beside.iter().zip(&row.beside).map(|(other, measured)| json!({"name": other.name, "figures": figures(measured)})).collect::<Vec<_>>(),
+                "cpu_ratio_beside": row.ratio_beside(),
                 "limits": row.verdicts().map(|verdict| json!({"text": verdict.to_string(), "holds": verdict.holds()})).collect::<Vec<_>>(),
             })
         });
@@ -208,43 +240,72 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Where and how the figures were taken, and the table's head.
+    pub(crate) fn head(&self) -> String {
+        format!(
+            "{}; medians of {}\n\n{COLUMNS}\n{}\n",
+            self.machine,
+            self.rounds,
+            "|---".repeat(COLUMNS.matches(" |").count()) + "|"
+        )
+    }
+
+    /// The rows of the table with the names of their cases.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        let day = self.machine.date.split('T').next().unwrap_or_default();
+        self.rows
+            .iter()
+            .map(move |row| (row.case.name, format!("{} {day} |", row.line())))
+    }
+}
+
+/// What stands above the rows.
+const COLUMNS: &str = "| case | CPU-s per 100k | h2load | ratio | beside, CPU-s per 100k | rate /s | p50 ms | p99 ms | peak MB | limits | day |";
+
+impl Row {
+    /// Its line in the table, but for the day.
+    fn line(&self) -> String {
+        let or_dash = |value: Option<f64>, digits: usize| {
+            value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+        };
+        let limits: Vec<String> = self.verdicts().map(|verdict| verdict.to_string()).collect();
+        format!(
+            "| {} | {:.3} | {} | {} | {} | {:.0} | {} | {} | {} | {} |",
+            self.case.name,
+            self.ours.cpu_per_unit(),
+            or_dash(self.yardstick.map(|measured| measured.cpu_per_unit()), 3),
+            or_dash(self.ratio(), 2),
+            self.beside(),
+            self.ours.rate_per_sec,
+            or_dash(self.ours.p50_ms, 2),
+            or_dash(self.ours.p99_ms, 2),
+            or_dash(self.ours.peak_rss_bytes.map(|bytes| bytes as f64 / MB), 1),
+            limits.join("; "),
+        )
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}; medians of {}", self.machine, self.rounds)?;
-        writeln!(
-            f,
-            "| case | CPU-s per 100k | h2load | ratio | rate /s | p50 ms | p99 ms | peak MB | limits |"
-        )?;
-        writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
-        for row in &self.rows {
-            let or_dash = |value: Option<f64>, digits: usize| {
-                value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
-            };
-            let limits: Vec<String> = row.verdicts().map(|verdict| verdict.to_string()).collect();
-            writeln!(
-                f,
-                "| {} | {:.3} | {} | {} | {:.0} | {} | {} | {} | {} |",
-                row.case.name,
-                row.ours.cpu_per_unit(),
-                or_dash(row.yardstick.map(|measured| measured.cpu_per_unit()), 3),
-                or_dash(row.ratio(), 2),
-                row.ours.rate_per_sec,
-                or_dash(row.ours.p50_ms, 2),
-                or_dash(row.ours.p99_ms, 2),
-                or_dash(row.ours.peak_rss_bytes.map(|bytes| bytes as f64 / MB), 1),
-                limits.join("; "),
-            )?;
+        f.write_str(&self.head())?;
+        for (_, row) in self.rows() {
+            writeln!(f, "{row}")?;
         }
         Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::bench::cases::CASES;
 
-    fn report(ours: Measured, yardstick: Option<Measured>, case: &'static Case) -> Report {
+    pub(crate) fn report(
+        ours: Measured,
+        yardstick: Option<Measured>,
+        case: &'static Case,
+    ) -> Report {
         let disk = Disk {
             file_system: "ext4".to_owned(),
             fsync_p50_ms: 0.4,
@@ -263,11 +324,12 @@ mod tests {
                 case,
                 ours,
                 yardstick,
+                beside: Vec::new(),
             }],
         }
     }
 
-    fn with_cpu(cpu_secs: f64, n: u64) -> Measured {
+    pub(crate) fn with_cpu(cpu_secs: f64, n: u64) -> Measured {
         Measured {
             n,
             cpu_secs,
@@ -312,6 +374,28 @@ mod tests {
             "{unmeasured}"
         );
         assert_eq!(unmeasured.json()["cases"][0]["limits"][0]["holds"], false);
+    }
+
+    #[test]
+    fn a_sibling_is_what_ours_is_held_against_once_encryption_is_taken_off() {
+        let case = CASES.iter().find(|case| case.beside.len() == 2).unwrap();
+        let mut report = report(with_cpu(8.0, 100_000), Some(with_cpu(0.3, 100_000)), case);
+        report.rows[0].beside = vec![with_cpu(1.0, 100_000), with_cpu(3.4, 50_000)];
+        assert_eq!(
+            report.missed().count(),
+            0,
+            "(8.0 - 6.8) / 1.0 = 1.2: {report}"
+        );
+        assert!(
+            report
+                .to_string()
+                .contains("| APNs 1.000, encryption 6.800 |"),
+            "{report}"
+        );
+        report.rows[0].beside[1] = with_cpu(3.3, 50_000);
+        assert_eq!(report.missed().count(), 1, "1.4: {report}");
+        report.rows[0].beside.clear();
+        assert!(report.to_string().contains("CPU not measured"), "{report}");
     }
 
     #[test]

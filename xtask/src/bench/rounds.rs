@@ -47,6 +47,7 @@ fn median_run(runs: &[Measured]) -> Measured {
         peak_rss_bytes: bytes(|run| run.peak_rss_bytes),
         rest_rss_bytes: bytes(|run| run.rest_rss_bytes),
         ready_ms: maybe(|run| run.ready_ms),
+        each_us: maybe(|run| run.each_us),
     }
 }
 

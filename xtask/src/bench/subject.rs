@@ -3,10 +3,10 @@
 //! This file is the whole of what is assumed about the binary:
 //!
 //! - `carillon bench <case> .. --json` ends with one JSON object on its last line: `n`, `rate_per_sec`, and what
-//!   applies of `p50_ms`, `p99_ms`, `peak_rss_bytes`, `rest_rss_bytes`, `ready_ms`;
+//!   applies of `cpu_secs`, `p50_ms`, `p99_ms`, `peak_rss_bytes`, `rest_rss_bytes`, `ready_ms`, `each_us`;
 //! - a case with a yardstick is given `--url`, `--ca`, `--body`, `--in-flight` and `--requests`; the others start what
 //!   they need themselves, below `--data`;
-//! - `carillon simulate --blind --listen 127.0.0.1:0 --json` prints one JSON object when it is ready, `apns_url` and
+//! - `carillon simulate --blind --answers .. --listen 127.0.0.1:0 --json` prints one JSON object when it is ready, `apns_url` and
 //!   `ca_file`, and runs until it is ended.
 
 use std::{
@@ -20,7 +20,11 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{Measured, cases::Case, cpu};
+use super::{
+    Measured,
+    cases::{Blind, Cpu, Load},
+    cpu,
+};
 use crate::process;
 
 /// The longest case makes a million devices first.
@@ -34,23 +38,32 @@ pub(crate) struct Subject {
     data: PathBuf,
 }
 
-/// A simulated gateway that checks nothing; ended when dropped.
-#[derive(Debug)]
-pub(crate) struct BlindGateway {
+/// Simulated gateways that check nothing, started when they are asked for; ended when dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Gateways(Vec<(Blind, Way, Running)>);
+
+/// Where a blind gateway is, and what proves it.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
     pub(crate) url: String,
     ca: PathBuf,
-    child: Child,
 }
+
+/// A process that is ended when dropped.
+#[derive(Debug)]
+struct Running(Child);
 
 #[derive(Deserialize)]
 struct Printed {
     n: u64,
     rate_per_sec: f64,
+    cpu_secs: Option<f64>,
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
     peak_rss_bytes: Option<u64>,
     rest_rss_bytes: Option<u64>,
     ready_ms: Option<f64>,
+    each_us: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -70,16 +83,18 @@ impl Subject {
         &self.data
     }
 
-    /// One run of `case`.
-    pub(crate) fn measure(&self, case: &Case, gateway: Option<&BlindGateway>) -> Result<Measured> {
+    /// One run of a case.
+    pub(crate) fn measure(
+        &self,
+        case: &[&str],
+        load: Option<&(Way, Load)>,
+        cpu: Cpu,
+    ) -> Result<Measured> {
         let mut command = Command::new(&self.binary);
-        command.arg("bench").args(case.command).arg("--json");
-        match (case.yardstick, gateway) {
-            (Some(load), Some(gateway)) => {
-                command
-                    .args(["--url", &gateway.url])
-                    .arg("--ca")
-                    .arg(&gateway.ca);
+        command.arg("bench").args(case).arg("--json");
+        match load {
+            Some((way, load)) => {
+                command.args(["--url", &way.url]).arg("--ca").arg(&way.ca);
                 command.args([
                     "--body",
                     &load.body_bytes.to_string(),
@@ -88,18 +103,25 @@ impl Subject {
                 ]);
                 command.args(["--requests", &load.requests.to_string()]);
             }
-            _ => {
+            None => {
                 command.arg("--data").arg(&self.data);
             }
         }
         let finished = cpu::run(&mut command, CASE_DEADLINE)?;
-        read(&finished.stdout, finished.cpu_secs)
+        let whole = (cpu == Cpu::Whole).then_some(finished.cpu_secs);
+        read(&finished.stdout, whole)
     }
 
-    /// Starts the gateway and waits until it says that it is ready.
-    pub(crate) fn simulate(&self) -> Result<BlindGateway> {
+    /// Starts a gateway and waits until it says that it is ready.
+    fn simulate(&self, blind: Blind) -> Result<(Way, Running)> {
+        let answers = match blind {
+            Blind::Apns => "apns",
+            Blind::Fcm => "fcm",
+            Blind::WebPush => "webpush",
+        };
         let mut command = Command::new(&self.binary);
-        command.args(["simulate", "--blind", "--listen", "127.0.0.1:0", "--json"]);
+        command.args(["simulate", "--blind", "--answers", answers]);
+        command.args(["--listen", "127.0.0.1:0", "--json"]);
         let what = process::line(&command);
         let spawned = command
             .stdin(Stdio::null())
@@ -108,12 +130,8 @@ impl Subject {
             .spawn();
         let child = spawned.with_context(|| format!("cannot start `{what}`"))?;
         // Made at once, so that the child is ended on every way out of here.
-        let mut gateway = BlindGateway {
-            url: String::new(),
-            ca: PathBuf::new(),
-            child,
-        };
-        let stdout = gateway.child.stdout.take().context("no output to read")?;
+        let mut running = Running(child);
+        let stdout = running.0.stdout.take().context("no output to read")?;
         let (said, hears) = mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let mut lines = BufReader::new(stdout).lines();
@@ -130,15 +148,33 @@ impl Subject {
         })??;
         let ready: Ready =
             serde_json::from_str(&line).with_context(|| format!("`{what}` said: {line}"))?;
-        (gateway.url, gateway.ca) = (
-            ready.apns_url.trim_end_matches('/').to_owned(),
-            ready.ca_file,
-        );
-        Ok(gateway)
+        let way = Way {
+            url: ready.apns_url.trim_end_matches('/').to_owned(),
+            ca: ready.ca_file,
+        };
+        Ok((way, running))
     }
 }
 
-fn read(stdout: &str, cpu_secs: f64) -> Result<Measured> {
+// === impl Gateways ===
+
+impl Gateways {
+    /// The way to one; started if it is not there.
+    pub(crate) fn of(&mut self, subject: &Subject, blind: Blind) -> Result<&Way> {
+        let at = match self.0.iter().position(|(known, ..)| *known == blind) {
+            Some(at) => at,
+            None => {
+                let (way, running) = subject.simulate(blind)?;
+                self.0.push((blind, way, running));
+                self.0.len() - 1
+            }
+        };
+        Ok(&self.0[at].1)
+    }
+}
+
+/// `whole_cpu_secs`: of the whole process, if that is what counts; else what it says itself.
+fn read(stdout: &str, whole_cpu_secs: Option<f64>) -> Result<Measured> {
     let last = stdout
         .lines()
         .rfind(|line| !line.trim().is_empty())
@@ -148,12 +184,17 @@ fn read(stdout: &str, cpu_secs: f64) -> Result<Measured> {
     let Printed {
         n,
         rate_per_sec,
+        cpu_secs,
         p50_ms,
         p99_ms,
         peak_rss_bytes,
         rest_rss_bytes,
         ready_ms,
+        each_us,
     } = printed;
+    let cpu_secs = whole_cpu_secs
+        .or(cpu_secs)
+        .with_context(|| format!("it says nothing of its CPU time: {last}"))?;
     Ok(Measured {
         n,
         cpu_secs,
@@ -163,15 +204,16 @@ fn read(stdout: &str, cpu_secs: f64) -> Result<Measured> {
         peak_rss_bytes,
         rest_rss_bytes,
         ready_ms,
+        each_us,
     })
 }
 
-// === impl BlindGateway ===
+// === impl Running ===
 
-impl Drop for BlindGateway {
+impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended by itself; either way nothing is left to do about it.
-        let _ = self.child.kill().and_then(|()| self.child.wait());
+        let _ = self.0.kill().and_then(|()| self.0.wait());
     }
 }
 
@@ -182,7 +224,7 @@ mod tests {
     #[test]
     fn the_last_line_is_the_result() {
         let stdout = "making devices\n{\"n\": 10, \"rate_per_sec\": 5.5, \"p99_ms\": 2.0, \"cpu_secs\": 1}\n\n";
-        let measured = read(stdout, 0.3).unwrap();
+        let measured = read(stdout, Some(0.3)).unwrap();
         assert_eq!(
             (
                 measured.n,
@@ -192,11 +234,12 @@ mod tests {
             ),
             (10, 0.3, Some(2.0), None)
         );
+        assert_eq!(read(stdout, None).unwrap().cpu_secs, 1.0, "as told");
     }
 
     #[test]
     fn a_subject_that_prints_something_else_is_quoted() {
-        assert!(format!("{:#}", read("oh no\n", 0.3).unwrap_err()).contains("oh no"));
-        assert!(read("\n", 0.3).is_err());
+        assert!(format!("{:#}", read("oh no\n", Some(0.3)).unwrap_err()).contains("oh no"));
+        assert!(read("\n", Some(0.3)).is_err());
     }
 }

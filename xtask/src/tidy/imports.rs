@@ -12,10 +12,7 @@ pub(super) const NAME: &str = "imports";
 const LAYERS: &[(&str, &[&str])] = &[
     (
         "carillon",
-        // `apns` for `carillon bench` alone, which measures the client by itself. Whatever is sent for an App goes
-        // through carillon-gateways.
         &[
-            "apns",
             "carillon-api",
             "carillon-engine",
             "carillon-gateways",
@@ -24,8 +21,9 @@ const LAYERS: &[(&str, &[&str])] = &[
             "carillon-ports",
             "carillon-store-sql",
             "push-sim",
-            // `carillon bench` measures its two faces alone; sending goes through carillon-gateways.
+            // `carillon bench` measures these alone; whatever is sent for an App goes through carillon-gateways.
             "apns",
+            "webpush",
         ],
     ),
     (

@@ -26,19 +26,19 @@ const DEADLINE: Duration = Duration::from_secs(300);
 pub(crate) struct Load {
     /// A gateway that runs already; without it one is started
     #[arg(long, requires = "ca")]
-    url: Option<String>,
+    pub(super) url: Option<String>,
     /// Its certificate authority
     #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
     /// Bytes of each payload
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(40..=4_096))]
-    body: u32,
+    pub(super) body: u32,
     /// Pushes in flight
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    in_flight: u32,
+    pub(super) in_flight: u32,
     /// Pushes in all
     #[arg(long, default_value_t = 200_000)]
-    requests: u64,
+    pub(super) requests: u64,
 }
 
 /// What both faces need.

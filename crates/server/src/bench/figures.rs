@@ -22,6 +22,8 @@ pub(crate) struct Figures {
     pub(crate) rest_rss_bytes: Option<u64>,
     /// From start to ready.
     pub(crate) ready_ms: Option<f64>,
+    /// CPU time of one, where one is all that is measured, in microseconds.
+    pub(crate) each_us: Option<f64>,
     /// What else there is to say.
     pub(crate) more: Map<String, Value>,
 }
@@ -37,6 +39,7 @@ impl Figures {
             ("p50_ms", self.p50_ms),
             ("p99_ms", self.p99_ms),
             ("ready_ms", self.ready_ms),
+            ("each_us", self.each_us),
         ] {
             out.extend(value.map(|value| (name.to_owned(), json!(rounded(value)))));
         }

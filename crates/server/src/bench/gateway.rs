@@ -1,15 +1,71 @@
-//! The blind gateway: answers 200 to everything and looks at nothing.
+//! The blind gateway: answers everything with success, in the words of one gateway, and looks at nothing.
 
 use super::process::Process;
 use crate::exit::{Exit, Failure};
 use crate::scratch::Scratch;
-use push_sim::{BlindConfig, BlindServer};
+use push_sim::{BlindAnswer, BlindConfig, BlindServer};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a gateway may take until it listens.
 const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Whose success it answers with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Answers {
+    /// Apple's
+    #[default]
+    Apns,
+    /// Google's
+    Fcm,
+    /// A browser's push service's
+    Webpush,
+}
+
+impl Answers {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Apns => "apns",
+            Self::Fcm => "fcm",
+            Self::Webpush => "webpush",
+        }
+    }
+
+    fn answer(self) -> BlindAnswer {
+        match self {
+            Self::Apns => BlindAnswer::Apns,
+            Self::Fcm => BlindAnswer::Fcm,
+            Self::Webpush => BlindAnswer::WebPush,
+        }
+    }
+}
+
+/// Where access tokens for a blind FCM come from, in this process: asked once in a run.
+pub(super) struct PlaceOfTokens(BlindServer);
+
+impl PlaceOfTokens {
+    pub(super) fn start() -> Result<Self, Failure> {
+        let config = BlindConfig {
+            answer: BlindAnswer::AccessToken,
+            ..BlindConfig::default()
+        };
+        BlindServer::start(config).map(Self).map_err(|error| {
+            Failure::new(
+                Exit::Unavailable,
+                format!("the blind token endpoint cannot start: {error}"),
+            )
+        })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    pub(super) fn ca_pem(&self) -> &str {
+        self.0.ca_pem()
+    }
+}
 
 /// One in this process.
 pub(crate) struct InProcess {
@@ -20,13 +76,18 @@ pub(crate) struct InProcess {
 
 impl InProcess {
     /// Starts it; its certificate authority is in a file while it runs.
-    pub(crate) fn start(listen: SocketAddr, delay: Duration) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        listen: SocketAddr,
+        delay: Duration,
+        answers: Answers,
+    ) -> Result<Self, Failure> {
         let scratch = Scratch::new("blind")
             .map_err(|error| Failure::io("make a directory in", &std::env::temp_dir(), &error))?;
         let server = BlindServer::start(BlindConfig {
             bind: listen.ip(),
             port: listen.port(),
             delay,
+            answer: answers.answer(),
             ..BlindConfig::default()
         })
         .map_err(|error| {
@@ -65,8 +126,17 @@ pub(super) struct OwnProcess {
 }
 
 impl OwnProcess {
-    /// Starts it.
+    /// Apple's, which answers so much later.
     pub(super) async fn start(delay: Duration) -> Result<Self, Failure> {
+        Self::with(delay, Answers::Apns).await
+    }
+
+    /// Any, which answers at once.
+    pub(super) async fn answering(answers: Answers) -> Result<Self, Failure> {
+        Self::with(Duration::ZERO, answers).await
+    }
+
+    async fn with(delay: Duration, answers: Answers) -> Result<Self, Failure> {
         let delay = format!("{}ms", delay.as_millis());
         let args = [
             "simulate",
@@ -75,6 +145,8 @@ impl OwnProcess {
             "127.0.0.1:0",
             "--delay",
             &delay,
+            "--answers",
+            answers.as_str(),
         ];
         let process = Process::start(&args, &[], READY_WITHIN).await?;
         let text = |name: &str| process.said[name].as_str().unwrap_or_default().to_owned();

@@ -4,6 +4,8 @@
 //!
 //! Nothing here judges: figures are printed, and `cargo xtask bench` holds them against a yardstick.
 
+mod cores;
+pub(crate) mod events;
 pub(crate) mod faces;
 pub(crate) mod figures;
 pub(crate) mod gateway;
@@ -11,7 +13,10 @@ mod http;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod pipeline;
+pub(crate) mod pools;
 mod process;
+pub(crate) mod rendering;
+pub(crate) mod sealing;
 mod server;
 pub(crate) mod start;
 

@@ -1,5 +1,6 @@
 //! A child process that says one line of JSON when it is ready, and what the kernel says of it.
 
+use super::cores::Core;
 use crate::exit::{Exit, Failure};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -26,19 +27,33 @@ impl Process {
         env: &[(String, String)],
         within: Duration,
     ) -> Result<Self, Failure> {
+        Self::start_on(None, args, env, within).await
+    }
+
+    /// The same, on one core.
+    pub(super) async fn start_on(
+        core: Option<Core>,
+        args: &[&str],
+        env: &[(String, String)],
+        within: Duration,
+    ) -> Result<Self, Failure> {
         let what = format!("carillon {}", args.join(" "));
         let failed = |why: String| Failure::new(Exit::Unavailable, format!("`{what}`: {why}"));
         let program: PathBuf =
             std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(args)
             .arg("--json")
             .envs(env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| failed(error.to_string()))?;
+            .kill_on_drop(true);
+        let spawned = match core {
+            None => command.spawn(),
+            Some(core) => core.start(|| command.spawn())?,
+        };
+        let mut child = spawned.map_err(|error| failed(error.to_string()))?;
         let stdout = child
             .stdout
             .take()
@@ -102,6 +117,18 @@ impl Process {
             )),
         }
     }
+}
+
+/// User and system time of this process so far, in seconds.
+pub(super) fn own_cpu_secs() -> f64 {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9
+}
+
+/// User and system time of the calling thread so far.
+pub(super) fn thread_cpu() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
 }
 
 /// User and system time of a process, in seconds; 0 when the kernel does not say.

@@ -1,5 +1,6 @@
 //! The measured server: a process of its own on a fresh store, with Apps, keys and devices.
 
+use super::cores::Core;
 use super::http::{HttpConnection, post_head};
 use super::process::Process;
 use crate::client::ApiClient;
@@ -82,8 +83,17 @@ impl Home {
 
     /// Starts a server on it.
     pub(super) async fn start(&mut self) -> Result<MeasuredServer, Failure> {
+        self.start_at(None).await
+    }
+
+    /// The same, which keeps to one core.
+    pub(super) async fn start_on(&mut self, core: Core) -> Result<MeasuredServer, Failure> {
+        self.start_at(Some(core)).await
+    }
+
+    async fn start_at(&mut self, core: Option<Core>) -> Result<MeasuredServer, Failure> {
         let began = Instant::now();
-        let process = Process::start(&["serve"], &self.env, READY_WITHIN).await?;
+        let process = Process::start_on(core, &["serve"], &self.env, READY_WITHIN).await?;
         let url = process.said["url"].as_str().unwrap_or_default().to_owned();
         if let Some(key) = process.said["admin_api_key"].as_str() {
             self.admin_key = Some(key.to_owned());
@@ -140,6 +150,38 @@ impl MeasuredServer {
         count: u64,
         push_token: impl Fn(u64) -> String,
     ) -> Result<(), Failure> {
+        self.import(app, count, |number| {
+            format!(
+                "{{\"id\":\"d{number}\",\"push_tokens\":[{{\"token\":\"{}\",\"environment\":\"{environment}\"}}]}}\n",
+                push_token(number)
+            )
+        })
+        .await
+    }
+
+    /// Registers `count` users `u0`, `u1`, …, each with one device that has a push token for production.
+    pub(super) async fn make_users(
+        &self,
+        app: &str,
+        count: u64,
+        push_token: impl Fn(u64) -> String,
+    ) -> Result<(), Failure> {
+        self.import(app, count, |number| {
+            format!(
+                "{{\"id\":\"d{number}\",\"user_id\":\"u{number}\",\"locale\":\"ko-KR\",\"push_tokens\":[{{\"token\":\"{}\",\"environment\":\"production\"}}]}}\n",
+                push_token(number)
+            )
+        })
+        .await
+    }
+
+    /// One line for each device.
+    async fn import(
+        &self,
+        app: &str,
+        count: u64,
+        line: impl Fn(u64) -> String,
+    ) -> Result<(), Failure> {
         let mut connection = HttpConnection::open(&self.address).await?;
         let path = crate::commands::device::import_path(app);
         let head = post_head(&path, &self.api_key, "application/x-ndjson");
@@ -148,10 +190,7 @@ impl MeasuredServer {
             let last = (first + IMPORT_LINES).min(count);
             let mut body = String::with_capacity(160 * IMPORT_LINES as usize);
             for number in first..last {
-                body.push_str(&format!(
-                    "{{\"id\":\"d{number}\",\"push_tokens\":[{{\"token\":\"{}\",\"environment\":\"{environment}\"}}]}}\n",
-                    push_token(number)
-                ));
+                body.push_str(&line(number));
             }
             let request = format!("{head}{}\r\n\r\n{body}", body.len());
             let answer = connection.call(request.as_bytes()).await?;

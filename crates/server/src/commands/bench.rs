@@ -1,6 +1,8 @@
 //! `carillon bench <case>`: measures on this machine, so that every user can repeat our figures.
 
-use crate::bench::{faces, figures::Figures, latency, memory, pipeline, start};
+use crate::bench::{
+    events, faces, figures::Figures, latency, memory, pipeline, pools, rendering, sealing, start,
+};
 use crate::output::Output;
 use std::path::PathBuf;
 
@@ -20,8 +22,16 @@ enum Case {
     Sender(faces::Load),
     /// The client that libs/apns offers to everybody, alone
     Client(faces::Load),
+    /// A gateway's adapter with its pool, alone
+    Pool(pools::Load),
+    /// What encrypting one push to a browser costs, alone
+    Seal(sealing::Load),
+    /// What writing a template for one device costs, alone
+    Template(rendering::Load),
     /// The whole path: HTTP, commit, TLS to the gateway, settled
     Pipeline(pipeline::Load),
+    /// Events that become notifications by a trigger, with the server on one core
+    Events(events::Load),
     /// From a POST to the gateway, at a steady rate
     Latency(latency::Load),
     /// Memory at rest, and after load
@@ -38,7 +48,11 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let figures = match &args.case {
         Case::Sender(load) => faces::sender(load).await?,
         Case::Client(load) => faces::client(load).await?,
+        Case::Pool(load) => pools::run(load).await?,
+        Case::Seal(load) => sealing::run(load)?,
+        Case::Template(load) => rendering::run(load)?,
         Case::Pipeline(load) => pipeline::run(load, data).await?,
+        Case::Events(load) => events::run(load, data).await?,
         Case::Latency(load) => latency::run(load, data).await?,
         Case::Memory(load) => memory::run(load, data).await?,
         Case::FanOut(load) => memory::fan_out(load, data).await?,

@@ -36,12 +36,15 @@ pub(crate) struct Args {
     /// An app that Apple knows, by its bundle id (repeat); apps of made phones are known by themselves
     #[arg(long = "app", value_name = "BUNDLE_ID")]
     apps: Vec<String>,
-    /// Check nothing and answer 200 to everything: for benchmarks
+    /// Check nothing and answer everything with success: for benchmarks
     #[arg(long, conflicts_with_all = ["lax", "accept_any_key", "dir", "apps"])]
     blind: bool,
     /// With --blind: answer so much later, e.g. 20ms
     #[arg(long, requires = "blind", value_parser = span, default_value = "0ms")]
     delay: std::time::Duration,
+    /// With --blind: whose success
+    #[arg(long, requires = "blind", value_enum, default_value_t)]
+    answers: crate::bench::gateway::Answers,
 }
 
 /// Runs until a signal.
@@ -49,7 +52,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let lifecycle = Lifecycle::new();
     lifecycle.follow_signals()?;
     if args.blind {
-        let blind = crate::bench::gateway::InProcess::start(args.listen, args.delay)?;
+        let blind = crate::bench::gateway::InProcess::start(args.listen, args.delay, args.answers)?;
         output.line(format!(
             "blind gateway at {}, CA {}",
             blind.url(),
