@@ -18,7 +18,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Set a signing key (.p8) or a certificate; it is checked at once and sealed
+    /// Set a credential: Apple's signing key (.p8) or certificate, Google's service account, or VAPID
+    /// keys for browsers; it is checked at once and sealed
     Put(Box<Put>),
     /// The credentials of an App
     List {
@@ -32,7 +33,8 @@ enum Command {
         /// Its name
         name: String,
     },
-    /// Ask the gateway whether it takes it: one push to a random push token in each environment
+    /// Ask the gateway whether it takes it: one push to a random push token in each environment, which
+    /// nobody gets
     Probe {
         /// The App
         app: String,
@@ -48,12 +50,7 @@ struct Put {
     /// Its name
     name: String,
     /// Apple's signing key file
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "certificate",
-        requires = "team_id"
-    )]
+    #[arg(long, value_name = "FILE", group = "secret", requires = "team_id")]
     p8: Option<PathBuf>,
     /// Apple's Key ID; without it taken from a file name such as AuthKey_ABC123DEFG.p8
     #[arg(long, requires = "p8")]
@@ -62,11 +59,33 @@ struct Put {
     #[arg(long, requires = "p8")]
     team_id: Option<String>,
     /// Certificate chain in PEM, leaf first
-    #[arg(long, value_name = "FILE", requires = "private_key")]
+    #[arg(long, value_name = "FILE", group = "secret", requires = "private_key")]
     certificate: Option<PathBuf>,
-    /// Its private key in PEM
-    #[arg(long, value_name = "FILE", requires = "certificate")]
+    /// Private key in PEM: of the certificate, or VAPID keys that you have
+    #[arg(long, value_name = "FILE", requires = "secret")]
     private_key: Option<PathBuf>,
+    /// Google's key file of a service account, for FCM
+    #[arg(
+        long,
+        value_name = "FILE",
+        group = "secret",
+        conflicts_with_all = ["private_key", "topics", "environments"]
+    )]
+    service_account: Option<PathBuf>,
+    /// VAPID keys for browsers; without --private-key new ones are made
+    #[arg(
+        long,
+        group = "secret",
+        requires = "contact",
+        conflicts_with_all = ["topics", "environments"]
+    )]
+    vapid: bool,
+    /// Where browsers' push services may write to: mailto: or https:
+    #[arg(long, value_name = "URL", requires = "vapid")]
+    contact: Option<String>,
+    /// Drop the VAPID keys used so far, which ends the subscriptions made with them
+    #[arg(long, requires = "vapid")]
+    drop_previous: bool,
     /// Bundle id it may send to; the first is the default (repeat for several)
     #[arg(long = "topic", value_name = "BUNDLE_ID")]
     topics: Vec<String>,
@@ -106,10 +125,12 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             let rows = all.iter().map(|credential| {
                 [
                     "/name",
+                    "/gateway",
                     "/kind",
                     "/environments",
                     "/topics",
                     "/key_id",
+                    "/project_id",
                     "/not_after",
                     "/updated_at",
                 ]
@@ -119,10 +140,12 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             output.table(
                 &[
                     "name",
+                    "gateway",
                     "kind",
                     "environments",
                     "topics",
                     "key id",
+                    "project",
                     "ends",
                     "set",
                 ],
@@ -198,13 +221,23 @@ fn path(app: &str, name: Option<&str>) -> String {
 }
 
 fn body(put: &Put) -> Result<Value, Failure> {
+    if let Some(file) = &put.service_account {
+        return Ok(json!({ "gateway": "fcm", "service_account": *read(file)? }));
+    }
+    if put.vapid {
+        let mut keys = json!({ "contact": put.contact, "keep_previous": !put.drop_previous });
+        if let Some(file) = &put.private_key {
+            keys["private_key_pem"] = json!(*read(file)?);
+        }
+        return Ok(json!({ "gateway": "webpush", "vapid_keys": keys }));
+    }
     let mut body = json!({
         "gateway": "apns",
         "environments": put.environments,
         "topics": put.topics,
     });
     match (&put.p8, &put.certificate, &put.private_key) {
-        (Some(file), _, _) => {
+        (Some(file), _, None) => {
             body["signing_key"] = json!({
                 "pem": *read(file)?,
                 "key_id": key_id(put.key_id.as_deref(), file)?,
@@ -217,12 +250,22 @@ fn body(put: &Put) -> Result<Value, Failure> {
                 "private_key_pem": *read(key)?,
             });
         }
+        (Some(_), _, Some(_)) => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--private-key does not go with --p8, whose file is the private key",
+            )
+            .mend("leave out --private-key"));
+        }
         _ => {
             return Err(Failure::new(
                 Exit::Usage,
-                "neither a signing key nor a certificate is given",
+                "neither a signing key, a certificate, a service account nor VAPID keys are given",
             )
-            .mend("give --p8 FILE --team-id ID, or --certificate FILE --private-key FILE"));
+            .mend(
+                "for Apple give --p8 FILE --team-id ID, or --certificate FILE --private-key FILE; \
+                 for Google --service-account FILE; for browsers --vapid --contact mailto:…",
+            ));
         }
     }
     Ok(body)
@@ -254,11 +297,15 @@ fn read(file: &Path) -> Result<Zeroizing<String>, Failure> {
 fn tell(output: Output, credential: &Value) {
     output.facts(&[
         ("name", shown(credential, "/name")),
+        ("gateway", shown(credential, "/gateway")),
         ("kind", shown(credential, "/kind")),
         ("environments", shown(credential, "/environments")),
         ("topics", shown(credential, "/topics")),
         ("team id", shown(credential, "/team_id")),
         ("key id", shown(credential, "/key_id")),
+        ("project", shown(credential, "/project_id")),
+        ("contact", shown(credential, "/contact")),
+        ("public keys", shown(credential, "/public_keys")),
         ("ends", shown(credential, "/not_after")),
         ("fingerprint", shown(credential, "/fingerprint")),
     ]);
@@ -277,6 +324,43 @@ mod tests {
             key_id(None, Path::new("key.p8")).unwrap_err().exit,
             Exit::Usage
         );
+    }
+
+    #[test]
+    fn each_gateway_has_its_own_kind_of_secret() {
+        use clap::Parser as _;
+        #[derive(clap::Parser)]
+        struct Only {
+            #[command(flatten)]
+            put: Put,
+        }
+        let of = |words: &[&str]| Only::try_parse_from([&["put", "shop", "x"], words].concat());
+        let scratch = crate::scratch::Scratch::new("credential").unwrap();
+        let file = scratch.path().join("account.json");
+        std::fs::write(&file, "{}").unwrap();
+        let file = file.display().to_string();
+        let google = of(&["--service-account", &file]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(
+            body(&google.put).unwrap(),
+            json!({ "gateway": "fcm", "service_account": "{}" })
+        );
+        let contact = ["--vapid", "--contact", "mailto:push@example.com"];
+        let browsers = of(&contact).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(
+            body(&browsers.put).unwrap(),
+            json!({ "gateway": "webpush", "vapid_keys":
+                { "contact": "mailto:push@example.com", "keep_previous": true } })
+        );
+        for wrong in [
+            &["--vapid"][..],
+            &["--contact", "mailto:push@example.com"],
+            &["--service-account", "a.json", "--p8", "b.p8"],
+            &["--service-account", "a.json", "--topic", "com.example.shop"],
+        ] {
+            assert!(of(wrong).is_err(), "{wrong:?}");
+        }
+        let nothing = of(&[]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(body(&nothing.put).unwrap_err().exit, Exit::Usage);
     }
 
     #[test]

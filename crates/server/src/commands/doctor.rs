@@ -264,7 +264,10 @@ async fn credentials(client: &ApiClient, only: Option<&str>, output: Output) -> 
             checks.push(Check::bad(
                 &app,
                 "has no credential, so its pushes wait",
-                format!("carillon credential put {app} apple --p8 AuthKey_….p8 --team-id … --topic <bundle id>"),
+                format!(
+                    "for iPhones `carillon credential put {app} apple --p8 AuthKey_….p8 --team-id … --topic <bundle id>`, \
+                     for Android `… {app} google --service-account FILE`, for browsers `… {app} browsers --vapid --contact mailto:…`"
+                ),
             ));
         }
         for credential in &all {

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// To all devices of these users (repeat)
     #[arg(long = "user", group = "target", value_name = "ID")]
     users: Vec<String>,
-    /// To these raw push tokens (repeat)
+    /// To these raw push tokens of Apple's (repeat)
     #[arg(long = "push-token", group = "target", value_name = "HEX")]
     push_tokens: Vec<String>,
     /// To every device of the App
@@ -53,6 +53,15 @@ pub(crate) struct Args {
     /// Raw APNs payload: a JSON object
     #[arg(long, value_name = "JSON")]
     apns: Option<String>,
+    /// Raw FCM message: a JSON object
+    #[arg(long, value_name = "JSON")]
+    fcm: Option<String>,
+    /// Raw message for browsers: a JSON object
+    #[arg(long, value_name = "JSON")]
+    webpush: Option<String>,
+    /// Opened by a tap: an absolute URL
+    #[arg(long, value_name = "URL")]
+    link: Option<String>,
     /// Kind of push: alert, background, voip, liveactivity…
     #[arg(long)]
     push_type: Option<String>,
@@ -141,10 +150,17 @@ fn body(args: &Args) -> Result<Value, Failure> {
         "data",
         object("--data", args.data.as_deref())?,
     );
+    put(&mut content, "link", args.link.clone().map(Value::from));
     put(
         &mut content,
         "apns",
         object("--apns", args.apns.as_deref())?,
+    );
+    put(&mut content, "fcm", object("--fcm", args.fcm.as_deref())?);
+    put(
+        &mut content,
+        "webpush",
+        object("--webpush", args.webpush.as_deref())?,
     );
     put(
         &mut options,

@@ -1,7 +1,9 @@
 //! `POST /v1/apps/{app}/credentials/{name}/probe`: does the gateway take this credential?
 //!
-//! One push goes to a random, well-formed push token in each environment. `BadDeviceToken` is the
-//! good answer: Apple checks key, team and topic before it looks for the device.
+//! One push goes to a random, well-formed push token in each environment. That it is not known is the
+//! good answer: Apple (`BadDeviceToken`) checks key, team and topic before it looks for the device, and
+//! Google, who is only asked to validate, checks account, rights and project. VAPID keys are not tried:
+//! nobody judges them before a browser has subscribed with them.
 
 use super::find;
 use crate::answer;
@@ -57,7 +59,8 @@ problems!(GUARDED, IN_APP; CREDENTIAL_UNKNOWN, SERVER_ERROR, SERVER_LATE);
 
 /// Try a credential at the gateway.
 ///
-/// Sends one push to a random push token in each environment; nobody gets it. Needs the scope
+/// Sends one push to a random push token in each environment; nobody gets it. VAPID keys are only
+/// opened: browsers' push services judge them with a subscription and not before. Needs the scope
 /// `admin`.
 #[utoipa::path(
     post, path = "/v1/apps/{app}/credentials/{name}/probe", operation_id = "credential_probe", tag = "credentials",
@@ -78,13 +81,22 @@ pub(crate) async fn probe(
     let mut results = Vec::new();
     for environment in &credential.facts.environments {
         let outcome = match api.engine.pool_spec(app.no, &name, *environment) {
+            Some(_) if credential.gateway == Gateway::WebPush => {
+                results.push(untried(*environment));
+                continue;
+            }
             Some(spec) => {
-                let push = push(&api, topic.clone())?;
+                let push = push(&api, credential.gateway, topic.clone())?;
                 Some(api.gateway(credential.gateway)?.probe(spec, push).await)
             }
             None => None,
         };
-        results.push(judge(*environment, topic.clone(), outcome));
+        results.push(judge(
+            credential.gateway,
+            *environment,
+            topic.clone(),
+            outcome,
+        ));
     }
     answer::ok(&ProbeReport {
         ok: results.iter().all(|result| result.ok),
@@ -93,12 +105,21 @@ pub(crate) async fn probe(
 }
 
 /// A push that looks like any other, to a device that does not exist.
-fn push(api: &Api, topic: Option<String>) -> Result<Push, Problem> {
+fn push(api: &Api, gateway: Gateway, topic: Option<String>) -> Result<Push, Problem> {
     let mut bytes = [0u8; 48];
     (api.random)(&mut bytes);
-    let push_token = PushTokenBytes(Bytes::copy_from_slice(&bytes[..32]));
-    let mut id = [0u8; 16];
-    id.copy_from_slice(&bytes[32..]);
+    let (address, id) = bytes.split_at(32);
+    let adapter = api.gateway(gateway)?;
+    let address = PushTokenBytes(Bytes::copy_from_slice(address)).to_hex();
+    let address = match gateway {
+        // As long, and put together, as those that Google gives.
+        Gateway::Fcm => format!("{}:APA91b{address}{address}", &address[..22]),
+        Gateway::Apns | Gateway::WebPush => address,
+    };
+    let invalid = |what: &str| Problem::internal(format!("a probe is not a valid push: {what}"));
+    let push_token = adapter
+        .read_push_token(&address)
+        .map_err(|why| invalid(&why))?;
     let content = Content {
         body: Some("Carillon".into()),
         ..Content::default()
@@ -107,13 +128,13 @@ fn push(api: &Api, topic: Option<String>) -> Result<Push, Problem> {
         apns_topic: topic,
         ..RequestOptions::default()
     };
-    let target = Target::PushTokens(vec![push_token.to_hex()]);
-    let prepared = api
-        .gateway(Gateway::Apns)?
+    let target = Target::PushTokens(vec![address]);
+    let prepared = adapter
         .prepare(&target, &content, &options, api.now())
-        .map_err(|problems| {
-            Problem::internal(format!("a probe is not a valid push: {problems:?}"))
-        })?;
+        .map_err(|problems| invalid(&format!("{problems:?}")))?;
+    let id = id
+        .try_into()
+        .map_err(|_| invalid("an id has another length"))?;
     Ok(Push {
         tag: 0,
         push_token,
@@ -127,15 +148,44 @@ fn push(api: &Api, topic: Option<String>) -> Result<Push, Problem> {
     })
 }
 
-fn judge(environment: Environment, topic: Option<String>, outcome: Option<Outcome>) -> ProbeResult {
-    let gateway = outcome
+/// What can be said of VAPID keys: they are here, and can be opened.
+fn untried(environment: Environment) -> ProbeResult {
+    ProbeResult {
+        environment: environment.as_str(),
+        topic: None,
+        ok: true,
+        meaning: "The VAPID keys are there and can be opened. Browsers' push services judge them with a subscription only, so the first push to a browser will tell.".to_owned(),
+        mend: None,
+        gateway: None,
+    }
+}
+
+fn judge(
+    gateway: Gateway,
+    environment: Environment,
+    topic: Option<String>,
+    outcome: Option<Outcome>,
+) -> ProbeResult {
+    let (good, reference, vendor) = match gateway {
+        Gateway::Fcm => (
+            "Account, rights and project are right: the gateway looked for the random registration token and did not find it.",
+            "Look the reason up in Google's \"FCM error codes\".",
+            "Google",
+        ),
+        Gateway::Apns | Gateway::WebPush => (
+            "Credential and topic are right: the gateway looked for the random push token and did not find it.",
+            "Look the reason up in Apple's \"Handling notification responses from APNs\".",
+            "Apple",
+        ),
+    };
+    let words = outcome
         .as_ref()
         .and_then(|outcome| outcome.answer.as_deref())
         .map(|answer| GatewayWords {
             status: answer.status,
             reason: answer.reason.clone(),
         });
-    let reason = gateway.as_ref().map_or("", |words| words.reason.as_str());
+    let reason = words.as_ref().map_or("", |words| words.reason.as_str());
     let known = reasons::find(reason);
     let (ok, meaning, mend) = match outcome.map(|outcome| outcome.verdict) {
         None => (
@@ -145,7 +195,7 @@ fn judge(environment: Environment, topic: Option<String>, outcome: Option<Outcom
         ),
         Some(Verdict::Rejected(TokenFate::WrongEnvironment | TokenFate::Retire { .. })) => (
             true,
-            "Credential and topic are right: the gateway looked for the random push token and did not find it.".to_owned(),
+            good.to_owned(),
             None,
         ),
         Some(Verdict::Accepted) => (true, "The gateway took the push.".to_owned(), None),
@@ -154,14 +204,14 @@ fn judge(environment: Environment, topic: Option<String>, outcome: Option<Outcom
             false,
             known.map_or_else(|| format!("The gateway refused the push: {reason}."), |known| known.meaning.to_owned()),
             Some(known.map_or_else(
-                || "Look the reason up in Apple's \"Handling notification responses from APNs\".".to_owned(),
+                || reference.to_owned(),
                 |known| known.mend.to_owned(),
             )),
         ),
         Some(Verdict::Retry { .. } | Verdict::NotSent | Verdict::InDoubt | Verdict::Expired | Verdict::Withdrawn) => (
             false,
             "The gateway gave no clear answer.".to_owned(),
-            Some("Try again in a minute; if it stays, look at the network to Apple.".to_owned()),
+            Some(format!("Try again in a minute; if it stays, look at the network to {vendor}.")),
         ),
     };
     ProbeResult {
@@ -170,7 +220,7 @@ fn judge(environment: Environment, topic: Option<String>, outcome: Option<Outcom
         ok,
         meaning,
         mend,
-        gateway,
+        gateway: words,
     }
 }
 
@@ -191,6 +241,25 @@ mod tests {
             connection: 0,
             elapsed_us: 0,
         })
+    }
+
+    #[test]
+    fn google_is_judged_in_its_own_words() {
+        let of = |outcome| judge(Gateway::Fcm, Environment::Production, None, outcome);
+        let dead = Verdict::Rejected(TokenFate::Retire { since: None });
+        let good = of(outcome(dead, 400, "INVALID_ARGUMENT"));
+        assert!(good.ok && good.meaning.contains("project"), "{good:?}");
+        let late = of(outcome(Verdict::InDoubt, 0, "timeout"));
+        assert!(late.mend.unwrap().contains("Google"));
+        let strange = Verdict::Rejected(TokenFate::Keep);
+        let strange = of(outcome(strange, 400, "BRAND_NEW"));
+        assert!(strange.mend.unwrap().contains("Google"));
+    }
+
+    #[test]
+    fn vapid_keys_are_well_without_a_trial() {
+        let result = untried(Environment::Production);
+        assert!(result.ok && result.meaning.contains("first push"));
     }
 
     #[test]
@@ -253,7 +322,7 @@ mod tests {
             (None, false, Some("Set the credential again")),
         ];
         for (outcome, ok, mend) in rows {
-            let result = judge(Environment::Sandbox, None, outcome);
+            let result = judge(Gateway::Apns, Environment::Sandbox, None, outcome);
             assert_eq!(result.ok, ok, "{result:?}");
             match mend {
                 None => assert_eq!(result.mend, None),
