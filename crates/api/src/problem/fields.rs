@@ -216,6 +216,14 @@ static FIELDS: &[(&str, &str)] = &[
         "Exactly one of `content` and `template` is given.",
     ),
     (
+        "options.receipt",
+        "A receipt is asked for where the push carries data of the app: for alerts and background pushes.",
+    ),
+    (
+        "content.receipt",
+        "The key `carillon_receipt` is Carillon's own: `data` does not use it where a receipt is asked for.",
+    ),
+    (
         "options.gateway",
         "The gateway carries pushes of this type, and the server was started with it.",
     ),
