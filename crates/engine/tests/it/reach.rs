@@ -121,7 +121,7 @@ async fn everybody_means_every_gateway_there_is_a_credential_for() {
     let world = World::new().await;
     let kinds = [Alert, Fcm, WebPush, Voip];
     let devices = (0..1_200)
-        .map(|n| device(&format!("d{n}"), "u", &kinds[n % 4..=n % 4]))
+        .map(|n| device(&format!("d{n}"), &format!("u{n}"), &kinds[n % 4..=n % 4]))
         .collect();
     register(&world, devices).await;
     let all = json!({ "target": { "all": true }, "content": { "body": "sale" } });
