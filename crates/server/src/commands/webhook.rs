@@ -40,7 +40,8 @@ enum Command {
         /// Its name
         name: String,
         /// Where events are posted
-        url: String,
+        #[arg(value_name = "URL")]
+        target: String,
         /// Only these kinds of events (repeat), e.g. "delivery.*"
         #[arg(long = "events", value_name = "KINDS")]
         events: Vec<String>,
@@ -193,12 +194,12 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         Command::Show { name } => tell(&client.get(&of(&name)).await?, output),
         Command::Put {
             name,
-            url,
+            target,
             events,
             description,
             disable_after_days,
         } => {
-            let mut body = json!({ "url": url });
+            let mut body = json!({ "url": target });
             if !events.is_empty() {
                 body["events"] = json!(events);
             }
