@@ -35,10 +35,27 @@ fn the_walk_through_works_as_printed() {
         "dlv_",
         "The gateway took it",
         "Your order is on its way",
+        "rejected   1",
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
-    assert!(!said.contains("\"errors\""), "{said}");
+    assert!(
+        !said.contains("\"errors\"") && !said.contains("\"status\":4"),
+        "{said}"
+    );
+    // Android phone and browser of the friend; his iPhone; nobody else.
+    assert_eq!(
+        said.matches("\"title\":\"지수님의 새 댓글\",\"body\":\"사진 좋다!\"")
+            .count(),
+        2,
+        "{said}"
+    );
+    assert_eq!(
+        said.matches("\"title\":\"지수's new comment\"").count(),
+        1,
+        "{said}"
+    );
+    assert_eq!(said.matches("\"retired_at\":\"").count(), 1, "{said}");
 }
 
 /// With a simulator that knows the key of the page, and the files that Apple and the old backend give.

@@ -13,6 +13,7 @@ mod proxy;
 mod reporting;
 mod secrets;
 mod stop;
+mod story;
 mod support;
 mod tls;
 mod webhooks;

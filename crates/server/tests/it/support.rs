@@ -366,6 +366,34 @@ impl Server<'_> {
         body.to_owned()
     }
 
+    /// A call with a JSON body and an API key, the admin key without one: status and answer.
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        path: &str,
+        api_key: Option<&str>,
+        body: &Value,
+    ) -> (u16, Value) {
+        use std::io::Write as _;
+        let admin = std::fs::read_to_string(self.home.path().join("admin.key")).unwrap();
+        let (api_key, body) = (api_key.unwrap_or(admin.trim()), body.to_string());
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nhost: test\r\nauthorization: Bearer {api_key}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or_default())
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
