@@ -97,7 +97,7 @@ pub struct Receipts {
     /// Keeps them.
     pub store: Arc<dyn ReceiptStore>,
     /// Authenticates receipt tokens.
-    pub key: ReceiptKey,
+    pub receipt_key: ReceiptKey,
 }
 
 impl Engine {

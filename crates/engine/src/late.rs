@@ -284,7 +284,7 @@ fn receipted<'c>(
         batch: push.batch,
         position: push.position,
     };
-    with_receipt(content, &hub.parts.receipts.key.make(delivery))
+    with_receipt(content, &hub.parts.receipts.receipt_key.make(delivery))
 }
 
 fn unrendered(error: &RenderError) -> Unwritable {

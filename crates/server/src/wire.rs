@@ -105,7 +105,7 @@ pub(crate) async fn start(
     };
     let receipts = Receipts {
         store: Arc::new(store.clone()),
-        key: receipt_key(&*registry, &*secrets, &*clock).await?,
+        receipt_key: receipt_key(&*registry, &*secrets, &*clock).await?,
     };
 
     let engine = Engine::start(

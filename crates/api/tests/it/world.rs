@@ -189,7 +189,7 @@ impl World {
                 },
                 receipts: Receipts {
                     store: Arc::new(receipts),
-                    key: ReceiptKey::new(&[7; 32]),
+                    receipt_key: ReceiptKey::new(&[7; 32]),
                 },
                 config: EngineConfig {
                     cancel_wait_ms: 50,

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 /// The receipt token in each push that was written, in order.
 fn receipts(world: &World) -> Vec<Option<DeliveryId>> {
-    let key = &world.engine.receipts().key;
+    let key = &world.engine.receipts().receipt_key;
     let written = world.gateway.written();
     let read = written.iter().map(|push| {
         let text = String::from_utf8(push.payload.to_vec()).unwrap();

@@ -381,7 +381,7 @@ fn parts(
         },
         receipts: Receipts {
             store: Arc::new(store.clone()),
-            key: ReceiptKey::new(&[7; 32]),
+            receipt_key: ReceiptKey::new(&[7; 32]),
         },
         config: config.clone(),
     }

@@ -13,7 +13,8 @@ use crate::books::events::{Acknowledged, Event, Manner};
 use crate::caller::{Question, Said};
 use crate::dice::Dice;
 use crate::instant::now;
-use crate::laws::{MAX_NAMED, THROTTLE_MAX, THROTTLE_PER};
+use crate::laws::digests::MAX_NAMED;
+use crate::laws::throttles::{MAX as THROTTLE_MAX, PER as THROTTLE_PER};
 use crate::scene::Scene;
 
 /// Callers who tell events.

@@ -3,7 +3,7 @@
 //! A law looks at books and at nothing else. What it finds is a sentence that names the delivery.
 
 mod cancel;
-mod digests;
+pub(crate) mod digests;
 mod doubt;
 mod drop;
 mod expiry;
@@ -18,13 +18,10 @@ mod one_final_state;
 mod one_way;
 mod push_tokens;
 mod recovery;
-mod throttles;
+pub(crate) mod throttles;
 mod truth;
 
 use crate::books::Books;
-
-pub(crate) use digests::MAX_NAMED;
-pub(crate) use throttles::{MAX as THROTTLE_MAX, PER as THROTTLE_PER};
 
 /// A law by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -124,7 +124,7 @@ pub(crate) async fn create(State(api): State<Api>, request: Request) -> Result<R
 
 fn read(api: &Api, brought: &[Receipt]) -> Result<Vec<NewReceipt>, Problem> {
     let now = api.now();
-    let key = &api.engine.receipts().key;
+    let key = &api.engine.receipts().receipt_key;
     let mut receipts = Vec::with_capacity(brought.len());
     for (at, one) in brought.iter().enumerate() {
         // One word for everything that can be wrong with it.
