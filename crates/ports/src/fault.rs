@@ -27,7 +27,7 @@ pub fn planted(bug: Bug) -> bool {
 }
 
 /// Every stage that the code announces.
-pub const STAGES: [&str; 9] = [
+pub const STAGES: [&str; 11] = [
     "intake.committed",
     "fanout.page_committed",
     "dispatch.watermark_committed",
@@ -37,6 +37,8 @@ pub const STAGES: [&str; 9] = [
     "settle.committed",
     "prune.slice_committed",
     "digest.told",
+    "webhook.enqueued",
+    "webhook.settled",
 ];
 
 /// Bugs that the accountant must catch.
@@ -71,11 +73,15 @@ pub enum Bug {
     /// A push that must not be sent in doubt is sent again after a fault at Google's, by which it may have
     /// been taken.
     ResendAfterFault,
+    /// A webhook call that failed counts as taken.
+    ForgetCall,
+    /// Some notifications are completed without an entry in the log of events.
+    ForgetCompletion,
 }
 
 impl Bug {
     /// All of them, each once.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::NoFence,
         Self::SettleBeforeAnswer,
         Self::ResendVoip,
@@ -90,6 +96,8 @@ impl Bug {
         Self::GatherAgain,
         Self::IgnoreThrottle,
         Self::ResendAfterFault,
+        Self::ForgetCall,
+        Self::ForgetCompletion,
     ];
 
     /// The word that names it on the accountant's command line.
@@ -110,6 +118,8 @@ impl Bug {
             Self::GatherAgain => "gather-again",
             Self::IgnoreThrottle => "ignore-throttle",
             Self::ResendAfterFault => "resend-after-fault",
+            Self::ForgetCall => "forget-call",
+            Self::ForgetCompletion => "forget-completion",
         }
     }
 }

@@ -10,7 +10,7 @@ usage: accountant [--minutes N] [--seed S] [--deliveries N] [--self-test [--only
   --seed S      another plan; default 1
   --deliveries N  so many instead, and as many fewer in a second: for a slow or busy machine
   --self-test   plants each bug and must see it caught; then a clean run, which must hold
-  --only BUG    only this bug
+  --only BUG    only this bug, or these with commas between them
   --keep        keeps the data folder of a run that went well, too
 ";
 

@@ -167,8 +167,10 @@ async fn register(scene: &Scene, device: u32) -> Result<()> {
                     (Gateway::Fcm, _) => "fcm",
                     (Gateway::WebPush, _) => "webpush",
                 };
-                let token = address.subscription.as_ref().unwrap_or(&address.text);
-                let mut token = json!({ "kind": kind, "token": token });
+                let mut token = match &address.subscription {
+                    Some(subscription) => json!({ "kind": kind, "subscription": subscription }),
+                    None => json!({ "kind": kind, "token": address.text }),
+                };
                 if address.gateway == Gateway::Apns {
                     token["environment"] = json!(environment);
                 }

@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod received;
 pub(crate) mod stored;
 pub(crate) mod story;
+pub(crate) mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use accepted::{Address, AppEntry, Asked, DeviceEntry, Gateway};
 use events::{Event, Telling};
 use received::Receipt;
 use stored::{KeptNotification, KeptToken};
+use webhooks::Hooks;
 
 /// Microseconds since the Unix epoch.
 pub(crate) type Micros = i64;
@@ -47,6 +49,8 @@ pub(crate) struct Books {
     pub(crate) tokens: Vec<KeptToken>,
     /// Third book: what the simulator received, sorted by [`Books::close`].
     pub(crate) receipts: Vec<Receipt>,
+    /// What webhook endpoints were told.
+    pub(crate) hooks: Hooks,
     /// Every life of the process.
     pub(crate) lives: Vec<Life>,
     /// Sent through healthy lanes while another App, or another gateway, was in trouble.

@@ -33,7 +33,7 @@ pub(crate) struct Installed {
 struct Reached {
     kind: Kind,
     text: String,
-    subscription: Option<String>,
+    subscription: Option<serde_json::Value>,
 }
 
 pub(crate) fn install(
@@ -145,7 +145,7 @@ fn subscribed(subscription: &push_sim::Subscription) -> Result<Reached> {
     Ok(Reached {
         kind: Kind::Alert,
         text: id.context("an endpoint without an id")?.to_owned(),
-        subscription: Some(serde_json::to_string(subscription)?),
+        subscription: Some(serde_json::to_value(subscription)?),
     })
 }
 

@@ -20,6 +20,7 @@ mod push_tokens;
 mod recovery;
 pub(crate) mod throttles;
 mod truth;
+mod webhooks;
 
 use crate::books::Books;
 
@@ -38,6 +39,7 @@ pub(crate) enum Law {
     Identity,
     Digests,
     Throttles,
+    Webhooks,
     Neighbours,
     Memory,
     Recovery,
@@ -52,7 +54,7 @@ pub(crate) struct Breach {
 }
 
 impl Law {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::OneFinalState,
         Self::Truth,
         Self::Once,
@@ -65,6 +67,7 @@ impl Law {
         Self::Identity,
         Self::Digests,
         Self::Throttles,
+        Self::Webhooks,
         Self::Neighbours,
         Self::Memory,
         Self::Recovery,
@@ -85,6 +88,7 @@ impl Law {
             Self::Identity => "identity",
             Self::Digests => "digests",
             Self::Throttles => "throttles",
+            Self::Webhooks => "webhooks",
             Self::Neighbours => "neighbours",
             Self::Memory => "memory",
             Self::Recovery => "recovery",
@@ -106,6 +110,7 @@ impl Law {
             Self::Identity => "a delivery has one id, and what is sent again replaces itself",
             Self::Digests => "each event that was acknowledged is told in exactly one digest",
             Self::Throttles => "each event is told once or kept back, and never more than allowed",
+            Self::Webhooks => "each event of the log is told, and each completion logged once",
             Self::Neighbours => "the trouble of one App or gateway does not stop another",
             Self::Memory => "memory stays bounded",
             Self::Recovery => "once a fault has ended, new work goes out",
@@ -128,6 +133,7 @@ impl Law {
             Self::Identity => identity::check(books),
             Self::Digests => digests::check(books),
             Self::Throttles => throttles::check(books),
+            Self::Webhooks => webhooks::check(books),
             Self::Neighbours => neighbours::check(books),
             Self::Memory => memory::check(books),
             Self::Recovery => recovery::check(books),

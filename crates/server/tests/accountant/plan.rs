@@ -252,7 +252,7 @@ fn at_stage(stage: usize, dice: &mut Dice) -> Ending {
     let most = match STAGES[stage] {
         "fanout.page_committed" => 30,
         "dispatch.watermark_committed" => 40,
-        "digest.told" => 20,
+        "digest.told" | "webhook.enqueued" | "webhook.settled" => 20,
         "prune.slice_committed" => 6,
         _ => 300,
     };

@@ -30,6 +30,7 @@ pub(crate) fn print(outcome: &Outcome, breaches: &[Breach]) {
     gateways(books);
     states(books);
     faults(books);
+    hooks(books);
     lives(outcome);
     probes(
         "Once a fault had ended, new work was at the gateway after",
@@ -210,6 +211,30 @@ fn faults(books: &Books) {
     for (name, count) in &books.faults {
         println!("{name:<46} {count:>8}");
     }
+}
+
+/// What triggers and webhooks told.
+fn hooks(books: &Books) {
+    let hooks = &books.hooks;
+    let told: u64 = books.tellings.iter().map(|telling| telling.count).sum();
+    println!();
+    println!(
+        "{} events reported; {} notifications tell {told} of them",
+        books.events.len(),
+        books.tellings.len()
+    );
+    let taken = hooks.calls.iter().filter(|call| call.is_taken).count();
+    let failures: Vec<String> = hooks
+        .failures
+        .iter()
+        .map(|(what, count)| format!("{what} {count}x"))
+        .collect();
+    println!(
+        "{} entries in the logs; {} webhook calls, {taken} taken; receivers failed: {}",
+        hooks.log.len(),
+        hooks.calls.len(),
+        failures.join(", ")
+    );
 }
 
 fn lives(outcome: &Outcome) {

@@ -24,10 +24,12 @@ use crate::caller::{Caller, Up};
 use crate::dice::Dice;
 use crate::events;
 use crate::gateway::Gateway;
+use crate::hooks;
 use crate::instant::{Ahead, now};
 use crate::load::{self, Pace};
 use crate::plan::Plan;
 use crate::plan::happening::Happening;
+use crate::receiver::Receivers;
 use crate::report;
 use crate::scene::Scene;
 use crate::subject::{Alive, Started, Subject, Wish};
@@ -58,6 +60,9 @@ prune_interval = "300ms"
 index_interval = "300ms"
 [retention]
 content = "2s"
+[webhooks]
+allow_private = "127.0.0.1"
+deadline = "1s"
 [log]
 level = "info"
 "#;
@@ -94,6 +99,9 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
     let (gateway, signing_keys) = Gateway::start(plan.seed, &bundles)?;
     std::fs::write(folder.join("ca.pem"), gateway.simulator().ca_pem())?;
     let subject = Subject::new(folder.to_owned(), &format!("{}{CONFIG}", gateway.config()))?;
+    let ahead = Arc::new(Ahead::default());
+    let dice = Dice::for_purpose(plan.seed, "receivers");
+    let receivers = Receivers::start(dice, Arc::clone(&ahead)).await?;
     let (up, is_up) = watch::channel(None);
     let scene = Arc::new(Scene {
         gateway,
@@ -101,7 +109,8 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         books: Mutex::default(),
         addresses: Mutex::default(),
         accepted: AtomicU64::new(0),
-        ahead: Ahead::default(),
+        ahead,
+        receivers,
         errands: TaskTracker::new(),
         is_over: AtomicBool::new(false),
     });
@@ -157,6 +166,7 @@ impl Run {
         let began = Instant::now();
         let fates = audience::set_up(&self.scene, signing_keys, self.plan.load.devices).await?;
         events::set_up(&self.scene).await?;
+        hooks::set_up(&self.scene).await?;
         let devices = self.scene.books.lock().devices.len();
         self.tell(&format!(
             "{devices} devices registered in {:.1} s",
@@ -286,7 +296,9 @@ impl Run {
                 "{open} deliveries open after {:.1} s; reading the books",
                 drained_after.as_secs_f64()
             ));
-            let books = audit::read(&scene).await?;
+            let hooks = hooks::read(&scene, drain_deadline).await?;
+            let mut books = audit::read(&scene).await?;
+            books.hooks = hooks;
             Ok::<_, anyhow::Error>((open, drained_after, books))
         };
         let (open, drained_after, mut books) = tokio::select! {

@@ -15,6 +15,7 @@ use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
 use crate::gateway::Gateway;
 use crate::instant::{Ahead, now, rfc3339};
+use crate::receiver::Receivers;
 
 /// A run in progress.
 #[derive(Debug)]
@@ -25,7 +26,8 @@ pub(crate) struct Scene {
     /// Every push token that was registered, by its hexadecimal form.
     pub(crate) addresses: Mutex<HashMap<String, u32>>,
     /// How far business time is ahead of the books' time.
-    pub(crate) ahead: Ahead,
+    pub(crate) ahead: Arc<Ahead>,
+    pub(crate) receivers: Receivers,
     /// Deliveries of everything that was accepted.
     pub(crate) accepted: AtomicU64,
     /// Questions that go on being asked when whoever asked them was stopped: each must get its answer.

@@ -19,7 +19,7 @@ const DELIVERIES: u64 = 3_000;
 pub(crate) async fn run(seed: u64, only: Option<&str>) -> Result<bool> {
     let bugs: Vec<Bug> = Bug::ALL
         .into_iter()
-        .filter(|bug| only.is_none_or(|only| bug.as_str() == only))
+        .filter(|bug| only.is_none_or(|only| only.split(',').any(|one| bug.as_str() == one)))
         .collect();
     ensure!(
         !bugs.is_empty(),
@@ -72,6 +72,7 @@ fn forbids(bug: Bug) -> &'static [Law] {
         Bug::ConsumeBeforeTelling | Bug::ConsumeAfterTelling | Bug::GatherAgain => &[Law::Digests],
         Bug::IgnoreThrottle => &[Law::Throttles],
         Bug::ResendAfterFault => &[Law::Drop],
+        Bug::ForgetCall | Bug::ForgetCompletion => &[Law::Webhooks],
     }
 }
 
@@ -123,7 +124,9 @@ fn provoke(seed: u64, bug: Bug) -> Plan {
         | Bug::DoubleBatch
         | Bug::RetireAgainstRule
         | Bug::GatherAgain
-        | Bug::IgnoreThrottle => {}
+        | Bug::IgnoreThrottle
+        | Bug::ForgetCall
+        | Bug::ForgetCompletion => {}
         Bug::ConsumeBeforeTelling | Bug::ConsumeAfterTelling => {
             plan.lives = VecDeque::from([
                 dies_at("digest.told", 3),

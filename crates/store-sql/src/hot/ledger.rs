@@ -175,6 +175,9 @@ impl Ledger {
             }
         }
         for no in &self.completed {
+            if planted(Bug::ForgetCompletion) && no.0 % 7 == 0 {
+                continue;
+            }
             self.news.completed(*no);
         }
         tell(tx, self.news, now)?;

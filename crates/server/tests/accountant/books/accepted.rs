@@ -49,7 +49,7 @@ pub(crate) struct Address {
     /// As the simulator calls it: Apple's in hexadecimal, Google's registration token, the end of a browser's endpoint.
     pub(crate) text: String,
     /// As it is registered, where that is another text: a browser's whole subscription.
-    pub(crate) subscription: Option<String>,
+    pub(crate) subscription: Option<serde_json::Value>,
     /// Where it lives.
     pub(crate) is_sandbox: bool,
     /// Since when the gateway says that it is dead, Unix milliseconds, where it says so with a time.

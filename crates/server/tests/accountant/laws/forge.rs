@@ -9,6 +9,7 @@ use crate::books::accepted::{
 use crate::books::events::{Acknowledged, Event, Manner, Telling};
 use crate::books::received::{Answer, Receipt};
 use crate::books::stored::{KeptDelivery, KeptNotification, KeptToken, State};
+use crate::books::webhooks::{Endpoint, HookCall, Logged, Temper};
 use crate::books::{Books, Life, Micros, Probe, SECOND};
 use crate::laws::{Breach, Law, check};
 use crate::plan::happening::Happening;
@@ -244,6 +245,35 @@ impl Forged {
             is_contradictory: false,
         });
         self.0.tellings.last_mut().unwrap()
+    }
+
+    /// An event of the log that tells completions, and that reached both endpoints of the App.
+    pub(crate) fn log(&mut self, completed: &[&str]) {
+        let hooks = &mut self.0.hooks;
+        let no = hooks.log.len() as i64 + 1;
+        hooks.log.push(Logged {
+            app: 0,
+            no,
+            completed: completed.iter().map(|id| (*id).to_owned()).collect(),
+        });
+        for temper in [Temper::Living, Temper::Dead] {
+            hooks.calls.push(HookCall {
+                app: 0,
+                temper,
+                id: format!("evt_{no}_{}", temper.name()),
+                no,
+                is_signed: true,
+                is_taken: temper == Temper::Living,
+            });
+            if no == 1 {
+                hooks.endpoints.push(Endpoint {
+                    app: 0,
+                    temper,
+                    is_enabled: true,
+                    queued: 0,
+                });
+            }
+        }
     }
 
     /// What all laws find.

@@ -231,6 +231,8 @@ impl Happening {
             KillAt(6) => "kill -9 at settle.committed",
             KillAt(7) => "kill -9 at prune.slice_committed",
             KillAt(8) => "kill -9 at digest.told",
+            KillAt(9) => "kill -9 at webhook.enqueued",
+            KillAt(10) => "kill -9 at webhook.settled",
             KillAt(_) => "kill -9 at an unknown stage",
             KillAtRandom => "kill -9 at a random moment",
             GracefulStop => "graceful stop under load",
