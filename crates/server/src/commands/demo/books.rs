@@ -2,6 +2,7 @@
 //! what the simulator saw.
 
 use super::phones::{Kind, Phone};
+use super::readers::Told;
 use crate::client::ApiClient;
 use crate::exit::Failure;
 use crate::output::shown;
@@ -33,6 +34,15 @@ pub(super) struct Result {
 }
 
 impl Result {
+    /// Takes in what was found about the event.
+    pub(super) fn add(&mut self, told: Told) {
+        for (name, value) in told.fields {
+            self.line[name] = value;
+        }
+        self.disagreements.extend(told.disagreements);
+        self.line["books_agree"] = json!(self.disagreements.is_empty());
+    }
+
     /// The one line of `--json`.
     pub(super) fn line(&self) -> Value {
         self.line.clone()
@@ -95,7 +105,9 @@ impl Books {
         let mut after = 0;
         loop {
             let page = apple
-                .get(&format!("/v1/received?after_seq={after}&limit={PAGE}"))
+                .get(&format!(
+                    "/v1/received?gateway=apns&after_seq={after}&limit={PAGE}"
+                ))
                 .await?;
             for record in page["received"].as_array().into_iter().flatten() {
                 let status = record["status"].as_u64().unwrap_or(0);

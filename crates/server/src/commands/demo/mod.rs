@@ -1,11 +1,13 @@
-//! `carillon demo`: server, simulator and a thousand phones on this machine, with throw-away data;
-//! then our books are held against the simulator's.
+//! `carillon demo`: server, simulator, a thousand iPhones, and some hundred Android phones and browsers
+//! on this machine, with throw-away data; then our books are held against the simulator's.
 //!
 //! It does what a user would do, by the same doors: everything on our side goes through the HTTP API,
-//! everything on Apple's side through the simulator's admin API.
+//! everything on the gateways' side through the simulator's admin API.
 
 mod books;
 mod phones;
+mod readers;
+mod receiver;
 
 use crate::client::ApiClient;
 use crate::config::{self, Config, Sources};
@@ -18,6 +20,7 @@ use crate::{signing_key, telemetry};
 use books::{Books, Result as Compared};
 use phones::{Phone, Plan};
 use push_sim::Simulator;
+use readers::Readers;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -34,7 +37,7 @@ pub(crate) struct Args {
     /// End when the books are compared, instead of going on serving
     #[arg(long)]
     exit: bool,
-    /// How many phones
+    /// How many iPhones; Android phones and browsers are a fifth as many, at most 500 each
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     phones: u32,
 }
@@ -60,7 +63,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let apple = ApiClient::open(&format!("http://{}", simulator.addresses().admin))?;
     output.line(format!("Carillon serves on {}", running.url()));
     output.line(format!(
-        "Apple is simulated; its admin API is {}",
+        "Apple, Google and browsers are simulated; their admin API is {}",
         apple.base()
     ));
 
@@ -110,10 +113,23 @@ fn configure(simulator: &Simulator, dir: &Path) -> Result<Config, Failure> {
         ("server.listen", toml::Value::from("127.0.0.1:0")),
         ("store.path", text(&dir.join("carillon.db"))),
         ("apns.ca_file", text(&ca_file)),
+        ("fcm.ca_file", text(&ca_file)),
+        ("webpush.ca_file", text(&ca_file)),
+        (
+            "webpush.trusted_origins",
+            super::simulate::web_push_host(simulator).into(),
+        ),
+        // The demo's own receiver of webhooks.
+        ("webhooks.allow_private", "127.0.0.1".into()),
     ];
-    for (name, address) in super::simulate::apns_settings(simulator.addresses()) {
-        let key = config::key_of("apns", name).ok_or_else(|| {
-            Failure::new(Exit::Software, format!("there is no setting apns.{name}"))
+    let apns = super::simulate::apns_settings(simulator.addresses());
+    let apns = apns.into_iter().map(|setting| ("apns", setting));
+    let fcm = super::simulate::fcm_settings(simulator);
+    let fcm = fcm.into_iter().map(|setting| ("fcm", setting));
+    for (section, (name, address)) in apns.chain(fcm) {
+        let key = config::key_of(section, name).ok_or_else(|| {
+            let why = format!("there is no setting {section}.{name}");
+            Failure::new(Exit::Software, why)
         })?;
         fixed.push((key, toml::Value::String(address)));
     }
@@ -131,7 +147,8 @@ fn configure(simulator: &Simulator, dir: &Path) -> Result<Config, Failure> {
     })
 }
 
-/// The story: an App with a fresh key, phones, two notifications, phones that come back.
+/// The story: an App with a fresh key, phones, two notifications, phones that come back; then people
+/// with other devices, and an event.
 async fn act(
     ours: &ApiClient,
     apple: &ApiClient,
@@ -190,9 +207,15 @@ async fn act(
     output.line("Every delivery is final; the phones that were offline come back now.");
     phones::bring_online(apple, &phones).await?;
 
-    Books::read(ours, apple, APP, &phones, notifications)
+    let mut compared = Books::read(ours, apple, APP, &phones, notifications)
         .await?
-        .compare()
+        .compare()?;
+
+    let readers = Readers::of(count);
+    readers.set_up(ours, apple, APP).await?;
+    output.line(format!("{readers} are registered too."));
+    compared.add(readers.tell(ours, apple, APP, output).await?);
+    Ok(compared)
 }
 
 async fn send(ours: &ApiClient, body: &Value) -> Result<String, Failure> {
@@ -235,10 +258,11 @@ async fn tell_what_next(
     let url = ours.base();
     let auth = format!("-H 'Authorization: Bearer {key}'");
     let rejected = ours
-        .list(&format!("/v1/apps/{APP}/notifications"), 2)
+        .list(&format!("/v1/apps/{APP}/notifications"), 3)
         .await?;
     let mut delivery = None;
-    for notification in &rejected {
+    // The first notification's, of Apple's, rather than the event's.
+    for notification in rejected.iter().rev() {
         let list = format!(
             "/v1/apps/{APP}/notifications/{}/deliveries?state=rejected",
             shown(notification, "/id")
@@ -252,6 +276,11 @@ async fn tell_what_next(
         ),
         format!("curl -sS {auth} '{url}/v1/apps/{APP}/notifications?limit=1'"),
         format!("curl -sS {}/v1/phones/1", apple.base()),
+        format!(
+            "curl -sS {auth} -H 'Content-Type: application/json' {url}/v1/apps/{APP}/events -d '{{\"name\":\"comment.created\",\"actor\":\"reader-1\",\"recipients\":[\"reader-2\"],\"data\":{{\"writer\":\"지수\",\"comment\":\"from curl\"}}}}'"
+        ),
+        format!("curl -sS {}/v1/fcm/phones/2", apple.base()),
+        format!("curl -sS {}/v1/browsers/2", apple.base()),
         format!("{program} doctor --url {url} --api-key {key}"),
         format!("{program} device show phone-1 --app {APP} --url {url} --api-key {key}"),
     ] {
