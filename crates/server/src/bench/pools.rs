@@ -40,6 +40,7 @@ const DEADLINE: Duration = Duration::from_secs(300);
 
 /// What is sent.
 #[derive(Clone, Debug, clap::Args)]
+#[group(id = "pools")]
 pub(crate) struct Load {
     /// Whose pool
     #[arg(long, value_enum, default_value_t)]
