@@ -13,6 +13,7 @@ use carillon_ports::news::News;
 use carillon_ports::receipt::{NewReceipt, ReceiptAnswer};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A batch that receipts came for: how many deliveries it has, when it was accepted, what it had.
 struct Touched {
@@ -32,10 +33,11 @@ pub(super) fn record(
     let mut answers = Vec::with_capacity(receipts.len());
     for receipt in receipts {
         let id = receipt.delivery;
-        if !touched.contains_key(&id.batch) {
-            touched.insert(id.batch, touch(tx, id.batch)?);
-        }
-        let of_batch = touched.get_mut(&id.batch).and_then(Option::as_mut);
+        let of_batch = match touched.entry(id.batch) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(touch(tx, id.batch)?),
+        };
+        let of_batch = of_batch.as_mut();
         let of_batch = of_batch.filter(|of_batch| id.position < of_batch.count);
         let Some(of_batch) = of_batch else {
             answers.push(ReceiptAnswer::Gone);
