@@ -34,6 +34,8 @@ pub(crate) const TROUBLED: u32 = 4;
 const UNSTEADY: u32 = 4;
 /// There are so many times as many iPhones as Android phones, and as browsers.
 const APPLES_SHARE: u32 = 4;
+/// Topics of each App: each device is subscribed to one.
+pub(crate) const TOPICS: u32 = 3;
 /// Users of one App are numbered from a multiple of this.
 pub(crate) const USERS: u32 = 100_000;
 /// How often something happens to a device.
@@ -69,6 +71,11 @@ const FATES: [Fate; 5] = [
 /// Devices to which something will still happen.
 #[derive(Debug, Default)]
 pub(crate) struct Fates(Vec<(u32, u32, Fate)>);
+
+/// How the books call a topic at the API.
+pub(crate) fn topic_id(topic: u32) -> String {
+    format!("topic-{topic}")
+}
 
 /// How the books call a user at the API.
 pub(crate) fn user_id(user: u32) -> String {
@@ -178,7 +185,11 @@ async fn register(scene: &Scene, device: u32) -> Result<()> {
             })
             .collect();
         let app = &books.apps[entry.app as usize].id;
-        let body = json!({ "user_id": user_id(entry.user), "push_tokens": push_tokens });
+        let body = json!({
+            "user_id": user_id(entry.user),
+            "topics": [topic_id(entry.topic)],
+            "push_tokens": push_tokens,
+        });
         (format!("/v1/apps/{app}/devices/{}", entry.id), body)
     };
     let sent = now();

@@ -384,7 +384,7 @@ fn name_deleted_devices(books: &mut Books) {
                 .copied()
                 .filter(|device| !there.contains(device))
                 .collect(),
-            Audience::Users(_) | Audience::All => is_deleted
+            Audience::Users(_) | Audience::Topic(_) | Audience::All => is_deleted
                 .iter()
                 .copied()
                 .filter(|device| is_meant(&books.devices[*device as usize], asked))
@@ -410,9 +410,5 @@ fn name_deleted_devices(books: &mut Books) {
 
 /// Whether a device belongs to whom a notification is for.
 fn is_meant(device: &DeviceEntry, asked: &Asked) -> bool {
-    let is_among = match &asked.audience {
-        Audience::Users(users) => users.binary_search(&device.user).is_ok(),
-        Audience::Devices(_) | Audience::All => true,
-    };
-    is_among && device.app == asked.app
+    asked.audience.has(device) && device.app == asked.app
 }

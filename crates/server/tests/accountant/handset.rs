@@ -6,7 +6,7 @@ use push_sim::{
     PushTokenKind, WebPushService,
 };
 
-use crate::audience::{APPS, Fate};
+use crate::audience::{APPS, Fate, TOPICS};
 use crate::books::SECOND;
 use crate::books::accepted::{Address, DeviceEntry, Gateway, Kind};
 use crate::gateway::project;
@@ -193,6 +193,7 @@ pub(crate) fn enter(scene: &Scene, app: u32, installed: &Installed, fate: Fate, 
         app,
         id: format!("device-{device}"),
         user,
+        topic: device % TOPICS,
         addresses,
         registered: Vec::new(),
         deleted: None,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::audience::{APPS, TROUBLED};
+use crate::audience::{APPS, TOPICS, TROUBLED};
 use crate::books::SECOND;
 use crate::books::accepted::{Audience, DeviceEntry, Kind, OnUnknown, Sighting};
 use crate::caller::Question;
@@ -88,7 +88,10 @@ pub(crate) async fn call(scene: &Scene, load: &Load, pace: &Pace, mut dice: Dice
             kind = Kind::Alert;
         }
         let audience = match roll - shares.files {
-            roll if roll < shares.fanouts => Some(Audience::All),
+            roll if roll < shares.fanouts => Some(match dice.permille(500) {
+                true => Audience::All,
+                false => Audience::Topic(dice.index(TOPICS as usize) as u32),
+            }),
             roll if roll < shares.fanouts + shares.users => {
                 let count = dice.between(1, 12);
                 users(scene, app, count, &mut dice)

@@ -69,7 +69,7 @@ fn three_books(books: &Books) {
         sums.due += match &asked.audience {
             Audience::Devices(devices) => devices.len() as u64,
             // How many these mean is for the store to say; the laws say whom they must not miss.
-            Audience::Users(_) | Audience::All => kept.deliveries.len() as u64,
+            Audience::Users(_) | Audience::Topic(_) | Audience::All => kept.deliveries.len() as u64,
         };
         sums.deliveries += kept.deliveries.len() as u64;
     }

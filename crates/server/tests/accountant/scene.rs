@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
-use crate::audience::user_id;
+use crate::audience::{topic_id, user_id};
 use crate::books::accepted::{Asked, Audience, Cancelled, Kind, OnUnknown};
 use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
@@ -75,16 +75,21 @@ impl Scene {
         let mut books = self.books.lock();
         let number = u32::try_from(books.asked.len()).context("too many notifications")?;
         let (target, deliveries) = match &wanted.audience {
-            Audience::All => {
+            Audience::All | Audience::Topic(_) => {
+                let target = match &wanted.audience {
+                    Audience::Topic(topic) => json!({ "topic": topic_id(*topic) }),
+                    _ => json!({ "all": true }),
+                };
                 let reached = books.devices.iter().filter(|device| {
                     device.is_steady
                         && device.app == wanted.app
+                        && wanted.audience.has(device)
                         && device
                             .addresses
                             .iter()
                             .any(|address| books.addresses[*address as usize].kind == wanted.kind)
                 });
-                (json!({ "all": true }), reached.count() as u64)
+                (target, reached.count() as u64)
             }
             Audience::Devices(devices) => {
                 let ids: Vec<&str> = devices
@@ -203,7 +208,7 @@ impl Scene {
             Audience::Devices(devices) => devices
                 .iter()
                 .any(|device| books.devices[*device as usize].deleted.is_some()),
-            Audience::Users(_) | Audience::All => false,
+            Audience::Users(_) | Audience::Topic(_) | Audience::All => false,
         };
         if !has_expired && !is_deleted {
             bail!(

@@ -64,6 +64,8 @@ pub(crate) struct DeviceEntry {
     pub(crate) id: String,
     /// The user to whom it belongs, a number.
     pub(crate) user: u32,
+    /// The topic that it is subscribed to, a number.
+    pub(crate) topic: u32,
     /// Its current push tokens: places in [`super::Books::addresses`].
     pub(crate) addresses: Vec<u32>,
     /// Each time it was registered, oldest first.
@@ -97,8 +99,21 @@ pub(crate) enum Audience {
     Devices(Vec<u32>),
     /// Every device of these users, ascending, of the App.
     Users(Vec<u32>),
+    /// Every device of the App that is subscribed to this topic, with a push token of the kind.
+    Topic(u32),
     /// Every device of the App with a push token of the kind.
     All,
+}
+
+impl Audience {
+    /// Whether a device of the App belongs to it, whatever it can receive. Lists name theirs one by one.
+    pub(crate) fn has(&self, device: &DeviceEntry) -> bool {
+        match self {
+            Self::Users(users) => users.binary_search(&device.user).is_ok(),
+            Self::Topic(topic) => device.topic == *topic,
+            Self::Devices(_) | Self::All => true,
+        }
+    }
 }
 
 /// A notification that was asked for. Its place in the book is the number in its payload.

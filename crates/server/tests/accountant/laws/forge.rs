@@ -36,6 +36,7 @@ pub(crate) fn true_books() -> Forged {
             app: 0,
             id: format!("device-{device}"),
             user: device,
+            topic: u32::from(device < 2),
             addresses: vec![2 * device, 2 * device + 1],
             registered: vec![call],
             deleted: None,

@@ -82,7 +82,9 @@ fn judge(books: &Books, number: u32, asked: &Asked, kept: &KeptNotification) -> 
             ));
         }
         Audience::Devices(_) => {}
-        Audience::Users(_) | Audience::All => found.extend(judge_fanout(books, asked, &devices)),
+        Audience::Users(_) | Audience::Topic(_) | Audience::All => {
+            found.extend(judge_fanout(books, asked, &devices));
+        }
     }
     let unknown = books
         .receipts_of_all(number)
@@ -101,13 +103,7 @@ fn judge(books: &Books, number: u32, asked: &Asked, kept: &KeptNotification) -> 
 /// A fan-out reaches every device that was there all the time, and no device of another App; what is for some people
 /// reaches all of theirs, and no other.
 fn judge_fanout(books: &Books, asked: &Asked, devices: &[u32]) -> Vec<String> {
-    let is_meant = |device: &DeviceEntry| {
-        let is_among = match &asked.audience {
-            Audience::Users(users) => users.binary_search(&device.user).is_ok(),
-            Audience::Devices(_) | Audience::All => true,
-        };
-        is_among && device.app == asked.app
-    };
+    let is_meant = |device: &DeviceEntry| asked.audience.has(device) && device.app == asked.app;
     let is_due = |device: &DeviceEntry| {
         device.is_steady
             && is_meant(device)
@@ -226,6 +222,15 @@ mod tests {
 
         let mut books = true_books();
         books.0.asked[0].audience = Audience::Users(vec![0]);
+        books.breaks(&[Law::OneFinalState], "reached device device-1 of somebody");
+
+        let mut books = true_books();
+        books.0.asked[0].audience = Audience::Topic(1);
+        books.holds();
+
+        let mut books = true_books();
+        books.0.asked[0].audience = Audience::Topic(1);
+        books.0.devices[1].topic = 2;
         books.breaks(&[Law::OneFinalState], "reached device device-1 of somebody");
 
         let mut books = true_books();
