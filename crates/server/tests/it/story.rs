@@ -51,7 +51,7 @@ fn a_comment_reaches_every_device_of_a_friend_and_not_its_writer() {
 
     let ko = ("지수님의 새 댓글".to_owned(), "사진 좋다!".to_owned());
     let en = ("지수's new comment".to_owned(), "사진 좋다!".to_owned());
-    assert_eq!(shown_on_android(&home, &android), [ko.clone()]);
+    assert_eq!(shown_on_android(&home, &android), std::slice::from_ref(&ko));
     assert_eq!(shown_in_browser(&home, &browser), [ko]);
     assert_eq!(shown_on_iphone(&home, &iphone), [en]);
 
