@@ -67,8 +67,9 @@ impl Trouble {
             )
         });
         futures_util::future::try_join_all(sides).await?;
+        let app = dice.index(APPS.len()) as u32;
         for fault in whole {
-            self.trouble_one_gateway(fault, &mut dice).await?;
+            self.trouble_one_gateway(fault, app, &mut dice).await?;
         }
         Ok(())
     }
@@ -128,11 +129,13 @@ impl Trouble {
     }
 
     /// One gateway answers nothing to anybody: the other ones must go on, also in the same App.
-    async fn trouble_one_gateway(&self, fault: Happening, dice: &mut Dice) -> Result<()> {
+    async fn trouble_one_gateway(&self, fault: Happening, app: u32, dice: &mut Dice) -> Result<()> {
+        // Whatever was before is over: its lanes work.
+        let lanes = Gateway::ALL.map(|of| probe(&self.scene, (app, of), fault.name(), now()));
+        futures_util::future::try_join_all(lanes).await?;
         let gateway = &self.scene.gateway;
         let before = gateway.count(fault);
         gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
-        let app = dice.index(APPS.len()) as u32;
         self.send_to_first((app, fault.side())).await?;
         let met = self.until_met(fault, before);
         timeout(script::LONGEST * 5, met)

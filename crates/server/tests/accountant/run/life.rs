@@ -108,7 +108,9 @@ impl Run {
             // What a full disk leaves is counted where it is seen.
             Ending::FullDisk => return Ok(()),
             Ending::Stop { .. } => Happening::GracefulStop,
-            Ending::AtStage { stage, .. } if status.is_some() || life.peak_kib == 0 => {
+            Ending::AtStage { stage, .. }
+                if status.is_some() || life.ending.starts_with("before it was ready") =>
+            {
                 Happening::KillAt(stage)
             }
             Ending::AtStage { stage, .. } => {
