@@ -15,8 +15,9 @@ use crate::scene::{Scene, Wanted};
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// The share of the time that has passed by which the next question waits.
 const PATIENCE: u32 = 8;
-/// The longest that a lane may take: longer than any pause the program makes, on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(40);
+/// The longest that a lane may take: longer than any pause the program makes (a minute, where Google refused two access tokens
+/// one after the other), on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(75);
 
 /// Sends one alert to the App's first device of a gateway; `from` is when the clock begins to run.
 pub(crate) async fn probe(

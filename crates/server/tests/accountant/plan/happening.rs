@@ -166,9 +166,10 @@ impl Happening {
         ExpiredProviderToken,
     ];
 
-    /// The same of Google's.
+    /// The same of Google's. What refuses access tokens stands at both ends: after two refusals within a minute the program
+    /// asks for no third token before the minute is over.
     pub(crate) const PASSING_FCM: [Self; 14] = [
-        FcmUnauthenticated,
+        NoAccessTokens,
         FcmForbidden,
         FcmThirdParty,
         FcmQuota,
@@ -181,7 +182,7 @@ impl Happening {
         FcmGoaway,
         FcmOneStream,
         FcmUnreachable,
-        NoAccessTokens,
+        FcmUnauthenticated,
     ];
 
     /// The same of the browsers' push services.
