@@ -74,6 +74,13 @@ mod tests {
     }
 
     #[test]
+    fn the_page_itself_has_the_marks() {
+        let page = include_str!("../../../docs/performance.md");
+        let first = report(with_cpu(0.2, 100_000), None, &CASES[1]);
+        assert!(with(page, &first).is_ok());
+    }
+
+    #[test]
     fn a_page_without_the_marks_is_not_touched() {
         let report = report(with_cpu(0.2, 1), None, &CASES[0]);
         assert!(
