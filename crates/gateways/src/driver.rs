@@ -7,12 +7,13 @@
 
 use super::outcome;
 use super::pool::Ends;
+use super::tags::ByTag;
 use super::wire::{Dressed, Wire};
 use carillon_model::UnixMs;
 use carillon_model::outcome::{Outcome, Verdict};
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::{Message, PoolId, Push, PushOutcome};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -60,7 +61,7 @@ pub(crate) struct Driver<W: Wire> {
     queue_timeout: Duration,
     ends: Ends,
     waiting: VecDeque<Waiting>,
-    sent: HashMap<u64, Sent>,
+    sent: ByTag<Sent>,
     outcomes: Vec<PushOutcome>,
     /// Pushes waiting in the connection's own queue.
     queued: usize,
@@ -90,7 +91,7 @@ impl<W: Wire> Driver<W> {
             queue_timeout,
             ends,
             waiting: VecDeque::new(),
-            sent: HashMap::new(),
+            sent: ByTag::default(),
             outcomes: Vec::new(),
             queued: 0,
         }

@@ -18,6 +18,7 @@ mod json;
 mod object;
 mod outcome;
 mod pool;
+mod tags;
 mod wall;
 pub mod webpush;
 mod wire;

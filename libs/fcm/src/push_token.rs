@@ -22,10 +22,7 @@ fn check(field: &'static str, text: &str, mend: &'static str) -> Result<(), Inva
             format!("{} bytes", text.len()),
             "at most 4096 bytes are taken",
         )
-    } else if let Some(at) = text
-        .chars()
-        .position(|c| c.is_whitespace() || c.is_control())
-    {
+    } else if let Some(at) = odd(text) {
         // The text itself is not shown: it is the address.
         (
             format!("a blank or control character at character {}", at + 1),
@@ -35,6 +32,19 @@ fn check(field: &'static str, text: &str, mend: &'static str) -> Result<(), Inva
         return Ok(());
     };
     Err(Invalid::new(field, found, rule, mend))
+}
+
+/// Where a blank or control character stands, in characters.
+fn odd(text: &str) -> Option<usize> {
+    // Every address seen so far is plain, and each push's is looked at: all bytes at once, and not one by one.
+    let is_plain = text
+        .bytes()
+        .fold(true, |plain, byte| plain & byte.is_ascii_graphic());
+    if is_plain {
+        return None;
+    }
+    text.chars()
+        .position(|c| c.is_whitespace() || c.is_control())
 }
 
 fn fingerprint(text: &str) -> String {

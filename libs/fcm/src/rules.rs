@@ -14,7 +14,7 @@
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use h2_pool::{Answer, ConnectionId, End, Judgement, Protocol};
@@ -179,14 +179,21 @@ impl Protocol for Rules {
     }
 
     fn finish(&self, carried: &mut Carried, end: End) {
-        let now = self.room.now().wall;
         let result = match end.result {
-            Ok(answer) => Ok(Response::read(
-                answer.status,
-                &answer.headers,
-                answer.body,
-                now,
-            )),
+            Ok(answer) => {
+                // Only a refusal speaks of times.
+                let now = if answer.status.is_success() {
+                    SystemTime::UNIX_EPOCH
+                } else {
+                    self.room.now().wall
+                };
+                Ok(Response::read(
+                    answer.status,
+                    &answer.headers,
+                    answer.body,
+                    now,
+                ))
+            }
             Err(error) => Err(Error::from(error)),
         };
         if !end.late && self.goes_back(carried, &result) {

@@ -56,7 +56,10 @@ impl PushTopic {
 
     /// `None` never comes: the alphabet is that of headers.
     pub(crate) fn header_value(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(&self.0).ok()
+        let mut value = HeaderValue::from_str(&self.0).ok()?;
+        // Mostly no other push has it, so it would only push others out of the table of compressed headers.
+        value.set_sensitive(true);
+        Some(value)
     }
 }
 

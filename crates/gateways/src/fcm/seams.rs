@@ -115,7 +115,7 @@ impl Finder<'_> {
             }
         }
         if !has_ttl && is_wanted(Piece::Ttl) {
-            self.add(inside, &[Piece::Ttl]);
+            self.add(inside, Pieces([Some(Piece::Ttl), None]));
         }
         Some(())
     }
@@ -150,27 +150,58 @@ impl Finder<'_> {
     fn object(&mut self, pieces: &[Piece], is_wanted: &dyn Fn(Piece) -> bool) -> Option<()> {
         self.walk.enter()?;
         let inside = self.walk.inside();
-        let mut missing: Vec<Piece> = pieces
+        let mut missing: Pieces = pieces
             .iter()
             .copied()
             .filter(|piece| is_wanted(*piece))
             .collect();
         while let Some(key) = self.walk.key()? {
-            missing.retain(|piece| !key.eq_ignore_ascii_case(piece.key().as_bytes()));
+            missing.take_out(key);
             self.walk.skip()?;
         }
-        self.add(inside, &missing);
+        self.add(inside, missing);
         Some(())
     }
 
-    fn add(&mut self, inside: Inside, pieces: &[Piece]) {
-        let last = pieces.len().saturating_sub(1);
-        let seams = pieces.iter().enumerate().map(|(number, piece)| Seam {
-            at: inside.at,
-            piece: *piece,
-            has_comma: !inside.is_empty || number < last,
-        });
-        self.seams.extend(seams);
+    fn add(&mut self, inside: Inside, pieces: Pieces) {
+        let mut left = pieces.iter().count();
+        for piece in pieces.iter() {
+            left -= 1;
+            self.seams.push(Seam {
+                at: inside.at,
+                piece,
+                has_comma: !inside.is_empty || left > 0,
+            });
+        }
+    }
+}
+
+/// The pieces of one object. At most two: it is looked for them once for each notification, without a heap.
+#[derive(Clone, Copy, Default)]
+struct Pieces([Option<Piece>; 2]);
+
+impl Pieces {
+    fn iter(self) -> impl Iterator<Item = Piece> {
+        self.0.into_iter().flatten()
+    }
+
+    /// What is said already is not missing.
+    fn take_out(&mut self, key: &[u8]) {
+        for place in &mut self.0 {
+            if place.is_some_and(|piece| key.eq_ignore_ascii_case(piece.key().as_bytes())) {
+                *place = None;
+            }
+        }
+    }
+}
+
+impl FromIterator<Piece> for Pieces {
+    fn from_iter<I: IntoIterator<Item = Piece>>(pieces: I) -> Self {
+        let mut all = Self::default();
+        for (place, piece) in all.0.iter_mut().zip(pieces) {
+            *place = Some(piece);
+        }
+        all
     }
 }
 

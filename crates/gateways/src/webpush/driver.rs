@@ -15,14 +15,14 @@ use super::{Shared, WebPushConfig, address::Address, outcome};
 use crate::driver::{first_window, is_cancelled, too_late};
 use crate::outcome::{unsent, unusable};
 use crate::pool::Ends;
+use crate::tags::ByTag;
 use carillon_model::UnixMs;
 use carillon_model::outcome::{Outcome, Verdict};
 use carillon_ports::gateway::{Message, PoolSpec, Push, PushOutcome};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use webpush::{ErrorKind, Finished, Origin, Ttl};
+use webpush::{ErrorKind, Finished, Origin, Response, Ttl};
 
 /// How often waiting pushes are looked at for cancels and deadlines.
 const SWEEP: Duration = Duration::from_millis(25);
@@ -54,8 +54,8 @@ pub(super) struct Driver {
     way: Result<Way, String>,
     lines: Lines,
     tray: Arc<Tray>,
-    sealing: HashMap<u64, Sealing>,
-    sent: HashMap<u64, Sent>,
+    sealing: ByTag<Sealing>,
+    sent: ByTag<Sent>,
     outcomes: Vec<PushOutcome>,
     /// Pushes waiting in the connections' own queues.
     queued: usize,
@@ -82,8 +82,8 @@ impl Driver {
             ends,
             way,
             tray: Arc::default(),
-            sealing: HashMap::new(),
-            sent: HashMap::new(),
+            sealing: ByTag::default(),
+            sent: ByTag::default(),
             outcomes: Vec::new(),
             queued: 0,
             next_dismissal: Instant::now() + DISMISSAL,
@@ -286,7 +286,9 @@ impl Driver {
             // An answer that comes late was timed out before, and its push forgotten.
             let sent = self.forget(tag);
             let origin = sent.as_ref().map(|sent| &sent.origin);
-            let is_named = origin.is_some_and(|origin| self.lines.is_named(origin));
+            // Only a refusal or a failure asks whose it is.
+            let is_accepted = matches!(result, Ok(Response::Accepted(_)));
+            let is_named = !is_accepted && origin.is_some_and(|origin| self.lines.is_named(origin));
             let elapsed = sent
                 .as_ref()
                 .filter(|_| connection.is_some())

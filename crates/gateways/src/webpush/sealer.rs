@@ -21,8 +21,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use webpush::{PushTopic, Request, SealedPush, Ttl, Urgency, VapidPublicKey};
 
-/// Most pushes in one batch: few enough that all threads share what one turn of a pool hands in.
-const BATCH: usize = 16;
+/// Most pushes in one batch: few enough that all threads share what one turn of a pool hands in, and enough that the I/O
+/// thread, which is woken for each batch, has something to write.
+const BATCH: usize = 32;
 
 /// How often an idle thread does its upkeep.
 const UPKEEP: Duration = Duration::from_secs(1);

@@ -86,10 +86,16 @@ impl<R> Flight<R> {
 impl Body {
     /// What has arrived.
     fn take(&mut self) -> Answer {
+        let kept = std::mem::take(&mut self.kept).freeze();
+        self.take_with(kept)
+    }
+
+    /// The answer with this body.
+    fn take_with(&mut self, body: Bytes) -> Answer {
         Answer {
             status: self.status,
             headers: std::mem::take(&mut self.headers),
-            body: std::mem::take(&mut self.kept).freeze(),
+            body,
         }
     }
 }
@@ -158,13 +164,20 @@ impl<P: Protocol> Driver<P> {
             match body.stream.poll_data(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(chunk))) => {
-                    // An error means that the stream has ended, which the next poll reports.
-                    let _ = body.stream.flow_control().release_capacity(chunk.len());
+                    let is_over = body.stream.is_end_stream();
                     body.seen += chunk.len();
                     let most = self.shared.config.max_body_bytes;
                     let room = most.saturating_sub(body.kept.len());
                     let is_wanted = flight.report != Report::Done
                         && self.shared.protocol.wants_body(body.status);
+                    if is_over && is_wanted && body.kept.is_empty() && chunk.len() <= room {
+                        // Most answers come in one piece: nothing to gather, and nobody left to ask for more. Its share of
+                        // the window goes back when the stream is dropped.
+                        let answer = body.take_with(chunk);
+                        return self.answer(number, answer, true, now);
+                    }
+                    // An error means that the stream has ended, which the next poll reports.
+                    let _ = body.stream.flow_control().release_capacity(chunk.len());
                     if is_wanted {
                         body.kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
                     }
