@@ -209,6 +209,13 @@ pub(crate) const CASES: &[Case] = &[
         Blind::Fcm,
         load(200, 1000),
     ),
+    // Not what anybody gets: it tells how much of the others is the length of Google's token.
+    pool(
+        "pool, FCM, 200 B, 1000 in flight, access token as short as Apple's",
+        &["pool", "--gateway", "fcm", "--access-token-length", "190"],
+        Blind::Fcm,
+        load(200, 1000),
+    ),
     pool(
         "pool, FCM, 600 B, 1000 in flight",
         &["pool", "--gateway", "fcm"],

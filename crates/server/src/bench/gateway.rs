@@ -45,9 +45,10 @@ impl Answers {
 pub(super) struct PlaceOfTokens(BlindServer);
 
 impl PlaceOfTokens {
-    pub(super) fn start() -> Result<Self, Failure> {
+    /// One whose tokens have so many characters.
+    pub(super) fn start(length: u16) -> Result<Self, Failure> {
         let config = BlindConfig {
-            answer: BlindAnswer::AccessToken,
+            answer: BlindAnswer::AccessToken { length },
             ..BlindConfig::default()
         };
         BlindServer::start(config).map(Self).map_err(|error| {

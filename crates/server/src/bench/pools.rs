@@ -50,6 +50,9 @@ pub(crate) struct Load {
     /// Pushes of one notification that follow each other
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
+    /// Characters of FCM's access token, which goes with every push: Google's have about a thousand
+    #[arg(long, default_value_t = 1_012, value_parser = clap::value_parser!(u16).range(20..=4_096))]
+    access_token_length: u16,
     #[command(flatten)]
     load: faces::Load,
 }
@@ -93,7 +96,7 @@ pub(crate) async fn run(load: &Load) -> Result<Figures, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(ServerClock::system());
     let rig = match load.gateway {
         Answers::Apns => apple(host, ca_pem, clock.clone())?,
-        Answers::Fcm => google(host, ca_pem, clock.clone())?,
+        Answers::Fcm => google(host, ca_pem, load.access_token_length, clock.clone())?,
         Answers::Webpush => browsers(host, ca_pem, clock.clone())?,
     };
     let content = content(load.load.body as usize);
@@ -270,8 +273,13 @@ fn apple(host: Host, ca_pem: Vec<u8>, clock: Arc<dyn Clock>) -> Result<Rig, Fail
     )
 }
 
-fn google(host: Host, mut ca_pem: Vec<u8>, clock: Arc<dyn Clock>) -> Result<Rig, Failure> {
-    let tokens = PlaceOfTokens::start()?;
+fn google(
+    host: Host,
+    mut ca_pem: Vec<u8>,
+    access_token_length: u16,
+    clock: Arc<dyn Clock>,
+) -> Result<Rig, Failure> {
+    let tokens = PlaceOfTokens::start(access_token_length)?;
     ca_pem.extend_from_slice(tokens.ca_pem().as_bytes());
     let config = FcmConfig {
         endpoint: host,

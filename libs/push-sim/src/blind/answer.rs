@@ -16,7 +16,10 @@ pub enum BlindAnswer {
     /// Google's to a send: 200 with `{"name": "projects/blind/messages/0:…"}` with a number of its own.
     Fcm,
     /// That of Google's token endpoint: an access token for an hour.
-    AccessToken,
+    AccessToken {
+        /// Characters of the token. Google's for service accounts have about a thousand, and go with every request.
+        length: u16,
+    },
 }
 
 /// Frames of one answer.
@@ -42,12 +45,16 @@ const WEB_PUSH: &[u8] = b"\x08\x03201\x0f\x1f\x2fhttps://blind.push-sim.localhos
 /// `:status 200`, and `content-type` (entry 31) as a literal without indexing.
 const JSON: &[u8] = b"\x88\x0f\x10\x10application/json";
 const MESSAGE: &[u8] = b"{\"name\":\"projects/blind/messages/0:000000000000\"}";
-/// Google's access tokens of service accounts have about a thousand characters, and go with every request.
 const FILL: &str = "c0ASRK0GbX7-pl4_";
-const FILLS: usize = 62;
 
-fn grant() -> String {
-    let fill = FILL.repeat(FILLS);
+/// A token of so many characters, at least what marks it as one and its digits.
+fn grant(length: u16) -> String {
+    let around = "ya29.c.-".len() + DIGITS.len();
+    let fill: String = FILL
+        .chars()
+        .cycle()
+        .take(usize::from(length).saturating_sub(around))
+        .collect();
     format!(
         r#"{{"expires_in":3599,"token_type":"Bearer","access_token":"ya29.c.{fill}-000000000000"}}"#
     )
@@ -64,7 +71,9 @@ impl Template {
             BlindAnswer::Apns => template.frame(HEADERS, END_STREAM | END_HEADERS, APNS),
             BlindAnswer::WebPush => template.frame(HEADERS, END_STREAM | END_HEADERS, WEB_PUSH),
             BlindAnswer::Fcm => template.json(MESSAGE),
-            BlindAnswer::AccessToken => template.json(grant().as_bytes()),
+            BlindAnswer::AccessToken { length } => {
+                template.json(grant(length).as_bytes());
+            }
         }
         // Every text has its digits near its end, and the last run of zeros is theirs.
         let at = template
@@ -115,7 +124,7 @@ mod tests {
             (BlindAnswer::Apns, 1),
             (BlindAnswer::WebPush, 1),
             (BlindAnswer::Fcm, 2),
-            (BlindAnswer::AccessToken, 2),
+            (BlindAnswer::AccessToken { length: 1_024 }, 2),
         ] {
             let template = Template::of(answer);
             assert_eq!(template.streams.len(), frames);

@@ -121,7 +121,10 @@ async fn google_can_be_blind_too() {
         })
         .unwrap()
     };
-    let (sends, grants) = (start(BlindAnswer::Fcm), start(BlindAnswer::AccessToken));
+    let (sends, grants) = (
+        start(BlindAnswer::Fcm),
+        start(BlindAnswer::AccessToken { length: 300 }),
+    );
     assert_eq!(sends.ca_pem(), grants.ca_pem(), "trusted as one");
     let mut peer = connect(&grants).await;
     let grant = peer.push(&Push::v2()).await.json();
@@ -129,7 +132,7 @@ async fn google_can_be_blind_too() {
         (&grant["token_type"], &grant["expires_in"]),
         (&"Bearer".into(), &3599.into())
     );
-    assert!(grant["access_token"].is_string());
+    assert_eq!(grant["access_token"].as_str().unwrap().len(), 300);
     let mut peer = connect(&sends).await;
     let waiting: Vec<_> = (0..90).map(|_| peer.open(&Push::v2()).unwrap()).collect();
     let mut names = HashSet::new();
