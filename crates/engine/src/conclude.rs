@@ -24,7 +24,7 @@ use carillon_model::outcome::{Outcome, TokenFate, Trouble, TroubleScope, Verdict
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::gateway::{PoolId, PushOutcome};
 use carillon_ports::news::event;
-use carillon_ports::store::{EnvironmentRepair, Failure, NewAttempt};
+use carillon_ports::store::{CountDelta, EnvironmentRepair, Failure, NewAttempt};
 
 /// Most bytes of the gateway's words that are kept.
 const RAW_BYTES: usize = 1_024;
@@ -360,8 +360,14 @@ impl Core {
                 reason: reason.clone(),
             });
             self.ledger.add(1);
-            self.ledger
-                .count(doubt.app, doubt.lane.gateway, state, &reason);
+            let counted = CountDelta {
+                app: doubt.app,
+                gateway: doubt.lane.gateway,
+                state,
+                reason: reason.clone(),
+                count: 1,
+            };
+            self.ledger.count(doubt.batch, [counted]);
             self.doubts
                 .answered
                 .insert((doubt.batch, doubt.position), moment.at);

@@ -437,8 +437,8 @@ impl Core {
                 reason: reason.to_owned(),
             });
         }
-        self.ledger
-            .count(job.note.app, job.work.lane.gateway, state, reason);
+        let gateway = job.work.lane.gateway;
+        job.progress.count(job.note.app, gateway, state, reason);
         self.progressed(key, moment);
     }
 

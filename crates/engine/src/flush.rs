@@ -65,6 +65,7 @@ impl Core {
         };
         let verdicts = std::mem::take(&mut progress.verdicts);
         let failures = std::mem::take(&mut progress.failures);
+        let counts = std::mem::take(&mut progress.counts);
         let attempts = std::mem::take(&mut progress.attempts);
         progress.since = None;
         let handed = verdicts.len() + moves.len();
@@ -102,6 +103,7 @@ impl Core {
         if is_replaced {
             replace_work(batch, old, new);
         }
+        self.ledger.count(old.batch, counts);
         self.ledger.add(handed);
         self.hub.bells.settle.notify_one();
     }

@@ -17,7 +17,7 @@ use carillon_model::notification::SendOptions;
 use carillon_model::push_type::{OnUnknown, TokenKind};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::gateway::Message;
-use carillon_ports::store::{Failure, NewAttempt, NotificationHead, Work};
+use carillon_ports::store::{CountDelta, Failure, NewAttempt, NotificationHead, Work};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::time::Instant;
@@ -203,6 +203,8 @@ pub(crate) struct Move {
 pub(crate) struct Progress {
     pub(crate) verdicts: Vec<(u16, FinalState)>,
     pub(crate) failures: Vec<Failure>,
+    /// How many of the verdicts are of which state, and why.
+    pub(crate) counts: Vec<CountDelta>,
     pub(crate) attempts: Vec<NewAttempt>,
     pub(crate) moves: Vec<Move>,
     pub(crate) since: Option<Instant>,
@@ -211,6 +213,25 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn is_empty(&self) -> bool {
         self.verdicts.is_empty() && self.attempts.is_empty() && self.moves.is_empty()
+    }
+
+    /// Counts one that ended.
+    pub(crate) fn count(&mut self, app: AppNo, gateway: Gateway, state: FinalState, reason: &str) {
+        // A handful of ways to end, mostly one.
+        let known = self
+            .counts
+            .iter_mut()
+            .find(|known| known.state == state && known.reason == reason);
+        match known {
+            Some(known) => known.count += 1,
+            None => self.counts.push(CountDelta {
+                app,
+                gateway,
+                state,
+                reason: reason.to_owned(),
+                count: 1,
+            }),
+        }
     }
 }
 

@@ -13,23 +13,33 @@ use carillon_ports::store::{
 };
 use std::collections::{BTreeMap, HashMap};
 
+/// How many deliveries of whom ended how.
+type Counts = HashMap<(AppNo, Gateway, FinalState, String), u64>;
+
 /// Notifications with what their public ids are made of, and whose they are.
 pub(crate) type Notes = HashMap<NotificationNo, (AppNo, UnixMs)>;
 
 /// See the module's words.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    batches: Vec<BatchSettlement>,
+    batches: Vec<Entry>,
     index: HashMap<BatchNo, usize>,
     deliveries: usize,
     retirements: Vec<Retirement>,
     repairs: Vec<EnvironmentRepair>,
-    counts: HashMap<(AppNo, Gateway, FinalState, String), u64>,
     events: Vec<NewEvent>,
     repaired: BTreeMap<AppNo, Vec<RepairedEnvironment>>,
     notes: Notes,
     due: Vec<(Lane, Class, UnixMs)>,
     releases: Vec<Release>,
+}
+
+/// What is collected for one batch.
+struct Entry {
+    settlement: BatchSettlement,
+    /// Goes with the verdicts that it counts, in one transaction: after a crash a delivery whose verdict is not on disk is
+    /// sent again, and must not have been counted yet.
+    counts: Vec<CountDelta>,
 }
 
 /// Work that goes back to the store unsent.
@@ -59,17 +69,27 @@ impl Ledger {
     pub(crate) fn batch(&mut self, no: BatchNo, note: (AppNo, UnixMs)) -> &mut BatchSettlement {
         self.notes.entry(no.notification()).or_insert(note);
         let at = *self.index.entry(no).or_insert_with(|| {
-            self.batches.push(BatchSettlement {
-                batch: no,
-                verdicts: Vec::new(),
-                failures: Vec::new(),
-                attempts: Vec::new(),
-                done: Vec::new(),
-                follow_ups: Vec::new(),
+            self.batches.push(Entry {
+                settlement: BatchSettlement {
+                    batch: no,
+                    verdicts: Vec::new(),
+                    failures: Vec::new(),
+                    attempts: Vec::new(),
+                    done: Vec::new(),
+                    follow_ups: Vec::new(),
+                },
+                counts: Vec::new(),
             });
             self.batches.len() - 1
         });
-        &mut self.batches[at]
+        &mut self.batches[at].settlement
+    }
+
+    /// Counts with what is collected for a batch, which must have been asked for by [`Self::batch`].
+    pub(crate) fn count(&mut self, no: BatchNo, counts: impl IntoIterator<Item = CountDelta>) {
+        if let Some(at) = self.index.get(&no) {
+            self.batches[*at].counts.extend(counts);
+        }
     }
 
     pub(crate) fn add(&mut self, deliveries: usize) {
@@ -79,11 +99,6 @@ impl Ledger {
     /// New work of a batch that waits in the store.
     pub(crate) fn due(&mut self, lane: Lane, class: Class, at: UnixMs) {
         self.due.push((lane, class, at));
-    }
-
-    pub(crate) fn count(&mut self, app: AppNo, gateway: Gateway, state: FinalState, reason: &str) {
-        let key = (app, gateway, state, reason.to_owned());
-        *self.counts.entry(key).or_default() += 1;
     }
 
     pub(crate) fn retire(&mut self, retirement: Retirement) {
@@ -120,7 +135,6 @@ impl Ledger {
         self.batches.is_empty()
             && self.retirements.is_empty()
             && self.repairs.is_empty()
-            && self.counts.is_empty()
             && self.events.is_empty()
             && self.repaired.is_empty()
             && self.releases.is_empty()
@@ -138,20 +152,20 @@ impl Ledger {
                 cut = at;
                 break;
             }
-            deliveries += batch.weight();
+            deliveries += batch.settlement.weight();
         }
         let is_all = cut == self.batches.len();
-        let batches = if is_all {
+        let entries = if is_all {
             self.index.clear();
             std::mem::take(&mut self.batches)
         } else {
             let rest = self.batches.split_off(cut);
-            let batches = std::mem::replace(&mut self.batches, rest);
+            let entries = std::mem::replace(&mut self.batches, rest);
             self.index = (0..)
                 .zip(&self.batches)
-                .map(|(at, b)| (b.batch, at))
+                .map(|(at, b)| (b.settlement.batch, at))
                 .collect();
-            batches
+            entries
         };
         let taken = if is_all {
             self.deliveries
@@ -167,9 +181,21 @@ impl Ledger {
                 events.push(event(app, kind, "", &EnvironmentRepaired { entries }));
             }
         }
-        let counts = self
-            .counts
-            .drain()
+        let mut counts = Counts::new();
+        let mut batches = Vec::with_capacity(entries.len());
+        for Entry {
+            settlement,
+            counts: of_batch,
+        } in entries
+        {
+            batches.push(settlement);
+            for delta in of_batch {
+                let key = (delta.app, delta.gateway, delta.state, delta.reason);
+                *counts.entry(key).or_default() += delta.count;
+            }
+        }
+        let counts = counts
+            .into_iter()
             .map(|((app, gateway, state, reason), count)| CountDelta {
                 app,
                 gateway,
@@ -285,6 +311,17 @@ mod tests {
             let batch = ledger.batch(BatchNo(no), (AppNo(1), 0));
             batch.verdicts = (0..100).map(|p| (p, FinalState::Accepted)).collect();
             ledger.add(100);
+            let (app, gateway) = (AppNo(1), Gateway::Apns);
+            ledger.count(
+                BatchNo(no),
+                [CountDelta {
+                    app,
+                    gateway,
+                    state: FinalState::Accepted,
+                    reason: String::new(),
+                    count: 100,
+                }],
+            );
         }
         ledger.release(Release {
             work: work(1, 0).id,
@@ -295,6 +332,8 @@ mod tests {
         let first = ledger.take(1, 250).unwrap();
         assert_eq!((first.settlement.batches.len(), first.deliveries), (3, 300));
         assert!(first.releases.is_empty());
+        let counted = |bundle: &Bundle| bundle.settlement.counts[0].count;
+        assert_eq!(counted(&first), 300, "what is cut off is not counted yet");
         let batch = ledger.batch(BatchNo(9), (AppNo(1), 0));
         assert_eq!(batch.verdicts.len(), 100, "still found by its number");
         let second = ledger.take(1, 10_000).unwrap();
@@ -302,6 +341,7 @@ mod tests {
             (second.settlement.batches.len(), second.deliveries),
             (7, 700)
         );
+        assert_eq!(counted(&second), 700);
         assert_eq!(second.releases.len(), 1);
         assert!(ledger.take(1, 10).is_none());
         assert_eq!(ledger.deliveries(), 0);

@@ -61,6 +61,33 @@ async fn a_thousand_devices_are_one_batch_and_each_gets_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_crash_makes_it_send_again_is_counted_once() {
+    let world = World::new().await;
+    world.devices(1..102).await;
+    // Ten of a batch are answered, which only the memory knows while the others are awaited.
+    world.gateway.script(|written| {
+        let is_early = (1..11).any(|number| written.push_token == address(number).0);
+        let is_other = written.push_token == address(101).0;
+        let after_ms = if is_early || is_other { 0 } else { 60_000 };
+        vec![(after_ms, carillon_model::outcome::Outcome::accepted(1, 1))]
+    });
+    let crowd = world.to(1..101).await;
+    let within = Duration::from_secs(1);
+    world
+        .until(within, async || world.gateway.written().len() == 100)
+        .await;
+    // Another's outcome is settled meanwhile.
+    let other = world.to(101..102).await;
+    world.completed(other).await;
+    assert_eq!(world.view(crowd).await.open, 100, "not on disk yet");
+    let world = world.crash().await;
+    world.gateway.script(|_| accept());
+    let view = world.completed(crowd).await;
+    assert_eq!(view.states, [(FinalState::Accepted, 100)]);
+    assert_eq!(world.counted().await, [(FinalState::Accepted, 101)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_push_token_is_read_when_it_is_sent() {
     let world = World::new().await;
     let devices = world.devices(1..5).await;
