@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn the_longest_message_has_3993_bytes() {
         let around =
-            r#"{"notification":{"body":"","tag":"00000000000000000000000000000000"}}"#.len();
+            r#"{"notification":{"title":"","tag":"00000000000000000000000000000000"}}"#.len();
         let body = |bytes: usize| format!(r#"{{"body":"{}"}}"#, "x".repeat(bytes));
         let most = MAX_PLAINTEXT_BYTES - around;
         let device = r#"{"devices":["d"]}"#;

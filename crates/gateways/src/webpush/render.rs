@@ -6,7 +6,7 @@
 //!
 //! | portable field | in the message |
 //! |---|---|
-//! | `title` | `notification.title` |
+//! | `title` | `notification.title`; without one the body is the title: browsers show nothing without |
 //! | `subtitle`, `body` | `notification.body`, one below the other: browsers have no subtitle |
 //! | `link` | `notification.navigate` |
 //! | `image` | `notification.image` |
@@ -247,12 +247,9 @@ impl<'a> Parts<'a> {
         let content = self.content;
         let is_free = |key: &str| !self.raw_notification.has(key);
         json.open();
-        let body = match (&content.subtitle, &content.body) {
-            (Some(subtitle), Some(body)) => Some(Cow::Owned(format!("{subtitle}\n{body}"))),
-            (one, other) => one.as_deref().or(other.as_deref()).map(Cow::Borrowed),
-        };
+        let (title, body) = self.texts();
         for (key, text) in [
-            ("title", content.title.as_deref()),
+            ("title", title.as_deref()),
             ("navigate", content.link.as_deref()),
             ("body", body.as_deref()),
             ("tag", tag),
@@ -285,6 +282,21 @@ impl<'a> Parts<'a> {
         json.close();
     }
 
+    /// Title and body. A browser shows nothing without a title, so the body is it where there is no other.
+    fn texts(&self) -> (Option<Cow<'_, str>>, Option<Cow<'_, str>>) {
+        let content = self.content;
+        let body = match (&content.subtitle, &content.body) {
+            (Some(subtitle), Some(body)) => Some(Cow::Owned(format!("{subtitle}\n{body}"))),
+            (one, other) => one.as_deref().or(other.as_deref()).map(Cow::Borrowed),
+        };
+        let title = content.title.as_deref().filter(|title| !title.is_empty());
+        match title {
+            Some(title) => (Some(title.into()), body),
+            None if self.raw_notification.has("title") => (None, body),
+            None => (body, None),
+        }
+    }
+
     fn write_badge(&self, json: &mut Json) {
         if let (Some(badge), true) = (self.content.badge, self.is_free("app_badge")) {
             json.value("app_badge", &badge);
@@ -297,17 +309,18 @@ impl<'a> Parts<'a> {
 
     /// Whether a browser can show it by itself: it has a title, and a tap leads somewhere.
     fn is_declarative(&self) -> bool {
-        let has = |key: &str, portable: &Option<String>, fits: fn(&str) -> bool| match self
+        let has = |key: &str, portable: Option<&str>, fits: fn(&str) -> bool| match self
             .raw_notification
             .get(key)
         {
             Some(raw) => {
                 serde_json::from_str::<Cow<'_, str>>(raw.get()).is_ok_and(|text| fits(&text))
             }
-            None => portable.as_deref().is_some_and(fits),
+            None => portable.is_some_and(fits),
         };
-        has("title", &self.content.title, |title| !title.is_empty())
-            && has("navigate", &self.content.link, is_absolute_url)
+        let (title, _) = self.texts();
+        has("title", title.as_deref(), |title| !title.is_empty())
+            && has("navigate", self.content.link.as_deref(), is_absolute_url)
     }
 }
 

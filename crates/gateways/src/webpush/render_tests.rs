@@ -37,11 +37,11 @@ fn without_a_title_or_somewhere_to_go_it_is_for_the_service_worker() {
         ),
         (
             r#"{"title":"","link":"https://x.example/"}"#,
-            r#"{"notification":{"title":"","navigate":"https://x.example/"}}"#,
+            r#"{"notification":{"navigate":"https://x.example/"}}"#,
         ),
         (
-            r#"{"body":"b","link":"https://x.example/"}"#,
-            r#"{"notification":{"navigate":"https://x.example/","body":"b"}}"#,
+            r#"{"body":"b","webpush":{"notification":{"title":""}}}"#,
+            r#"{"notification":{"body":"b","title":""}}"#,
         ),
         (
             r#"{"title":"t","link":"web+shop:17"}"#,
@@ -157,6 +157,24 @@ fn pointers_lead_back_to_what_the_caller_wrote() {
     assert_eq!(source_of(&raw, ""), "/content/webpush");
 }
 
+#[test]
+fn a_body_alone_is_the_title() {
+    for (json, expected) in [
+        (
+            r#"{"body":"b","badge":2}"#,
+            r#"{"notification":{"title":"b","app_badge":2},"app_badge":2}"#,
+        ),
+        (
+            r#"{"title":"","subtitle":"s","body":"b","link":"https://x.example/"}"#,
+            r#"{"web_push":8030,"notification":{"title":"s\nb","navigate":"https://x.example/"}}"#,
+        ),
+    ] {
+        let found = rendered(PushType::Alert, json);
+        assert_eq!(found, expected);
+        assert_eq!(check(found.as_bytes()), Ok(expected.contains("8030")));
+    }
+}
+
 proptest::proptest! {
     /// Whatever the portable fields hold, the message is JSON in which each of them can be read again, and declarative only
     /// if a browser takes it so.
@@ -174,8 +192,12 @@ proptest::proptest! {
         let json = render(PushType::Alert, &content, Tag::CollapseId(&tag)).unwrap();
         let read: serde_json::Value = serde_json::from_slice(&json).unwrap();
         let notification = &read["notification"];
-        proptest::prop_assert_eq!(&notification["title"], &title);
-        proptest::prop_assert_eq!(&notification["body"], &body);
+        if title.is_empty() {
+            proptest::prop_assert_eq!(&notification["title"], &body);
+        } else {
+            proptest::prop_assert_eq!(&notification["title"], &title);
+            proptest::prop_assert_eq!(&notification["body"], &body);
+        }
         proptest::prop_assert_eq!(&notification["navigate"], &link);
         proptest::prop_assert_eq!(&notification["tag"], &tag);
         proptest::prop_assert_eq!(&notification["data"]["x"], &title);
