@@ -71,7 +71,10 @@ fn all_routes() -> OpenApiRouter<Api> {
             notifications::send::send,
             notifications::list::list
         ))
-        .routes(routes!(notifications::get::get))
+        .routes(routes!(
+            notifications::get::get,
+            notifications::change::change
+        ))
         .routes(routes!(notifications::deliveries::deliveries))
         .routes(routes!(notifications::cancel::cancel))
         .routes(routes!(deliveries::get::get))
@@ -149,6 +152,7 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(api_keys::delete::delete))
         .routes(routes!(audit::list::list))
         .routes(routes!(status::get::get))
+        .routes(routes!(scheduler::resume::resume))
         .routes(routes!(server::backup::backup))
         .routes(routes!(server::rotate_master_key::rotate_master_key))
         .routes(routes!(ops::documents::openapi))

@@ -272,7 +272,7 @@ impl Core {
         let due_at = policy
             .next_attempt_at(
                 job.work.attempt.saturating_add(1),
-                note.accepted_at,
+                note.begins_at,
                 moment.now,
                 retry_after_ms,
                 self.hub.parts.clock.random() as u32,

@@ -119,6 +119,22 @@ pub struct EngineConfig {
     /// Rows of such a slice.
     pub index_slice: u32,
 
+    // --- timers ---
+    /// Timers that are read at once.
+    pub timer_round: u32,
+    /// Most of them that belong to one App, and are fired together.
+    pub timer_share: u32,
+    /// How often a timer that cannot fire is tried before it is set aside.
+    pub timer_tries: u16,
+    /// Pause after its first try; doubles with each.
+    pub timer_backoff_ms: u32,
+    /// Longest such pause.
+    pub timer_backoff_max_ms: u32,
+    /// A timer that fires late by at most so long was not missed.
+    pub timer_grace_ms: i64,
+    /// How far ahead a notification may be sent.
+    pub send_ahead_max_ms: i64,
+
     // --- telling ---
     /// Calls to one webhook endpoint that run at once, while it answers.
     pub webhook_concurrency: u32,
@@ -190,6 +206,13 @@ impl Default for EngineConfig {
             prune_slice: 500,
             index_interval_ms: 1_000,
             index_slice: 5_000,
+            timer_round: 2_000,
+            timer_share: 500,
+            timer_tries: 8,
+            timer_backoff_ms: 1_000,
+            timer_backoff_max_ms: 600_000,
+            timer_grace_ms: 60_000,
+            send_ahead_max_ms: 366 * 86_400_000,
             webhook_concurrency: 4,
             webhook_calls: 64,
             webhook_max_queued: 100_000,
@@ -231,6 +254,10 @@ impl EngineConfig {
             ("prune_slice", self.prune_slice),
             ("index_interval_ms", self.index_interval_ms),
             ("index_slice", self.index_slice),
+            ("timer_round", self.timer_round),
+            ("timer_share", self.timer_share),
+            ("timer_tries", self.timer_tries.into()),
+            ("timer_backoff_ms", self.timer_backoff_ms),
             ("webhook_concurrency", self.webhook_concurrency),
             ("webhook_calls", self.webhook_calls),
             ("webhook_max_queued", self.webhook_max_queued),
@@ -264,6 +291,15 @@ impl EngineConfig {
                 "fanout_page",
                 format!("expected at most 1000, found {}", self.fanout_page),
             ));
+        }
+        if self.timer_grace_ms < 0 || self.send_ahead_max_ms < 0 {
+            let is_grace = self.timer_grace_ms < 0;
+            let name = if is_grace {
+                "timer_grace_ms"
+            } else {
+                "send_ahead_max_ms"
+            };
+            return Err((name, "expected 0 or more".into()));
         }
         if self.content_retention_ms < 0 || self.record_retention_ms < self.content_retention_ms {
             return Err((

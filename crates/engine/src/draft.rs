@@ -1,6 +1,7 @@
 //! One notification as the caller wrote it, checked against everything that needs no store.
 
 use crate::hub::Hub;
+use crate::later;
 use crate::request::{IdempotencyKey, Origin, SendItem};
 use crate::saying::write;
 use bytes::Bytes;
@@ -8,11 +9,14 @@ use carillon_model::UnixMs;
 use carillon_model::body::BadgeChange;
 use carillon_model::duration;
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::id::AppNo;
+use carillon_model::id::{AppNo, NotificationNo};
 use carillon_model::notification::{NotificationRequest, SendOptions};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::Reach;
+use carillon_model::send_at::IfPast;
 use carillon_model::target::Target;
+use carillon_model::timer::MissedRun;
+use carillon_ports::timer::{FiredTimer, NewTimer};
 
 /// A notification that is in order, and not resolved yet.
 pub(crate) struct Draft {
@@ -31,6 +35,30 @@ pub(crate) struct Draft {
     pub(crate) expires_at: Option<UnixMs>,
     pub(crate) idempotency: Option<IdempotencyKey>,
     pub(crate) origin: Origin,
+    pub(crate) plan: Plan,
+}
+
+/// When a draft is sent.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// At once.
+    Now {
+        /// It was to be sent at a time that has passed.
+        late: bool,
+    },
+    /// By this timer.
+    Later(NewTimer),
+    /// It waited, and its time has come.
+    Fired(Fired),
+}
+
+/// A notification that was accepted before.
+#[derive(Debug)]
+pub(crate) struct Fired {
+    pub(crate) no: NotificationNo,
+    pub(crate) accepted_at: UnixMs,
+    pub(crate) send_at: Option<UnixMs>,
+    pub(crate) timer: FiredTimer,
 }
 
 /// Checks one notification against everything that needs no store.
@@ -48,11 +76,19 @@ pub(crate) fn draft(
     } = item;
     let mut problems = request.target.problems();
     problems.extend(except_problem(&request));
-    let expires_at = expiry(&request, now).unwrap_or_else(|problem| {
+    let plan = plan(hub, &request, now).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Plan::Now { late: false }
+    });
+    let begins_at = match &plan {
+        Plan::Later(timer) => timer.due_at,
+        Plan::Now { .. } | Plan::Fired(_) => now,
+    };
+    let expires_at = expiry(&request, begins_at).unwrap_or_else(|problem| {
         problems.push(problem);
         None
     });
-    let written = write(hub, app, &request, &origin, now).unwrap_or_else(|more| {
+    let written = write(hub, app, &request, &origin, begins_at).unwrap_or_else(|more| {
         problems.extend(more);
         None
     });
@@ -66,9 +102,7 @@ pub(crate) fn draft(
         badge,
         ..
     } = request;
-    if let Target::Users(users) = &mut target {
-        users.retain(|user| !except_users.contains(user));
-    }
+    leave_out(&mut target, &except_users);
     if let Target::Channel(channel) = &target {
         options.channel.get_or_insert_with(|| channel.clone());
     }
@@ -88,7 +122,60 @@ pub(crate) fn draft(
         expires_at,
         idempotency,
         origin,
+        plan,
     })
+}
+
+/// A list of users is without those who are left out.
+pub(crate) fn leave_out(target: &mut Target, except_users: &[String]) {
+    if let Target::Users(users) = target {
+        users.retain(|user| !except_users.contains(user));
+    }
+}
+
+/// When it is sent.
+fn plan(hub: &Hub, request: &NotificationRequest, now: UnixMs) -> Result<Plan, FieldProblem> {
+    let Some(send_at) = &request.send_at else {
+        return match request.if_past {
+            None => Ok(Plan::Now { late: false }),
+            Some(_) => Err(FieldProblem::new(
+                "/if_past",
+                "send_at.if_past",
+                "expected if_past beside send_at only: without send_at it is sent at once",
+            )),
+        };
+    };
+    let due_at = send_at.instant()?;
+    if due_at <= now {
+        return match request.if_past.unwrap_or_default() {
+            IfPast::SendNow => Ok(Plan::Now { late: true }),
+            IfPast::Refuse => Err(FieldProblem::new(
+                "/send_at",
+                "send_at.past",
+                format!(
+                    "expected a time in the future, found {}, which has passed: choose a later one, or say \"if_past\": \"send_now\"",
+                    later::shown(due_at)
+                ),
+            )),
+        };
+    }
+    let most = hub.parts.config.send_ahead_max_ms;
+    if due_at - now > most {
+        return Err(FieldProblem::new(
+            "/send_at",
+            "send_at.too_far",
+            format!(
+                "expected a time at most {} ahead (scheduler.send_ahead_max), found {}",
+                duration::format_ms(most),
+                later::shown(due_at)
+            ),
+        ));
+    }
+    Ok(Plan::Later(NewTimer {
+        due_at,
+        missed: MissedRun::Fire,
+        body: later::body(request),
+    }))
 }
 
 /// Most users that are left out of one notification.
@@ -122,8 +209,11 @@ fn except_problem(request: &NotificationRequest) -> Option<FieldProblem> {
     ))
 }
 
-/// When a notification ends.
-fn expiry(request: &NotificationRequest, now: UnixMs) -> Result<Option<UnixMs>, FieldProblem> {
+/// When a notification ends whose sending begins at `begins_at`.
+fn expiry(
+    request: &NotificationRequest,
+    begins_at: UnixMs,
+) -> Result<Option<UnixMs>, FieldProblem> {
     let (pointer, at) = match (&request.expires_at, &request.expires_in) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => {
@@ -147,15 +237,19 @@ fn expiry(request: &NotificationRequest, now: UnixMs) -> Result<Option<UnixMs>, 
             let after = duration::parse_ms(text).map_err(|sentence| {
                 FieldProblem::new("/expires_in", "expiry.duration", sentence)
             })?;
-            ("/expires_in", now.saturating_add(after))
+            ("/expires_in", begins_at.saturating_add(after))
         }
     };
-    if at <= now {
-        return Err(FieldProblem::new(
-            pointer,
-            "expiry.past",
-            "expected a time in the future: this notification would end before it is sent",
-        ));
+    if at <= begins_at {
+        let message = match &request.send_at {
+            None => "expected a time in the future: this notification would end before it is sent"
+                .to_owned(),
+            Some(_) => format!(
+                "expected a time after the send, which is at {}: this notification would end before",
+                later::shown(begins_at)
+            ),
+        };
+        return Err(FieldProblem::new(pointer, "expiry.past", message));
     }
     Ok(Some(at))
 }

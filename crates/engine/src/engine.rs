@@ -8,7 +8,7 @@ use crate::key_ring::KeyRing;
 use crate::rehearsal::{
     self, DryRunFor, DryRunReport, Filling, PreviewFor, PreviewReport, TrialReport,
 };
-use crate::request::{Accepted, CancelAnswer, IdempotencyKey, Refusal, SendItem};
+use crate::request::{Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Refusal, SendItem};
 use crate::service::{self, Shared};
 use crate::status::{EngineStatus, StopReport};
 use carillon_model::credential::CredentialSecret;
@@ -16,6 +16,7 @@ use carillon_model::definition::Definition;
 use carillon_model::environment::Environment;
 use carillon_model::id::{AppNo, CredentialNo, NotificationNo};
 use carillon_model::lane;
+use carillon_model::notification::NotificationChange;
 use carillon_model::problem::FieldProblem;
 use carillon_model::trigger::TriggerDefinition;
 use carillon_ports::clock::Clock;
@@ -209,6 +210,30 @@ impl Engine {
         let cancelling = tokio::spawn(async move { shared.cancel(app, no).await });
         let panicked = |error| Err(StoreError::Failed(format!("cancelling panicked: {error}")));
         cancelling.await.unwrap_or_else(panicked)
+    }
+
+    /// Changes a notification that waits for its time; it is drafted anew, with templates as they are now.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn change(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+        change: &NotificationChange,
+    ) -> Result<Result<(), ChangeRefusal>, StoreError> {
+        self.shared().change(app, no, change).await
+    }
+
+    /// Lets timers fire again after a restore. `false`: they were not paused.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn resume_scheduler(&self) -> Result<bool, StoreError> {
+        let hub = &self.shared().hub;
+        let was_paused = hub.parts.store.resume_scheduler().await?;
+        hub.bells.timers.notify_one();
+        Ok(was_paused)
     }
 
     /// What a template would say. Nothing is sent or stored; problems point into a body that has the

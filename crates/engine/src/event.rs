@@ -416,6 +416,8 @@ impl Trigger {
             }),
             badge: definition.badge,
             options: definition.options.clone(),
+            send_at: None,
+            if_past: None,
             expires_at: None,
             expires_in: definition.expires_in.clone(),
         }

@@ -9,13 +9,14 @@ use crate::job::Incoming;
 use crate::metrics::Meters;
 use crate::moment::Moment;
 use arc_swap::ArcSwap;
+use carillon_model::UnixMs;
 use carillon_model::id::DefinitionNo;
 use carillon_ports::gateway::{PoolId, PushOutcome};
 use carillon_ports::store::StoreError;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
@@ -34,6 +35,9 @@ pub(crate) struct Hub {
     /// Versions of templates that were replaced while notifications of them are still sent.
     pub(crate) older_templates: Mutex<HashMap<(DefinitionNo, u32), Template>>,
     pub(crate) fanouts: AtomicU32,
+    /// Until when the Scheduler sleeps at most; what is set while it looks always wakes it.
+    pub(crate) timers_sleep_until: AtomicI64,
+    pub(crate) is_scheduler_paused: AtomicBool,
     pub(crate) failed: watch::Sender<Option<String>>,
     /// Where receipts are brought to.
     pub(crate) receipts: Counter,
@@ -61,6 +65,7 @@ pub(crate) struct Bells {
     pub(crate) fanout: Notify,
     pub(crate) prune: Notify,
     pub(crate) digests: Notify,
+    pub(crate) timers: Notify,
 }
 
 impl Hub {
@@ -69,13 +74,20 @@ impl Hub {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(std::sync::atomic::Ordering::Relaxed)
+        self.is_stopping.load(Relaxed)
     }
 
     /// Events may have been written: whoever follows them looks.
     pub(crate) fn tell(&self) {
         self.told
             .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// A timer is on disk that is due then: wakes the Scheduler if it means to sleep longer.
+    pub(crate) fn timer_set(&self, due_at: UnixMs) {
+        if due_at < self.timers_sleep_until.load(Relaxed) {
+            self.bells.timers.notify_one();
+        }
     }
 
     /// The engine cannot go on: tell the process, once.

@@ -4,11 +4,12 @@
 //! The commit and the hand-over run in a task of their own: a caller who goes away between the two
 //! must not leave work behind that nobody has.
 
-use crate::draft::{Draft, draft};
+use crate::draft::{Draft, Plan, draft};
 use crate::hub::Hub;
 use crate::job::{Incoming, Note, weight};
+use crate::later;
 use crate::request::{Accepted, IdempotencyKey, Refusal, SendItem};
-use crate::resolve::{Question, resolve};
+use crate::resolve::{Answer, Question, resolve};
 use crate::routing::choose;
 use crate::service::Shared;
 use carillon_model::UnixMs;
@@ -22,19 +23,23 @@ use carillon_ports::store::{
     Acceptance, Idempotency, NewBatch, NewNotification, NotificationHead, Recipient, StoreError,
     Work, WorkId,
 };
+use carillon_ports::timer::When;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What a call to `send` answers.
-type Answers = Vec<Result<Accepted, Refusal>>;
+pub(crate) type Answers = Vec<Result<Accepted, Refusal>>;
 
 /// A notification ready to be stored, and its hot batches.
-struct Ready {
-    at: usize,
+pub(crate) struct Ready {
+    pub(crate) at: usize,
     new: NewNotification,
     hot: Vec<Incoming>,
     deliveries: Option<u64>,
+    /// When it is sent, if that was asked for.
+    send_at: Option<UnixMs>,
+    late: bool,
 }
 
 impl Shared {
@@ -52,8 +57,15 @@ impl Shared {
         let mut drafts = Vec::with_capacity(items.len());
         let keys: Vec<Option<IdempotencyKey>> =
             items.iter().map(|item| item.idempotency.clone()).collect();
+        let mut ready = Vec::with_capacity(items.len());
         for (at, item) in items.into_iter().enumerate() {
-            match draft(hub, app, at, item, now) {
+            let drafted = draft(hub, app, at, item, now);
+            match drafted.and_then(|draft| later::checked(hub, draft)) {
+                // Whom it is for is found out when it is sent.
+                Ok(draft) if matches!(draft.plan, Plan::Later(_)) => {
+                    ready.push(make(hub, app, draft, &[], now));
+                    answers.push(None);
+                }
                 Ok(draft) => {
                     drafts.push(draft);
                     answers.push(None);
@@ -61,17 +73,8 @@ impl Shared {
                 Err(problems) => answers.push(Some(Err(Refusal::Invalid(problems)))),
             }
         }
-        let questions: Vec<Question<'_>> = drafts
-            .iter()
-            .map(|draft| Question {
-                target: &draft.target,
-                reach: draft.reach,
-                declared: draft.declared,
-            })
-            .collect();
-        let resolved = resolve(hub, app, &questions, now).await?;
+        let resolved = answers_for(hub, app, &drafts, now).await?;
         let room = hub.wait_for_room(app, &drafts, &resolved).await;
-        let mut ready = Vec::with_capacity(drafts.len());
         drop(room);
         for (draft, recipients) in drafts.into_iter().zip(resolved) {
             match recipients {
@@ -82,13 +85,7 @@ impl Shared {
         repeat_refused(hub, &keys, &mut answers, now).await?;
         if !ready.is_empty() {
             let places: Vec<usize> = ready.iter().map(|ready| ready.at).collect();
-            let accepting = tokio::spawn(accept(self.clone(), app, ready));
-            let accepted = accepting.await.unwrap_or_else(|error| {
-                let sentence = format!("accepting panicked: {error}");
-                hub.fail(sentence.clone());
-                Err(StoreError::Failed(sentence))
-            });
-            match accepted {
+            match self.commit(app, ready).await {
                 Ok(accepted) => {
                     for (at, answer) in places.into_iter().zip(accepted) {
                         answers[at] = Some(answer);
@@ -105,6 +102,39 @@ impl Shared {
         }
         Ok(answers.into_iter().flatten().collect())
     }
+
+    /// Has everything accepted, in a task of its own. Answers in the same order.
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        app: AppNo,
+        ready: Vec<Ready>,
+    ) -> Result<Answers, StoreError> {
+        let accepting = tokio::spawn(accept(self.clone(), app, ready));
+        accepting.await.unwrap_or_else(|error| {
+            let sentence = format!("accepting panicked: {error}");
+            self.hub.fail(sentence.clone());
+            Err(StoreError::Failed(sentence))
+        })
+    }
+}
+
+/// Whom drafts are for, in their order.
+pub(crate) async fn answers_for(
+    hub: &Hub,
+    app: AppNo,
+    drafts: &[Draft],
+    now: UnixMs,
+) -> Result<Vec<Answer>, StoreError> {
+    let questions: Vec<Question<'_>> = drafts
+        .iter()
+        .map(|draft| Question {
+            target: &draft.target,
+            reach: draft.reach,
+            declared: draft.declared,
+            is_due: matches!(draft.plan, Plan::Fired(_)),
+        })
+        .collect();
+    resolve(hub, app, &questions, now).await
 }
 
 /// What is refused now may have been accepted when it first came: it expired since, or its device is
@@ -135,6 +165,8 @@ async fn repeat_refused(
                 accepted_at,
                 deliveries: None,
                 repeated: true,
+                send_at: None,
+                late: false,
             }));
         }
     }
@@ -142,19 +174,35 @@ async fn repeat_refused(
 }
 
 /// Batches of at most 1,000, by lane; reserves room for those that may go straight to dispatch.
-fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: UnixMs) -> Ready {
-    let no = hub.parts.store.next_notification();
+pub(crate) fn make(
+    hub: &Hub,
+    app: AppNo,
+    draft: Draft,
+    recipients: &[Recipient],
+    now: UnixMs,
+) -> Ready {
+    let (no, accepted_at, begun_at) = match &draft.plan {
+        Plan::Now { .. } | Plan::Later(_) => (hub.parts.store.next_notification(), now, None),
+        Plan::Fired(fired) => (fired.no, fired.accepted_at, Some(now)),
+    };
     let (options, payload) = (draft.options, draft.body);
     let class = options.class;
-    let lists = lists(
-        hub,
-        app,
-        &draft.target,
-        draft.declared,
-        &options,
-        recipients,
-    );
-    let is_fanout = draft.target.is_fanned_out();
+    let (when, send_at, late) = match draft.plan {
+        Plan::Now { late } => (When::AtOnce, None, late),
+        Plan::Later(timer) => {
+            let at = timer.due_at;
+            (When::Later(timer), Some(at), false)
+        }
+        Plan::Fired(fired) => (When::Fired(fired.timer), fired.send_at, false),
+    };
+    let is_later = matches!(when, When::Later(_));
+    let lists = if is_later {
+        Vec::new()
+    } else {
+        let target = &draft.target;
+        lists(hub, app, target, draft.declared, &options, recipients)
+    };
+    let is_fanout = draft.target.is_fanned_out() && !is_later;
     let deliveries: usize = lists.iter().map(|(_, devices)| devices.len()).sum();
     let mut note: Option<Arc<Note>> = None;
     let mut batches = Vec::new();
@@ -177,7 +225,9 @@ fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: Unix
                     Arc::new(Note::new(NotificationHead {
                         no,
                         app,
-                        accepted_at: now,
+                        accepted_at,
+                        send_at,
+                        begun_at,
                         expires_at: draft.expires_at,
                         options: options.clone(),
                         payload: payload.clone(),
@@ -214,7 +264,8 @@ fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: Unix
         new: NewNotification {
             no,
             app,
-            accepted_at: now,
+            accepted_at,
+            when,
             expires_at: draft.expires_at,
             options,
             payload,
@@ -229,7 +280,9 @@ fn make(hub: &Hub, app: AppNo, draft: Draft, recipients: &[Recipient], now: Unix
             consumes: draft.origin.consumes,
         },
         hot,
-        deliveries: (!is_fanout).then_some(deliveries as u64),
+        deliveries: (!is_fanout && !is_later).then_some(deliveries as u64),
+        send_at,
+        late,
     }
 }
 
@@ -295,6 +348,13 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
             deliveries: item.deliveries,
             push_type: item.new.options.push_type,
             is_fanout: item.new.fanout.is_some(),
+            is_fired: matches!(item.new.when, When::Fired(_)),
+            timer_at: match &item.new.when {
+                When::Later(timer) => Some(timer.due_at),
+                When::AtOnce | When::Fired(_) => None,
+            },
+            send_at: item.send_at,
+            late: item.late,
             cold: item
                 .new
                 .batches
@@ -324,9 +384,11 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
     let mut accepted: HashMap<carillon_model::push_type::PushType, u64> = HashMap::new();
     let mut has_fanout = false;
     let mut cold = Vec::new();
+    let mut timer_at: Option<UnixMs> = None;
     for ((said, hot), acceptance) in kept.into_iter().zip(acceptances) {
         if acceptance == Acceptance::New {
-            *accepted.entry(said.push_type).or_default() += 1;
+            *accepted.entry(said.push_type).or_default() += u64::from(!said.is_fired);
+            timer_at = [timer_at, said.timer_at].into_iter().flatten().min();
             has_fanout |= said.is_fanout;
             cold.extend(said.cold.iter().copied());
             hot_now.extend(hot);
@@ -350,6 +412,9 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
         drop(core);
         hub.bells.dispatch.notify_one();
     }
+    if let Some(at) = timer_at {
+        hub.timer_set(at);
+    }
     if has_fanout {
         hub.bells.fanout.notify_one();
     }
@@ -369,6 +434,12 @@ struct Said {
     deliveries: Option<u64>,
     push_type: carillon_model::push_type::PushType,
     is_fanout: bool,
+    /// It was accepted before, and its time has come.
+    is_fired: bool,
+    /// When its timer is due.
+    timer_at: Option<UnixMs>,
+    send_at: Option<UnixMs>,
+    late: bool,
     /// Where it has work in the store.
     cold: Vec<(Lane, carillon_model::lane::Class)>,
 }
@@ -390,6 +461,8 @@ impl Said {
             accepted_at,
             deliveries,
             repeated,
+            send_at: self.send_at.filter(|_| !repeated),
+            late: self.late && !repeated,
         })
     }
 }

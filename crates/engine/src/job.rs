@@ -28,6 +28,8 @@ pub(crate) struct Note {
     pub(crate) no: NotificationNo,
     pub(crate) app: AppNo,
     pub(crate) accepted_at: UnixMs,
+    /// Since when it is being sent.
+    pub(crate) begins_at: UnixMs,
     pub(crate) expires_at: Option<UnixMs>,
     pub(crate) options: SendOptions,
     /// What it weighs in memory besides its devices.
@@ -78,6 +80,7 @@ impl Note {
             no: head.no,
             app: head.app,
             accepted_at: head.accepted_at,
+            begins_at: head.begins_at(),
             expires_at,
             bytes: head.payload.len(),
             says,

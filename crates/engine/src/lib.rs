@@ -29,6 +29,7 @@ mod job;
 mod key_ring;
 mod lanes;
 mod late;
+mod later;
 mod ledger;
 mod limiter;
 mod load;
@@ -46,6 +47,7 @@ mod rescuer;
 mod resolve;
 mod routing;
 mod saying;
+mod scheduler;
 mod service;
 mod settle;
 pub mod status;
@@ -59,5 +61,7 @@ pub use clerk::Receipts;
 pub use config::EngineConfig;
 pub use directory::Directory;
 pub use engine::{Engine, Parts, Webhooks};
-pub use request::{Accepted, CancelAnswer, IdempotencyKey, Origin, Refusal, SendItem};
+pub use request::{
+    Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Origin, Refusal, SendItem,
+};
 pub use status::{BreakerState, EngineStatus, LaneProblem, LaneStatus, PoolReport, StopReport};

@@ -290,7 +290,7 @@ impl Core {
             let meters = self.hub.meters.send(note.app, name, push_type);
             meters.sent.increment(sent.into());
             if is_first {
-                let waited = (moment.now - note.accepted_at).max(0) as f64 / 1e3;
+                let waited = (moment.now - note.begins_at).max(0) as f64 / 1e3;
                 meters.accept_to_send.record_many(waited, sent as usize);
             }
         }

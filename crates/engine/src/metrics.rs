@@ -6,6 +6,7 @@ use carillon_model::delivery::FinalState;
 use carillon_model::id::AppNo;
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::push_type::PushType;
+use carillon_model::timer::TimerKind;
 use carillon_ports::webhook::EndpointRow;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_gauge};
 use metrics::{describe_histogram, gauge, histogram};
@@ -27,6 +28,8 @@ const BREAKER: &str = "carillon_lane_breaker_state";
 const UNSETTLED: &str = "carillon_unsettled_outcomes";
 const PANICS: &str = "carillon_part_panics_total";
 const RECEIPTS: &str = "carillon_receipts_total";
+const TIMERS: &str = "carillon_timers_total";
+const TIMER_LATENESS: &str = "carillon_timer_lateness_seconds";
 const WEBHOOK_QUEUED: &str = "carillon_webhook_queued_events";
 const WEBHOOK_CALLS: &str = "carillon_webhook_calls_total";
 const WEBHOOK_FAILING: &str = "carillon_webhook_failing";
@@ -79,6 +82,15 @@ impl Meters {
         describe_gauge!(UNSETTLED, "Outcomes that are not on disk yet");
         describe_counter!(PANICS, "Parts of the engine that panicked");
         describe_counter!(RECEIPTS, "Receipts of apps that were new");
+        describe_counter!(
+            TIMERS,
+            "Timers that fired, failed and are tried again, or were set aside"
+        );
+        describe_histogram!(
+            TIMER_LATENESS,
+            Unit::Seconds,
+            "From the instant at which a timer was due until it fired"
+        );
         describe_gauge!(WEBHOOK_QUEUED, "Events that wait for a webhook endpoint");
         describe_counter!(
             WEBHOOK_CALLS,
@@ -126,6 +138,25 @@ impl Meters {
 
     pub(crate) fn retried(&self, app: &str, reason: &str, count: u64) {
         counter!(RETRIED, "app" => app.to_owned(), "gateway" => "apns", "reason" => bounded(reason)).increment(count);
+    }
+
+    /// Timers fired, each so many milliseconds late.
+    pub(crate) fn timers_fired(&self, kind: TimerKind, lateness: &[i64]) {
+        if lateness.is_empty() {
+            return;
+        }
+        counter!(TIMERS, "kind" => kind.as_str(), "result" => "fired")
+            .increment(lateness.len() as u64);
+        let histogram = histogram!(TIMER_LATENESS, "kind" => kind.as_str());
+        for ms in lateness {
+            histogram.record(*ms as f64 / 1e3);
+        }
+    }
+
+    /// A timer could not fire.
+    pub(crate) fn timer_failed(&self, kind: TimerKind, is_set_aside: bool) {
+        let result = if is_set_aside { "set_aside" } else { "failed" };
+        counter!(TIMERS, "kind" => kind.as_str(), "result" => result).increment(1);
     }
 
     pub(crate) fn pruned(&self, rows: u64) {

@@ -23,6 +23,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             let retention = Retention {
                 content_before: now - config.content_retention_ms,
                 records_before: now - config.record_retention_ms,
+                versions_before: now - config.record_retention_ms - config.send_ahead_max_ms,
                 now,
                 slice: config.prune_slice,
             };

@@ -22,6 +22,7 @@ impl Shared {
             unsettled: core.unsettled() as u64,
             store_problem: core.store_problem.clone(),
             fanouts: self.hub.fanouts.load(Relaxed),
+            scheduler_paused: self.hub.is_scheduler_paused.load(Relaxed),
             rescued: self.hub.is_rescued.load(Relaxed),
             stopping: self.hub.is_stopping(),
         }

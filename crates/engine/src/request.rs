@@ -53,6 +53,21 @@ pub struct Accepted {
     pub deliveries: Option<u64>,
     /// Whether it was accepted before, with the same idempotency key and body.
     pub repeated: bool,
+    /// When it will be sent, if not at once.
+    pub send_at: Option<UnixMs>,
+    /// It was to be sent at a time that has passed, and is sent at once instead.
+    pub late: bool,
+}
+
+/// Why a notification was not changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeRefusal {
+    /// The change is wrong: which fields, and how.
+    Invalid(Vec<FieldProblem>),
+    /// It does not wait for its time: it was sent or cancelled, or never was to be sent later.
+    NotWaiting,
+    /// Others keep changing it at the same time.
+    Contended,
 }
 
 /// Why a notification was not accepted.

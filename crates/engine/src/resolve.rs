@@ -20,6 +20,8 @@ pub(crate) struct Question<'a> {
     pub(crate) reach: Reach,
     /// For raw push tokens.
     pub(crate) declared: TokenEnvironment,
+    /// It was accepted before and its time has come: who is not there is left out, and nobody is nobody.
+    pub(crate) is_due: bool,
 }
 
 /// Whom it is for, or what is wrong with it.
@@ -47,7 +49,7 @@ pub(crate) async fn resolve(
         }
         let is_list =
             !question.target.is_fanned_out() && !matches!(question.target, Target::Channel(_));
-        if is_list && recipients.is_empty() {
+        if is_list && recipients.is_empty() && !question.is_due {
             *answer = Err(vec![FieldProblem::new(
                 "/target",
                 "target.nobody",
@@ -83,6 +85,7 @@ async fn devices(
                         recipients.push(recipient);
                     }
                 }
+                None if questions[item].is_due => {}
                 None => {
                     let problem = FieldProblem::new(
                         format!("/target/devices/{at}"),
@@ -134,22 +137,15 @@ async fn push_tokens(
         let Target::PushTokens(tokens) = question.target else {
             continue;
         };
-        let mut read = Vec::with_capacity(tokens.len());
-        let gateway = hub.parts.gateways.get(question.reach.first().gateway());
-        for (at, text) in tokens.iter().enumerate() {
-            let token = match gateway {
-                Some(gateway) => gateway.read_push_token(text),
-                None => Err("this server was started without its gateway".to_owned()),
-            };
-            match token {
-                Ok(token) => read.push(token),
-                Err(sentence) => {
-                    let pointer = format!("/target/push_tokens/{at}");
-                    let problem = FieldProblem::new(pointer, "target.push_token", sentence);
+        let read = match read_push_tokens(hub, tokens, question.reach) {
+            Ok(read) => read,
+            Err(problems) => {
+                for problem in problems {
                     add(&mut answers[item], problem);
                 }
+                continue;
             }
-        }
+        };
         if answers[item].is_ok() {
             let kind = question.reach.first();
             let declared = if kind.gateway().has_environments() {
@@ -175,6 +171,34 @@ async fn push_tokens(
         }
     }
     Ok(())
+}
+
+/// Raw push tokens as their gateway reads them.
+pub(crate) fn read_push_tokens(
+    hub: &Hub,
+    tokens: &[String],
+    reach: Reach,
+) -> Result<Vec<PushTokenBytes>, Vec<FieldProblem>> {
+    let gateway = hub.parts.gateways.get(reach.first().gateway());
+    let (mut read, mut problems) = (Vec::with_capacity(tokens.len()), Vec::new());
+    for (at, text) in tokens.iter().enumerate() {
+        let token = match gateway {
+            Some(gateway) => gateway.read_push_token(text),
+            None => Err("this server was started without its gateway".to_owned()),
+        };
+        match token {
+            Ok(token) => read.push(token),
+            Err(sentence) => {
+                let pointer = format!("/target/push_tokens/{at}");
+                problems.push(FieldProblem::new(pointer, "target.push_token", sentence));
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(read)
+    } else {
+        Err(problems)
+    }
 }
 
 fn add(answer: &mut Answer, problem: FieldProblem) {

@@ -14,14 +14,14 @@ use crate::key_ring::KeyRing;
 use crate::metrics::Meters;
 use crate::moment::ms;
 use crate::status::StopReport;
-use crate::{clerk, digester, dispatch, fanout, pruner, rescuer, settle, teller};
+use crate::{clerk, digester, dispatch, fanout, pruner, rescuer, scheduler, settle, teller};
 use arc_swap::ArcSwap;
 use carillon_ports::gateway::{OutcomeSink, PoolId, PushOutcome};
 use carillon_ports::store::StoreError;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -56,6 +56,8 @@ pub(crate) async fn start(
         is_rescued: AtomicBool::new(false),
         older_templates: parking_lot::Mutex::default(),
         fanouts: AtomicU32::new(0),
+        timers_sleep_until: AtomicI64::new(i64::MAX),
+        is_scheduler_paused: AtomicBool::new(false),
         failed: watch::Sender::new(None),
         receipts: Counter::default(),
         told: watch::Sender::new(0),
@@ -83,6 +85,7 @@ pub(crate) async fn start(
         runtime.spawn(settle::run(shared.clone())).abort_handle(),
         supervise(&runtime, &shared, "fanout", fanout::run),
         supervise(&runtime, &shared, "digester", digester::run),
+        supervise(&runtime, &shared, "scheduler", scheduler::run),
         supervise(&runtime, &shared, "rescuer", rescuer::run),
         supervise(&runtime, &shared, "pruner", pruner::run),
         supervise(&runtime, &shared, "indexer", pruner::index),
@@ -159,7 +162,13 @@ impl Shared {
         self.hub.is_stopping.store(true, Relaxed);
         self.hub.gauges.shut();
         let bells = &self.hub.bells;
-        for bell in [&bells.dispatch, &bells.fanout, &bells.prune, &bells.digests] {
+        for bell in [
+            &bells.dispatch,
+            &bells.fanout,
+            &bells.prune,
+            &bells.digests,
+            &bells.timers,
+        ] {
             bell.notify_one();
         }
         bells.room.notify_waiters();

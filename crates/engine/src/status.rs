@@ -18,6 +18,8 @@ pub struct EngineStatus {
     pub store_problem: Option<String>,
     /// Fan-outs that are going on.
     pub fanouts: u32,
+    /// Whether timers do not fire because the store was restored, until somebody says so.
+    pub scheduler_paused: bool,
     /// Whether the work of former processes was rescued completely.
     pub rescued: bool,
     /// Whether the engine is stopping.

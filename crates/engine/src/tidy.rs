@@ -159,7 +159,7 @@ impl Core {
         self.hub.meters.lane(&app.id, state.lane, &figures);
     }
 
-    /// When the oldest that waits in a lane was accepted, in memory or in the store.
+    /// Since when the oldest that waits in a lane is being sent, in memory or in the store.
     pub(crate) fn oldest_waiting(&self, index: usize) -> Option<UnixMs> {
         let state = &self.lanes.all[index];
         let in_memory = state
@@ -167,7 +167,7 @@ impl Core {
             .iter()
             .flat_map(|(_, flow)| flow.queues.iter().filter_map(|queue| queue.front()))
             .filter_map(|run| self.jobs.get(run.job))
-            .map(|job| job.note.accepted_at)
+            .map(|job| job.note.begins_at)
             .min();
         let in_store = state.oldest_stored;
         [in_memory, in_store].into_iter().flatten().min()

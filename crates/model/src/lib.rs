@@ -35,13 +35,16 @@ pub mod push_token;
 pub mod push_type;
 pub mod quiet_hours;
 pub mod receipts;
+pub mod send_at;
 pub mod target;
 pub mod template;
 pub mod throttle;
 pub mod time_zone;
+pub mod timer;
 pub mod trigger;
 pub mod verdicts;
 pub mod webhook;
+pub mod when_text;
 
 /// Unix time in milliseconds, UTC.
 pub type UnixMs = i64;

@@ -5,46 +5,108 @@ use crate::codec::{Reader, Unreadable, put_bytes, put_uint};
 use crate::content::{Content, Urgency};
 use crate::lane::{Class, Gateway};
 use crate::push_type::{OnUnknown, PushType, TokenKind};
+use crate::send_at::{IfPast, SendAt};
 use crate::target::Target;
 use serde::{Deserialize, Serialize};
 
-/// The body of `POST /v1/apps/{app}/notifications`.
-#[derive(Clone, Debug, Deserialize)]
+/// The body of `POST /v1/apps/{app}/notifications`. Stored, as JSON, while it waits for its time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotificationRequest {
     /// Whom it is for.
     pub target: Target,
     /// Users whose devices are left out, at most 100: for the targets `users`, `topic`, `tags` and `all`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except_users: Vec<String>,
     /// What it says: exactly one of `content` and `template`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
     /// A template that says it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TemplateUse>,
     /// What becomes of each recipient's badge counter.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub badge: Option<BadgeChange>,
     /// How it is sent.
     #[serde(default)]
     pub options: RequestOptions,
+    /// When it is sent; at once when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_at: Option<SendAt>,
+    /// What becomes of it when `send_at` has passed already; default `refuse`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_past: Option<IfPast>,
     /// After this instant it is not written any more (RFC 3339). At most one of the two.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
-    /// The same as a duration from acceptance, e.g. `"15m"`.
-    #[serde(default)]
+    /// The same as a duration from the send, e.g. `"15m"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<String>,
 }
 
+/// The body of `PATCH /v1/apps/{app}/notifications/{id}`: what is to be different about a notification that
+/// waits for its time. Each field that is there replaces the former one as a whole.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotificationChange {
+    /// Whom it is for.
+    pub target: Option<Target>,
+    /// Users whose devices are left out.
+    pub except_users: Option<Vec<String>>,
+    /// What it says; replaces a template.
+    pub content: Option<Content>,
+    /// A template that says it; replaces content.
+    pub template: Option<TemplateUse>,
+    /// What becomes of badge counters.
+    pub badge: Option<BadgeChange>,
+    /// How it is sent.
+    pub options: Option<RequestOptions>,
+    /// When it is sent.
+    pub send_at: Option<SendAt>,
+    /// What becomes of it when that has passed already; default `refuse`.
+    pub if_past: Option<IfPast>,
+    /// When it ends; replaces `expires_in`.
+    pub expires_at: Option<String>,
+    /// The same as a duration from the send; replaces `expires_at`.
+    pub expires_in: Option<String>,
+}
+
+impl NotificationChange {
+    /// Makes the change. What contradicts itself (content and a template) stays so, to be refused.
+    pub fn apply(self, to: &mut NotificationRequest) {
+        if let Some(target) = self.target {
+            to.target = target;
+        }
+        if let Some(except_users) = self.except_users {
+            to.except_users = except_users;
+        }
+        if self.content.is_some() || self.template.is_some() {
+            (to.content, to.template) = (self.content, self.template);
+        }
+        if self.badge.is_some() {
+            to.badge = self.badge;
+        }
+        if let Some(options) = self.options {
+            to.options = options;
+        }
+        if self.send_at.is_some() {
+            to.send_at = self.send_at;
+        }
+        to.if_past = self.if_past;
+        if self.expires_at.is_some() || self.expires_in.is_some() {
+            (to.expires_at, to.expires_in) = (self.expires_at, self.expires_in);
+        }
+    }
+}
+
 /// A template and what fills it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateUse {
     /// The template's name.
     pub name: String,
     /// Values of its variables: a JSON object.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variables: Option<Box<serde_json::value::RawValue>>,
 }
 
@@ -338,6 +400,21 @@ mod tests {
         fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let _ = SendOptions::decode(&bytes);
         }
+    }
+
+    #[test]
+    fn requests_read_back_and_change_as_a_whole() {
+        let body = r#"{"target":{"users":["a"]},"template":{"name":"t","variables":{"n":1.50}},"options":{"push_type":"alert"},"send_at":{"local":"2026-12-01T09:00","time_zone":"Asia/Seoul"},"expires_in":"15m"}"#;
+        let mut request: NotificationRequest = serde_json::from_str(body).unwrap();
+        assert_eq!(serde_json::to_string(&request).unwrap(), body);
+        let change = r#"{"content":{"body":"x"},"send_at":"2026-12-01T00:00:00Z","if_past":"send_now","expires_at":"2026-12-02T00:00:00Z"}"#;
+        let change: NotificationChange = serde_json::from_str(change).unwrap();
+        change.apply(&mut request);
+        assert!(request.template.is_none() && request.expires_in.is_none());
+        assert_eq!(request.if_past, Some(IfPast::SendNow));
+        assert_eq!(request.target, Target::Users(vec!["a".into()]));
+        NotificationChange::default().apply(&mut request);
+        assert!(request.content.is_some() && request.if_past.is_none());
     }
 
     #[test]

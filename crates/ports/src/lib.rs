@@ -16,6 +16,7 @@ pub mod receipt;
 pub mod registry;
 pub mod secret;
 pub mod store;
+pub mod timer;
 pub mod upkeep;
 pub mod webhook;
 

@@ -10,6 +10,7 @@
 
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest, ThrottleClaim};
 use crate::preferences::{DevicePreferences, Reservation};
+use crate::timer::{SendPlan, TimerStore, When};
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -64,6 +65,8 @@ pub struct NewNotification {
     pub app: AppNo,
     /// When it was accepted; part of its public id.
     pub accepted_at: UnixMs,
+    /// When it is sent.
+    pub when: When,
     /// After this instant nothing of it is written.
     pub expires_at: Option<UnixMs>,
     /// How it is sent.
@@ -83,6 +86,17 @@ pub struct NewNotification {
     pub throttle: Option<ThrottleClaim>,
     /// A digest that it tells: deleted in the same transaction.
     pub consumes: Option<DigestClaim>,
+}
+
+impl NewNotification {
+    /// When its sending begins: with its acceptance, or when its timer fires.
+    #[must_use]
+    pub fn begins_at(&self) -> UnixMs {
+        match &self.when {
+            When::AtOnce | When::Later(_) => self.accepted_at,
+            When::Fired(fired) => fired.at,
+        }
+    }
 }
 
 /// Idempotency of one accepted item.
@@ -132,7 +146,8 @@ pub enum Acceptance {
         /// When one will be let through.
         next_allowed_at: UnixMs,
     },
-    /// The digest that it tells is gone, or has one more event; nothing was stored.
+    /// The digest that it tells is gone, or has one more event; or the timer that sends it is not as it was
+    /// read any more. Nothing was stored.
     Stale,
 }
 
@@ -188,6 +203,10 @@ pub struct NotificationHead {
     pub app: AppNo,
     /// When it was accepted.
     pub accepted_at: UnixMs,
+    /// When its sending is to begin, as asked; `None`: with its acceptance.
+    pub send_at: Option<UnixMs>,
+    /// When its sending began, where that was not with its acceptance.
+    pub begun_at: Option<UnixMs>,
     /// When it ends.
     pub expires_at: Option<UnixMs>,
     /// How it is sent.
@@ -196,6 +215,14 @@ pub struct NotificationHead {
     pub payload: Bytes,
     /// Whether it was cancelled.
     pub cancelled: bool,
+}
+
+impl NotificationHead {
+    /// Since when it is being sent: what its age, its latency and the time of its retries count from.
+    #[must_use]
+    pub fn begins_at(&self) -> UnixMs {
+        self.begun_at.unwrap_or(self.accepted_at)
+    }
 }
 
 /// Everything that one settle transaction writes.
@@ -500,6 +527,8 @@ pub struct Person {
 pub struct NotificationView {
     /// Everything that sending needs. The payload is empty when it was already deleted by retention.
     pub head: NotificationHead,
+    /// How far its plan is, if it is not sent with its acceptance.
+    pub plan: Option<SendPlan>,
     /// Whether its audience is complete.
     pub fanout_finished: bool,
     /// Deliveries made so far.
@@ -573,6 +602,9 @@ pub struct Retention {
     pub content_before: UnixMs,
     /// Records completed before this instant; also events and counters older than it.
     pub records_before: UnixMs,
+    /// Versions of templates that were replaced before this instant: a notification may wait for its time
+    /// longer than records are kept.
+    pub versions_before: UnixMs,
     /// Idempotency keys and other short-lived rows that ended before this instant.
     pub now: UnixMs,
     /// Most notifications to look at in one slice.
@@ -581,7 +613,7 @@ pub struct Retention {
 
 /// The hot store. See the module's words.
 #[async_trait]
-pub trait HotStore: Send + Sync + 'static {
+pub trait HotStore: TimerStore {
     /// The next notification number; taken from memory, never reused over restarts.
     fn next_notification(&self) -> NotificationNo;
     /// The next `seq` for a work row; taken from memory, never reused over restarts.
@@ -662,7 +694,7 @@ pub trait HotStore: Send + Sync + 'static {
 
     /// Lanes that have due work, with the earliest due instant (also a future one), per class.
     async fn waiting_lanes(&self) -> Result<Vec<(Lane, Class, UnixMs)>>;
-    /// How many work rows wait in a lane, counted up to `limit`, and the oldest one's acceptance.
+    /// How many work rows wait in a lane, counted up to `limit`, and since when the oldest is being sent.
     async fn backlog(&self, limit: u32) -> Result<Vec<(Lane, u32, UnixMs)>>;
     /// Claims due work of a lane and class, oldest first: at most `batches` rows and about
     /// `deliveries` deliveries. Held by this epoch when it returns. Rows of cancelled notifications are
@@ -684,7 +716,7 @@ pub trait HotStore: Send + Sync + 'static {
     async fn settle(&self, settlement: Settlement) -> Result<Vec<NotificationNo>>;
 
     /// Marks a notification cancelled, stops its fan-out, and settles all its waiting work as
-    /// cancelled. `None`: no such notification in the App.
+    /// cancelled; one that waits for its time is complete by this, without deliveries. `None`: no such notification in the App.
     async fn cancel(
         &self,
         app: AppNo,

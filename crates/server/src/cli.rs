@@ -2,8 +2,8 @@
 
 use crate::commands::{
     app, backup, bench, completions, config, credential, demo, device, doctor, event, explain,
-    identity_key, keys, notification, openapi, restore, send, serve, simulate, template, trigger,
-    user, webhook,
+    identity_key, keys, notification, openapi, restore, resume, send, serve, simulate, template,
+    trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -48,7 +48,7 @@ pub(crate) enum Command {
     Event(event::Args),
     /// Set what the user ids that apps send are signed with
     IdentityKey(identity_key::Args),
-    /// Look at and cancel notifications
+    /// Look at, change and cancel notifications
     Notification(notification::Args),
     /// Set, test and look at webhook endpoints; check a signature
     Webhook(webhook::Args),
@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Backup(backup::Args),
     /// Put a backup in place of the store; the server must be stopped
     Restore(restore::Args),
+    /// Let timers fire again after a restore
+    Resume(resume::Args),
     /// Print the API's OpenAPI document
     Openapi(openapi::Args),
     /// Print completions for a shell

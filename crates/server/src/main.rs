@@ -100,6 +100,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => commands::bench::run(args, output).await?,
         Command::Backup(args) => commands::backup::run(args, output).await?,
         Command::Restore(args) => commands::restore::run(&args, output)?,
+        Command::Resume(args) => commands::resume::run(args, output).await?,
         Command::Openapi(_) => commands::openapi::run(output),
         Command::Completions(args) => commands::completions::run(&args),
     }

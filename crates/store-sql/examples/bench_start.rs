@@ -124,6 +124,7 @@ fn single(store: &SqliteStore) -> NewNotification {
         no,
         app: APP,
         accepted_at: T0,
+        when: carillon_ports::timer::When::AtOnce,
         expires_at: None,
         options: options(OnUnknown::Resend),
         payload: vec![b'x'; 600].into(),

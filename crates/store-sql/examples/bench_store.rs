@@ -146,6 +146,7 @@ fn notification(batch: BatchNo, devices: Vec<DeviceNo>) -> NewNotification {
         no: batch.notification(),
         app: AppNo(1 + batch.notification().0 % 4),
         accepted_at: T0,
+        when: carillon_ports::timer::When::AtOnce,
         expires_at: Some(T0 + 3_600_000),
         options: SendOptions {
             push_type: PushType::Alert,

@@ -149,7 +149,9 @@ fn jump(path: &Path) -> std::result::Result<(), OpenErrorKind> {
             write_meta(&conn, name, end + JUMP)?;
         }
         let epoch = read_meta(&conn, "epoch")?.unwrap_or(0);
-        write_meta(&conn, "epoch", epoch + (1 << 10))
+        write_meta(&conn, "epoch", epoch + (1 << 10))?;
+        // What was due since the backup may have been sent by the database that it replaces.
+        write_meta(&conn, crate::hot::SCHEDULER_PAUSED, 1)
     };
     conn.execute_batch("BEGIN IMMEDIATE")?;
     jumped().map_err(|fault| OpenErrorKind::Io(StoreError::from(fault).to_string()))?;

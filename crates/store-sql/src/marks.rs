@@ -30,6 +30,8 @@ pub(crate) struct Marks {
     pub(crate) api_key: Range,
     pub(crate) device: Range,
     pub(crate) event: Range,
+    /// Timers and their fences.
+    pub(crate) timer: Range,
     /// Batches up to this number are in `device_batches`.
     pub(crate) indexed: i64,
     /// Where the pruner is; in memory only.
@@ -83,6 +85,7 @@ impl Marks {
             api_key: Range::read(conn, "api_key", 1)?,
             device: Range::read(conn, "device", 1 << 12)?,
             event: Range::read(conn, "event", 1 << 12)?,
+            timer: Range::read(conn, "timer", 1 << 12)?,
             indexed: read_meta(conn, "indexed")?.unwrap_or(0),
             prune_phase: 0,
         })
@@ -90,7 +93,7 @@ impl Marks {
 }
 
 /// Names of all ranges, for a restore that jumps over what was given out after the backup.
-pub(crate) const RANGES: [&str; 7] = [
+pub(crate) const RANGES: [&str; 8] = [
     "notification",
     "app",
     "credential",
@@ -98,6 +101,7 @@ pub(crate) const RANGES: [&str; 7] = [
     "api_key",
     "device",
     "event",
+    "timer",
 ];
 
 pub(crate) fn read_meta(conn: &Connection, name: &str) -> Done<Option<i64>> {

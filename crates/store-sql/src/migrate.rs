@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../migrations/sqlite/0005_definitions.sql")),
     (6, include_str!("../migrations/sqlite/0006_webhooks.sql")),
     (7, include_str!("../migrations/sqlite/0007_triggers.sql")),
+    (8, include_str!("../migrations/sqlite/0008_timers.sql")),
 ];
 
 /// The newest schema.

@@ -104,6 +104,9 @@ codes! {
     IDEMPOTENCY_IN_PROGRESS = 409 "idempotency.in_progress":
         "A request with this Idempotency-Key is being carried out",
         "Wait for the first request's answer, or repeat this one in a second.";
+    NOTIFICATION_NOT_WAITING = 409 "notification.not_waiting":
+        "The notification does not wait for its time",
+        "Only one that is `scheduled` or `set_aside` can be changed. Read it to see what became of it; cancel takes back what was not written yet.";
     TEMPLATE_IN_USE = 409 "template.in_use":
         "Triggers use the template",
         "Give the triggers that the detail names another template, or delete them first.";

@@ -256,7 +256,32 @@ static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "expiry.past",
-        "The notification's time is not over before it is accepted.",
+        "The notification's time is not over before it is sent.",
+    ),
+    (
+        "send_at.time",
+        "`send_at` is an instant in RFC 3339, or a local time with its zone.",
+    ),
+    (
+        "send_at.local",
+        "A local time is a date and a time of day without offset, such as `2026-12-01T09:00`.",
+    ),
+    (
+        "send_at.time_zone",
+        "A time zone is an IANA name such as `Asia/Seoul`.",
+    ),
+    (
+        "send_at.past",
+        "`send_at` has not passed, unless `if_past` is `send_now`.",
+    ),
+    (
+        "send_at.too_far",
+        "`send_at` is at most `scheduler.send_ahead_max` ahead (a year by default).",
+    ),
+    ("send_at.if_past", "`if_past` stands beside `send_at`."),
+    (
+        "send_at.unreadable",
+        "What is stored of a waiting notification can be read.",
     ),
     (
         "apns.priority",

@@ -13,6 +13,7 @@ pub(crate) mod identity_keys;
 pub(crate) mod notifications;
 pub(crate) mod preferences;
 pub(crate) mod receipts;
+pub(crate) mod scheduler;
 pub(crate) mod server;
 pub(crate) mod stats;
 pub(crate) mod status;

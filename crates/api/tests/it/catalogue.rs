@@ -52,7 +52,7 @@ pub(crate) enum StandsOn {
 }
 
 impl Operation {
-    /// The good request. `{ntf}`, `{dlv}` and `{key}` in the path are filled in from the world.
+    /// The good request. `{ntf}`, `{later}`, `{dlv}` and `{key}` in the path are filled in from the world.
     pub(crate) fn ask(&self, path: &str) -> Ask {
         let ask = Ask::new(self.method.clone(), path);
         match self.body {
@@ -70,6 +70,10 @@ impl Operation {
 
 pub(crate) fn notification() -> Value {
     json!({"target": {"devices": ["phone"]}, "content": {"title": "Hello", "body": "World"}})
+}
+
+fn change() -> Value {
+    json!({"send_at": {"local": "2026-09-02T09:00", "time_zone": "Asia/Seoul"}, "expires_in": "1h"})
 }
 
 pub(crate) fn device() -> Value {
@@ -190,6 +194,12 @@ pub(crate) async fn fill(world: &World, path: &str) -> String {
             path = path.replace("{dlv}", deliveries["data"][0]["id"].as_str().unwrap());
         }
         path = path.replace("{ntf}", id);
+    }
+    if path.contains("{later}") {
+        let mut body = notification();
+        body["send_at"] = json!("2026-09-01T12:00:00Z");
+        let sent = world.post("/v1/apps/shop/notifications", body).await;
+        path = path.replace("{later}", sent.is(202).json()["id"].as_str().unwrap());
     }
     if path.contains("{key}") {
         let made = world.post("/v1/api-keys", api_key()).await.is(201).json();
@@ -543,6 +553,19 @@ pub(crate) fn operations() -> Vec<Operation> {
                 &[Read, Send],
                 App,
                 Reads,
+            ),
+            "notification.unknown",
+            "/v1/apps/shop/notifications/ntf_nobody",
+        ),
+        unknown(
+            operation(
+                "notification_change",
+                Method::PATCH,
+                "/v1/apps/shop/notifications/{later}",
+                Json(change),
+                &[Send],
+                App,
+                Writes,
             ),
             "notification.unknown",
             "/v1/apps/shop/notifications/ntf_nobody",
@@ -972,6 +995,15 @@ pub(crate) fn operations() -> Vec<Operation> {
             &[Read],
             Everything,
             Memory,
+        ),
+        operation(
+            "scheduler_resume",
+            post.clone(),
+            "/v1/scheduler/resume",
+            NONE,
+            &[Admin],
+            Everything,
+            Writes,
         ),
         operation(
             "server_backup",

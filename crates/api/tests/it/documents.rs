@@ -98,6 +98,7 @@ fn is_field_code(literal: &str) -> bool {
         "expression.",
         "fcm.",
         "options.",
+        "send_at.",
         "target.",
         "template.",
         "trigger.",

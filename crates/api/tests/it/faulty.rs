@@ -34,6 +34,7 @@ use carillon_ports::store::{
     Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
     Retention, Settlement, StoreError, WorkId,
 };
+use carillon_ports::timer::{DueAsk, DueTimers, SendChange, TimerFailure, TimerStore, WaitingSend};
 use carillon_ports::webhook::{
     CallSettlement, EndpointRow, Enqueue, QueuedEvent, WebhookAttempt, WebhookDefinition,
     WebhookStore,
@@ -247,6 +248,21 @@ port! {
         async fn enqueue(step: Enqueue) -> Option<EndpointRow>;
         async fn due(no: WebhookNo, now: UnixMs, limit: u32) -> (Vec<QueuedEvent>, Option<UnixMs>);
         async fn drop_queue(no: WebhookNo, limit: u32) -> u64;
+    }
+}
+
+port! {
+    TimerStore for FaultyStore
+    struck {
+        async fn waiting_send(app: AppNo, no: NotificationNo) -> Option<WaitingSend>;
+        async fn change_send(change: SendChange) -> bool;
+        async fn scheduled(app: AppNo, set_aside: bool, after: Option<(UnixMs, NotificationNo)>, limit: u32) -> Vec<NotificationView>;
+        async fn resume_scheduler() -> bool;
+    }
+    passed {
+        async fn due_timers(ask: DueAsk) -> DueTimers;
+        async fn fail_timers(failures: Vec<TimerFailure>, now: UnixMs) -> ();
+        async fn is_scheduler_paused() -> bool;
     }
 }
 

@@ -19,6 +19,7 @@ mod operations;
 mod own_devices;
 mod people;
 mod preferences;
+mod scheduled;
 mod schema;
 mod server;
 mod sweep;

@@ -472,6 +472,13 @@ async fn good(world: &World, operation: &Operation) {
                 .problem(422, "store.refused");
             *world.master_keys.trouble.lock().unwrap() = None;
         }
+        "notification_change" => {
+            let sent = fill(world, "/v1/apps/shop/notifications/{ntf}").await;
+            world
+                .send(operation.ask(&sent))
+                .await
+                .problem(409, "notification.not_waiting");
+        }
         "notification_cancel" => {
             world.gateway.set(Mood::Hold);
             let sent = world

@@ -127,6 +127,8 @@ fn item(filling: &Filling, whom: &DryRunFor) -> SendItem {
             template: Some(filling.template.clone()),
             badge: None,
             options: filling.options.clone(),
+            send_at: None,
+            if_past: None,
             expires_at: None,
             expires_in: None,
         },

@@ -41,6 +41,7 @@ pub(super) async fn take(
         target: &draft.target,
         reach: draft.reach,
         declared: TokenEnvironment::Auto,
+        is_due: false,
     };
     let now = hub.parts.clock.now();
     let answer = resolve(hub, app, &[question], now).await?.pop();

@@ -126,6 +126,8 @@ fn unsendable(hub: &Hub, app: AppNo, definition: &TriggerDefinition) -> Vec<Fiel
             template: None,
             badge: definition.badge,
             options: definition.options.clone(),
+            send_at: None,
+            if_past: None,
             expires_at: None,
             expires_in: definition.expires_in.clone(),
         },

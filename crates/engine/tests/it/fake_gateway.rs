@@ -48,6 +48,7 @@ struct State {
     counts: HashMap<uuid::Uuid, usize>,
     opened: Vec<PoolId>,
     closed: Vec<PoolId>,
+    poison: Option<String>,
 }
 
 /// See the module's words. Clones share it.
@@ -66,6 +67,7 @@ impl FakeGateway {
                 counts: HashMap::new(),
                 opened: Vec::new(),
                 closed: Vec::new(),
+                poison: None,
             })),
             window: Arc::new(AtomicUsize::new(1_000)),
         }
@@ -78,6 +80,11 @@ impl FakeGateway {
 
     pub(crate) fn window(&self, window: usize) {
         self.window.store(window, Relaxed);
+    }
+
+    /// Reading this push token panics from now on.
+    pub(crate) fn panic_at(&self, push_token: Option<String>) {
+        self.state.lock().poison = push_token;
     }
 
     pub(crate) fn written(&self) -> Vec<Written> {
@@ -227,6 +234,8 @@ impl Gateway for FakeGateway {
     }
 
     fn read_push_token(&self, text: &str) -> Result<PushTokenBytes, String> {
+        let is_poison = self.state.lock().poison.as_deref() == Some(text);
+        assert!(!is_poison, "planted panic");
         PushTokenBytes::from_hex(text)
     }
 

@@ -121,6 +121,21 @@ pub struct TriggerFailed {
     pub count: u64,
 }
 
+/// Data of `timer.failed`. The event's subject is the same as `subject`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimerFailed {
+    /// What was to happen: `send`, a notification at its time.
+    pub kind: String,
+    /// What it was about: the notification's id.
+    pub subject: String,
+    /// When it was to happen, in Unix milliseconds.
+    pub due_at: UnixMs,
+    /// How often it was tried.
+    pub attempts: u16,
+    /// Why the last try failed, in words.
+    pub message: String,
+}
+
 /// Data of `webhook.disabled`. The event's subject is the endpoint's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookDisabled {
@@ -236,6 +251,17 @@ mod tests {
             },
             json!({"trigger": "comments", "event": "comment.created", "code": "template.variable_missing",
                    "message": "no variable \"writer\"", "count": 3}),
+        );
+        reads_back(
+            &TimerFailed {
+                kind: "send".into(),
+                subject: "ntf_1".into(),
+                due_at: 1_785_585_600_123,
+                attempts: 8,
+                message: "unreadable body".into(),
+            },
+            json!({"kind": "send", "subject": "ntf_1", "due_at": 1_785_585_600_123_i64, "attempts": 8,
+                   "message": "unreadable body"}),
         );
         reads_back(
             &WebhookDisabled {

@@ -9,7 +9,7 @@ mod failures;
 pub use self::data::{
     CredentialFailing, CredentialRecovered, DeviceEvicted, DeviceRetired, EnvironmentFlood,
     EnvironmentRepaired, NotificationCompleted, Receipts, RepairedEnvironment, RetiredPushToken,
-    TriggerFailed, WebhookDisabled,
+    TimerFailed, TriggerFailed, WebhookDisabled,
 };
 pub use self::failures::{DeliveryFailed, FailureCount};
 
@@ -38,13 +38,15 @@ pub enum EventKind {
     ReceiptOpened,
     /// A trigger matched an event of the caller's and could not send: [`TriggerFailed`].
     TriggerFailed,
+    /// Something that was to happen later could not, and is not tried again: [`TimerFailed`].
+    TimerFailed,
     /// Carillon stopped calling a webhook endpoint: [`WebhookDisabled`]. The others are told.
     WebhookDisabled,
 }
 
 impl EventKind {
     /// Every kind, once.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotificationCompleted,
         Self::DeliveryFailed,
         Self::DeviceRetired,
@@ -56,6 +58,7 @@ impl EventKind {
         Self::ReceiptDelivered,
         Self::ReceiptOpened,
         Self::TriggerFailed,
+        Self::TimerFailed,
         Self::WebhookDisabled,
     ];
 
@@ -74,6 +77,7 @@ impl EventKind {
             Self::ReceiptDelivered => "receipt.delivered",
             Self::ReceiptOpened => "receipt.opened",
             Self::TriggerFailed => "trigger.failed",
+            Self::TimerFailed => "timer.failed",
             Self::WebhookDisabled => "webhook.disabled",
         }
     }
@@ -101,6 +105,7 @@ impl EventKind {
             | Self::CredentialFailing
             | Self::CredentialRecovered
             | Self::TriggerFailed
+            | Self::TimerFailed
             | Self::WebhookDisabled => None,
         }
     }

@@ -52,6 +52,7 @@ fn every_kind_is_shown_as_it_is_sent() {
                 is_shape::<event::Receipts>(example)
             }
             EventKind::TriggerFailed => is_shape::<event::TriggerFailed>(example),
+            EventKind::TimerFailed => is_shape::<event::TimerFailed>(example),
             EventKind::WebhookDisabled => is_shape::<event::WebhookDisabled>(example),
         }
     }

@@ -6,6 +6,7 @@ use crate::store::{
     Acceptance, BatchSettlement, ClaimedWork, DeliveryFilter, DeliveryView, HotStore, NewBatch,
     NewNotification, NotificationView, Settlement, Work, WorkId,
 };
+use crate::timer::When;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::app::AppSettings;
@@ -155,6 +156,7 @@ impl Fixture {
             no,
             app: self.app,
             accepted_at: T0,
+            when: When::AtOnce,
             expires_at: Some(T0 + 60_000),
             options: options(OnUnknown::Resend),
             payload: Bytes::from_static(b"{\"aps\":{}}"),

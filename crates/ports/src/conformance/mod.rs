@@ -19,6 +19,7 @@ mod receipts;
 mod registry;
 mod rescuing;
 mod resolving;
+mod scheduling;
 mod settling;
 mod telling;
 mod viewing;
@@ -39,6 +40,7 @@ pub use receipts::*;
 pub use registry::*;
 pub use rescuing::*;
 pub use resolving::*;
+pub use scheduling::*;
 pub use settling::*;
 pub use telling::*;
 pub use viewing::*;
@@ -79,6 +81,14 @@ macro_rules! store_suite {
             a_digest_is_told_once
             throttles_let_so_many_through
             what_was_gathered_goes_with_its_user
+            sends_when_the_time_has_come
+            later_sends_go_to_whom_there_is
+            changes_until_it_is_sent
+            a_cancel_withdraws_what_waits
+            apps_take_turns
+            what_cannot_fire_is_set_aside
+            lists_what_is_coming
+            what_waits_goes_with_its_app
             claims_the_oldest_first
             claims_within_its_limits
             lanes_are_apart

@@ -360,6 +360,7 @@ pub async fn deletes_stale_devices(subject: &mut dyn Subject) {
         let retention = Retention {
             content_before: T0,
             records_before: T0,
+            versions_before: T0,
             now: T0 + 13 * DAY,
             slice: 2,
         };

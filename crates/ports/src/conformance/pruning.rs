@@ -18,6 +18,7 @@ async fn prune(f: &Fixture, content_before: UnixMs, records_before: UnixMs, now:
             .prune(Retention {
                 content_before,
                 records_before,
+                versions_before: records_before,
                 now,
                 slice: 5,
             })

@@ -121,6 +121,7 @@ pub async fn receipts_go_with_their_batch(subject: &mut dyn Subject) {
     let retention = Retention {
         content_before: T0 + DAY_MS,
         records_before: T0 + DAY_MS,
+        versions_before: T0 + DAY_MS,
         now: T0 + 2 * DAY_MS,
         slice: 100,
     };

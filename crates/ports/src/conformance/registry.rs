@@ -374,6 +374,7 @@ pub async fn keeps_definitions(subject: &mut dyn Subject) {
     let prune = crate::store::Retention {
         content_before: T0,
         records_before: T0 + 10,
+        versions_before: T0 + 10,
         now: T0,
         slice: 100,
     };

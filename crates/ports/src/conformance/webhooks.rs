@@ -274,6 +274,7 @@ pub async fn queues_go_with_their_events(subject: &mut dyn Subject) {
     let retention = Retention {
         content_before: T0 + DAY,
         records_before: T0 + DAY,
+        versions_before: T0 + DAY,
         now: T0 + 3 * DAY,
         slice: 100,
     };

@@ -3,6 +3,7 @@
 use super::state::{IdempotencyKey, State};
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use crate::store::{Acceptance, NewNotification};
+use crate::timer::When;
 use carillon_model::UnixMs;
 use carillon_model::digest::DigestState;
 use carillon_model::id::{AppNo, NotificationNo};
@@ -82,8 +83,13 @@ impl State {
         found
     }
 
-    /// The digest that it tells, and the throttle that it must pass.
+    /// The timer that sends it, the digest that it tells, and the throttle that it must pass.
     pub(super) fn pass(&mut self, item: &NewNotification) -> Option<Acceptance> {
+        if let When::Fired(fired) = &item.when
+            && !self.take_timer(fired.claim)
+        {
+            return Some(Acceptance::Stale);
+        }
         if let Some(claim) = item.consumes
             && !self.consume(claim)
         {

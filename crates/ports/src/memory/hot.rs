@@ -157,9 +157,9 @@ impl HotStore for MemoryStore {
             .filter(|held| held.work.due_at.is_some())
         {
             let head = state.notifications.get(&held.work.id.batch.notification());
-            let accepted_at = head.map_or(0, |notification| notification.head.accepted_at);
-            let lane = lanes.entry(held.work.lane).or_insert((0, accepted_at));
-            *lane = ((lane.0 + 1).min(limit), lane.1.min(accepted_at));
+            let since = head.map_or(0, |notification| notification.head.begins_at());
+            let lane = lanes.entry(held.work.lane).or_insert((0, since));
+            *lane = ((lane.0 + 1).min(limit), lane.1.min(since));
         }
         Ok(lanes
             .into_iter()
@@ -218,6 +218,7 @@ impl HotStore for MemoryStore {
         };
         notification.head.cancelled = true;
         notification.fanout = None;
+        state.withdraw_timer(no);
         let mut not_sent = 0;
         for work in state.works_of(no) {
             if work.due_at.is_some() {
@@ -330,7 +331,7 @@ impl HotStore for MemoryStore {
         let Some(notification) = state.notifications.get_mut(&page.notification) else {
             return Ok(false);
         };
-        let accepted_at = notification.head.accepted_at;
+        let begins_at = notification.head.begins_at();
         let Some((_, after, next_place)) = &mut notification.fanout else {
             return Ok(false);
         };
@@ -346,7 +347,7 @@ impl HotStore for MemoryStore {
             if let Some(change) = page.badge {
                 state.count_badges(page.notification, app, change, &batch);
             }
-            state.insert_batch(batch, accepted_at);
+            state.insert_batch(batch, begins_at);
         }
         state.complete(page.notification, page.now);
         state.tell(page.now);

@@ -12,6 +12,7 @@ mod receipts;
 mod registry;
 mod rules;
 mod state;
+mod timers;
 mod webhooks;
 
 pub use webhooks::FakeReceivers;
@@ -54,6 +55,11 @@ impl MemoryStore {
     /// A new epoch: what was held belongs to a process that is gone.
     pub fn restart(&self) {
         self.0.state.lock().restart();
+    }
+
+    /// As if it had been restored from a backup: nothing fires until it is resumed.
+    pub fn pause_scheduler(&self) {
+        self.0.state.lock().is_scheduler_paused = true;
     }
 
     fn read(&self) -> MutexGuard<'_, State> {

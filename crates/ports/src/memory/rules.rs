@@ -5,6 +5,7 @@ use crate::store::{
     Acceptance, ClaimedWork, NewAttempt, NewBatch, NewNotification, NotificationHead, Retention,
     Settlement, Work, WorkId,
 };
+use crate::timer::When;
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
@@ -43,12 +44,27 @@ impl State {
             }
             return refused;
         }
+        let begins_at = item.begins_at();
         let places = item.batches.len() as u32;
+        let (mut send_at, mut begun_at, mut is_waiting) = (None, None, false);
+        match item.when {
+            When::AtOnce => {}
+            When::Later(timer) => {
+                (send_at, is_waiting) = (Some(timer.due_at), true);
+                self.set_timer(item.app, item.no, timer);
+            }
+            When::Fired(fired) => {
+                let before = self.notifications.remove(&item.no);
+                (send_at, begun_at) = (before.and_then(|n| n.head.send_at), Some(fired.at));
+            }
+        }
         let notification = Notification {
             head: NotificationHead {
                 no: item.no,
                 app: item.app,
                 accepted_at: item.accepted_at,
+                send_at,
+                begun_at,
                 expires_at: item.expires_at,
                 options: item.options,
                 payload: item.payload,
@@ -67,10 +83,12 @@ impl State {
             if let Some(change) = item.badge {
                 self.count_badges(item.no, item.app, change, &batch);
             }
-            self.insert_batch(batch, item.accepted_at);
+            self.insert_batch(batch, begins_at);
         }
-        self.complete(item.no, item.accepted_at);
-        self.tell(item.accepted_at);
+        if !is_waiting {
+            self.complete(item.no, begins_at);
+        }
+        self.tell(begins_at);
         Acceptance::New
     }
 
@@ -242,6 +260,7 @@ impl State {
 
     pub(super) fn prune(&mut self, retention: Retention) -> u64 {
         let slice = retention.slice.max(1) as usize;
+        let mut rows = self.prune_timers();
         let old = |n: &Notification, before: UnixMs| n.completed_at.is_some_and(|at| at < before);
         let gone: Vec<_> = self
             .notifications
@@ -253,7 +272,7 @@ impl State {
             .map(|(no, _)| *no)
             .take(slice)
             .collect();
-        let mut rows: u64 = gone.into_iter().map(|no| self.forget(no)).sum();
+        rows += gone.into_iter().map(|no| self.forget(no)).sum::<u64>();
         let emptied = self
             .notifications
             .values_mut()
@@ -294,7 +313,7 @@ impl State {
         self.counts
             .retain(|(_, hour, ..), _| *hour + 3_600_000 > retention.records_before);
         self.definition_versions
-            .retain(|_, (replaced_at, _)| *replaced_at >= retention.records_before);
+            .retain(|_, (replaced_at, _)| *replaced_at >= retention.versions_before);
         let after = self.idempotency.len() + self.events.len() + self.counts.len();
         rows + (before - after) as u64
     }

@@ -1,5 +1,6 @@
 //! What the fake remembers, and the rules that several methods share.
 
+use super::timers::Timer;
 use super::webhooks::Webhooks;
 use crate::gathering::DueDigest;
 use crate::news::News;
@@ -66,6 +67,8 @@ pub(super) struct State {
     /// Counters that a notification changed already.
     pub(super) counted: BTreeMap<(NotificationNo, Owner), u32>,
     pub(super) batch_badges: BTreeMap<BatchNo, BatchBadges>,
+    pub(super) timers: BTreeMap<i64, Timer>,
+    pub(super) is_scheduler_paused: bool,
 }
 
 /// Whose badge counter it is.
@@ -321,8 +324,9 @@ impl State {
             }
         }
         Some(NotificationView {
+            plan: self.plan(&notification.head),
             head: notification.head.clone(),
-            fanout_finished: notification.fanout.is_none(),
+            fanout_finished: notification.fanout.is_none() && !self.is_waiting(no),
             deliveries,
             open,
             states: states.into_values().collect(),

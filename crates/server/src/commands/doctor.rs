@@ -207,6 +207,13 @@ async fn server_state(client: &ApiClient) -> Check {
             "look at the disk and the server's log",
         );
     }
+    if status["scheduler_paused"] == json!(true) {
+        return Check::bad(
+            "engine",
+            "the store was restored from a backup: nothing that was to happen later does",
+            "look at `carillon notification scheduled`, cancel what was sent already, then `carillon resume`",
+        );
+    }
     let lanes = status["lanes"].as_array().map_or(&[][..], Vec::as_slice);
     let stuck = lanes.iter().find(|lane| !lane["problem"].is_null());
     match stuck {

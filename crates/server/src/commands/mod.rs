@@ -17,6 +17,7 @@ pub(crate) mod keys;
 pub(crate) mod notification;
 pub(crate) mod openapi;
 pub(crate) mod restore;
+pub(crate) mod resume;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod simulate;
@@ -25,6 +26,7 @@ pub(crate) mod trigger;
 mod upload;
 pub(crate) mod user;
 pub(crate) mod webhook;
+mod when;
 
 use crate::exit::{Exit, Failure};
 

@@ -1,7 +1,8 @@
-//! `carillon notification show|list|cancel`.
+//! `carillon notification show|list|scheduled|reschedule|cancel`.
 
+use super::when::When;
 use crate::client::{ApiClient, ServerOptions, escape};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -42,6 +43,22 @@ enum Command {
         /// At most so many
         #[arg(long, default_value_t = 20)]
         limit: usize,
+    },
+    /// What is coming, the soonest first
+    Scheduled {
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Instead: those whose time came and that could not be sent
+        #[arg(long)]
+        set_aside: bool,
+    },
+    /// Send one that waits for its time at another time
+    Reschedule {
+        /// Its id: ntf_…
+        id: String,
+        #[command(flatten)]
+        when: When,
     },
     /// Take back what is not sent yet
     Cancel {
@@ -116,6 +133,48 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
                 rows.collect(),
             );
         }
+        Command::Scheduled { limit, set_aside } => {
+            let status = if set_aside { "set_aside" } else { "scheduled" };
+            let list = format!("/v1/apps/{}/notifications?status={status}", escape(app));
+            let all = client.list(&list, limit).await?;
+            if output.is_json() {
+                output.json(&json!({ "data": all }));
+            }
+            let rows = all.iter().map(|notification| {
+                [
+                    "/id",
+                    "/send_at",
+                    "/options/push_type",
+                    "/trouble/message",
+                    "/accepted_at",
+                ]
+                .map(|pointer| shown(notification, pointer))
+                .to_vec()
+            });
+            let head = [
+                "notification",
+                "send at",
+                "push type",
+                "trouble",
+                "accepted at",
+            ];
+            output.table(&head, rows.collect());
+        }
+        Command::Reschedule { id, when } => {
+            let send_at = when.send_at()?.ok_or_else(|| {
+                Failure::new(Exit::Usage, "--at or --in is missing")
+                    .mend("say when it is to be sent, e.g. --at \"tomorrow 10:00\"")
+            })?;
+            let change = json!({ "send_at": send_at });
+            let answer = client
+                .call(reqwest::Method::PATCH, &path(app, &id), Some(&change))
+                .await?
+                .body;
+            if output.is_json() {
+                output.json(&answer);
+            }
+            output.line(format!("{id} is sent at {}", shown(&answer, "/send_at")));
+        }
         Command::Cancel { id } => {
             let cancel = format!("{}/cancel", path(app, &id));
             let mut answer = client
@@ -179,6 +238,8 @@ pub(crate) fn tell(notification: &Value, output: Output) {
         ("status", shown(notification, "/status")),
         ("push type", shown(notification, "/options/push_type")),
         ("accepted at", shown(notification, "/accepted_at")),
+        ("send at", shown(notification, "/send_at")),
+        ("trouble", shown(notification, "/trouble/message")),
         ("expires at", shown(notification, "/expires_at")),
         ("completed at", shown(notification, "/completed_at")),
         ("deliveries", shown(notification, "/deliveries/total")),

@@ -31,6 +31,7 @@ pub(crate) fn run(args: &Args, output: Output) -> anyhow::Result<()> {
         "it opens with the master key it was used with: {}",
         config.master_key_file().display()
     ));
+    output.note("timers do not fire before `carillon resume`: what was due since the backup may have been sent");
     if output.is_json() {
         output.json(&json!({ "restored": to, "from": args.file }));
     }

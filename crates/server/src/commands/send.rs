@@ -1,6 +1,7 @@
 //! `carillon send`: one notification from flags, or many from an NDJSON file.
 
 use super::json_file::object;
+use super::when::When;
 use crate::client::{ApiClient, ServerOptions, escape};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
@@ -71,14 +72,16 @@ pub(crate) struct Args {
     /// Replaces an earlier notification with the same id
     #[arg(long)]
     collapse_id: Option<String>,
-    /// Not sent any more after this time, e.g. 15m
+    #[command(flatten)]
+    when: When,
+    /// Not sent any more so long after the send, e.g. 15m
     #[arg(long)]
     expires_in: Option<String>,
     /// The same key and request twice is one notification
     #[arg(long)]
     idempotency_key: Option<String>,
     /// Many notifications: a file with one JSON body on each line, or - for stdin
-    #[arg(long, value_name = "FILE", conflicts_with = "target")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "at", "in"])]
     ndjson: Option<PathBuf>,
     /// Wait until every delivery is final, and tell how they ended
     #[arg(long, conflicts_with = "ndjson")]
@@ -97,7 +100,10 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     if let Some(file) = &args.ndjson {
         return many(&client, &path, file, &headers, output).await;
     }
-    let body = body(&args)?;
+    let mut body = body(&args)?;
+    if let Some(send_at) = args.when.send_at()? {
+        body["send_at"] = json!(send_at);
+    }
     let text = client
         .post_text(&path, "application/json", &headers, body.to_string())
         .await?;
@@ -109,7 +115,10 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             super::notification::tell(&answer, output);
         }
     } else {
-        output.line(format!("{id} is accepted"));
+        match answer["send_at"].as_str() {
+            Some(at) => output.line(format!("{id} is accepted, to be sent at {at}")),
+            None => output.line(format!("{id} is accepted")),
+        }
         output.note(format!(
             "see what becomes of it with: carillon notification show --app {} {id}",
             args.app

@@ -50,6 +50,11 @@ const OTHER_NAMES: &[(&str, Option<&str>)] = &[
     ("CARILLON_PLANT", None),
 ];
 
+/// What the engine takes as milliseconds below 50 days; longer is as good as that.
+fn millis(span: crate::config::Span) -> u32 {
+    u32::try_from(span.ms()).unwrap_or(u32::MAX)
+}
+
 /// Reads, checks, and says which key in which source is wrong.
 pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
     let mut layers = Layers::defaults()?;
@@ -62,6 +67,14 @@ pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
     }
     let mut config = layers.read()?;
     config.check()?;
+    let scheduler = config.scheduler;
+    config.engine.timer_round = scheduler.round;
+    config.engine.timer_share = scheduler.share;
+    config.engine.timer_tries = scheduler.tries;
+    config.engine.timer_backoff_ms = millis(scheduler.backoff);
+    config.engine.timer_backoff_max_ms = millis(scheduler.backoff_max);
+    config.engine.timer_grace_ms = scheduler.grace.ms();
+    config.engine.send_ahead_max_ms = scheduler.send_ahead_max.ms();
     config.engine.content_retention_ms = config.retention.content.ms();
     config.engine.record_retention_ms = config.retention.records.ms();
     Ok(config)

@@ -38,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) webpush: WebPush,
     pub(crate) webhooks: Webhooks,
     pub(crate) engine: EngineConfig,
+    pub(crate) scheduler: Scheduler,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
     pub(crate) clock: Clock,
@@ -254,6 +255,19 @@ pub(crate) struct Webhooks {
     pub(crate) connect_timeout: Span,
 }
 
+/// `[scheduler]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scheduler {
+    pub(crate) round: u32,
+    pub(crate) share: u32,
+    pub(crate) tries: u16,
+    pub(crate) backoff: Span,
+    pub(crate) backoff_max: Span,
+    pub(crate) grace: Span,
+    pub(crate) send_ahead_max: Span,
+}
+
 /// `[retention]`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -317,6 +331,9 @@ impl Config {
             ("api.body_bytes", self.api.body_bytes as u64, 1_024),
             ("api.line_bytes", self.api.line_bytes as u64, 1_024),
             ("api.store_tries", self.api.store_tries.into(), 1),
+            ("scheduler.round", self.scheduler.round.into(), 1),
+            ("scheduler.share", self.scheduler.share.into(), 1),
+            ("scheduler.tries", self.scheduler.tries.into(), 1),
             ("store.readers", self.store.readers.into(), 2),
             ("store.queue_items", self.store.queue_items.into(), 1_000),
             ("store.queue_reads", self.store.queue_reads.into(), 16),
@@ -400,6 +417,10 @@ impl Config {
             ("webpush.default_ttl", webpush.default_ttl),
             ("webhooks.deadline", self.webhooks.deadline),
             ("webhooks.connect_timeout", self.webhooks.connect_timeout),
+            ("scheduler.backoff", self.scheduler.backoff),
+            ("scheduler.backoff_max", self.scheduler.backoff_max),
+            ("scheduler.grace", self.scheduler.grace),
+            ("scheduler.send_ahead_max", self.scheduler.send_ahead_max),
             ("retention.content", self.retention.content),
             ("retention.records", self.retention.records),
         ] {

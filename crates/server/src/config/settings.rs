@@ -857,6 +857,33 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "\"100ms\"",
         "How long a receipt waits for others to be written down with it.",
     ),
+    plain("scheduler.round", "2000", "Timers that are read at once."),
+    plain(
+        "scheduler.share",
+        "500",
+        "Most of them that belong to one App; they are fired in one transaction.",
+    ),
+    plain(
+        "scheduler.tries",
+        "8",
+        "How often a timer that cannot fire is tried before it is set aside.",
+    ),
+    plain(
+        "scheduler.backoff",
+        "\"1s\"",
+        "Pause after its first try; it doubles with each.",
+    ),
+    plain("scheduler.backoff_max", "\"10m\"", "Longest such pause."),
+    plain(
+        "scheduler.grace",
+        "\"1m\"",
+        "A timer that fires late by at most so long was not missed.",
+    ),
+    plain(
+        "scheduler.send_ahead_max",
+        "\"366d\"",
+        "How far ahead a notification may be sent.",
+    ),
     plain(
         "retention.content",
         "\"7d\"",
@@ -906,6 +933,7 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
         "engine",
         "How sending works: bounds and pauses. The defaults fit; change one only for a reason.",
     ),
+    ("scheduler", "What happens later: bounds and pauses."),
     ("retention", "What is deleted when."),
     ("log", "Log lines."),
     ("clock", "Business time, for trying out."),

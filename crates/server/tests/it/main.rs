@@ -9,6 +9,7 @@ mod connections;
 mod demo;
 mod docs;
 mod doctor;
+mod later;
 mod proxy;
 mod reporting;
 mod secrets;

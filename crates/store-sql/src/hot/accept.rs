@@ -2,7 +2,7 @@
 
 use super::badges::Counting;
 use super::ledger::{self, Ledger};
-use super::{batches, gathering};
+use super::{batches, gathering, timers};
 use crate::error::{At, Done};
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -10,6 +10,7 @@ use carillon_model::UnixMs;
 use carillon_model::id::NotificationNo;
 use carillon_ports::fault::{Bug, planted};
 use carillon_ports::store::{Acceptance, Idempotency, NewNotification, StoreError};
+use carillon_ports::timer::When;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// About how many rows they are.
@@ -42,26 +43,26 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
         forget_key(tx, item.idempotency.as_ref())?;
         return Ok(refused);
     }
-    tx.marks.notification.used(tx.conn, item.no.0)?;
-    tx.statement(Statement::InsertNotification)?
-        .execute(params![
-            item.no.0,
-            item.app.0,
-            item.accepted_at,
-            item.expires_at,
-            item.options.encode(),
-            &item.payload[..]
-        ])?;
+    match &item.when {
+        When::Fired(fired) => begin(tx, item.no, fired.at)?,
+        When::AtOnce => insert(tx, item)?,
+        When::Later(timer) => {
+            insert_for_later(tx, item, timer.due_at)?;
+            timers::set(tx, item.app, item.no, timer)?;
+            return Ok(Acceptance::New);
+        }
+    }
+    let begins_at = item.begins_at();
     let sole = item.batches.len() == 1 && item.fanout.is_none();
     for batch in &item.batches {
-        batches::insert(tx, item.app, batch, sole, item.accepted_at)?;
+        batches::insert(tx, item.app, batch, sole, begins_at)?;
         if let Some(change) = item.badge {
             let counting = Counting {
                 no: item.no,
                 app: item.app,
                 change,
                 is_fanout: item.fanout.is_some(),
-                now: item.accepted_at,
+                now: begins_at,
             };
             counting.batch(tx, batch)?;
         }
@@ -72,12 +73,12 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
             .iter()
             .map(|b| u64::from(b.devices.count()))
             .sum();
-        let completed_at = (deliveries == 0 && item.fanout.is_none()).then_some(item.accepted_at);
+        let completed_at = (deliveries == 0 && item.fanout.is_none()).then_some(begins_at);
         ledger::open_tally(tx, item.no, deliveries, completed_at)?;
         if completed_at.is_some() {
             let mut done = Ledger::default();
             done.completed_at_once(item.no);
-            done.close(tx, item.accepted_at)?;
+            done.close(tx, begins_at)?;
         }
     }
     if let Some(audience) = &item.fanout {
@@ -92,9 +93,55 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
     Ok(Acceptance::New)
 }
 
-/// The digest that it tells, and the throttle that it must pass. A digest that is throttled is gone: it
+fn insert(tx: &mut Tx<'_>, item: &NewNotification) -> Done<()> {
+    tx.marks.notification.used(tx.conn, item.no.0)?;
+    tx.statement(Statement::InsertNotification)?
+        .execute(params![
+            item.no.0,
+            item.app.0,
+            item.accepted_at,
+            item.expires_at,
+            item.options.encode(),
+            &item.payload[..]
+        ])?;
+    Ok(())
+}
+
+fn insert_for_later(tx: &mut Tx<'_>, item: &NewNotification, send_at: UnixMs) -> Done<()> {
+    tx.marks.notification.used(tx.conn, item.no.0)?;
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO notifications (notification_no, app_no, accepted_at, expires_at, options, payload, send_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            item.no.0,
+            item.app.0,
+            item.accepted_at,
+            item.expires_at,
+            item.options.encode(),
+            &item.payload[..],
+            send_at
+        ])?;
+    Ok(())
+}
+
+/// The time of a notification that is stored already has come.
+fn begin(tx: &Tx<'_>, no: NotificationNo, at: UnixMs) -> Done<()> {
+    tx.conn
+        .prepare_cached("UPDATE notifications SET begun_at = ?2 WHERE notification_no = ?1")?
+        .execute([no.0, at])?;
+    Ok(())
+}
+
+/// The timer that sends it, the digest that it tells, and the throttle that it must pass. A digest that is throttled is gone: it
 /// was one too many.
 fn pass(tx: &Tx<'_>, item: &NewNotification) -> Done<Option<Acceptance>> {
+    if let When::Fired(fired) = &item.when
+        && !timers::take(tx, fired.claim)?
+    {
+        return Ok(Some(Acceptance::Stale));
+    }
     if let Some(claim) = item.consumes
         && !gathering::consume(tx, claim)?
     {

@@ -2,7 +2,7 @@
 
 use super::ledger::{self, Ledger, Why};
 use super::rows;
-use super::{claim, records};
+use super::{claim, records, timers};
 use crate::error::Done;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -42,6 +42,9 @@ pub(super) fn slice(
     let mut ledger = Ledger::default();
     if super::fanout::finish(tx, no)? {
         ledger.touch(no);
+    }
+    if timers::withdraw(tx, no)? {
+        timers::complete(tx, &mut ledger, no, now)?;
     }
     let due = due(tx, no)?;
     let more = due.len() == SLICE;

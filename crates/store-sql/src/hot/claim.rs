@@ -44,20 +44,24 @@ pub(super) fn backlog(conn: &Connection, limit: u32) -> Done<Vec<(Lane, u32, Uni
         "SELECT lane FROM work INDEXED BY work_due WHERE due_at IS NOT NULL AND lane > ?1 ORDER BY lane LIMIT 1",
     )?;
     let mut count = conn.prepare_cached(
-        "SELECT count(*), min(batch_no) >> 20 FROM
-            (SELECT batch_no FROM work INDEXED BY work_due WHERE due_at IS NOT NULL AND lane = ?1 LIMIT ?2)",
+        "SELECT count(*), min(batch_no) >> 20, min(due_at) FROM
+            (SELECT batch_no, due_at FROM work INDEXED BY work_due WHERE due_at IS NOT NULL AND lane = ?1 LIMIT ?2)",
     )?;
-    let mut accepted =
-        conn.prepare_cached("SELECT accepted_at FROM notifications WHERE notification_no = ?1")?;
+    let mut begun = conn.prepare_cached(
+        "SELECT coalesce(begun_at, accepted_at) FROM notifications WHERE notification_no = ?1",
+    )?;
     let mut backlog = Vec::new();
     let mut last = i64::MIN;
     while let Some(lane) = next.query_row([last], |row| row.get(0)).optional()? {
         last = lane;
-        let (count, oldest): (u32, Option<i64>) = count
+        let (count, oldest, due): (u32, Option<i64>, Option<UnixMs>) = count
             .query_row(params![lane, limit.max(1)], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
-        let oldest = accepted.query_row([oldest], |row| row.get(0)).optional()?;
+        let oldest: Option<UnixMs> = begun.query_row([oldest], |row| row.get(0)).optional()?;
+        // The lowest number need not be the oldest: it may have waited for its time. Work is never due
+        // before its notification's sending began.
+        let oldest = [oldest, due].into_iter().flatten().min();
         backlog.push((
             Lane::from_code(lane).at("work", "lane", lane)?,
             count,

@@ -24,13 +24,13 @@ pub(super) fn fanouts(conn: &Connection, limit: u32) -> Done<Vec<Fanout>> {
     let mut fanouts = Vec::new();
     while let Some(row) = found.next()? {
         let notification = rows::head(row)?;
-        let target: String = row.get(7)?;
+        let target: String = row.get(rows::HEAD_COLUMNS)?;
         fanouts.push(Fanout {
             audience: audience(&target)
                 .map_err(|error| corrupt("fanouts", "target", notification.no, error))?,
             notification,
-            after: DeviceNo(row.get(8)?),
-            next_place: row.get(9)?,
+            after: DeviceNo(row.get(rows::HEAD_COLUMNS + 1)?),
+            next_place: row.get(rows::HEAD_COLUMNS + 2)?,
         });
     }
     Ok(fanouts)
@@ -124,7 +124,7 @@ pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
     let head = tx
         .conn
         .prepare_cached(
-            "SELECT n.app_no, n.accepted_at, f.next_place FROM notifications n
+            "SELECT n.app_no, coalesce(n.begun_at, n.accepted_at), f.next_place FROM notifications n
              JOIN fanouts f ON f.notification_no = n.notification_no
              WHERE n.notification_no = ?1 AND n.cancelled_at IS NULL",
         )?
@@ -132,19 +132,19 @@ pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
             Ok((AppNo(row.get(0)?), row.get(1)?, row.get::<_, u32>(2)?))
         })
         .optional()?;
-    let Some((app, accepted_at, mut next_place)) = head else {
+    let Some((app, begins_at, mut next_place)) = head else {
         return Ok(false);
     };
     let mut ledger = Ledger::default();
     for batch in &page.batches {
-        batches::insert(tx, app, batch, false, accepted_at)?;
+        batches::insert(tx, app, batch, false, begins_at)?;
         if let Some(change) = page.badge {
             let counting = Counting {
                 no: page.notification,
                 app,
                 change,
                 is_fanout: true,
-                now: accepted_at,
+                now: begins_at,
             };
             counting.batch(tx, batch)?;
         }

@@ -17,6 +17,7 @@ mod rescue;
 mod resolve;
 mod rows;
 mod settle;
+mod timers;
 mod views;
 
 pub(crate) use gathering::erase_user as erase_gathered;
@@ -24,6 +25,7 @@ pub(crate) use history::notifications_of_device;
 pub(crate) use prune::empty_payload;
 pub(crate) use records::add_event;
 pub(crate) use rows::{device_id, devices, parse_device_id};
+pub(crate) use timers::PAUSED as SCHEDULER_PAUSED;
 
 use crate::queue::Class as Turn;
 use crate::sqlite::SqliteStore;

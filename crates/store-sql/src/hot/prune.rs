@@ -6,7 +6,7 @@
 
 use super::records::HOUR;
 use super::rows::blob;
-use super::{badges, preferences};
+use super::{badges, preferences, timers};
 use crate::error::{Done, corrupt};
 use crate::marks::{read_meta, write_meta};
 use crate::writer::Tx;
@@ -268,12 +268,23 @@ fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
     let Some(app) = app.map(AppNo) else {
         return Ok(0);
     };
+    // What waits for its time would never be done.
+    let mut rows = 0;
+    let mut budget = i64::from(slice);
+    for (timer, notification) in timers::of_app(tx, app, slice)? {
+        rows += timers::delete(tx, timer)?;
+        if let Some(no) = notification {
+            rows += delete_notification(tx, no, &mut budget)?.0;
+        }
+    }
+    if rows > 0 {
+        return Ok(rows);
+    }
     let devices: Vec<i64> = tx
         .conn
         .prepare_cached("SELECT device_no FROM devices WHERE app_no = ?1 LIMIT ?2")?
         .query_map(params![app.0, slice], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut rows = 0;
     for device in devices {
         rows += crate::registry::delete_device_row(tx.conn, device)?;
     }
@@ -387,7 +398,7 @@ fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
             "DELETE FROM definition_versions WHERE (definition_no, version) IN
                 (SELECT definition_no, version FROM definition_versions WHERE replaced_at < ?1 LIMIT ?2)",
         )?
-        .execute(params![retention.records_before, slice])? as u64;
+        .execute(params![retention.versions_before, slice])? as u64;
     app = i64::MIN;
     while let Some(next) = next_app(tx, "counts", app)? {
         app = next;

@@ -43,7 +43,9 @@ pub(crate) fn work(row: &Row<'_>) -> Done<Work> {
 }
 
 /// Columns of [`head`].
-pub(crate) const HEAD: &str = "n.notification_no, n.app_no, n.accepted_at, n.expires_at, n.cancelled_at IS NOT NULL, n.options, n.payload";
+pub(crate) const HEAD: &str = "n.notification_no, n.app_no, n.accepted_at, n.expires_at, n.cancelled_at IS NOT NULL, n.options, n.payload, n.send_at, n.begun_at";
+/// How many columns that are.
+pub(crate) const HEAD_COLUMNS: usize = 9;
 
 /// A notification; its columns begin with the first.
 pub(crate) fn head(row: &Row<'_>) -> Done<NotificationHead> {
@@ -52,6 +54,8 @@ pub(crate) fn head(row: &Row<'_>) -> Done<NotificationHead> {
         no,
         app: AppNo(row.get(1)?),
         accepted_at: row.get(2)?,
+        send_at: row.get(7)?,
+        begun_at: row.get(8)?,
         expires_at: row.get(3)?,
         cancelled: row.get(4)?,
         options: SendOptions::decode(blob(row.get_ref(5)?)).at("notifications", "options", no)?,

@@ -2,7 +2,7 @@
 
 use super::ledger::Tally;
 use super::rows::{self, Batch};
-use super::{claim, records};
+use super::{claim, records, timers};
 use crate::error::Done;
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
@@ -10,6 +10,7 @@ use carillon_model::id::{AppNo, BatchNo, DeliveryId, NotificationNo};
 use carillon_ports::store::{
     Attempt, DeliveryFilter, DeliveryView, NotificationHead, NotificationView, Work, WorkId,
 };
+use carillon_ports::timer::SendState;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 
@@ -44,12 +45,14 @@ pub(super) fn notifications(
     Ok(views)
 }
 
-fn view(conn: &Connection, head: NotificationHead) -> Done<NotificationView> {
+pub(super) fn view(conn: &Connection, head: NotificationHead) -> Done<NotificationView> {
+    let plan = timers::plan(conn, &head)?;
     if let Some(tally) = Tally::read(conn, head.no)? {
         let fanout_finished = !conn
             .prepare_cached("SELECT 1 FROM fanouts WHERE notification_no = ?1")?
             .exists([head.no.0])?;
         return Ok(NotificationView {
+            plan,
             fanout_finished,
             deliveries: tally.deliveries as u64,
             open: tally.open as u64,
@@ -65,8 +68,16 @@ fn view(conn: &Connection, head: NotificationHead) -> Done<NotificationView> {
             states.entry(state.code()).or_insert((state, 0)).1 += 1;
         }
     }
+    let is_waiting = plan.as_ref().is_some_and(|plan| {
+        matches!(
+            plan.state,
+            SendState::Waiting { .. } | SendState::SetAside { .. }
+        )
+    });
     Ok(NotificationView {
-        fanout_finished: true,
+        plan,
+        // Whom it is for is found out when it is sent.
+        fanout_finished: !is_waiting,
         deliveries: batch.as_ref().map_or(0, |batch| batch.count.into()),
         open: batch
             .as_ref()

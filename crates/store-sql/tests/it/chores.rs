@@ -63,6 +63,7 @@ async fn slices_of_pruning_are_bounded() {
     let retention = Retention {
         content_before: T0 + 100,
         records_before: T0 + 100,
+        versions_before: T0 + 100,
         now: T0,
         slice: 8,
     };
@@ -103,6 +104,7 @@ async fn pruning_leaves_no_orphans() {
     let retention = Retention {
         content_before: T0 + 1,
         records_before: T0 + 1,
+        versions_before: T0 + 1,
         now: T0,
         slice: 10,
     };

@@ -25,6 +25,7 @@ pub(crate) async fn goes_on_without_room(store: &SqliteStore, numbers: &[Notific
     let retention = Retention {
         content_before: T0 + 100,
         records_before: T0 + 100,
+        versions_before: T0 + 100,
         now: T0 + 100,
         slice: 50,
     };

@@ -346,6 +346,7 @@ impl Pair {
             no,
             app: APP,
             accepted_at: self.now,
+            when: carillon_ports::timer::When::AtOnce,
             expires_at: None,
             options: options(on_unknown),
             payload: Bytes::from_static(b"{}"),

@@ -44,6 +44,7 @@ pub(crate) fn to(no: NotificationNo, devices: Vec<DeviceNo>, bytes: usize) -> Ne
         no,
         app: APP,
         accepted_at: T0,
+        when: carillon_ports::timer::When::AtOnce,
         expires_at: None,
         options: options(OnUnknown::Resend),
         payload: Bytes::from(vec![b'x'; bytes]),

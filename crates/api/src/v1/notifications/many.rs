@@ -1,6 +1,6 @@
 //! Many notifications in one request (NDJSON): each line is one, each gets its own result line.
 
-use super::send::refused;
+use super::send::{late, refused};
 use crate::api_key::sha256;
 use crate::auth::Caller;
 use crate::idempotency::Held;
@@ -35,6 +35,9 @@ pub(crate) struct LineResult<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     repeated: bool,
+    /// `sent_now`: its `send_at` had passed, and `if_past` says to send it at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late: Option<&'static str>,
     /// What is wrong with it, if it was not accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<ProblemDocument<'a>>,
@@ -123,6 +126,7 @@ fn write(results: &mut Results, line: u64, answer: Result<Accepted, Problem>) {
         id: None,
         deliveries: None,
         repeated: false,
+        late: None,
         problem: None,
     };
     match &answer {
@@ -130,6 +134,7 @@ fn write(results: &mut Results, line: u64, answer: Result<Accepted, Problem>) {
             id: Some(&accepted.id),
             deliveries: accepted.deliveries,
             repeated: accepted.repeated,
+            late: late(accepted),
             ..nothing
         }),
         Err(problem) => {

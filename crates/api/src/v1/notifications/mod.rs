@@ -1,6 +1,7 @@
 //! Notifications: what callers asked to be sent.
 
 pub(crate) mod cancel;
+pub(crate) mod change;
 pub(crate) mod deliveries;
 pub(crate) mod get;
 pub(crate) mod list;
@@ -17,6 +18,7 @@ use carillon_model::app::App;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::NotificationNo;
 use carillon_ports::store::NotificationView as Row;
+use carillon_ports::timer::{SendPlan, SendState};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -28,13 +30,22 @@ pub(crate) struct NotificationItem {
     /// Its id.
     #[schema(example = "ntf_019876aa-bbbb-7000-8000-000000000007")]
     id: String,
-    /// `sending`, `cancelling`, `completed` (every delivery has ended) or `cancelled` (ended, after a
-    /// cancel).
+    /// `scheduled` (it waits for its time), `set_aside` (its time came, and it could not be sent: see
+    /// `trouble`), `sending`, `cancelling`, `completed` (every delivery has ended) or `cancelled` (ended,
+    /// after a cancel).
     #[schema(example = "completed")]
     status: &'static str,
     /// When it was accepted.
     #[schema(format = DateTime)]
     accepted_at: String,
+    /// When it is to be sent, or was; null where that is with its acceptance.
+    #[schema(format = DateTime)]
+    send_at: Option<String>,
+    /// When its sending began, for one that waited for its time.
+    #[schema(format = DateTime)]
+    begun_at: Option<String>,
+    /// Why it was not sent when its time had come.
+    trouble: Option<SendTrouble>,
     /// After this instant nothing of it is written.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
@@ -45,6 +56,19 @@ pub(crate) struct NotificationItem {
     options: OptionsView,
     /// How its deliveries stand.
     deliveries: Counts,
+}
+
+/// Why a notification was not sent when its time had come.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SendTrouble {
+    /// How often it was tried.
+    attempts: u16,
+    /// Why the last try failed.
+    #[schema(example = "unreadable body")]
+    message: String,
+    /// When it is tried again; null: not before it is changed.
+    #[schema(format = DateTime)]
+    next_try_at: Option<String>,
 }
 
 /// How a notification is sent.
@@ -140,13 +164,11 @@ impl From<&Row> for NotificationItem {
         let options = &head.options;
         Self {
             id: head.no.public(head.accepted_at),
-            status: match (head.cancelled, row.completed_at.is_some()) {
-                (false, false) => "sending",
-                (true, false) => "cancelling",
-                (false, true) => "completed",
-                (true, true) => "cancelled",
-            },
+            status: status(row),
             accepted_at: instant::rfc3339(head.accepted_at),
+            send_at: instant::optional(head.send_at),
+            begun_at: instant::optional(head.begun_at),
+            trouble: row.plan.as_ref().and_then(trouble),
             expires_at: instant::optional(head.expires_at),
             completed_at: instant::optional(row.completed_at),
             options: OptionsView {
@@ -165,6 +187,40 @@ impl From<&Row> for NotificationItem {
             deliveries: row.into(),
         }
     }
+}
+
+fn status(row: &Row) -> &'static str {
+    match row.plan.as_ref().map(|plan| &plan.state) {
+        Some(SendState::Waiting { .. }) => return "scheduled",
+        Some(SendState::SetAside { .. }) => return "set_aside",
+        Some(SendState::Begun { .. } | SendState::Withdrawn) | None => {}
+    }
+    match (row.head.cancelled, row.completed_at.is_some()) {
+        (false, false) => "sending",
+        (true, false) => "cancelling",
+        (false, true) => "completed",
+        (true, true) => "cancelled",
+    }
+}
+
+fn trouble(plan: &SendPlan) -> Option<SendTrouble> {
+    let (attempts, message, next_try_at) = match &plan.state {
+        SendState::Waiting {
+            next_try_at,
+            attempts,
+            last_error,
+        } => (*attempts, last_error, Some(*next_try_at)),
+        SendState::SetAside {
+            attempts,
+            last_error,
+        } => (*attempts, last_error, None),
+        SendState::Begun { .. } | SendState::Withdrawn => return None,
+    };
+    (attempts > 0).then(|| SendTrouble {
+        attempts,
+        message: message.clone().unwrap_or_default(),
+        next_try_at: instant::optional(next_try_at),
+    })
 }
 
 /// The notification with this public id: number and time of acceptance must both fit.

@@ -25,10 +25,74 @@ pub(crate) struct RequestSchema {
     badge: Option<BadgeChangeSchema>,
     /// How it is sent.
     options: Option<OptionsSchema>,
+    /// When it is sent: an instant, or a local time and its zone, at most `scheduler.send_ahead_max` ahead. At
+    /// once when it is left out.
+    send_at: Option<SendAtSchema>,
+    /// What becomes of it when `send_at` has passed: `refuse` (default) or `send_now`.
+    if_past: Option<String>,
     /// After this instant it is not written any more. At most one of the two.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// The same as a duration from acceptance.
+    /// The same as a duration from the send.
+    #[schema(example = "15m")]
+    expires_in: Option<String>,
+}
+
+/// A time: an instant in RFC 3339, or what the clocks of a place show.
+#[derive(serde::Serialize, ToSchema)]
+#[schema(as = SendAt)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "documents carillon_model::send_at::SendAt")]
+pub(crate) enum SendAtSchema {
+    /// An instant.
+    #[schema(example = "2026-12-01T09:00:00+09:00")]
+    Instant(String),
+    /// By the clocks of a place.
+    Local(LocalTimeSchema),
+}
+
+/// A date and time as the clocks of a place show it. One that they skip means the first instant after the gap,
+/// one that they show twice the first of the two.
+#[derive(serde::Serialize, ToSchema)]
+#[schema(as = LocalTime)]
+#[expect(dead_code, reason = "documents carillon_model::send_at::LocalTime")]
+pub(crate) struct LocalTimeSchema {
+    /// Date and time without offset.
+    #[schema(example = "2026-12-01T09:00")]
+    local: String,
+    /// IANA zone.
+    #[schema(example = "Asia/Seoul")]
+    time_zone: String,
+}
+
+/// What is to be different about a notification that waits for its time. What is left out stays.
+#[derive(ToSchema)]
+#[schema(as = NotificationChange)]
+#[expect(
+    dead_code,
+    reason = "documents carillon_model::notification::NotificationChange"
+)]
+pub(crate) struct ChangeSchema {
+    /// Whom it is for.
+    target: Option<TargetSchema>,
+    /// Users whose devices are left out.
+    except_users: Option<Vec<String>>,
+    /// What it says; replaces a template.
+    content: Option<ContentSchema>,
+    /// A template that says it; replaces content.
+    template: Option<TemplateUseSchema>,
+    /// What becomes of each recipient's badge counter.
+    badge: Option<BadgeChangeSchema>,
+    /// How it is sent.
+    options: Option<OptionsSchema>,
+    /// When it is sent.
+    send_at: Option<SendAtSchema>,
+    /// What becomes of it when that has passed: `refuse` (default) or `send_now`.
+    if_past: Option<String>,
+    /// When it ends; replaces `expires_in`.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// The same as a duration from the send; replaces `expires_at`.
     #[schema(example = "15m")]
     expires_in: Option<String>,
 }
@@ -156,7 +220,8 @@ pub(crate) struct OptionsSchema {
 pub(crate) mod tests {
     use super::*;
     use carillon_model::content::Content;
-    use carillon_model::notification::{NotificationRequest, RequestOptions};
+    use carillon_model::notification::{NotificationChange, NotificationRequest, RequestOptions};
+    use carillon_model::send_at::LocalTime;
     use carillon_model::target::Target;
     use serde::de::DeserializeOwned;
     use std::collections::BTreeSet;
@@ -200,6 +265,8 @@ pub(crate) mod tests {
             documented::<RequestSchema>(),
             taken::<NotificationRequest>()
         );
+        assert_eq!(documented::<ChangeSchema>(), taken::<NotificationChange>());
+        assert_eq!(documented::<LocalTimeSchema>(), taken::<LocalTime>());
         assert_eq!(documented::<ContentSchema>(), taken::<Content>());
         assert_eq!(documented::<OptionsSchema>(), taken::<RequestOptions>());
         assert_eq!(documented::<TargetSchema>(), taken::<Target>());

@@ -37,13 +37,22 @@ pub(crate) struct AcceptedView<'a> {
     deliveries: Option<u64>,
     /// Whether it was accepted before, with the same Idempotency-Key and body.
     repeated: bool,
+    /// When it will be sent, where that is not now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    send_at: Option<String>,
+    /// `sent_now`: its `send_at` had passed, and `if_past` says to send it at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sent_now")]
+    late: Option<&'static str>,
 }
 
 problems!(GUARDED, IN_APP, BODY, WRITES; REQUEST_HEADER, IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_REUSED);
 
 /// Send a notification, or many.
 ///
-/// 202 means that it is on disk. With `application/x-ndjson` each line is a notification of its own:
+/// 202 means that it is on disk. With `send_at` it is sent when that time has come: its devices are found
+/// then, and until then it can be changed and cancelled. With `application/x-ndjson` each line is a notification of its own:
 /// the answer is 200 and streams one line for each, in order, `{"line", "id", …}` or `{"line",
 /// "problem"}`. A bad line fails alone. Lines are committed in groups while they arrive. The
 /// Idempotency-Key of line n is the header's and n, so that a whole file can be sent again. Read the
@@ -114,8 +123,15 @@ impl<'a> From<&'a Accepted> for AcceptedView<'a> {
             accepted_at: instant::rfc3339(accepted.accepted_at),
             deliveries: accepted.deliveries,
             repeated: accepted.repeated,
+            send_at: instant::optional(accepted.send_at),
+            late: late(accepted),
         }
     }
+}
+
+/// What became of a time that had passed.
+pub(crate) fn late(accepted: &Accepted) -> Option<&'static str> {
+    accepted.late.then_some("sent_now")
 }
 
 /// The engine's refusals as problems.

@@ -30,6 +30,9 @@ pub(crate) struct Status {
     store_problem: Option<String>,
     /// Notifications whose audience is being counted.
     fanouts: u32,
+    /// Whether timers do not fire because the store was restored from a backup, until
+    /// `POST /v1/scheduler/resume`.
+    scheduler_paused: bool,
     /// Lanes that have or had work since the start.
     lanes: Vec<LaneView>,
     /// Open pools of connections.
@@ -182,6 +185,7 @@ pub(crate) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
         unsettled: status.unsettled,
         store_problem: status.store_problem,
         fanouts: status.fanouts,
+        scheduler_paused: status.scheduler_paused,
         lanes: status
             .lanes
             .iter()

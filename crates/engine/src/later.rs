@@ -1,0 +1,321 @@
+//! Sends at a time: accepted whole, on disk, and sent when the time has come.
+//!
+//! What is said is written when it is accepted, so that a mistake is found then. Whom it is for is found out
+//! when it is sent: the request waits in its timer's body for that, and for whoever wants to change it.
+
+use crate::draft::{Draft, Fired, Plan, draft, leave_out};
+use crate::hub::Hub;
+use crate::intake::{answers_for, make};
+use crate::request::{ChangeRefusal, Origin, Refusal, SendItem};
+use crate::resolve::read_push_tokens;
+use crate::service::Shared;
+use bytes::Bytes;
+use carillon_model::UnixMs;
+use carillon_model::body::Body;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{AppNo, NotificationNo};
+use carillon_model::notification::{NotificationChange, NotificationRequest};
+use carillon_model::problem::FieldProblem;
+use carillon_model::push_type::Reach;
+use carillon_model::target::Target;
+use carillon_model::timer::MissedRun;
+use carillon_ports::fault;
+use carillon_ports::store::StoreError;
+use carillon_ports::timer::{
+    DueSend, DueTimer, FiredTimer, NewTimer, SendChange, TimerClaim, TimerSubject,
+};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Version of the stored record.
+const VERSION: u32 = 1;
+/// A change that others keep coming before is tried so often.
+const CHANGE_TRIES: u32 = 5;
+
+/// What a timer keeps of its notification.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record<'r> {
+    version: u32,
+    request: Cow<'r, NotificationRequest>,
+}
+
+/// The stored form of a request that waits.
+pub(crate) fn body(request: &NotificationRequest) -> Bytes {
+    let record = Record {
+        version: VERSION,
+        request: Cow::Borrowed(request),
+    };
+    // What was read from JSON can be written as JSON.
+    serde_json::to_vec(&record).unwrap_or_default().into()
+}
+
+/// Reads [`body`]; the error is a sentence.
+fn read(body: &[u8]) -> Result<NotificationRequest, String> {
+    let record: Record<'_> =
+        serde_json::from_slice(body).map_err(|error| format!("unreadable body: {error}"))?;
+    if record.version != VERSION {
+        return Err(format!("a body of version {} is unknown", record.version));
+    }
+    Ok(record.request.into_owned())
+}
+
+/// An instant in words.
+pub(crate) fn shown(at: UnixMs) -> String {
+    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string())
+}
+
+/// What of a later send can be checked before its devices are known.
+pub(crate) fn checked(hub: &Hub, draft: Draft) -> Result<Draft, Vec<FieldProblem>> {
+    if let (Plan::Later(_), Target::PushTokens(tokens)) = (&draft.plan, &draft.target) {
+        read_push_tokens(hub, tokens, draft.reach)?;
+    }
+    Ok(draft)
+}
+
+/// A timer that could not fire, and why.
+pub(crate) struct Unfired {
+    pub(crate) claim: TimerClaim,
+    pub(crate) due_at: UnixMs,
+    pub(crate) attempts: u16,
+    /// What it was about, as its App knows it.
+    pub(crate) subject: String,
+    pub(crate) why: String,
+}
+
+impl Unfired {
+    pub(crate) fn new(timer: &DueTimer, why: String) -> Self {
+        let (subject, due_at) = match &timer.subject {
+            Ok(TimerSubject::Send(send)) => {
+                let head = &send.notification;
+                let due_at = head.send_at.unwrap_or(timer.due_at);
+                (head.no.public(head.accepted_at), due_at)
+            }
+            // Whose it is cannot be read.
+            Err(_) => (format!("timer {}", timer.claim.no), timer.due_at),
+        };
+        Self {
+            claim: timer.claim,
+            due_at,
+            attempts: timer.attempts,
+            subject,
+            why,
+        }
+    }
+}
+
+/// What firing some timers came to.
+#[derive(Default)]
+pub(crate) struct Firing {
+    /// How late each was that fired, in milliseconds.
+    pub(crate) lateness: Vec<i64>,
+    pub(crate) unfired: Vec<Unfired>,
+}
+
+impl Shared {
+    /// Fires timers of one App, all in one transaction. One that cannot fire holds no other up.
+    pub(crate) async fn fire(
+        self: &Arc<Self>,
+        app: AppNo,
+        due: Vec<DueTimer>,
+    ) -> Result<Firing, StoreError> {
+        let hub = &self.hub;
+        let now = hub.parts.clock.now();
+        let mut firing = Firing::default();
+        let mut drafts = Vec::with_capacity(due.len());
+        for (at, timer) in due.iter().enumerate() {
+            let drafted = match &timer.subject {
+                Ok(TimerSubject::Send(send)) => due_draft(hub, at, timer, send, now),
+                Err(why) => Err(why.clone()),
+            };
+            match drafted {
+                Ok(draft) => drafts.push(draft),
+                Err(why) => firing.unfired.push(Unfired::new(timer, why)),
+            }
+        }
+        // Nobody waits for room in a lane here: it would hold up the timers of other Apps. What has none
+        // is claimed from the store.
+        let resolved = answers_for(hub, app, &drafts, now).await?;
+        let mut ready = Vec::with_capacity(drafts.len());
+        for (draft, recipients) in drafts.into_iter().zip(resolved) {
+            match recipients {
+                Ok(recipients) => ready.push(make(hub, app, draft, &recipients, now)),
+                Err(problems) => {
+                    let why = problems.first().map(ToString::to_string);
+                    let timer = &due[draft.at];
+                    firing
+                        .unfired
+                        .push(Unfired::new(timer, why.unwrap_or_default()));
+                }
+            }
+        }
+        if ready.is_empty() {
+            return Ok(firing);
+        }
+        let places: Vec<usize> = ready.iter().map(|ready| ready.at).collect();
+        let answers = self.commit(app, ready).await?;
+        fault::stage("timers.fired");
+        for (at, answer) in places.into_iter().zip(answers) {
+            match answer {
+                Ok(_) => firing.lateness.push((now - due[at].due_at).max(0)),
+                // It was changed or cancelled since it was read.
+                Err(Refusal::Stale) => {}
+                Err(other) => {
+                    let why = format!("it was refused: {other:?}");
+                    firing.unfired.push(Unfired::new(&due[at], why));
+                }
+            }
+        }
+        if !firing.lateness.is_empty() {
+            // Some may be complete: nobody was there.
+            hub.tell();
+        }
+        Ok(firing)
+    }
+
+    /// See [`crate::Engine::change`].
+    pub(crate) async fn change(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+        change: &NotificationChange,
+    ) -> Result<Result<(), ChangeRefusal>, StoreError> {
+        let hub = &self.hub;
+        for _ in 0..CHANGE_TRIES {
+            let Some(waiting) = hub.parts.store.waiting_send(app, no).await? else {
+                return Ok(Err(ChangeRefusal::NotWaiting));
+            };
+            let now = hub.parts.clock.now();
+            let (draft, timer) = match changed(hub, app, &waiting.body, change, now) {
+                Ok(changed) => changed,
+                Err(problems) => return Ok(Err(ChangeRefusal::Invalid(problems))),
+            };
+            let due_at = timer.due_at;
+            let step = SendChange {
+                no,
+                claim: waiting.claim,
+                timer,
+                expires_at: draft.expires_at,
+                options: draft.options,
+                payload: draft.body,
+            };
+            match hub.parts.store.change_send(step).await {
+                Ok(true) => {
+                    hub.timer_set(due_at);
+                    return Ok(Ok(()));
+                }
+                // It fired, was cancelled, or somebody else changed it: look again.
+                Ok(false) => {}
+                Err(error) => {
+                    if matches!(error, StoreError::DiskFull | StoreError::Failed(_)) {
+                        hub.store_refused("changing a notification", &error);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Err(ChangeRefusal::Contended))
+    }
+}
+
+/// The draft of what a waiting notification is after a change, and its timer.
+fn changed(
+    hub: &Hub,
+    app: AppNo,
+    stored: &[u8],
+    change: &NotificationChange,
+    now: UnixMs,
+) -> Result<(Draft, NewTimer), Vec<FieldProblem>> {
+    let mut request = read(stored).map_err(|why| {
+        vec![FieldProblem::new(
+            "",
+            "send_at.unreadable",
+            format!("what is stored of this notification cannot be read ({why}): cancel it, and send it anew"),
+        )]
+    })?;
+    change.clone().apply(&mut request);
+    let kept = body(&request);
+    let item = SendItem {
+        request,
+        idempotency: None,
+        origin: Origin::default(),
+    };
+    let mut draft = checked(hub, draft(hub, app, 0, item, now)?)?;
+    let plan = std::mem::replace(&mut draft.plan, Plan::Now { late: false });
+    let timer = match plan {
+        Plan::Later(timer) => timer,
+        // Its time has passed, and it is to be sent all the same: the Scheduler does it at once.
+        Plan::Now { .. } | Plan::Fired(_) => NewTimer {
+            due_at: now,
+            missed: MissedRun::Fire,
+            body: kept,
+        },
+    };
+    Ok((draft, timer))
+}
+
+/// The draft of a notification whose time has come: what it says is as it was stored.
+fn due_draft(
+    hub: &Hub,
+    at: usize,
+    timer: &DueTimer,
+    send: &DueSend,
+    now: UnixMs,
+) -> Result<Draft, String> {
+    let request = read(&send.body)?;
+    let head = &send.notification;
+    let says = Body::decode(&head.payload).map_err(|error| error.to_string())?;
+    let kinds = says
+        .gateways()
+        .map(|gateway| head.options.token_kind_at(gateway));
+    let mut target = request.target;
+    leave_out(&mut target, &request.except_users);
+    if !send
+        .missed
+        .fires(timer.due_at, now, hub.parts.config.timer_grace_ms)
+    {
+        // It is over without having been sent to anybody.
+        target = Target::Users(Vec::new());
+    }
+    Ok(Draft {
+        at,
+        target,
+        except_users: request.except_users,
+        declared: request
+            .options
+            .environment
+            .unwrap_or(TokenEnvironment::Auto),
+        options: head.options.clone(),
+        reach: Reach::any(kinds),
+        body: head.payload.clone(),
+        badge: request.badge,
+        expires_at: head.expires_at,
+        idempotency: None,
+        origin: Origin::default(),
+        plan: Plan::Fired(Fired {
+            no: head.no,
+            accepted_at: head.accepted_at,
+            send_at: head.send_at,
+            timer: FiredTimer {
+                claim: timer.claim,
+                at: now,
+            },
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_is_versioned() {
+        let stored = r#"{"version":1,"request":{"target":{"users":["kim"]},"content":{"body":"Hi"},"options":{"push_type":"alert"},"send_at":"2026-12-01T09:00:00Z","expires_in":"15m"}}"#;
+        let request = read(stored.as_bytes()).unwrap();
+        assert_eq!(body(&request), stored);
+        let newer = stored.replace("\"version\":1", "\"version\":2");
+        assert!(read(newer.as_bytes()).unwrap_err().contains("version 2"));
+        assert!(read(b"{}").unwrap_err().contains("unreadable"));
+    }
+}

@@ -1,0 +1,232 @@
+//! The Scheduler: fires timers whose time has come.
+//!
+//! A timer and its effect are one transaction, and the effect is rows: after a crash it fired once or is
+//! still due. Many of one App are fired together, Apps take turns, and each has its share of what is read
+//! at once, so that one App's hundred thousand delay nobody. What cannot fire fails alone: it is tried again
+//! with growing pauses, then set aside, told by an event, until somebody changes it.
+//!
+//! There is no wheel in memory. The store's index finds what is due in a few seeks, a timer that is changed
+//! or cancelled has nowhere to be forgotten, and ten million that wait cost no memory (docs/adr/0005).
+
+use crate::dispatch::pause_ms;
+use crate::later::{Firing, Unfired};
+use crate::moment::ms;
+use crate::service::Shared;
+use carillon_model::UnixMs;
+use carillon_model::event::{EventKind, TimerFailed};
+use carillon_model::id::AppNo;
+use carillon_model::timer::{TimerKind, TimerPatience};
+use carillon_ports::store::StoreError;
+use carillon_ports::timer::{DueAsk, DueTimer, TimerFailure};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Longest time without a look: a clock that was moved, either way, is seen then.
+const LONGEST_SLEEP_MS: i64 = 1_000;
+/// Most bytes of an error that are kept.
+const MAX_ERROR_BYTES: usize = 1_024;
+
+/// Runs until the engine is dropped.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut refusals = 0;
+    let mut turn = None;
+    loop {
+        if shared.hub.is_stopping() {
+            return;
+        }
+        match round(&shared, &mut turn).await {
+            Ok(Some(sleep)) => {
+                refusals = 0;
+                tokio::select! {
+                    () = shared.hub.bells.timers.notified() => {}
+                    () = tokio::time::sleep(sleep) => {}
+                }
+            }
+            Ok(None) => {
+                refusals = 0;
+                tokio::task::yield_now().await;
+            }
+            Err(error) => {
+                if !shared.hub.store_refused("firing timers", &error) {
+                    return;
+                }
+                refusals += 1;
+                let pause = pause_ms(shared.hub.parts.config.store_retry_max_ms, refusals);
+                tokio::time::sleep(ms(pause)).await;
+            }
+        }
+    }
+}
+
+/// Fires what is due. `Some`: how long there is nothing to do. `turn`: the App that had its turn last,
+/// where not all had one.
+async fn round(
+    shared: &Arc<Shared>,
+    turn: &mut Option<AppNo>,
+) -> Result<Option<Duration>, StoreError> {
+    let hub = &shared.hub;
+    let config = &hub.parts.config;
+    let longest = Duration::from_millis(LONGEST_SLEEP_MS as u64);
+    // Whatever is set from here on rings: this look may miss it.
+    hub.timers_sleep_until.store(UnixMs::MAX, Relaxed);
+    let is_paused = hub.parts.store.is_scheduler_paused().await?;
+    hub.is_scheduler_paused.store(is_paused, Relaxed);
+    if is_paused {
+        return Ok(Some(longest));
+    }
+    let now = hub.parts.clock.now();
+    let ask = DueAsk {
+        now,
+        after: *turn,
+        each: config.timer_share,
+        most: config.timer_round,
+    };
+    let due = hub.parts.store.due_timers(ask).await?;
+    let is_full = due.timers.len() >= config.timer_round as usize;
+    *turn = due.timers.last().map(|last| last.app).filter(|_| is_full);
+    if due.timers.is_empty() {
+        let until = due.next.unwrap_or(UnixMs::MAX);
+        hub.timers_sleep_until.store(until, Relaxed);
+        let wait = until.saturating_sub(now).clamp(1, LONGEST_SLEEP_MS);
+        return Ok(Some(Duration::from_millis(wait as u64)));
+    }
+    for (app, timers) in by_app(due.timers) {
+        if hub.is_stopping() {
+            return Ok(None);
+        }
+        let firing = fire(shared, app, timers).await?;
+        conclude(shared, app, firing).await?;
+    }
+    Ok(None)
+}
+
+fn by_app(timers: Vec<DueTimer>) -> Vec<(AppNo, Vec<DueTimer>)> {
+    let mut apps: Vec<(AppNo, Vec<DueTimer>)> = Vec::new();
+    for timer in timers {
+        match apps.last_mut() {
+            Some((app, of_app)) if *app == timer.app => of_app.push(timer),
+            _ => apps.push((timer.app, vec![timer])),
+        }
+    }
+    apps
+}
+
+/// Fires timers of one App together; where one of them makes that panic, each alone.
+async fn fire(
+    shared: &Arc<Shared>,
+    app: AppNo,
+    timers: Vec<DueTimer>,
+) -> Result<Firing, StoreError> {
+    let panic = match attempt(shared, app, timers.clone()).await {
+        Ok(firing) => return firing,
+        Err(panic) => panic,
+    };
+    if let [timer] = &timers[..] {
+        return Ok(panicked(timer, &panic));
+    }
+    let mut all = Firing::default();
+    for timer in timers {
+        let firing = match attempt(shared, app, vec![timer.clone()]).await {
+            Ok(firing) => firing?,
+            Err(panic) => panicked(&timer, &panic),
+        };
+        all.lateness.extend(firing.lateness);
+        all.unfired.extend(firing.unfired);
+    }
+    Ok(all)
+}
+
+fn panicked(timer: &DueTimer, panic: &str) -> Firing {
+    Firing {
+        lateness: Vec::new(),
+        unfired: vec![Unfired::new(timer, format!("firing it panicked: {panic}"))],
+    }
+}
+
+/// In a task of its own, so that a panic is an answer.
+async fn attempt(
+    shared: &Arc<Shared>,
+    app: AppNo,
+    timers: Vec<DueTimer>,
+) -> Result<Result<Firing, StoreError>, String> {
+    let of_task = shared.clone();
+    let firing = tokio::spawn(async move { of_task.fire(app, timers).await });
+    match firing.await {
+        Ok(firing) => Ok(firing),
+        Err(error) => {
+            shared.hub.meters.part_panicked("scheduler");
+            tracing::error!(%app, "firing timers panicked: {error}");
+            Err(error.to_string())
+        }
+    }
+}
+
+/// Counts what fired, and writes down what did not.
+async fn conclude(shared: &Arc<Shared>, app: AppNo, firing: Firing) -> Result<(), StoreError> {
+    let hub = &shared.hub;
+    let config = &hub.parts.config;
+    hub.meters.timers_fired(TimerKind::Send, &firing.lateness);
+    if firing.unfired.is_empty() {
+        return Ok(());
+    }
+    let now = hub.parts.clock.now();
+    let patience = TimerPatience {
+        tries: config.timer_tries,
+        backoff_ms: config.timer_backoff_ms,
+        backoff_max_ms: config.timer_backoff_max_ms,
+    };
+    let failures = firing
+        .unfired
+        .into_iter()
+        .map(|unfired| failure(app, unfired, patience, now))
+        .inspect(|failure| {
+            hub.meters
+                .timer_failed(TimerKind::Send, failure.next_try_at.is_none());
+        })
+        .collect();
+    hub.parts.store.fail_timers(failures, now).await?;
+    hub.tell();
+    Ok(())
+}
+
+fn failure(app: AppNo, unfired: Unfired, patience: TimerPatience, now: UnixMs) -> TimerFailure {
+    let attempts = unfired.attempts.saturating_add(1);
+    let next_try_at = patience.next_try_at(attempts, now);
+    let error = short(unfired.why);
+    let subject = &unfired.subject;
+    match next_try_at {
+        Some(_) => {
+            tracing::warn!(%app, subject, attempts, "a timer cannot fire and is tried again: {error}")
+        }
+        None => {
+            tracing::error!(%app, subject, attempts, "a timer cannot fire and is set aside: {error}")
+        }
+    }
+    let event = next_try_at.is_none().then(|| {
+        let failed = TimerFailed {
+            kind: TimerKind::Send.as_str().to_owned(),
+            subject: subject.clone(),
+            due_at: unfired.due_at,
+            attempts,
+            message: error.clone(),
+        };
+        carillon_ports::news::event(app, EventKind::TimerFailed, subject, &failed)
+    });
+    TimerFailure {
+        claim: unfired.claim,
+        attempts,
+        error,
+        next_try_at,
+        event,
+    }
+}
+
+fn short(mut error: String) -> String {
+    let mut end = MAX_ERROR_BYTES.min(error.len());
+    while !error.is_char_boundary(end) {
+        end -= 1;
+    }
+    error.truncate(end);
+    error
+}

@@ -1,0 +1,244 @@
+//! Timers of the fake.
+
+use super::MemoryStore;
+use super::state::State;
+use crate::store::{NotificationHead, NotificationView, Result};
+use crate::timer::{
+    DueAsk, DueSend, DueTimer, DueTimers, NewTimer, SendChange, SendPlan, SendState, TimerClaim,
+    TimerFailure, TimerStore, TimerSubject, WaitingSend,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use carillon_model::UnixMs;
+use carillon_model::id::{AppNo, NotificationNo};
+use carillon_model::timer::MissedRun;
+use std::collections::BTreeMap;
+
+/// A timer of a notification: the only kind there is.
+#[derive(Debug)]
+pub(super) struct Timer {
+    app: AppNo,
+    no: NotificationNo,
+    due_at: Option<UnixMs>,
+    fence: i64,
+    missed: MissedRun,
+    attempts: u16,
+    last_error: Option<String>,
+    body: Bytes,
+}
+
+impl State {
+    pub(super) fn set_timer(&mut self, app: AppNo, no: NotificationNo, timer: NewTimer) {
+        let (number, fence) = (self.number(), self.number());
+        let timer = Timer {
+            app,
+            no,
+            due_at: Some(timer.due_at),
+            fence,
+            missed: timer.missed,
+            attempts: 0,
+            last_error: None,
+            body: timer.body,
+        };
+        self.timers.insert(number, timer);
+    }
+
+    /// Deletes it, if it is as it was read.
+    pub(super) fn take_timer(&mut self, claim: TimerClaim) -> bool {
+        let found = self.claimed(claim).is_some();
+        if found {
+            self.timers.remove(&claim.no);
+        }
+        found
+    }
+
+    fn claimed(&mut self, claim: TimerClaim) -> Option<&mut Timer> {
+        let timer = self.timers.get_mut(&claim.no)?;
+        (timer.fence == claim.fence).then_some(timer)
+    }
+
+    fn timer_of(&self, no: NotificationNo) -> Option<(i64, &Timer)> {
+        let mut all = self.timers.iter();
+        all.find(|(_, timer)| timer.no == no)
+            .map(|(number, timer)| (*number, timer))
+    }
+
+    pub(super) fn is_waiting(&self, no: NotificationNo) -> bool {
+        self.timer_of(no).is_some()
+    }
+
+    pub(super) fn withdraw_timer(&mut self, no: NotificationNo) {
+        self.timers.retain(|_, timer| timer.no != no);
+    }
+
+    pub(super) fn plan(&self, head: &NotificationHead) -> Option<SendPlan> {
+        let send_at = head.send_at?;
+        let state = match (head.begun_at, self.timer_of(head.no)) {
+            (Some(at), _) => SendState::Begun { at },
+            (None, None) => SendState::Withdrawn,
+            (None, Some((_, timer))) => match timer.due_at {
+                Some(next_try_at) => SendState::Waiting {
+                    next_try_at,
+                    attempts: timer.attempts,
+                    last_error: timer.last_error.clone(),
+                },
+                None => SendState::SetAside {
+                    attempts: timer.attempts,
+                    last_error: timer.last_error.clone(),
+                },
+            },
+        };
+        Some(SendPlan { send_at, state })
+    }
+
+    /// Timers of deleted Apps, with what they would have sent.
+    pub(super) fn prune_timers(&mut self) -> u64 {
+        let gone: Vec<_> = self
+            .timers
+            .values()
+            .filter(|timer| self.deleted_apps.contains(&timer.app))
+            .map(|timer| timer.no)
+            .collect();
+        let mut rows = 0;
+        for no in gone {
+            self.withdraw_timer(no);
+            rows += self.forget(no);
+        }
+        rows
+    }
+
+    fn due_timers(&self, ask: DueAsk) -> DueTimers {
+        let mut by_app: BTreeMap<AppNo, Vec<(UnixMs, i64)>> = BTreeMap::new();
+        let mut due = DueTimers::default();
+        for (number, timer) in &self.timers {
+            let Some(at) = timer.due_at.filter(|_| self.apps.contains_key(&timer.app)) else {
+                continue;
+            };
+            if at <= ask.now {
+                by_app.entry(timer.app).or_default().push((at, *number));
+            } else {
+                due.next = Some(due.next.map_or(at, |next| next.min(at)));
+            }
+        }
+        let is_later = |app: &AppNo| ask.after.is_none_or(|after| *app > after);
+        let apps: Vec<_> = by_app.keys().copied().collect();
+        let (first, rest): (Vec<_>, Vec<_>) = apps.into_iter().partition(is_later);
+        for app in first.into_iter().chain(rest) {
+            let room = ask.most as usize - due.timers.len();
+            let Some(numbers) = by_app.get_mut(&app).filter(|_| room > 0) else {
+                break;
+            };
+            numbers.sort_unstable();
+            numbers.truncate(room.min(ask.each as usize));
+            let found = numbers.iter().filter_map(|(_, number)| self.due(*number));
+            due.timers.extend(found);
+        }
+        due
+    }
+
+    fn due(&self, number: i64) -> Option<DueTimer> {
+        let timer = self.timers.get(&number)?;
+        let notification = self.notifications.get(&timer.no)?.head.clone();
+        Some(DueTimer {
+            claim: TimerClaim {
+                no: number,
+                fence: timer.fence,
+            },
+            app: timer.app,
+            due_at: timer.due_at?,
+            attempts: timer.attempts,
+            subject: Ok(TimerSubject::Send(Box::new(DueSend {
+                notification,
+                missed: timer.missed,
+                body: timer.body.clone(),
+            }))),
+        })
+    }
+
+    fn change_send(&mut self, change: SendChange) -> bool {
+        let fence = self.number();
+        let Some(timer) = self.claimed(change.claim) else {
+            return false;
+        };
+        timer.fence = fence;
+        (timer.attempts, timer.last_error) = (0, None);
+        timer.due_at = Some(change.timer.due_at);
+        (timer.missed, timer.body) = (change.timer.missed, change.timer.body);
+        if let Some(notification) = self.notifications.get_mut(&change.no) {
+            let head = &mut notification.head;
+            head.send_at = Some(change.timer.due_at);
+            head.expires_at = change.expires_at;
+            (head.options, head.payload) = (change.options, change.payload);
+        }
+        true
+    }
+}
+
+#[async_trait]
+impl TimerStore for MemoryStore {
+    async fn due_timers(&self, ask: DueAsk) -> Result<DueTimers> {
+        Ok(self.read().due_timers(ask))
+    }
+
+    async fn fail_timers(&self, failures: Vec<TimerFailure>, now: UnixMs) -> Result<()> {
+        let mut state = self.write()?;
+        for failure in failures {
+            let fence = state.number();
+            let Some(timer) = state.claimed(failure.claim) else {
+                continue;
+            };
+            (timer.fence, timer.due_at) = (fence, failure.next_try_at);
+            (timer.attempts, timer.last_error) = (failure.attempts, Some(failure.error));
+            if let Some(event) = failure.event {
+                state.append(event, now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn waiting_send(&self, app: AppNo, no: NotificationNo) -> Result<Option<WaitingSend>> {
+        let state = self.read();
+        let found = state.timer_of(no).filter(|(_, timer)| timer.app == app);
+        Ok(found.map(|(number, timer)| WaitingSend {
+            claim: TimerClaim {
+                no: number,
+                fence: timer.fence,
+            },
+            body: timer.body.clone(),
+        }))
+    }
+
+    async fn change_send(&self, change: SendChange) -> Result<bool> {
+        Ok(self.write()?.change_send(change))
+    }
+
+    async fn scheduled(
+        &self,
+        app: AppNo,
+        set_aside: bool,
+        after: Option<(UnixMs, NotificationNo)>,
+        limit: u32,
+    ) -> Result<Vec<NotificationView>> {
+        let state = self.read();
+        let mut places: Vec<_> = state
+            .timers
+            .values()
+            .filter(|timer| timer.app == app && timer.due_at.is_none() == set_aside)
+            .map(|timer| (timer.due_at.unwrap_or(0), timer.no))
+            .filter(|place| after.is_none_or(|after| *place > after))
+            .collect();
+        places.sort_unstable();
+        places.truncate(limit as usize);
+        let views = places.into_iter().filter_map(|(_, no)| state.view(no));
+        Ok(views.collect())
+    }
+
+    async fn is_scheduler_paused(&self) -> Result<bool> {
+        Ok(self.read().is_scheduler_paused)
+    }
+
+    async fn resume_scheduler(&self) -> Result<bool> {
+        let mut state = self.write()?;
+        Ok(std::mem::take(&mut state.is_scheduler_paused))
+    }
+}
