@@ -19,7 +19,6 @@ use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::Reach;
 use carillon_model::target::Target;
 use carillon_model::timer::MissedRun;
-use carillon_ports::fault;
 use carillon_ports::store::StoreError;
 use carillon_ports::timer::{
     DueSend, DueTimer, FiredTimer, NewTimer, SendChange, TimerClaim, TimerSubject,
@@ -155,10 +154,10 @@ impl Shared {
         }
         let places: Vec<usize> = ready.iter().map(|ready| ready.at).collect();
         let answers = self.commit(app, ready).await?;
-        fault::stage("timers.fired");
+        let stored_at = hub.parts.clock.now();
         for (at, answer) in places.into_iter().zip(answers) {
             match answer {
-                Ok(_) => firing.lateness.push((now - due[at].due_at).max(0)),
+                Ok(_) => firing.lateness.push((stored_at - due[at].due_at).max(0)),
                 // It was changed or cancelled since it was read.
                 Err(Refusal::Stale) => {}
                 Err(other) => {

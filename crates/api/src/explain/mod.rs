@@ -16,6 +16,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) delivery: &'a DeliveryView,
     pub(crate) attempts: &'a [Attempt],
     pub(crate) accepted_at: UnixMs,
+    /// Of one that waited for its time: when it was to be sent, and when that began.
+    pub(crate) waited: Option<(UnixMs, UnixMs)>,
     pub(crate) expires_at: Option<UnixMs>,
     pub(crate) cancelled: bool,
     pub(crate) on_unknown: OnUnknown,
@@ -214,6 +216,13 @@ fn story(facts: &Facts<'_>) -> Vec<String> {
         "{}: accepted by Carillon.",
         rfc3339(facts.accepted_at)
     )];
+    story.extend(facts.waited.map(|(send_at, begun_at)| {
+        format!(
+            "{}: its time had come; it was to be sent at {}.",
+            rfc3339(begun_at),
+            rfc3339(send_at)
+        )
+    }));
     story.extend(
         facts
             .attempts

@@ -44,6 +44,7 @@ fn tell(
         delivery,
         attempts,
         accepted_at: 0,
+        waited: None,
         expires_at: Some(60_000),
         cancelled: false,
         on_unknown: OnUnknown::Resend,

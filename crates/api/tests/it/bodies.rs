@@ -71,8 +71,8 @@ async fn every_word_of_the_body_must_be_known() {
     let world = World::furnished(Setup::default()).await;
     for (body, pointer, code) in [
         (
-            json!({"target": {"devices": ["phone"]}, "content": {}, "send_at": "x"}),
-            "/send_at",
+            json!({"target": {"devices": ["phone"]}, "content": {}, "sent_at": "x"}),
+            "/sent_at",
             "field.unknown",
         ),
         (

@@ -19,6 +19,7 @@ pub(crate) mod rendering;
 pub(crate) mod sealing;
 mod server;
 pub(crate) mod start;
+pub(crate) mod timers;
 
 /// A duration on the command line.
 fn span(text: &str) -> Result<std::time::Duration, String> {

@@ -2,6 +2,7 @@
 
 use crate::bench::{
     events, faces, figures::Figures, latency, memory, pipeline, pools, rendering, sealing, start,
+    timers,
 };
 use crate::output::Output;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ enum Case {
     FanOut(memory::FanOut),
     /// From start to ready with a full store
     Start(start::Load),
+    /// How late sends at a time are, many each second
+    Timers(timers::Load),
 }
 
 /// Measures and prints.
@@ -57,6 +60,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         Case::Memory(load) => memory::run(load, data).await?,
         Case::FanOut(load) => memory::fan_out(load, data).await?,
         Case::Start(load) => start::run(load, data).await?,
+        Case::Timers(load) => timers::run(load, data).await?,
     };
     tell(&figures, output);
     Ok(())

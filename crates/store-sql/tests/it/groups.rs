@@ -2,9 +2,11 @@
 
 use crate::support::{APP, accepted, open, place, single, stored};
 use carillon_model::id::NotificationNo;
+use carillon_model::timer::MissedRun;
 use carillon_ports::conformance::T0;
 use carillon_ports::registry::{Actor, Registry};
 use carillon_ports::store::{Acceptance, HotStore, Result, StoreError};
+use carillon_ports::timer::{DueAsk, NewTimer, TimerStore as _, When};
 use carillon_store_sql::{SqliteConfig, SqliteStore};
 use rusqlite::Connection;
 use std::path::Path;
@@ -258,5 +260,54 @@ async fn a_reservation_goes_back_with_its_command() {
     let store = open(&path);
     assert_eq!(stored(&store, &[far(0), far(1)]).await, [false, true]);
     assert!(store.next_notification() > far(1));
+    store.close().await;
+}
+
+/// A timer whose row, or whose notification's, cannot be read is handed out as that, with the others.
+#[tokio::test]
+async fn an_unreadable_timer_fails_alone() {
+    let (_directory, path) = place();
+    let store = open(&path);
+    let nobody = Actor {
+        api_key: None,
+        request_id: None,
+    };
+    let settings = carillon_model::app::AppSettings::default();
+    let (app, _) = store
+        .put_app("shop".into(), "Shop".into(), settings, T0, nobody)
+        .await
+        .unwrap();
+    assert_eq!(app.no, APP);
+    let mut items: Vec<_> = (1..=3).map(|no| single(NotificationNo(no))).collect();
+    for item in &mut items {
+        item.batches.clear();
+        item.when = When::Later(NewTimer {
+            due_at: T0 + item.no.0,
+            missed: MissedRun::Fire,
+            body: bytes::Bytes::new(),
+        });
+    }
+    store.accept(items).await.unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "UPDATE notifications SET options = x'00' WHERE notification_no = 1;
+             UPDATE timers SET missed = -7 WHERE subject = 2",
+        )
+        .unwrap();
+    let ask = DueAsk {
+        now: T0 + 10,
+        after: None,
+        each: 10,
+        most: 10,
+    };
+    let due = store.due_timers(ask).await.unwrap().timers;
+    let words: Vec<_> = due
+        .iter()
+        .map(|timer| timer.subject.as_ref().err().cloned().unwrap_or_default())
+        .collect();
+    assert!(words[0].contains("notifications.options"), "{words:?}");
+    assert!(words[1].contains("timers.missed"), "{words:?}");
+    assert_eq!(words[2], "");
     store.close().await;
 }

@@ -144,6 +144,7 @@ pub(crate) async fn get(
         delivery: &row,
         attempts: &attempts,
         accepted_at: head.accepted_at,
+        waited: head.send_at.zip(head.begun_at),
         expires_at: head.expires_at,
         cancelled: head.cancelled,
         on_unknown: head.options.on_unknown,

@@ -55,7 +55,6 @@ pub(crate) enum SendAtSchema {
 /// one that they show twice the first of the two.
 #[derive(serde::Serialize, ToSchema)]
 #[schema(as = LocalTime)]
-#[expect(dead_code, reason = "documents carillon_model::send_at::LocalTime")]
 pub(crate) struct LocalTimeSchema {
     /// Date and time without offset.
     #[schema(example = "2026-12-01T09:00")]
