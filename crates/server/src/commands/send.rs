@@ -81,7 +81,7 @@ pub(crate) struct Args {
     #[arg(long)]
     idempotency_key: Option<String>,
     /// Many notifications: a file with one JSON body on each line, or - for stdin
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "at", "in"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "at", "after"])]
     ndjson: Option<PathBuf>,
     /// Wait until every delivery is final, and tell how they ended
     #[arg(long, conflicts_with = "ndjson")]

@@ -306,8 +306,8 @@ async fn an_unreadable_timer_fails_alone() {
         .iter()
         .map(|timer| timer.subject.as_ref().err().cloned().unwrap_or_default())
         .collect();
-    assert!(words[0].contains("notifications.options"), "{words:?}");
-    assert!(words[1].contains("timers.missed"), "{words:?}");
+    assert!(words[0].contains("column options"), "{words:?}");
+    assert!(words[1].contains("column missed"), "{words:?}");
     assert_eq!(words[2], "");
     store.close().await;
 }
