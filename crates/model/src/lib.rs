@@ -35,6 +35,7 @@ pub mod push_token;
 pub mod push_type;
 pub mod quiet_hours;
 pub mod receipts;
+pub mod schedule;
 pub mod send_at;
 pub mod target;
 pub mod template;
