@@ -1,5 +1,5 @@
 //! What an App's people define by name and change without a restart: templates, triggers, webhook
-//! endpoints, identity keys. Stored alike: a name, a version that rises, a JSON body, and for some a
+//! endpoints, identity keys, schedules. Stored alike: a name, a version that rises, a JSON body, and for some a
 //! sealed secret. What a body means is each kind's own business.
 
 use crate::UnixMs;
@@ -16,15 +16,18 @@ pub enum DefinitionKind {
     Webhook,
     /// What signed user ids are checked with.
     IdentityKey,
+    /// What is sent again and again, by the calendar.
+    Schedule,
 }
 
 impl DefinitionKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Template,
         Self::Trigger,
         Self::Webhook,
         Self::IdentityKey,
+        Self::Schedule,
     ];
 
     /// The number that stands for it in the store: from 1.
@@ -35,6 +38,7 @@ impl DefinitionKind {
             Self::Trigger => 2,
             Self::Webhook => 3,
             Self::IdentityKey => 4,
+            Self::Schedule => 5,
         }
     }
 
@@ -52,6 +56,7 @@ impl DefinitionKind {
             Self::Trigger => "trigger",
             Self::Webhook => "webhook",
             Self::IdentityKey => "identity_key",
+            Self::Schedule => "schedule",
         }
     }
 

@@ -13,17 +13,20 @@ use std::fmt;
 pub enum TimerKind {
     /// A send at a time; its subject is the notification's number.
     Send,
+    /// A schedule; its subject is the definition's number.
+    Schedule,
 }
 
 impl TimerKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 1] = [Self::Send];
+    pub const ALL: [Self; 2] = [Self::Send, Self::Schedule];
 
     /// The number that stands for it in the store: from 1.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
             Self::Send => 1,
+            Self::Schedule => 2,
         }
     }
 
@@ -38,6 +41,7 @@ impl TimerKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Send => "send",
+            Self::Schedule => "schedule",
         }
     }
 }

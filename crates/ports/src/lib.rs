@@ -14,6 +14,7 @@ pub mod own_device;
 pub mod preferences;
 pub mod receipt;
 pub mod registry;
+pub mod schedule;
 pub mod secret;
 pub mod store;
 pub mod timer;

@@ -10,6 +10,7 @@
 
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest, ThrottleClaim};
 use crate::preferences::{DevicePreferences, Reservation};
+use crate::schedule::{ScheduleStore, ScheduleTurn};
 use crate::timer::{SendPlan, TimerStore, When};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -86,6 +87,9 @@ pub struct NewNotification {
     pub throttle: Option<ThrottleClaim>,
     /// A digest that it tells: deleted in the same transaction.
     pub consumes: Option<DigestClaim>,
+    /// The turn of a schedule that it is sent by, written down in the same transaction; the last of its
+    /// runs is this notification's.
+    pub turn: Option<ScheduleTurn>,
 }
 
 impl NewNotification {
@@ -146,8 +150,8 @@ pub enum Acceptance {
         /// When one will be let through.
         next_allowed_at: UnixMs,
     },
-    /// The digest that it tells is gone, or has one more event; or the timer that sends it is not as it was
-    /// read any more. Nothing was stored.
+    /// The digest that it tells is gone, or has one more event; or the timer that sends it, its own or a
+    /// schedule's, is not as it was read any more. Nothing was stored.
     Stale,
 }
 
@@ -613,7 +617,7 @@ pub struct Retention {
 
 /// The hot store. See the module's words.
 #[async_trait]
-pub trait HotStore: TimerStore {
+pub trait HotStore: TimerStore + ScheduleStore {
     /// The next notification number; taken from memory, never reused over restarts.
     fn next_notification(&self) -> NotificationNo;
     /// The next `seq` for a work row; taken from memory, never reused over restarts.

@@ -4,6 +4,7 @@
 //! fence is another with each change, and none is ever given twice, so that a timer that was changed,
 //! cancelled or fired meanwhile is not fired by what was read of it before.
 
+use crate::schedule::DueSchedule;
 use crate::store::{NewEvent, NotificationHead, NotificationView, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -96,6 +97,8 @@ pub struct DueTimer {
 pub enum TimerSubject {
     /// A notification that is to be sent.
     Send(Box<DueSend>),
+    /// A schedule that is due.
+    Schedule(Box<DueSchedule>),
 }
 
 /// A notification whose time has come.

@@ -140,6 +140,7 @@ fn single(store: &SqliteStore) -> NewNotification {
         idempotency: None,
         throttle: None,
         consumes: None,
+        turn: None,
     }
 }
 

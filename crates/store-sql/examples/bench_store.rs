@@ -174,6 +174,7 @@ fn notification(batch: BatchNo, devices: Vec<DeviceNo>) -> NewNotification {
         idempotency: None,
         throttle: None,
         consumes: None,
+        turn: None,
     }
 }
 

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../migrations/sqlite/0006_webhooks.sql")),
     (7, include_str!("../migrations/sqlite/0007_triggers.sql")),
     (8, include_str!("../migrations/sqlite/0008_timers.sql")),
+    (9, include_str!("../migrations/sqlite/0009_schedules.sql")),
 ];
 
 /// The newest schema.

@@ -333,6 +333,7 @@ async fn one_that_cannot_be_read_fails_alone_and_is_told() {
         idempotency: None,
         throttle: None,
         consumes: None,
+        turn: None,
     };
     world.store.accept(vec![item]).await.unwrap();
     world.clock.jump(60);

@@ -121,6 +121,19 @@ pub struct TriggerFailed {
     pub count: u64,
 }
 
+/// Data of `schedule.failed`. The event's subject is the schedule's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleFailed {
+    /// The schedule.
+    pub schedule: String,
+    /// When it was due, in Unix milliseconds.
+    pub due_at: UnixMs,
+    /// Stable dotted code of the reason.
+    pub code: String,
+    /// The reason in words.
+    pub message: String,
+}
+
 /// Data of `timer.failed`. The event's subject is the same as `subject`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerFailed {
@@ -251,6 +264,16 @@ mod tests {
             },
             json!({"trigger": "comments", "event": "comment.created", "code": "template.variable_missing",
                    "message": "no variable \"writer\"", "count": 3}),
+        );
+        reads_back(
+            &ScheduleFailed {
+                schedule: "monday-news".into(),
+                due_at: 1_785_585_600_123,
+                code: "template.variable_missing".into(),
+                message: "no variable \"name\"".into(),
+            },
+            json!({"schedule": "monday-news", "due_at": 1_785_585_600_123_i64,
+                   "code": "template.variable_missing", "message": "no variable \"name\""}),
         );
         reads_back(
             &TimerFailed {

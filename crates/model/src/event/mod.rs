@@ -9,7 +9,7 @@ mod failures;
 pub use self::data::{
     CredentialFailing, CredentialRecovered, DeviceEvicted, DeviceRetired, EnvironmentFlood,
     EnvironmentRepaired, NotificationCompleted, Receipts, RepairedEnvironment, RetiredPushToken,
-    TimerFailed, TriggerFailed, WebhookDisabled,
+    ScheduleFailed, TimerFailed, TriggerFailed, WebhookDisabled,
 };
 pub use self::failures::{DeliveryFailed, FailureCount};
 
@@ -38,6 +38,8 @@ pub enum EventKind {
     ReceiptOpened,
     /// A trigger matched an event of the caller's and could not send: [`TriggerFailed`].
     TriggerFailed,
+    /// A schedule was due and could not send: [`ScheduleFailed`].
+    ScheduleFailed,
     /// Something that was to happen later could not, and is not tried again: [`TimerFailed`].
     TimerFailed,
     /// Carillon stopped calling a webhook endpoint: [`WebhookDisabled`]. The others are told.
@@ -46,7 +48,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, once.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotificationCompleted,
         Self::DeliveryFailed,
         Self::DeviceRetired,
@@ -58,6 +60,7 @@ impl EventKind {
         Self::ReceiptDelivered,
         Self::ReceiptOpened,
         Self::TriggerFailed,
+        Self::ScheduleFailed,
         Self::TimerFailed,
         Self::WebhookDisabled,
     ];
@@ -77,6 +80,7 @@ impl EventKind {
             Self::ReceiptDelivered => "receipt.delivered",
             Self::ReceiptOpened => "receipt.opened",
             Self::TriggerFailed => "trigger.failed",
+            Self::ScheduleFailed => "schedule.failed",
             Self::TimerFailed => "timer.failed",
             Self::WebhookDisabled => "webhook.disabled",
         }
@@ -105,6 +109,7 @@ impl EventKind {
             | Self::CredentialFailing
             | Self::CredentialRecovered
             | Self::TriggerFailed
+            | Self::ScheduleFailed
             | Self::TimerFailed
             | Self::WebhookDisabled => None,
         }

@@ -169,6 +169,7 @@ impl Fixture {
             idempotency: None,
             throttle: None,
             consumes: None,
+            turn: None,
         }
     }
 

@@ -16,6 +16,7 @@ mod people;
 mod preferences;
 mod pruning;
 mod receipts;
+mod recurring;
 mod registry;
 mod rescuing;
 mod resolving;
@@ -37,6 +38,7 @@ pub use people::*;
 pub use preferences::*;
 pub use pruning::*;
 pub use receipts::*;
+pub use recurring::*;
 pub use registry::*;
 pub use rescuing::*;
 pub use resolving::*;
@@ -80,6 +82,10 @@ macro_rules! store_suite {
             a_repeated_event_joins_once
             a_digest_is_told_once
             throttles_let_so_many_through
+            schedules_are_due_by_their_definition
+            a_turn_is_written_once
+            what_a_schedule_sends_is_its_run
+            runs_are_read_page_by_page_and_pruned
             what_was_gathered_goes_with_its_user
             sends_when_the_time_has_come
             later_sends_go_to_whom_there_is

@@ -95,6 +95,11 @@ impl State {
         {
             return Some(Acceptance::Stale);
         }
+        if let Some(turn) = &item.turn
+            && !self.write_turn(turn, Some(item.no))
+        {
+            return Some(Acceptance::Stale);
+        }
         let claim = item.throttle.as_ref()?;
         let key = (claim.trigger, claim.user.clone());
         let (_, state) = self

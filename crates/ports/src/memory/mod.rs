@@ -11,6 +11,7 @@ mod preferences;
 mod receipts;
 mod registry;
 mod rules;
+mod schedules;
 mod state;
 mod timers;
 mod webhooks;

@@ -171,6 +171,9 @@ impl Registry for MemoryStore {
         if kind == DefinitionKind::Webhook {
             state.open_webhook(WebhookNo(no.0), app);
         }
+        if kind == DefinitionKind::Schedule {
+            state.plan_schedule(&definition, now);
+        }
         Ok(definition)
     }
 
@@ -188,6 +191,7 @@ impl Registry for MemoryStore {
             if kind == DefinitionKind::Webhook {
                 state.close_webhook(WebhookNo(gone.no.0));
             }
+            state.unplan_schedule(gone.no);
             state.note_in(now, by, &format!("{}.delete", kind.as_str()), app, &name);
         }
         Ok(gone.is_some())

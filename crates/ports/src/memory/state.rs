@@ -6,6 +6,7 @@ use crate::gathering::DueDigest;
 use crate::news::News;
 use crate::preferences::StoredPreferences;
 use crate::registry::{ApiKey, AuditEntry, Sealed};
+use crate::schedule::NewRun;
 use crate::store::{
     CountDelta, Event, Failure, NewAttempt, NewEvent, NotificationHead, NotificationView, Work,
     WorkId,
@@ -68,6 +69,7 @@ pub(super) struct State {
     pub(super) counted: BTreeMap<(NotificationNo, Owner), u32>,
     pub(super) batch_badges: BTreeMap<BatchNo, BatchBadges>,
     pub(super) timers: BTreeMap<i64, Timer>,
+    pub(super) schedule_runs: BTreeMap<i64, (DefinitionNo, NewRun)>,
     pub(super) is_scheduler_paused: bool,
 }
 

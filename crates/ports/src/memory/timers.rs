@@ -10,21 +10,28 @@ use crate::timer::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
-use carillon_model::id::{AppNo, NotificationNo};
+use carillon_model::id::{AppNo, DefinitionNo, NotificationNo};
 use carillon_model::timer::MissedRun;
 use std::collections::BTreeMap;
 
-/// A timer of a notification: the only kind there is.
+/// A timer of a notification or of a schedule.
 #[derive(Debug)]
 pub(super) struct Timer {
-    app: AppNo,
-    no: NotificationNo,
-    due_at: Option<UnixMs>,
-    fence: i64,
-    missed: MissedRun,
-    attempts: u16,
-    last_error: Option<String>,
-    body: Bytes,
+    pub(super) app: AppNo,
+    pub(super) of: Of,
+    pub(super) due_at: Option<UnixMs>,
+    pub(super) fence: i64,
+    pub(super) missed: MissedRun,
+    pub(super) attempts: u16,
+    pub(super) last_error: Option<String>,
+    pub(super) body: Bytes,
+}
+
+/// What a timer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Send(NotificationNo),
+    Schedule(DefinitionNo),
 }
 
 impl State {
@@ -32,7 +39,7 @@ impl State {
         let (number, fence) = (self.number(), self.number());
         let timer = Timer {
             app,
-            no,
+            of: Of::Send(no),
             due_at: Some(timer.due_at),
             fence,
             missed: timer.missed,
@@ -52,14 +59,14 @@ impl State {
         found
     }
 
-    fn claimed(&mut self, claim: TimerClaim) -> Option<&mut Timer> {
+    pub(super) fn claimed(&mut self, claim: TimerClaim) -> Option<&mut Timer> {
         let timer = self.timers.get_mut(&claim.no)?;
         (timer.fence == claim.fence).then_some(timer)
     }
 
     fn timer_of(&self, no: NotificationNo) -> Option<(i64, &Timer)> {
         let mut all = self.timers.iter();
-        all.find(|(_, timer)| timer.no == no)
+        all.find(|(_, timer)| timer.of == Of::Send(no))
             .map(|(number, timer)| (*number, timer))
     }
 
@@ -68,7 +75,7 @@ impl State {
     }
 
     pub(super) fn withdraw_timer(&mut self, no: NotificationNo) {
-        self.timers.retain(|_, timer| timer.no != no);
+        self.timers.retain(|_, timer| timer.of != Of::Send(no));
     }
 
     pub(super) fn plan(&self, head: &NotificationHead) -> Option<SendPlan> {
@@ -97,12 +104,15 @@ impl State {
             .timers
             .values()
             .filter(|timer| self.deleted_apps.contains(&timer.app))
-            .map(|timer| timer.no)
+            .map(|timer| timer.of)
             .collect();
         let mut rows = 0;
-        for no in gone {
-            self.withdraw_timer(no);
-            rows += self.forget(no);
+        for of in gone {
+            self.timers.retain(|_, timer| timer.of != of);
+            rows += match of {
+                Of::Send(no) => self.forget(no),
+                Of::Schedule(_) => 1,
+            };
         }
         rows
     }
@@ -138,7 +148,6 @@ impl State {
 
     fn due(&self, number: i64) -> Option<DueTimer> {
         let timer = self.timers.get(&number)?;
-        let notification = self.notifications.get(&timer.no)?.head.clone();
         Some(DueTimer {
             claim: TimerClaim {
                 no: number,
@@ -147,11 +156,14 @@ impl State {
             app: timer.app,
             due_at: timer.due_at?,
             attempts: timer.attempts,
-            subject: Ok(TimerSubject::Send(Box::new(DueSend {
-                notification,
-                missed: timer.missed,
-                body: timer.body.clone(),
-            }))),
+            subject: Ok(match timer.of {
+                Of::Send(no) => TimerSubject::Send(Box::new(DueSend {
+                    notification: self.notifications.get(&no)?.head.clone(),
+                    missed: timer.missed,
+                    body: timer.body.clone(),
+                })),
+                Of::Schedule(no) => TimerSubject::Schedule(Box::new(self.due_schedule(no)?)),
+            }),
         })
     }
 
@@ -224,7 +236,10 @@ impl TimerStore for MemoryStore {
             .timers
             .values()
             .filter(|timer| timer.app == app && timer.due_at.is_none() == set_aside)
-            .map(|timer| (timer.due_at.unwrap_or(0), timer.no))
+            .filter_map(|timer| match timer.of {
+                Of::Send(no) => Some((timer.due_at.unwrap_or(0), no)),
+                Of::Schedule(_) => None,
+            })
             .filter(|place| after.is_none_or(|after| *place > after))
             .collect();
         places.sort_unstable();

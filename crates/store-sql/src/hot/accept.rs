@@ -2,7 +2,7 @@
 
 use super::badges::Counting;
 use super::ledger::{self, Ledger};
-use super::{batches, gathering, timers};
+use super::{batches, gathering, schedules, timers};
 use crate::error::{At, Done};
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -42,6 +42,12 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
     if let Some(refused) = pass(tx, item)? {
         forget_key(tx, item.idempotency.as_ref())?;
         return Ok(refused);
+    }
+    if let Some(turn) = &item.turn
+        && !schedules::write_turn(tx, turn, Some(item.no))?
+    {
+        forget_key(tx, item.idempotency.as_ref())?;
+        return Ok(Acceptance::Stale);
     }
     match &item.when {
         When::Fired(fired) => begin(tx, item.no, fired.at)?,

@@ -16,6 +16,7 @@ mod records;
 mod rescue;
 mod resolve;
 mod rows;
+mod schedules;
 mod settle;
 mod timers;
 mod views;
@@ -25,6 +26,7 @@ pub(crate) use history::notifications_of_device;
 pub(crate) use prune::empty_payload;
 pub(crate) use records::add_event;
 pub(crate) use rows::{device_id, devices, parse_device_id};
+pub(crate) use schedules::{plan as plan_schedule, unplan as unplan_schedule};
 pub(crate) use timers::PAUSED as SCHEDULER_PAUSED;
 
 use crate::queue::Class as Turn;

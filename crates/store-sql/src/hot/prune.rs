@@ -6,7 +6,7 @@
 
 use super::records::HOUR;
 use super::rows::blob;
-use super::{badges, preferences, timers};
+use super::{badges, preferences, schedules, timers};
 use crate::error::{Done, corrupt};
 use crate::marks::{read_meta, write_meta};
 use crate::writer::Tx;
@@ -385,6 +385,7 @@ fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
             .execute(params![app, retention.records_before, slice])? as u64;
     }
     rows += crate::webhook::prune(tx, slice)?;
+    rows += schedules::prune(tx, retention.records_before, slice)?;
     rows += tx
         .conn
         .prepare_cached(

@@ -1,6 +1,6 @@
 //! Timers: what is due, fairly; taking one with its effect; what could not fire; changes.
 
-use super::{ledger, records, rows, views};
+use super::{ledger, records, rows, schedules, views};
 use crate::error::{At, Done, Fault, corrupt};
 use crate::marks::{read_meta, write_meta};
 use crate::queue::Class as Turn;
@@ -9,7 +9,7 @@ use crate::writer::Tx;
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
-use carillon_model::id::{AppNo, NotificationNo};
+use carillon_model::id::{AppNo, DefinitionNo, NotificationNo};
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::store::{NotificationHead, NotificationView, Result, StoreError};
 use carillon_ports::timer::{
@@ -135,7 +135,7 @@ fn due_of(
     into: &mut Vec<DueTimer>,
 ) -> Done<()> {
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, t.timer_no, t.fence, t.due_at, t.attempts, t.kind, t.missed, t.body
+        "SELECT {}, t.timer_no, t.fence, t.due_at, t.attempts, t.kind, t.missed, t.body, t.subject
          FROM timers t INDEXED BY timers_due
          LEFT JOIN notifications n ON t.kind = 1 AND n.notification_no = t.subject
          WHERE t.due_at IS NOT NULL AND t.app_no = ?1 AND t.due_at <= ?2
@@ -153,7 +153,7 @@ fn due_of(
             app: AppNo(app),
             due_at: row.get(at + 2)?,
             attempts: row.get(at + 3)?,
-            subject: match subject(row) {
+            subject: match subject(conn, row) {
                 Ok(subject) => Ok(subject),
                 // What cannot be read fails alone.
                 Err(Fault::Store(StoreError::Corrupt(what))) => Err(what),
@@ -165,7 +165,7 @@ fn due_of(
 }
 
 /// What a row is about: columns as [`due_of`] selects them.
-fn subject(row: &Row<'_>) -> Done<TimerSubject> {
+fn subject(conn: &Connection, row: &Row<'_>) -> Done<TimerSubject> {
     let at = rows::HEAD_COLUMNS;
     let no: i64 = row.get(at)?;
     let kind = TimerKind::from_code(row.get(at + 4)?).at("timers", "kind", no)?;
@@ -180,6 +180,10 @@ fn subject(row: &Row<'_>) -> Done<TimerSubject> {
                 missed,
                 body: Bytes::copy_from_slice(rows::blob(row.get_ref(at + 6)?)),
             })))
+        }
+        TimerKind::Schedule => {
+            let schedule = schedules::due(conn, DefinitionNo(row.get(at + 7)?))?;
+            Ok(TimerSubject::Schedule(Box::new(schedule)))
         }
     }
 }

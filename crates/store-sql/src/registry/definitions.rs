@@ -92,6 +92,9 @@ pub(super) fn put(
     if definition.kind == DefinitionKind::Webhook {
         crate::webhook::open(tx, WebhookNo(definition.no.0), definition.app)?;
     }
+    if definition.kind == DefinitionKind::Schedule {
+        crate::hot::plan_schedule(tx, &definition)?;
+    }
     tell(tx, &key, "put", now, by)?;
     Ok(definition)
 }
@@ -111,6 +114,9 @@ pub(super) fn delete(
     }
     if let Some(no) = no.filter(|_| kind == DefinitionKind::Webhook) {
         crate::webhook::close(tx, WebhookNo(no))?;
+    }
+    if let Some(no) = no.filter(|_| kind == DefinitionKind::Schedule) {
+        crate::hot::unplan_schedule(tx, DefinitionNo(no))?;
     }
     tell(tx, &key, "delete", now, by)?;
     Ok(true)

@@ -359,6 +359,7 @@ impl Pair {
             idempotency: None,
             throttle: None,
             consumes: None,
+            turn: None,
         };
         for batch in item.batches.iter().filter(|batch| batch.hot) {
             let id = WorkId {

@@ -60,6 +60,7 @@ pub(crate) fn to(no: NotificationNo, devices: Vec<DeviceNo>, bytes: usize) -> Ne
         idempotency: None,
         throttle: None,
         consumes: None,
+        turn: None,
     }
 }
 
