@@ -155,6 +155,7 @@ fn item(shared: &Shared, digest: &DueDigest) -> Option<SendItem> {
                 rule,
             }),
             consumes: Some(digest.claim),
+            turn: None,
         },
     })
 }

@@ -9,6 +9,7 @@ use crate::rehearsal::{
     self, DryRunFor, DryRunReport, Filling, PreviewFor, PreviewReport, TrialReport,
 };
 use crate::request::{Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Refusal, SendItem};
+use crate::schedule;
 use crate::service::{self, Shared};
 use crate::status::{EngineStatus, StopReport};
 use carillon_model::credential::CredentialSecret;
@@ -18,6 +19,7 @@ use carillon_model::id::{AppNo, CredentialNo, NotificationNo};
 use carillon_model::lane;
 use carillon_model::notification::NotificationChange;
 use carillon_model::problem::FieldProblem;
+use carillon_model::schedule::{ScheduleDefinition, SchedulePlan};
 use carillon_model::trigger::TriggerDefinition;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::{Gateway, Gateways, PoolSpec};
@@ -165,6 +167,8 @@ impl Engine {
             .lock()
             .replace_credentials(Arc::new(ring), moment);
         shared.hub.bells.dispatch.notify_one();
+        // A schedule may be due earlier than anything was.
+        shared.hub.bells.timers.notify_one();
         shared.hub.tell();
         Ok(())
     }
@@ -282,6 +286,33 @@ impl Engine {
         event: &EventRequest,
     ) -> Result<Result<TrialReport, Vec<FieldProblem>>, StoreError> {
         rehearsal::trial::trial(&self.shared().hub, app, trigger, event).await
+    }
+
+    /// When a schedule that is to be stored is due; or everything that is wrong with it, also with what no
+    /// notification of it could be accepted for now.
+    ///
+    /// # Errors
+    /// Pointers are into the schedule's own body.
+    pub fn plan_schedule(
+        &self,
+        app: AppNo,
+        definition: &ScheduleDefinition,
+    ) -> Result<SchedulePlan, Vec<FieldProblem>> {
+        schedule::plan(&self.shared().hub, app, definition)
+    }
+
+    /// Sends now what a stored schedule sends, and records a run; its timer stays as it is. The same
+    /// idempotency key is the same run.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written, or the definition cannot be read.
+    pub async fn run_schedule(
+        &self,
+        app: AppNo,
+        stored: &Definition,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Result<Accepted, Refusal>, StoreError> {
+        self.shared().run_schedule(app, stored, idempotency).await
     }
 
     /// Stops: claims nothing more, lets what is in flight finish until the deadline, gives the rest

@@ -278,6 +278,7 @@ pub(crate) fn make(
             idempotency,
             throttle: draft.origin.throttle,
             consumes: draft.origin.consumes,
+            turn: draft.origin.turn,
         },
         hot,
         deliveries: (!is_fanout && !is_later).then_some(deliveries as u64),

@@ -18,7 +18,7 @@ use carillon_model::notification::{NotificationChange, NotificationRequest};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::Reach;
 use carillon_model::target::Target;
-use carillon_model::timer::MissedRun;
+use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::store::StoreError;
 use carillon_ports::timer::{
     DueSend, DueTimer, FiredTimer, NewTimer, SendChange, TimerClaim, TimerSubject,
@@ -78,6 +78,8 @@ pub(crate) struct Unfired {
     pub(crate) claim: TimerClaim,
     pub(crate) due_at: UnixMs,
     pub(crate) attempts: u16,
+    /// What it was for.
+    pub(crate) kind: TimerKind,
     /// What it was about, as its App knows it.
     pub(crate) subject: String,
     pub(crate) why: String,
@@ -91,6 +93,7 @@ impl Unfired {
                 let due_at = head.send_at.unwrap_or(timer.due_at);
                 (head.no.public(head.accepted_at), due_at)
             }
+            Ok(TimerSubject::Schedule(schedule)) => (schedule.name.clone(), timer.due_at),
             // Whose it is cannot be read.
             Err(_) => (format!("timer {}", timer.claim.no), timer.due_at),
         };
@@ -98,17 +101,26 @@ impl Unfired {
             claim: timer.claim,
             due_at,
             attempts: timer.attempts,
+            kind: kind_of(timer),
             subject,
             why,
         }
     }
 }
 
+/// What a timer is for; of one that cannot be read, what most are for.
+fn kind_of(timer: &DueTimer) -> TimerKind {
+    match timer.subject {
+        Ok(TimerSubject::Send(_)) | Err(_) => TimerKind::Send,
+        Ok(TimerSubject::Schedule(_)) => TimerKind::Schedule,
+    }
+}
+
 /// What firing some timers came to.
 #[derive(Default)]
 pub(crate) struct Firing {
-    /// How late each was that fired, in milliseconds.
-    pub(crate) lateness: Vec<i64>,
+    /// How late each was that fired, in milliseconds, by what it was for.
+    pub(crate) lateness: Vec<(TimerKind, i64)>,
     pub(crate) unfired: Vec<Unfired>,
 }
 
@@ -126,6 +138,13 @@ impl Shared {
         for (at, timer) in due.iter().enumerate() {
             let drafted = match &timer.subject {
                 Ok(TimerSubject::Send(send)) => due_draft(hub, at, timer, send, now),
+                Ok(TimerSubject::Schedule(schedule)) => {
+                    match self.schedule_draft(at, timer, schedule, now).await? {
+                        Ok(Some(draft)) => Ok(draft),
+                        Ok(None) => continue,
+                        Err(why) => Err(why),
+                    }
+                }
                 Err(why) => Err(why.clone()),
             };
             match drafted {
@@ -141,8 +160,14 @@ impl Shared {
             match recipients {
                 Ok(recipients) => ready.push(make(hub, app, draft, &recipients, now)),
                 Err(problems) => {
-                    let why = problems.first().map(ToString::to_string);
                     let timer = &due[draft.at];
+                    if let (Ok(TimerSubject::Schedule(schedule)), Some(turn)) =
+                        (&timer.subject, draft.origin.turn)
+                    {
+                        self.fail_run(schedule, turn, &problems, now).await?;
+                        continue;
+                    }
+                    let why = problems.first().map(ToString::to_string);
                     firing
                         .unfired
                         .push(Unfired::new(timer, why.unwrap_or_default()));
@@ -157,7 +182,10 @@ impl Shared {
         let stored_at = hub.parts.clock.now();
         for (at, answer) in places.into_iter().zip(answers) {
             match answer {
-                Ok(_) => firing.lateness.push((stored_at - due[at].due_at).max(0)),
+                Ok(_) => {
+                    let late = (stored_at - due[at].due_at).max(0);
+                    firing.lateness.push((kind_of(&due[at]), late));
+                }
                 // It was changed or cancelled since it was read.
                 Err(Refusal::Stale) => {}
                 Err(other) => {

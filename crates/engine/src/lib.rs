@@ -47,6 +47,7 @@ mod rescuer;
 mod resolve;
 mod routing;
 mod saying;
+mod schedule;
 mod scheduler;
 mod service;
 mod settle;

@@ -141,15 +141,18 @@ impl Meters {
     }
 
     /// Timers fired, each so many milliseconds late.
-    pub(crate) fn timers_fired(&self, kind: TimerKind, lateness: &[i64]) {
-        if lateness.is_empty() {
-            return;
-        }
-        counter!(TIMERS, "kind" => kind.as_str(), "result" => "fired")
-            .increment(lateness.len() as u64);
-        let histogram = histogram!(TIMER_LATENESS, "kind" => kind.as_str());
-        for ms in lateness {
-            histogram.record(*ms as f64 / 1e3);
+    pub(crate) fn timers_fired(&self, lateness: &[(TimerKind, i64)]) {
+        for kind in TimerKind::ALL {
+            let of_kind = || lateness.iter().filter(|(of, _)| *of == kind);
+            let count = of_kind().count() as u64;
+            if count == 0 {
+                continue;
+            }
+            counter!(TIMERS, "kind" => kind.as_str(), "result" => "fired").increment(count);
+            let histogram = histogram!(TIMER_LATENESS, "kind" => kind.as_str());
+            for (_, ms) in of_kind() {
+                histogram.record(*ms as f64 / 1e3);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use carillon_model::id::NotificationNo;
 use carillon_model::notification::NotificationRequest;
 use carillon_model::problem::FieldProblem;
 use carillon_ports::gathering::{DigestClaim, ThrottleClaim};
+use carillon_ports::schedule::ScheduleTurn;
 
 /// A notification to send.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub struct SendItem {
     pub origin: Origin,
 }
 
-/// What a notification comes from: an event, or several that were gathered.
+/// What a notification comes from: an event, several that were gathered, or a schedule.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
     /// The event, for the template.
@@ -29,6 +30,8 @@ pub struct Origin {
     pub throttle: Option<ThrottleClaim>,
     /// The digest that it tells, as it was read.
     pub consumes: Option<DigestClaim>,
+    /// The turn of a schedule that it is sent by.
+    pub turn: Option<ScheduleTurn>,
 }
 
 /// An idempotency key with what it stands for.
@@ -89,7 +92,7 @@ pub enum Refusal {
         /// When one will be let through.
         next_allowed_at: UnixMs,
     },
-    /// The digest that it tells is gone, or has one more event.
+    /// The digest that it tells is gone, or has one more event; or its schedule was changed.
     Stale,
 }
 

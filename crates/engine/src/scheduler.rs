@@ -15,7 +15,7 @@ use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::event::{EventKind, TimerFailed};
 use carillon_model::id::AppNo;
-use carillon_model::timer::{TimerKind, TimerPatience};
+use carillon_model::timer::TimerPatience;
 use carillon_ports::store::StoreError;
 use carillon_ports::timer::{DueAsk, DueTimer, TimerFailure};
 use std::sync::Arc;
@@ -166,7 +166,7 @@ async fn attempt(
 async fn conclude(shared: &Arc<Shared>, app: AppNo, firing: Firing) -> Result<(), StoreError> {
     let hub = &shared.hub;
     let config = &hub.parts.config;
-    hub.meters.timers_fired(TimerKind::Send, &firing.lateness);
+    hub.meters.timers_fired(&firing.lateness);
     if firing.unfired.is_empty() {
         return Ok(());
     }
@@ -179,10 +179,11 @@ async fn conclude(shared: &Arc<Shared>, app: AppNo, firing: Firing) -> Result<()
     let failures = firing
         .unfired
         .into_iter()
-        .map(|unfired| failure(app, unfired, patience, now))
-        .inspect(|failure| {
-            hub.meters
-                .timer_failed(TimerKind::Send, failure.next_try_at.is_none());
+        .map(|unfired| {
+            let kind = unfired.kind;
+            let failure = failure(app, unfired, patience, now);
+            hub.meters.timer_failed(kind, failure.next_try_at.is_none());
+            failure
         })
         .collect();
     hub.parts.store.fail_timers(failures, now).await?;
@@ -205,7 +206,7 @@ fn failure(app: AppNo, unfired: Unfired, patience: TimerPatience, now: UnixMs) -
     }
     let event = next_try_at.is_none().then(|| {
         let failed = TimerFailed {
-            kind: TimerKind::Send.as_str().to_owned(),
+            kind: unfired.kind.as_str().to_owned(),
             subject: subject.clone(),
             due_at: unfired.due_at,
             attempts,

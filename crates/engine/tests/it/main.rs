@@ -17,6 +17,7 @@ mod receipts;
 mod rehearsals;
 mod repairs;
 mod retries;
+mod schedules;
 mod scheduling;
 mod sending;
 mod stopping;

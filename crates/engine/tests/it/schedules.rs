@@ -1,0 +1,223 @@
+//! Schedules: due by the clock, once; what was missed; what is refused; what is asked for.
+
+use crate::world::{T0, World, nobody};
+use carillon_engine::IdempotencyKey;
+use carillon_model::UnixMs;
+use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::schedule::{RunCause, RunResult, ScheduleDefinition};
+use carillon_ports::clock::Clock as _;
+use carillon_ports::registry::Registry as _;
+use carillon_ports::schedule::{NewRun, ScheduleStore as _};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// Due at every full minute; [`T0`] is one, and a full hour.
+fn minutely(with: Value) -> Value {
+    let mut body = json!({
+        "cron": "* * * * *", "time_zone": "UTC",
+        "notification": {"target": {"users": ["u1"]}, "content": {"body": "hello"}}
+    });
+    for (key, value) in with.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    body
+}
+
+async fn define(world: &World, kind: DefinitionKind, name: &str, body: Value) -> Definition {
+    let no = world.store.definition_no(world.app, kind, name.into());
+    let (no, app, now) = (no.await.unwrap(), world.app, world.clock.now());
+    let body = match kind {
+        DefinitionKind::Schedule => {
+            let read: ScheduleDefinition = serde_json::from_value(body).unwrap();
+            serde_json::to_string(&read).unwrap()
+        }
+        _ => body.to_string(),
+    };
+    let put = world
+        .store
+        .put_definition(no, app, kind, name.into(), body, None, now, nobody());
+    let stored = put.await.unwrap();
+    world.engine.refresh().await.unwrap();
+    stored
+}
+
+async fn schedule(world: &World, body: Value) -> Definition {
+    define(world, DefinitionKind::Schedule, "news", body).await
+}
+
+/// Its runs, oldest first.
+async fn runs(world: &World, of: &Definition) -> Vec<NewRun> {
+    let runs = world.store.schedule_runs(of.no, None, 100).await.unwrap();
+    runs.into_iter().rev().map(|run| run.what).collect()
+}
+
+/// How many units of time after [`T0`] runs were due, and what came of them.
+fn told(runs: &[NewRun], unit: i64) -> Vec<(i64, RunResult, u32)> {
+    let after = |at: UnixMs| (at - T0) / unit;
+    runs.iter()
+        .map(|run| (after(run.due_at), run.result, run.times))
+        .collect()
+}
+
+async fn until_runs(world: &World, of: &Definition, count: usize) -> Vec<NewRun> {
+    let is_so = async || runs(world, of).await.len() >= count;
+    world.until(Duration::from_secs(86_400), is_so).await;
+    world.pass(2_000).await;
+    runs(world, of).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_sent_each_time_once_also_over_a_crash() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let news = schedule(&world, minutely(json!({}))).await;
+    let seen = until_runs(&world, &news, 2).await;
+    assert_eq!(
+        told(&seen, MINUTE),
+        [(1, RunResult::Sent, 1), (2, RunResult::Sent, 1)]
+    );
+    for run in &seen {
+        assert_eq!(run.cause, RunCause::Due);
+        assert!((0..2_000).contains(&(run.fired_at - run.due_at)), "{run:?}");
+        let view = world.hot.notification(world.app, run.notification.unwrap());
+        assert_eq!(view.await.unwrap().unwrap().deliveries, 1);
+    }
+    let world = world.crash().await;
+    let seen = until_runs(&world, &news, 3).await;
+    assert_eq!(seen.len(), 3);
+    assert_eq!(world.gateway.written().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_was_missed_at_most_the_latest_is_sent() {
+    use RunResult::{Sent, Skipped};
+    for (missed, expected) in [
+        (json!("fire"), vec![(1, Skipped, 4), (5, Sent, 1)]),
+        (
+            json!({"fire_if_late_by_under": "31m"}),
+            vec![(1, Skipped, 4), (5, Sent, 1)],
+        ),
+        (
+            json!({"fire_if_late_by_under": "29m"}),
+            vec![(1, Skipped, 5)],
+        ),
+        (json!("skip"), vec![(1, Skipped, 5)]),
+    ] {
+        let world = World::new().await;
+        world.devices(1..2).await;
+        let news = schedule(
+            &world,
+            minutely(json!({"cron": "0 * * * *", "missed": missed})),
+        )
+        .await;
+        // As after a downtime: the clock is five and a half hours on when anybody looks.
+        world.clock.jump(5 * HOUR + HOUR / 2);
+        let seen = until_runs(&world, &news, expected.len()).await;
+        assert_eq!(told(&seen, HOUR), expected, "{missed}");
+        let all = until_runs(&world, &news, expected.len() + 1).await;
+        assert_eq!(told(&all, HOUR).last(), Some(&(6, Sent, 1)), "it goes on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_a_failed_run_that_is_told() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let template = |variables: Value| {
+        json!({
+            "default_locale": "en", "variables": variables,
+            "content": {"en": {"body": "hello"}}
+        })
+    };
+    define(&world, DefinitionKind::Template, "t", template(json!({}))).await;
+    let notification = json!({"target": {"users": ["u1"]}, "template": {"name": "t"}});
+    let news = schedule(&world, minutely(json!({"notification": notification}))).await;
+    until_runs(&world, &news, 1).await;
+    let needed = template(json!({"name": {"type": "string"}}));
+    define(&world, DefinitionKind::Template, "t", needed).await;
+    let seen = until_runs(&world, &news, 2).await;
+    let failed = &seen[1];
+    assert_eq!(
+        (failed.result, failed.notification),
+        (RunResult::Failed, None)
+    );
+    let (code, message) = failed.failure.as_ref().unwrap();
+    assert_eq!(code, "template.variable_missing");
+    assert!(message.contains("name"), "{message}");
+    let events = world.hot.events(world.app, 0, 100).await.unwrap();
+    let told: Vec<_> = events
+        .iter()
+        .filter(|event| event.kind == "schedule.failed")
+        .collect();
+    assert_eq!(told.len(), 1);
+    let data: Value = serde_json::from_str(&told[0].data).unwrap();
+    assert_eq!(
+        (&*told[0].subject, &data["code"], &data["due_at"]),
+        (
+            "news",
+            &json!("template.variable_missing"),
+            &json!(T0 + 2 * MINUTE)
+        )
+    );
+    define(&world, DefinitionKind::Template, "t", template(json!({}))).await;
+    let seen = until_runs(&world, &news, 3).await;
+    assert_eq!(seen[2].result, RunResult::Sent, "it goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_paused_changed_or_deleted_is_not_sent_any_more() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let news = schedule(&world, minutely(json!({}))).await;
+    until_runs(&world, &news, 1).await;
+    schedule(&world, minutely(json!({"paused": true}))).await;
+    world.pass(3 * MINUTE as u64).await;
+    assert_eq!(runs(&world, &news).await.len(), 1);
+    // Resumed: what passed meanwhile is not made up for.
+    schedule(&world, minutely(json!({"missed": "fire"}))).await;
+    let seen = until_runs(&world, &news, 2).await;
+    assert_eq!(told(&seen, MINUTE)[1..], [(5, RunResult::Sent, 1)]);
+    schedule(&world, minutely(json!({"ends_at": "2027-01-15T08:06:30Z"}))).await;
+    world.pass(3 * MINUTE as u64).await;
+    let seen = runs(&world, &news).await;
+    assert_eq!(seen.len(), 3, "once before it ended");
+    assert_eq!(seen[2].due_at, T0 + 6 * MINUTE);
+    schedule(&world, minutely(json!({}))).await;
+    let kind = DefinitionKind::Schedule;
+    let deleted = world
+        .store
+        .delete_definition(world.app, kind, "news".into(), T0, nobody());
+    assert!(deleted.await.unwrap());
+    world.engine.refresh().await.unwrap();
+    world.pass(3 * MINUTE as u64).await;
+    assert_eq!(runs(&world, &news).await.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_asked_for_changes_nothing_else() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let news = schedule(&world, minutely(json!({"paused": true}))).await;
+    let run = async || {
+        let key = IdempotencyKey {
+            scoped_key: "k".into(),
+            body_hash: [1; 32],
+        };
+        let run = world.engine.run_schedule(world.app, &news, Some(key));
+        run.await.unwrap().unwrap()
+    };
+    let sent = run().await;
+    assert!(!sent.repeated);
+    assert_eq!(run().await.no, sent.no, "the same key is the same run");
+    let seen = runs(&world, &news).await;
+    assert_eq!(seen.len(), 1);
+    assert_eq!(
+        (seen[0].cause, seen[0].result, seen[0].notification),
+        (RunCause::Asked, RunResult::Sent, Some(sent.no))
+    );
+    world.pass(2 * MINUTE as u64).await;
+    assert_eq!(runs(&world, &news).await.len(), 1, "it still rests");
+}
