@@ -126,6 +126,17 @@ fn all_routes() -> OpenApiRouter<Api> {
             triggers::delete::delete
         ))
         .routes(routes!(triggers::test::test))
+        .routes(routes!(schedules::list::list))
+        .routes(routes!(schedules::preview::preview))
+        .routes(routes!(
+            schedules::put::put,
+            schedules::get::get,
+            schedules::delete::delete
+        ))
+        .routes(routes!(schedules::switch::pause))
+        .routes(routes!(schedules::switch::resume))
+        .routes(routes!(schedules::run::run))
+        .routes(routes!(schedules::runs::runs))
         .routes(routes!(identity_keys::list::list))
         .routes(routes!(
             identity_keys::put::put,

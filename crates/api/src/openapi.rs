@@ -21,6 +21,7 @@ use utoipa::{Modify, OpenApi as _};
         (name = "credentials", description = "What lets an App speak to a gateway"),
         (name = "templates", description = "What notifications say, in each reader's language"),
         (name = "triggers", description = "What is sent when an event is reported"),
+        (name = "schedules", description = "What is sent again and again, by the calendar"),
         (name = "identity-keys", description = "What signed user ids are checked with"),
         (name = "stats", description = "Counters"),
         (name = "webhooks", description = "Where an App is told what happened"),

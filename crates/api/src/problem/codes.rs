@@ -71,6 +71,9 @@ codes! {
     TRIGGER_UNKNOWN = 404 "trigger.unknown":
         "No such trigger",
         "Make it with `PUT /v1/apps/{app}/triggers/{name}`, or correct its name.";
+    SCHEDULE_UNKNOWN = 404 "schedule.unknown":
+        "No such schedule",
+        "Make it with `PUT /v1/apps/{app}/schedules/{name}`, or correct its name.";
     DEVICE_UNKNOWN = 404 "device.unknown":
         "No such device",
         "Register it with `PUT /v1/apps/{app}/devices/{id}`, or correct its id. A deleted device stays deleted.";
@@ -108,8 +111,8 @@ codes! {
         "The notification does not wait for its time",
         "Only one that is `scheduled` or `set_aside` can be changed. Read it to see what became of it; cancel takes back what was not written yet.";
     TEMPLATE_IN_USE = 409 "template.in_use":
-        "Triggers use the template",
-        "Give the triggers that the detail names another template, or delete them first.";
+        "Triggers or schedules use the template",
+        "Give the triggers and schedules that the detail names another template, or delete them first.";
     CREDENTIAL_MISSING = 409 "credential.missing":
         "The App has no credential for this",
         "Set a credential for this environment with `PUT /v1/apps/{app}/credentials/{name}`.";

@@ -131,6 +131,31 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
         "In the log: the trigger of a digest was deleted or rests, so nothing was told.",
     ),
     (
+        "schedule.cron",
+        "A pattern has five fields, `minute hour day month weekday`, such as `0 9 * * MON`, or is `@hourly`, `@daily`, `@weekly`, `@monthly` or `@yearly`. The message names the field.",
+    ),
+    (
+        "schedule.never",
+        "A schedule is due some time: not on a 31st of February, not only on its exceptions, not only after its end.",
+    ),
+    (
+        "schedule.time_zone",
+        "`time_zone` is an IANA name such as `Asia/Seoul`. The message names the one that was probably meant.",
+    ),
+    (
+        "schedule.except_dates",
+        "An exception is a date such as `2026-12-25`, or a range such as `2026-12-24/2026-12-26`; at most 400.",
+    ),
+    (
+        "schedule.instant",
+        "`starts_at` and `ends_at` are instants such as `2026-01-31T12:00:00Z` (RFC 3339).",
+    ),
+    ("schedule.ends_at", "A schedule ends after it starts."),
+    (
+        "schedule.notification",
+        "What is sent again and again says no instants: leave out `send_at` and `if_past`, and say `expires_in` instead of `expires_at`.",
+    ),
+    (
         "event.name",
         "An event's name has 1 to 100 characters of `a-z A-Z 0-9 . _ -`.",
     ),

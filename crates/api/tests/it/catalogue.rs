@@ -64,7 +64,12 @@ impl Operation {
 
     pub(crate) fn is_list(&self) -> bool {
         self.id.ends_with("_list") && !["channel_list", "event_list"].contains(&self.id)
-            || ["notification_deliveries", "device_deliveries"].contains(&self.id)
+            || [
+                "notification_deliveries",
+                "device_deliveries",
+                "schedule_runs",
+            ]
+            .contains(&self.id)
     }
 }
 
@@ -164,6 +169,18 @@ fn other_trigger() -> Value {
 
 pub(crate) fn event() -> Value {
     json!({"name": "comment.created", "actor": "bob", "recipients": ["ann"], "data": {"name": "Bob"}})
+}
+
+pub(crate) fn schedule() -> Value {
+    json!({"cron": "0 9 * * MON", "time_zone": "Asia/Seoul",
+           "notification": {"target": {"devices": ["phone"]},
+                            "template": {"name": "used", "variables": {"name": "Ann"}}}})
+}
+
+fn other_schedule() -> Value {
+    let mut other = schedule();
+    other["cron"] = json!("0 10 * * MON");
+    other
 }
 
 fn trigger_test() -> Value {
@@ -779,6 +796,111 @@ pub(crate) fn operations() -> Vec<Operation> {
             ),
             "trigger.unknown",
             "/v1/apps/shop/triggers/nobody/test",
+        ),
+        operation(
+            "schedule_list",
+            get.clone(),
+            "/v1/apps/shop/schedules",
+            NONE,
+            &[Read, Send],
+            App,
+            Memory,
+        ),
+        operation(
+            "schedule_preview",
+            post.clone(),
+            "/v1/apps/shop/schedules/preview",
+            Json(schedule),
+            &[Read, Send],
+            App,
+            Memory,
+        ),
+        operation(
+            "schedule_put",
+            put.clone(),
+            "/v1/apps/shop/schedules/news",
+            Json(other_schedule),
+            &[Admin],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "schedule_get",
+                get.clone(),
+                "/v1/apps/shop/schedules/news",
+                NONE,
+                &[Read, Send],
+                App,
+                Memory,
+            ),
+            "schedule.unknown",
+            "/v1/apps/shop/schedules/nobody",
+        ),
+        unknown(
+            operation(
+                "schedule_delete",
+                delete.clone(),
+                "/v1/apps/shop/schedules/news",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "schedule.unknown",
+            "/v1/apps/shop/schedules/nobody",
+        ),
+        unknown(
+            operation(
+                "schedule_pause",
+                post.clone(),
+                "/v1/apps/shop/schedules/news/pause",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "schedule.unknown",
+            "/v1/apps/shop/schedules/nobody/pause",
+        ),
+        unknown(
+            operation(
+                "schedule_resume",
+                post.clone(),
+                "/v1/apps/shop/schedules/resting/resume",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "schedule.unknown",
+            "/v1/apps/shop/schedules/nobody/resume",
+        ),
+        unknown(
+            operation(
+                "schedule_run",
+                post.clone(),
+                "/v1/apps/shop/schedules/news/run",
+                NONE,
+                &[Send],
+                App,
+                Writes,
+            ),
+            "schedule.unknown",
+            "/v1/apps/shop/schedules/nobody/run",
+        ),
+        unknown(
+            operation(
+                "schedule_runs",
+                get.clone(),
+                "/v1/apps/shop/schedules/news/runs",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "schedule.unknown",
+            "/v1/apps/shop/schedules/nobody/runs",
         ),
         operation(
             "event_report",

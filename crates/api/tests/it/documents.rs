@@ -87,6 +87,7 @@ fn is_field_code(literal: &str) -> bool {
     let events = [
         "credential.failing",
         "credential.recovered",
+        "schedule.failed",
         "trigger.failed",
     ];
     let of_fields = [
@@ -99,6 +100,7 @@ fn is_field_code(literal: &str) -> bool {
         "fcm.",
         "options.",
         "send_at.",
+        "schedule.",
         "target.",
         "template.",
         "trigger.",

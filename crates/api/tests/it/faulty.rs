@@ -29,10 +29,11 @@ use carillon_ports::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
     Resealer, Sealed,
 };
+use carillon_ports::schedule::{ScheduleRun, ScheduleStore, ScheduleTurn};
 use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
-    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
-    Retention, Settlement, StoreError, WorkId,
+    Fanout, FanoutPage, HotStore, NewEvent, NewNotification, NotificationView, Person, Recipient,
+    Result, Retention, Settlement, StoreError, WorkId,
 };
 use carillon_ports::timer::{DueAsk, DueTimers, SendChange, TimerFailure, TimerStore, WaitingSend};
 use carillon_ports::webhook::{
@@ -264,6 +265,15 @@ port! {
         async fn fail_timers(failures: Vec<TimerFailure>, now: UnixMs) -> ();
         async fn is_scheduler_paused() -> bool;
     }
+}
+
+port! {
+    ScheduleStore for FaultyStore
+    struck {
+        async fn record_turn(turn: ScheduleTurn, event: Option<NewEvent>, now: UnixMs) -> bool;
+        async fn schedule_runs(schedule: DefinitionNo, before: Option<i64>, limit: u32) -> Vec<ScheduleRun>;
+    }
+    passed {}
 }
 
 port! {

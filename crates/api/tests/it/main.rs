@@ -20,6 +20,7 @@ mod own_devices;
 mod people;
 mod preferences;
 mod scheduled;
+mod schedules;
 mod schema;
 mod server;
 mod sweep;

@@ -193,6 +193,7 @@ async fn idempotency(world: &World, operation: &Operation) {
         "device_import",
         "event_report",
         "notification_send",
+        "schedule_run",
     ]
     .contains(&operation.id);
     let refuses = ["channel_create", "api_key_create"].contains(&operation.id);
@@ -211,6 +212,13 @@ async fn idempotency(world: &World, operation: &Operation) {
     if operation.id != "device_import" {
         world.send(ask()).await;
         world.send(ask()).await;
+        let ask = match operation.id {
+            // It has no body: the key of one schedule's run, with another.
+            "schedule_run" => operation
+                .ask("/v1/apps/shop/schedules/resting/run")
+                .header("idempotency-key", "a"),
+            _ => ask(),
+        };
         let other = match operation.id {
             "device_create" => json!({"user_id": "bob"}),
             "event_report" => {
@@ -219,14 +227,14 @@ async fn idempotency(world: &World, operation: &Operation) {
             _ => json!({"target": {"devices": ["phone"]}, "content": {"body": "other"}}),
         };
         world
-            .send(ask().with_body(other.to_string()))
+            .send(ask.with_body(other.to_string()))
             .await
             .problem(422, "idempotency.reused");
     }
     // A first request that cannot end holds the key.
     let ask = || operation.ask(path).header("idempotency-key", "b");
     let first = match operation.id {
-        "device_create" => {
+        "device_create" | "schedule_run" => {
             world.faults.set(Some(Fault::Hang));
             ask()
         }
@@ -414,6 +422,18 @@ async fn good(world: &World, operation: &Operation) {
                 .send(operation.ask("/v1/apps/shop/triggers/new"))
                 .await
                 .is(201);
+        }
+        "schedule_put" => {
+            world
+                .send(operation.ask("/v1/apps/shop/schedules/new"))
+                .await
+                .is(201);
+        }
+        "schedule_run" => {
+            world
+                .send(operation.ask("/v1/apps/shop/schedules/broken/run"))
+                .await
+                .problem(422, "request.invalid");
         }
         "event_report" => {
             let lines = format!("{}\nnope\n", crate::catalogue::event());

@@ -234,7 +234,7 @@ impl World {
         world
     }
 
-    /// The App `shop` with a credential, a webhook endpoint, a device, its user, templates and a trigger; and an App `bare` with nothing.
+    /// The App `shop` with a credential, a webhook endpoint, a device, its user, templates, a trigger and schedules; and an App `bare` with nothing.
     pub(crate) async fn furnished(setup: Setup) -> Self {
         let world = Self::with(setup).await;
         world.furnish().await;
@@ -315,15 +315,27 @@ impl World {
         self.engine.refresh().await.unwrap();
     }
 
-    /// Two templates and a trigger that uses the second, as the API would store them.
+    /// Two templates and a trigger that uses the second, as the API would store them; and three schedules, one
+    /// of which rests and one cannot send.
     async fn define(&self, app: AppNo) {
-        use carillon_model::definition::DefinitionKind::{Template, Trigger};
+        use carillon_model::definition::DefinitionKind::{Schedule, Template, Trigger};
         let template: carillon_model::template::TemplateDefinition =
             serde_json::from_value(crate::catalogue::template()).unwrap();
         let template = serde_json::to_string(&template).unwrap();
         let trigger: carillon_model::trigger::TriggerDefinition =
             serde_json::from_value(crate::catalogue::trigger()).unwrap();
         let trigger = serde_json::to_string(&trigger).unwrap();
+        let schedule = |with: serde_json::Value| {
+            let mut schedule = crate::catalogue::schedule();
+            for (key, value) in with.as_object().unwrap() {
+                schedule[key] = value.clone();
+            }
+            let read: carillon_model::schedule::ScheduleDefinition =
+                serde_json::from_value(schedule).unwrap();
+            serde_json::to_string(&read).unwrap()
+        };
+        let broken =
+            json!({"notification": {"target": {"all": true}, "template": {"name": "gone"}}});
         let by = Actor {
             api_key: None,
             request_id: None,
@@ -333,6 +345,9 @@ impl World {
             (Template, "hello", &template),
             (Template, "used", &template),
             (Trigger, "comments", &trigger),
+            (Schedule, "news", &schedule(json!({}))),
+            (Schedule, "resting", &schedule(json!({"paused": true}))),
+            (Schedule, "broken", &schedule(broken)),
         ] {
             let no = registry
                 .definition_no(app, kind, name.into())

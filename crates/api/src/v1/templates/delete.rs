@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use carillon_model::app::App;
 use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::schedule::ScheduleDefinition;
 use carillon_model::trigger::TriggerDefinition;
 use carillon_ports::registry::Scope;
 
@@ -18,8 +19,8 @@ problems!(GUARDED, IN_APP, WRITES; TEMPLATE_UNKNOWN, TEMPLATE_IN_USE);
 
 /// Delete a template.
 ///
-/// Notifications that were accepted with it are still sent. One that triggers use stays. Needs the scope
-/// `admin`.
+/// Notifications that were accepted with it are still sent. One that triggers or schedules use stays. Needs
+/// the scope `admin`.
 #[utoipa::path(
     delete, path = "/v1/apps/{app}/templates/{name}", operation_id = "template_delete", tag = "templates",
     params(
@@ -38,7 +39,7 @@ pub(crate) async fn delete(
     if !users.is_empty() {
         return Err(Problem::new(
             &codes::TEMPLATE_IN_USE,
-            format!("{name:?} is used by the triggers {}", users.join(", ")),
+            format!("{name:?} is used by {}", users.join(", ")),
         ));
     }
     let (no, by, shared, wanted) = (app.no, caller.actor(), Api::clone(&api), name.clone());
@@ -58,17 +59,25 @@ pub(crate) async fn delete(
     }
 }
 
-/// The triggers that say what they say by this template.
-fn using<'a>(caller: &'a Caller, app: &App, name: &str) -> Vec<&'a str> {
-    let triggers = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Trigger);
-    let uses = |(trigger, _): &(&Definition, _)| {
+/// The triggers and schedules that say what they say by this template.
+fn using(caller: &Caller, app: &App, name: &str) -> Vec<String> {
+    let all = |kind| {
+        let all = caller.directory.definitions(app.no, kind);
+        all.map(|(definition, _)| definition)
+    };
+    let by_trigger = |trigger: &&Definition| {
         let read: Option<TriggerDefinition> = serde_json::from_str(&trigger.body).ok();
         read.is_some_and(|read| read.template.as_deref() == Some(name))
     };
+    let by_schedule = |schedule: &&Definition| {
+        let read: Option<ScheduleDefinition> = serde_json::from_str(&schedule.body).ok();
+        let template = read.and_then(|read| read.notification.template);
+        template.is_some_and(|template| template.name == name)
+    };
+    let triggers = all(DefinitionKind::Trigger).filter(by_trigger);
+    let schedules = all(DefinitionKind::Schedule).filter(by_schedule);
     triggers
-        .filter(uses)
-        .map(|(trigger, _)| &*trigger.name)
+        .chain(schedules)
+        .map(|user| format!("the {} {}", user.kind.as_str(), user.name))
         .collect()
 }

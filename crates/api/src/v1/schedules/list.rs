@@ -1,0 +1,53 @@
+//! `GET /v1/apps/{app}/schedules`
+
+use super::ScheduleView;
+use crate::answer;
+use crate::auth::Caller;
+use crate::page::{List, MAX, Page, PageParams};
+use crate::params::{Params, PathOf, limit};
+use crate::problem::Problem;
+use crate::problem::document::problems;
+use crate::state::Api;
+use axum::extract::State;
+use axum::response::Response;
+use carillon_model::definition::DefinitionKind;
+use carillon_ports::registry::Scope;
+
+const LIST: List = List("sch");
+
+problems!(GUARDED, IN_APP, PAGES);
+
+/// List the schedules of an App, by name.
+///
+/// Each with the next time at which it is due. Needs the scope `read` or `send`.
+#[utoipa::path(
+    get, path = "/v1/apps/{app}/schedules", operation_id = "schedule_list", tag = "schedules",
+    params(("app" = String, Path, description = "Id of the App"), PageParams),
+    responses((status = 200, description = "A page of schedules.", body = Page<ScheduleView>), Problems),
+)]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    PathOf(app): PathOf<String>,
+    Params(params): Params<PageParams>,
+) -> Result<Response, Problem> {
+    let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
+    let limit = limit(params.limit, MAX)?;
+    let after = params
+        .cursor
+        .as_deref()
+        .map(|cursor| LIST.key(cursor))
+        .transpose()?;
+    let all = caller
+        .directory
+        .definitions(app.no, DefinitionKind::Schedule);
+    let rows = all
+        .map(|(definition, _)| definition)
+        .filter(|row| after.is_none_or(|after| row.name.as_str() > after))
+        .take(limit as usize + 1);
+    let now = api.now();
+    let views = rows
+        .map(|row| ScheduleView::of(row, now, 1))
+        .collect::<Result<Vec<_>, _>>()?;
+    answer::ok(&LIST.page(views, limit, |view| view.name.to_owned(), |view| view))
+}
