@@ -2,8 +2,8 @@
 
 use crate::commands::{
     app, backup, bench, completions, config, credential, demo, device, doctor, event, explain,
-    identity_key, keys, notification, openapi, restore, resume, send, serve, simulate, template,
-    trigger, user, webhook,
+    identity_key, keys, notification, openapi, restore, resume, schedule, send, serve, simulate,
+    template, trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Template(template::Args),
     /// Store and try triggers: what is sent when something happens
     Trigger(trigger::Args),
+    /// Store, preview, pause and run schedules: what is sent again and again, by the calendar
+    Schedule(schedule::Args),
     /// Report that something has happened
     Event(event::Args),
     /// Set what the user ids that apps send are signed with

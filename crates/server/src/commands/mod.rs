@@ -18,6 +18,7 @@ pub(crate) mod notification;
 pub(crate) mod openapi;
 pub(crate) mod restore;
 pub(crate) mod resume;
+pub(crate) mod schedule;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod simulate;

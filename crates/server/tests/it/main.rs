@@ -12,6 +12,7 @@ mod doctor;
 mod later;
 mod proxy;
 mod reporting;
+mod schedules;
 mod secrets;
 mod stop;
 mod story;

@@ -110,7 +110,12 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        let simulator = Simulator::start(push_sim::Config::default()).unwrap();
+        Self::with(push_sim::Config::default())
+    }
+
+    /// With another simulator.
+    pub(crate) fn with(config: push_sim::Config) -> Self {
+        let simulator = Simulator::start(config).unwrap();
         let key = simulator
             .register_key(NewKey {
                 team_id: TEAM_ID.into(),
