@@ -102,6 +102,10 @@ pub struct EngineConfig {
     // --- fan-out, rescue, pruning ---
     /// Devices of one page of a fan-out; at most 1,000.
     pub fanout_page: u32,
+    /// Devices that are asked at once whether a segment or a `tags` target means them.
+    pub fanout_scan: u32,
+    /// How many times that for one page, when few are meant.
+    pub fanout_scans: u32,
     /// How often unfinished fan-outs are looked for besides wake-ups.
     pub fanout_interval_ms: u32,
     /// Work rows of a dead process that are freed in one slice.
@@ -148,6 +152,18 @@ pub struct EngineConfig {
     pub webhook_pause_ms: u32,
     /// How long a receipt waits for others to be written down with it.
     pub receipt_pause_ms: u32,
+
+    // --- segments ---
+    /// About how many devices an estimate asks. An App that has no more is counted whole.
+    pub segment_sample: u32,
+    /// In how many places of the App's devices.
+    pub segment_places: u32,
+    /// About how many devices are looked at for the names of attributes.
+    pub segment_names_sample: u32,
+    /// Devices that an exact count looks at in one slice.
+    pub segment_slice: u32,
+    /// After so long an exact count answers with how far it came, to be continued.
+    pub segment_count_ms: u32,
 
     // --- supervision ---
     /// A part that panicked is started again after this time.
@@ -198,6 +214,8 @@ impl Default for EngineConfig {
             cancel_wait_ms: 2_000,
             cancel_memory_ms: 60_000,
             fanout_page: 1_000,
+            fanout_scan: 5_000,
+            fanout_scans: 20,
             fanout_interval_ms: 1_000,
             rescue_slice: 500,
             content_retention_ms: 7 * 86_400_000,
@@ -219,6 +237,11 @@ impl Default for EngineConfig {
             webhook_poll_ms: 1_000,
             webhook_pause_ms: 10,
             receipt_pause_ms: 100,
+            segment_sample: 20_000,
+            segment_places: 2_000,
+            segment_names_sample: 2_000,
+            segment_slice: 20_000,
+            segment_count_ms: 10_000,
             restart_delay_ms: 100,
             drain_ms: 10_000,
         }
@@ -248,7 +271,14 @@ impl EngineConfig {
             ("settle_deliveries", self.settle_deliveries),
             ("max_unsettled", self.max_unsettled),
             ("fanout_page", self.fanout_page),
+            ("fanout_scan", self.fanout_scan),
+            ("fanout_scans", self.fanout_scans),
             ("fanout_interval_ms", self.fanout_interval_ms),
+            ("segment_sample", self.segment_sample),
+            ("segment_places", self.segment_places),
+            ("segment_names_sample", self.segment_names_sample),
+            ("segment_slice", self.segment_slice),
+            ("segment_count_ms", self.segment_count_ms),
             ("rescue_slice", self.rescue_slice),
             ("prune_interval_ms", self.prune_interval_ms),
             ("prune_slice", self.prune_slice),

@@ -4,6 +4,7 @@ use crate::hub::Hub;
 use crate::later;
 use crate::request::{IdempotencyKey, Origin, SendItem};
 use crate::saying::write;
+use crate::segment::freeze;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::body::BadgeChange;
@@ -13,6 +14,7 @@ use carillon_model::id::{AppNo, NotificationNo};
 use carillon_model::notification::{NotificationRequest, SendOptions};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::Reach;
+use carillon_model::segment::FrozenSegment;
 use carillon_model::send_at::IfPast;
 use carillon_model::target::Target;
 use carillon_model::timer::MissedRun;
@@ -24,6 +26,8 @@ pub(crate) struct Draft {
     pub(crate) at: usize,
     pub(crate) target: Target,
     pub(crate) except_users: Vec<String>,
+    /// What the segment is now, where the target is one.
+    pub(crate) segment: Option<FrozenSegment>,
     pub(crate) declared: TokenEnvironment,
     pub(crate) options: SendOptions,
     /// What it says, as it is stored.
@@ -76,6 +80,16 @@ pub(crate) fn draft(
     } = item;
     let mut problems = request.target.problems();
     problems.extend(except_problem(&request));
+    let segment = match &request.target {
+        Target::Segment(name) if problems.is_empty() => {
+            let frozen = freeze(hub, app, name);
+            frozen.map(Some).unwrap_or_else(|problem| {
+                problems.push(problem);
+                None
+            })
+        }
+        _ => None,
+    };
     let plan = plan(hub, &request, now).unwrap_or_else(|problem| {
         problems.push(problem);
         Plan::Now { late: false }
@@ -114,6 +128,7 @@ pub(crate) fn draft(
         at,
         target,
         except_users,
+        segment,
         declared: asked.environment.unwrap_or(TokenEnvironment::Auto),
         options,
         body: body.encode(),
@@ -187,7 +202,11 @@ fn except_problem(request: &NotificationRequest) -> Option<FieldProblem> {
         return None;
     }
     let message = match &request.target {
-        Target::Users(_) | Target::All(_) | Target::Topic(_) | Target::Tags(_) => {
+        Target::Users(_)
+        | Target::All(_)
+        | Target::Topic(_)
+        | Target::Tags(_)
+        | Target::Segment(_) => {
             let is_fine = |user: &String| (1..=128).contains(&user.len());
             if except.len() <= MAX_EXCEPT && except.iter().all(is_fine) {
                 return None;
@@ -198,7 +217,7 @@ fn except_problem(request: &NotificationRequest) -> Option<FieldProblem> {
             )
         }
         Target::Devices(_) | Target::PushTokens(_) | Target::Channel(_) => {
-            "expected the target users, topic, tags or all: of others leave out what is not meant"
+            "expected the target users, topic, tags, segment or all: of others leave out what is not meant"
                 .to_owned()
         }
     };

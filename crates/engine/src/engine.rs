@@ -10,6 +10,7 @@ use crate::rehearsal::{
 };
 use crate::request::{Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Refusal, SendItem};
 use crate::schedule;
+use crate::segment::{self, CountProgress, SegmentCheck};
 use crate::service::{self, Shared};
 use crate::status::{EngineStatus, StopReport};
 use carillon_model::credential::CredentialSecret;
@@ -20,6 +21,7 @@ use carillon_model::lane;
 use carillon_model::notification::NotificationChange;
 use carillon_model::problem::FieldProblem;
 use carillon_model::schedule::{ScheduleDefinition, SchedulePlan};
+use carillon_model::segment::{Estimate, SegmentDefinition};
 use carillon_model::trigger::TriggerDefinition;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::{Gateway, Gateways, PoolSpec};
@@ -313,6 +315,45 @@ impl Engine {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Result<Accepted, Refusal>, StoreError> {
         self.shared().run_schedule(app, stored, idempotency).await
+    }
+
+    /// What is to be said of a segment that is to be stored: its own rules, and attributes that no
+    /// device seems to have.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn segment_check(
+        &self,
+        app: AppNo,
+        segment: &SegmentDefinition,
+    ) -> Result<SegmentCheck, StoreError> {
+        segment::check(&self.shared().hub, app, segment).await
+    }
+
+    /// How many devices a segment has, about, from a sample. The error is what is wrong with it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn segment_estimate(
+        &self,
+        app: AppNo,
+        segment: &SegmentDefinition,
+    ) -> Result<Result<Estimate, Vec<FieldProblem>>, StoreError> {
+        segment::estimate(&self.shared().hub, app, segment).await
+    }
+
+    /// Counts the devices of a segment one by one, on from where a former call came, until
+    /// `segment_count_ms` are over. The error is what is wrong with it.
+    ///
+    /// # Errors
+    /// When the store cannot be read; what was counted in this call is lost.
+    pub async fn segment_count(
+        &self,
+        app: AppNo,
+        segment: &SegmentDefinition,
+        progress: CountProgress,
+    ) -> Result<Result<CountProgress, Vec<FieldProblem>>, StoreError> {
+        segment::count(&self.shared().hub, app, segment, progress).await
     }
 
     /// Stops: claims nothing more, lets what is in flight finish until the deadline, gives the rest

@@ -14,8 +14,9 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::DeviceNo;
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::push_type::Reach;
-use carillon_model::target::{Audience, Target};
+use carillon_model::target::Target;
 use carillon_ports::fault;
+use carillon_ports::segment::SegmentFilter;
 use carillon_ports::store::{
     Fanout, FanoutPage, NewBatch, NotificationHead, Recipient, StoreError,
 };
@@ -101,25 +102,14 @@ async fn refill(shared: &Shared, mut open: Vec<Fanout>) -> Result<Vec<Fanout>, S
 /// One page. Returns what is left to do.
 async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, StoreError> {
     let hub = &shared.hub;
-    let limit = hub.parts.config.fanout_page;
     let head = &fanout.notification;
-    let is_known = hub.directory.load().app_by_no(head.app).is_some();
     let written = written(head);
-    let devices = if is_known {
-        let topic = match &fanout.audience.target {
-            Target::Topic(name) => Some(name.clone()),
-            _ => None,
-        };
-        let store = &hub.parts.store;
-        store
-            .fanout_devices(head.app, topic, written.reach, fanout.after, limit)
-            .await?
-    } else {
-        Vec::new()
-    };
-    let finished = (devices.len() as u32) < limit;
-    let after = devices.last().map_or(fanout.after, |last| last.device);
-    let devices = meant(hub, &fanout.audience, devices).await?;
+    let Look {
+        devices,
+        after,
+        finished,
+    } = look(hub, &fanout, written.reach).await?;
+    let devices = meant(hub, None, &fanout.audience.except_users, devices).await?;
     let batches = batches(&fanout, &devices);
     let made = batches.len() as u32;
     let lanes: Vec<Lane> = batches.iter().map(|batch| batch.lane).collect();
@@ -157,22 +147,79 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     Ok((!finished).then_some(fanout))
 }
 
-/// Those of a page that the audience means: who is left out and what tags say is asked of each device.
+/// The devices of a page, before those who are left out.
+struct Look {
+    devices: Vec<Recipient>,
+    /// Devices up to this number are done.
+    after: DeviceNo,
+    /// Whether there are none after them.
+    finished: bool,
+}
+
+async fn look(hub: &Hub, fanout: &Fanout, reach: Reach) -> Result<Look, StoreError> {
+    let (head, audience, store) = (&fanout.notification, &fanout.audience, &hub.parts.store);
+    let config = &hub.parts.config;
+    let limit = config.fanout_page;
+    let mut look = Look {
+        devices: Vec::new(),
+        after: fanout.after,
+        finished: true,
+    };
+    if hub.directory.load().app_by_no(head.app).is_none() {
+        return Ok(look);
+    }
+    let filter = match audience.filter() {
+        // All pages ask as of one instant.
+        Ok(filter) => filter.map(|expression| SegmentFilter::new(expression, head.begins_at())),
+        // It was read when it was accepted; what cannot be read any more means nobody.
+        Err(problem) => {
+            let no = head.no;
+            tracing::error!(notification = %no, %problem, "the audience of notification {no} cannot be read: {problem}");
+            return Ok(look);
+        }
+    };
+    let Some(filter) = filter else {
+        let topic = match &audience.target {
+            Target::Topic(name) => Some(name.clone()),
+            _ => None,
+        };
+        look.devices = store
+            .fanout_devices(head.app, topic, reach, fanout.after, limit)
+            .await?;
+        look.finished = (look.devices.len() as u32) < limit;
+        look.after = look.devices.last().map_or(look.after, |last| last.device);
+        return Ok(look);
+    };
+    // Where few are meant, a page looks further, so that batches do not become tiny ones.
+    for _ in 0..config.fanout_scans {
+        let missing = limit - look.devices.len() as u32;
+        let page = store
+            .segment_devices(
+                head.app,
+                filter.clone(),
+                reach,
+                look.after,
+                missing,
+                config.fanout_scan,
+            )
+            .await?;
+        look.devices.extend(page.recipients);
+        (look.after, look.finished) = (page.looked_to, page.finished);
+        if look.finished || look.devices.len() as u32 >= limit || hub.is_stopping() {
+            break;
+        }
+    }
+    Ok(look)
+}
+
+/// Those of some devices for whom a filter holds, without who is left out.
 pub(crate) async fn meant(
     hub: &Hub,
-    audience: &Audience,
+    filter: Option<&SegmentFilter>,
+    except_users: &[String],
     devices: Vec<Recipient>,
 ) -> Result<Vec<Recipient>, StoreError> {
-    let Audience {
-        target,
-        except_users,
-    } = audience;
-    let expression = match target {
-        // It was read when it was accepted; what cannot be read any more means nobody.
-        Target::Tags(filter) => Some(filter.expression("").ok()),
-        _ => None,
-    };
-    if devices.is_empty() || (expression.is_none() && except_users.is_empty()) {
+    if devices.is_empty() || (filter.is_none() && except_users.is_empty()) {
         return Ok(devices);
     }
     let numbers = devices.iter().map(|recipient| recipient.device).collect();
@@ -184,13 +231,8 @@ pub(crate) async fn meant(
         };
         let person = &people[at];
         let is_left_out = |user: &String| except_users.contains(user);
-        let holds = match &expression {
-            None => true,
-            Some(expression) => expression
-                .as_ref()
-                .is_some_and(|expression| expression.evaluate(&person.facts())),
-        };
-        holds && !person.user_id.as_ref().is_some_and(is_left_out)
+        filter.is_none_or(|filter| filter.holds(person))
+            && !person.user_id.as_ref().is_some_and(is_left_out)
     };
     Ok(devices.into_iter().filter(is_meant).collect())
 }

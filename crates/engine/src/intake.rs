@@ -274,6 +274,7 @@ pub(crate) fn make(
             fanout: is_fanout.then_some(Audience {
                 target: draft.target,
                 except_users: draft.except_users,
+                segment: draft.segment,
             }),
             idempotency,
             throttle: draft.origin.throttle,

@@ -8,6 +8,7 @@ use crate::hub::Hub;
 use crate::intake::{answers_for, make};
 use crate::request::{ChangeRefusal, Origin, Refusal, SendItem};
 use crate::resolve::read_push_tokens;
+use crate::segment::freeze;
 use crate::service::Shared;
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -305,10 +306,18 @@ fn due_draft(
         // It is over without having been sent to anybody.
         target = Target::Users(Vec::new());
     }
+    // As it is when it is sent, like the devices.
+    let segment = match &target {
+        Target::Segment(name) => {
+            Some(freeze(hub, timer.app, name).map_err(|problem| problem.to_string())?)
+        }
+        _ => None,
+    };
     Ok(Draft {
         at,
         target,
         except_users: request.except_users,
+        segment,
         declared: request
             .options
             .environment

@@ -49,6 +49,7 @@ mod routing;
 mod saying;
 mod schedule;
 mod scheduler;
+pub mod segment;
 mod service;
 mod settle;
 pub mod status;

@@ -1,5 +1,5 @@
 //! What an App's people define by name and change without a restart: templates, triggers, webhook
-//! endpoints, identity keys, schedules. Stored alike: a name, a version that rises, a JSON body, and for some a
+//! endpoints, identity keys, schedules, segments. Stored alike: a name, a version that rises, a JSON body, and for some a
 //! sealed secret. What a body means is each kind's own business.
 
 use crate::UnixMs;
@@ -18,16 +18,19 @@ pub enum DefinitionKind {
     IdentityKey,
     /// What is sent again and again, by the calendar.
     Schedule,
+    /// A condition over devices.
+    Segment,
 }
 
 impl DefinitionKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Template,
         Self::Trigger,
         Self::Webhook,
         Self::IdentityKey,
         Self::Schedule,
+        Self::Segment,
     ];
 
     /// The number that stands for it in the store: from 1.
@@ -39,6 +42,7 @@ impl DefinitionKind {
             Self::Webhook => 3,
             Self::IdentityKey => 4,
             Self::Schedule => 5,
+            Self::Segment => 6,
         }
     }
 
@@ -57,6 +61,7 @@ impl DefinitionKind {
             Self::Webhook => "webhook",
             Self::IdentityKey => "identity_key",
             Self::Schedule => "schedule",
+            Self::Segment => "segment",
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is known of an event and of a device when conditions are evaluated and templates are
 //! rendered. Only views: whoever holds the event or the device lends its parts.
 
+use crate::UnixMs;
 use crate::expression::{Fact, Lookup, Path};
 use serde_json::{Map, Value};
 
@@ -36,6 +37,10 @@ pub struct DeviceFacts<'a> {
     pub tags: &'a [String],
     /// Topics that it is subscribed to.
     pub topics: &'a [String],
+    /// When it was last registered or refreshed.
+    pub last_seen: Option<UnixMs>,
+    /// When it was first registered.
+    pub registered: Option<UnixMs>,
     /// The caller's attributes as stored: the text of a JSON object. Read only where it is asked for.
     pub attributes: Option<&'a str>,
 }
@@ -80,6 +85,8 @@ impl Lookup for DeviceFacts<'_> {
                     None => Fact::Null,
                 };
             }
+            "last_seen" => return moment(path, self.last_seen),
+            "registered" => return moment(path, self.registered),
             "language" => self.locale.map(language),
             "id" => self.id,
             "user_id" => self.user_id,
@@ -103,6 +110,13 @@ fn leaf<'a>(path: &Path, text: Option<&'a str>) -> Fact<'a> {
         Fact::text(text)
     } else {
         Fact::Null
+    }
+}
+
+fn moment(path: &Path, at: Option<UnixMs>) -> Fact<'static> {
+    match at.filter(|_| path.steps.is_empty()) {
+        Some(at) => Fact::Instant(at),
+        None => Fact::Null,
     }
 }
 
@@ -134,12 +148,18 @@ mod tests {
             tags: &tags,
             topics: &tags,
             attributes: Some(r#"{"plan":"pro","age":30}"#),
+            last_seen: Some(5_000),
+            registered: Some(1_000),
         };
         for name in Vocabulary::DEVICE
             .names()
             .filter(|name| *name != "attributes")
         {
-            let known = Expression::parse_in(&format!("{name} != null"), &Vocabulary::DEVICE);
+            let nothing = match name {
+                "last_seen" | "registered" => "ago('0s')",
+                _ => "null",
+            };
+            let known = Expression::parse_in(&format!("{name} != {nothing}"), &Vocabulary::DEVICE);
             assert!(known.unwrap().evaluate(&device), "{name}");
         }
         for (text, holds) in [
@@ -152,9 +172,12 @@ mod tests {
                 true,
             ),
             ("locale == 'ko'", false),
+            ("last_seen > ago('2s') and registered <= ago('5s')", true),
+            ("last_seen == instant('1970-01-01T00:00:05Z')", true),
+            ("last_seen < registered", false),
         ] {
             let expression = Expression::parse_in(text, &Vocabulary::DEVICE).unwrap();
-            assert_eq!(expression.evaluate(&device), holds, "{text}");
+            assert_eq!(expression.evaluate_at(&device, 6_000), holds, "{text}");
         }
     }
 

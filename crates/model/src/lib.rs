@@ -36,6 +36,7 @@ pub mod push_type;
 pub mod quiet_hours;
 pub mod receipts;
 pub mod schedule;
+pub mod segment;
 pub mod send_at;
 pub mod target;
 pub mod template;

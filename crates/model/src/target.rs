@@ -1,7 +1,8 @@
 //! Whom a notification is for.
 
-use crate::expression::TagFilter;
+use crate::expression::{Expression, TagFilter, Vocabulary};
 use crate::problem::FieldProblem;
+use crate::segment::FrozenSegment;
 use serde::{Deserialize, Serialize};
 
 /// Most entries of a list in one target.
@@ -23,6 +24,8 @@ pub enum Target {
     Topic(String),
     /// Devices for which an expression over their tags and attributes holds.
     Tags(TagFilter),
+    /// Devices of a stored segment, by its name, as it was when the notification was accepted.
+    Segment(String),
     /// A broadcast channel (Live Activities, iOS 18+).
     Channel(String),
 }
@@ -36,13 +39,44 @@ pub struct Audience {
     /// Users whose devices are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except_users: Vec<String>,
+    /// What the segment was when the notification was accepted, where the target is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<FrozenSegment>,
+}
+
+impl Audience {
+    /// The expression that its devices must fulfil; `None`: there is none. What cannot be read any more
+    /// is an error: it was read when it was accepted.
+    ///
+    /// # Errors
+    /// What is wrong with the expression, or that the target is a segment without one.
+    pub fn filter(&self) -> Result<Option<Expression>, FieldProblem> {
+        match (&self.target, &self.segment) {
+            (Target::Tags(filter), _) => filter.expression("/target/tags").map(Some),
+            // By the rules of its reading only: those for saving may have grown since.
+            (Target::Segment(_), Some(frozen)) => {
+                Expression::parse_in(&frozen.filter, &Vocabulary::DEVICE)
+                    .map(Some)
+                    .map_err(|error| error.problem("/target/segment"))
+            }
+            (Target::Segment(name), None) => Err(FieldProblem::new(
+                "/target/segment",
+                "target.unknown_segment",
+                format!("the segment {name:?} was not frozen"),
+            )),
+            _ => Ok(None),
+        }
+    }
 }
 
 impl Target {
     /// Whether it is resolved page by page after acceptance.
     #[must_use]
     pub fn is_fanned_out(&self) -> bool {
-        matches!(self, Self::All(_) | Self::Topic(_) | Self::Tags(_))
+        matches!(
+            self,
+            Self::All(_) | Self::Topic(_) | Self::Tags(_) | Self::Segment(_)
+        )
     }
 
     /// What is wrong with its shape.
@@ -70,6 +104,10 @@ impl Target {
                         format!("expected a topic's name of 1 to 64 characters of A-Z a-z 0-9 . _ : @ -, found {name:?}"),
                     ));
                 }
+                return problems;
+            }
+            Self::Segment(name) => {
+                problems.extend(segment_problem(name, "/target/segment"));
                 return problems;
             }
             Self::Tags(filter) => {
@@ -105,6 +143,17 @@ impl Target {
         }
         problems
     }
+}
+
+/// What is wrong with a segment's name.
+pub(crate) fn segment_problem(name: &str, pointer: &str) -> Option<FieldProblem> {
+    (!crate::device::is_plain_name(name, 64)).then(|| {
+        FieldProblem::new(
+            pointer,
+            "target.segment",
+            format!("expected a segment's name of 1 to 64 characters of A-Z a-z 0-9 . _ : @ -, found {name:?}"),
+        )
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::expression::{Expression, Fact, Lookup, Path, TagFilter, Vocabulary};
 use crate::facts::EventFacts;
 use crate::notification::RequestOptions;
 use crate::problem::FieldProblem;
-use crate::target::{MAX_TARGET_ENTRIES, Target};
+use crate::target::{MAX_TARGET_ENTRIES, Target, segment_problem};
 use crate::throttle::Throttle;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,8 @@ pub enum TriggerAudience {
     TopicAt(String),
     /// Devices for which an expression over their tags and attributes holds.
     Tags(TagFilter),
+    /// Devices of a stored segment, by its name.
+    Segment(String),
     /// All devices of the App; the value must be `true`.
     All(bool),
 }
@@ -177,8 +179,14 @@ impl TriggerDefinition {
             }
             (None, _) => {}
         }
-        if let TriggerAudience::Tags(filter) = &self.audience {
-            problems.extend(filter.expression("/audience/tags").err());
+        match &self.audience {
+            TriggerAudience::Tags(filter) => {
+                problems.extend(filter.expression("/audience/tags").err());
+            }
+            TriggerAudience::Segment(name) => {
+                problems.extend(segment_problem(name, "/audience/segment"));
+            }
+            _ => {}
         }
         if let Some(text) = &self.condition
             && let Err(error) = Expression::parse_in(text, &Vocabulary::EVENT)
@@ -244,6 +252,7 @@ impl TriggerAudience {
                 };
             }
             Self::Tags(filter) => return EventAudience::Crowd(Target::Tags(filter.clone())),
+            Self::Segment(name) => return EventAudience::Crowd(Target::Segment(name.clone())),
             Self::All(_) => return EventAudience::Crowd(Target::All(true)),
         };
         let mut meant: Vec<String> = Vec::with_capacity(users.len());

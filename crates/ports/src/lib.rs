@@ -16,6 +16,7 @@ pub mod receipt;
 pub mod registry;
 pub mod schedule;
 pub mod secret;
+pub mod segment;
 pub mod store;
 pub mod timer;
 pub mod upkeep;

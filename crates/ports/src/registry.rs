@@ -3,6 +3,7 @@
 
 use crate::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use crate::preferences::{PreferencesPut, StoredPreferences};
+use crate::segment::{SegmentFilter, SegmentSlice};
 use crate::store::Result;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -15,6 +16,7 @@ use carillon_model::lane::Gateway;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_token::PushToken;
 use carillon_model::push_type::TokenKind;
+use carillon_model::segment::{Sampling, SegmentSample};
 
 /// Who did it, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -295,6 +297,28 @@ pub trait Registry: Send + Sync + 'static {
     async fn device_count(&self, app: AppNo) -> Result<u64>;
     /// The devices of an App, counted; stale are those last seen before the given instant.
     async fn device_stats(&self, app: AppNo, stale_before: UnixMs) -> Result<DeviceStats>;
+    /// Asks a sample of an App's devices, with push tokens or without.
+    async fn sample_segment(
+        &self,
+        app: AppNo,
+        filter: SegmentFilter,
+        sampling: Sampling,
+    ) -> Result<SegmentSample>;
+    /// Counts the devices of an App for which the filter holds, among the next `scan` after `after`.
+    async fn count_segment(
+        &self,
+        app: AppNo,
+        filter: SegmentFilter,
+        after: DeviceNo,
+        scan: u32,
+    ) -> Result<SegmentSlice>;
+    /// The names of attributes that a sample of an App's devices has, ascending, at most `limit`.
+    async fn attribute_names(
+        &self,
+        app: AppNo,
+        sampling: Sampling,
+        limit: u32,
+    ) -> Result<Vec<String>>;
     /// Deletes a device and its push tokens. `false`: there is none.
     async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool>;
     /// Deletes a device on its own behalf, which shows its secret (SHA-256). No entry in the audit log:

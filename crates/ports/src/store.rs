@@ -11,6 +11,7 @@
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest, ThrottleClaim};
 use crate::preferences::{DevicePreferences, Reservation};
 use crate::schedule::{ScheduleStore, ScheduleTurn};
+use crate::segment::{SegmentFilter, SegmentPage};
 use crate::timer::{SendPlan, TimerStore, When};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -461,6 +462,8 @@ impl Person {
             tags: &self.tags,
             topics: &self.topics,
             attributes: self.attributes.as_deref(),
+            last_seen: Some(self.last_seen_at),
+            registered: Some(self.created_at),
         }
     }
 }
@@ -524,6 +527,10 @@ pub struct Person {
     pub topics: Vec<String>,
     /// Its attributes: a JSON object, `None` for none.
     pub attributes: Option<String>,
+    /// When it was last registered or refreshed.
+    pub last_seen_at: UnixMs,
+    /// When it was first registered.
+    pub created_at: UnixMs,
 }
 
 /// A notification as `GET` shows it.
@@ -751,6 +758,18 @@ pub trait HotStore: TimerStore + ScheduleStore {
         after: DeviceNo,
         limit: u32,
     ) -> Result<Vec<Recipient>>;
+    /// The next devices of an App, as [`Self::fanout_devices`] finds them, for which the filter holds:
+    /// at most `limit`, among the next `scan` after `after`. So a page comes quickly however few there
+    /// are; it says how far it looked.
+    async fn segment_devices(
+        &self,
+        app: AppNo,
+        filter: SegmentFilter,
+        reach: Reach,
+        after: DeviceNo,
+        limit: u32,
+        scan: u32,
+    ) -> Result<SegmentPage>;
     /// Stores a page. `false`: the notification was cancelled, nothing was stored.
     async fn store_fanout_page(&self, page: FanoutPage) -> Result<bool>;
 

@@ -19,6 +19,7 @@ mod open_error;
 mod queue;
 mod reader;
 mod registry;
+mod segment;
 mod sqlite;
 mod statements;
 mod webhook;

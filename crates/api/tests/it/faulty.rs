@@ -18,6 +18,7 @@ use carillon_model::preferences::Preferences;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::receipts::DeliveryReceipts;
+use carillon_model::segment::{Sampling, SegmentSample};
 use carillon_model::webhook::DisabledReason;
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use carillon_ports::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
@@ -30,6 +31,7 @@ use carillon_ports::registry::{
     Resealer, Sealed,
 };
 use carillon_ports::schedule::{ScheduleRun, ScheduleStore, ScheduleTurn};
+use carillon_ports::segment::{SegmentFilter, SegmentPage, SegmentSlice};
 use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
     Fanout, FanoutPage, HotStore, NewEvent, NewNotification, NotificationView, Person, Recipient,
@@ -142,6 +144,7 @@ hot_store! {
         async fn settle(settlement: Settlement) -> Vec<NotificationNo>;
         async fn rescue(after: Option<WorkId>, limit: u32, now: UnixMs) -> Option<WorkId>;
         async fn fanouts(limit: u32) -> Vec<Fanout>;
+        async fn segment_devices(app: AppNo, filter: SegmentFilter, reach: Reach, after: DeviceNo, limit: u32, scan: u32) -> SegmentPage;
         async fn fanout_devices(app: AppNo, topic: Option<String>, reach: Reach, after: DeviceNo, limit: u32) -> Vec<Recipient>;
         async fn store_fanout_page(page: FanoutPage) -> bool;
         async fn prune(retention: Retention) -> u64;
@@ -190,6 +193,9 @@ registry! {
     async fn devices(app: AppNo, filter: DeviceFilter) -> Vec<Device>;
     async fn device_count(app: AppNo) -> u64;
     async fn device_stats(app: AppNo, stale_before: UnixMs) -> DeviceStats;
+    async fn sample_segment(app: AppNo, filter: SegmentFilter, sampling: Sampling) -> SegmentSample;
+    async fn count_segment(app: AppNo, filter: SegmentFilter, after: DeviceNo, scan: u32) -> SegmentSlice;
+    async fn attribute_names(app: AppNo, sampling: Sampling, limit: u32) -> Vec<String>;
     async fn put_preferences(app: AppNo, user_id: String, preferences: Preferences, now: UnixMs) -> PreferencesPut;
     async fn preferences(app: AppNo, user_id: String) -> Option<StoredPreferences>;
     async fn delete_preferences(app: AppNo, user_id: String) -> bool;

@@ -10,6 +10,7 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::problem::FieldProblem;
 use carillon_model::target::{Audience, Target};
+use carillon_ports::segment::SegmentFilter;
 use carillon_ports::store::{Recipient, StoreError};
 
 /// Places that a sample is taken from, evenly apart by the devices' numbers.
@@ -35,7 +36,7 @@ pub(super) async fn take(
     most: usize,
 ) -> Result<Result<Sample, Vec<FieldProblem>>, StoreError> {
     if draft.target.is_fanned_out() {
-        return Ok(Ok(spread(hub, app, draft, most).await?));
+        return spread(hub, app, draft, most).await;
     }
     let question = Question {
         target: &draft.target,
@@ -68,7 +69,12 @@ fn thinned(all: Vec<Recipient>, most: usize) -> Vec<Recipient> {
     (0..most).map(|at| all[at * count / most]).collect()
 }
 
-async fn spread(hub: &Hub, app: AppNo, draft: &Draft, most: usize) -> Result<Sample, StoreError> {
+async fn spread(
+    hub: &Hub,
+    app: AppNo,
+    draft: &Draft,
+    most: usize,
+) -> Result<Result<Sample, Vec<FieldProblem>>, StoreError> {
     let (reach, target) = (draft.reach, &draft.target);
     let topic = match target {
         Target::Topic(name) => Some(name.clone()),
@@ -81,12 +87,18 @@ async fn spread(hub: &Hub, app: AppNo, draft: &Draft, most: usize) -> Result<Sam
     let audience = Audience {
         target: target.clone(),
         except_users: draft.except_users.clone(),
+        segment: draft.segment.clone(),
     };
+    let now = hub.parts.clock.now();
+    let filter = match audience.filter() {
+        Ok(filter) => filter.map(|expression| SegmentFilter::new(expression, now)),
+        Err(problem) => return Ok(Err(vec![problem])),
+    };
+    let meant = |devices| meant(hub, filter.as_ref(), &audience.except_users, devices);
     // A small audience is read whole.
     let all = page(0, MAX_SAMPLE).await?;
     if (all.len() as u32) < MAX_SAMPLE {
-        let all = meant(hub, &audience, all).await?;
-        return Ok(Sample::of(all, most));
+        return Ok(Ok(Sample::of(meant(all).await?, most)));
     }
     let first = all.first().map_or(0, |first| first.device.0);
     // How far the numbers go: found by doubling, then by halving to an eighth.
@@ -121,17 +133,17 @@ async fn spread(hub: &Hub, app: AppNo, draft: &Draft, most: usize) -> Result<Sam
             };
             after = end.device.0;
             let is_end = (found.len() as u32) < limit;
-            let found = meant(hub, &audience, found).await?;
+            let found = meant(found).await?;
             taken.extend(found.into_iter().take(missing as usize));
             if is_end {
                 break;
             }
         }
     }
-    Ok(Sample {
+    Ok(Ok(Sample {
         recipients: taken,
         of: None,
-    })
+    }))
 }
 
 #[cfg(test)]

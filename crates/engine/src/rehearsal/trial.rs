@@ -7,6 +7,7 @@ use crate::draft::draft;
 use crate::event::{Event, EventRequest};
 use crate::hub::Hub;
 use crate::request::{Origin, SendItem};
+use crate::segment::freeze;
 use crate::trigger::Trigger;
 use carillon_model::content::Content;
 use carillon_model::definition::{Definition, DefinitionKind};
@@ -16,7 +17,7 @@ use carillon_model::notification::NotificationRequest;
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::PushType;
 use carillon_model::target::Target;
-use carillon_model::trigger::{EventAudience, TriggerDefinition};
+use carillon_model::trigger::{EventAudience, TriggerAudience, TriggerDefinition};
 use carillon_ports::store::StoreError;
 use serde_json::value::RawValue;
 
@@ -101,6 +102,15 @@ pub(crate) fn problems(hub: &Hub, app: AppNo, definition: &TriggerDefinition) ->
                 format!("expected the name of a template of this App, found {name:?}{hint}"),
             ));
         }
+    }
+    if let TriggerAudience::Segment(name) = &definition.audience
+        && problems.is_empty()
+        && let Err(problem) = freeze(hub, app, name)
+    {
+        problems.push(FieldProblem {
+            pointer: "/audience/segment".to_owned(),
+            ..problem
+        });
     }
     if problems.is_empty() {
         problems.extend(unsendable(hub, app, definition));

@@ -19,6 +19,7 @@ mod repairs;
 mod retries;
 mod schedules;
 mod scheduling;
+mod segments;
 mod sending;
 mod stopping;
 mod store_trouble;

@@ -3,6 +3,7 @@
 //!
 //! `Display` writes the canonical text, which reads back as the same tree.
 
+use crate::{UnixMs, duration};
 use std::fmt;
 
 /// Something that holds or does not hold.
@@ -97,6 +98,28 @@ pub enum Operand {
     Path(Path),
     /// `version('2.1')`, `version(app_version)`: compared as versions. Never nested.
     Version(Box<Operand>),
+    /// `ago('30d')`, `instant('2026-01-31T12:00:00Z')`: compared with moments only.
+    Moment(Moment),
+}
+
+/// A moment as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Moment {
+    /// So many milliseconds before the expression is asked.
+    Ago(i64),
+    /// An instant.
+    At(UnixMs),
+}
+
+impl Moment {
+    /// The instant that is meant when the expression is asked at `now`.
+    #[must_use]
+    pub fn at(self, now: UnixMs) -> UnixMs {
+        match self {
+            Self::Ago(ms) => now.saturating_sub(ms),
+            Self::At(at) => at,
+        }
+    }
 }
 
 /// A value as written.
@@ -180,6 +203,7 @@ impl fmt::Display for Operand {
             Self::Literal(literal) => literal.fmt(f),
             Self::Path(path) => path.fmt(f),
             Self::Version(inner) => write!(f, "version({inner})"),
+            Self::Moment(moment) => moment.fmt(f),
             Self::List(entries) => {
                 f.write_str("[")?;
                 for (at, entry) in entries.iter().enumerate() {
@@ -190,6 +214,19 @@ impl fmt::Display for Operand {
                 }
                 f.write_str("]")
             }
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ago(ms) => write!(f, "ago('{}')", duration::format_ms(*ms)),
+            // What cannot be written as a time was never read as one.
+            Self::At(at) => match jiff::Timestamp::from_millisecond(*at) {
+                Ok(at) => write!(f, "instant('{at}')"),
+                Err(_) => write!(f, "instant('{at} ms')"),
+            },
         }
     }
 }

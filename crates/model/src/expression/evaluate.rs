@@ -8,39 +8,53 @@
 //!   types differ.
 //! - `!=` and `not in` are exactly the opposites of `==` and `in`: with different types they hold.
 //! - A version that cannot be read is null.
+//! - Moments compare with moments only; `ago` counts back from `now`.
 
-use super::ast::{Comparison, Condition, Literal, Operand};
+use super::ast::{Comparison, Condition, Literal, Moment, Operand};
 use super::lookup::{Fact, Lookup};
 use super::version::Version;
+use crate::UnixMs;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-pub(super) fn holds(condition: &Condition, facts: &dyn Lookup) -> bool {
+pub(super) fn holds(condition: &Condition, facts: &dyn Lookup, now: Option<UnixMs>) -> bool {
     match condition {
-        Condition::All(parts) => parts.iter().all(|part| holds(part, facts)),
-        Condition::Any(parts) => parts.iter().any(|part| holds(part, facts)),
-        Condition::Not(inner) => !holds(inner, facts),
-        Condition::Is(operand) => fact(operand, facts) == Fact::Boolean(true),
+        Condition::All(parts) => parts.iter().all(|part| holds(part, facts, now)),
+        Condition::Any(parts) => parts.iter().any(|part| holds(part, facts, now)),
+        Condition::Not(inner) => !holds(inner, facts, now),
+        Condition::Is(operand) => fact(operand, facts, now) == Fact::Boolean(true),
         Condition::Compare {
             left: Operand::Version(left),
             comparison,
             right: Operand::Version(right),
-        } => versions(&fact(left, facts), *comparison, &fact(right, facts)),
+        } => versions(
+            &fact(left, facts, now),
+            *comparison,
+            &fact(right, facts, now),
+        ),
         Condition::Compare {
             left,
             comparison,
             right,
-        } => compared(&fact(left, facts), *comparison, &fact(right, facts)),
+        } => compared(
+            &fact(left, facts, now),
+            *comparison,
+            &fact(right, facts, now),
+        ),
     }
 }
 
-fn fact<'a>(operand: &'a Operand, facts: &'a dyn Lookup) -> Fact<'a> {
+fn fact<'a>(operand: &'a Operand, facts: &'a dyn Lookup, now: Option<UnixMs>) -> Fact<'a> {
     match operand {
         Operand::Literal(literal) => literal.fact(),
         Operand::List(entries) => Fact::List(entries.iter().map(Literal::fact).collect()),
         Operand::Path(path) => facts.lookup(path),
         // The parser lets versions only be compared with each other.
-        Operand::Version(inner) => fact(inner, facts),
+        Operand::Version(inner) => fact(inner, facts, now),
+        Operand::Moment(moment) => match (moment, now) {
+            (Moment::Ago(_), None) => Fact::Null,
+            (moment, now) => Fact::Instant(moment.at(now.unwrap_or_default())),
+        },
     }
 }
 
@@ -133,7 +147,9 @@ fn equal(left: &Fact<'_>, right: &Fact<'_>) -> bool {
 fn order(left: &Fact<'_>, right: &Fact<'_>) -> Option<Ordering> {
     match (left, right) {
         (Fact::Text(a), Fact::Text(b)) => Some(a.cmp(b)),
-        (Fact::Integer(a), Fact::Integer(b)) => Some(a.cmp(b)),
+        (Fact::Integer(a), Fact::Integer(b)) | (Fact::Instant(a), Fact::Instant(b)) => {
+            Some(a.cmp(b))
+        }
         (Fact::Float(a), Fact::Float(b)) => a.partial_cmp(b),
         (Fact::Integer(a), Fact::Float(b)) => whole_and_float(*a, *b),
         (Fact::Float(a), Fact::Integer(b)) => whole_and_float(*b, *a).map(Ordering::reverse),

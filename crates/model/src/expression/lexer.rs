@@ -76,6 +76,26 @@ pub(super) fn read(text: &str) -> Result<Vec<Placed>, ExpressionError> {
     }
 }
 
+/// The fields of `root` that a text names, with the byte at which each stands. Nothing of what cannot be read.
+pub(super) fn fields_of(text: &str, root: &str) -> Vec<(String, usize)> {
+    let lexemes = read(text).unwrap_or_default();
+    let mut fields = Vec::new();
+    for (at, window) in lexemes.windows(3).enumerate() {
+        let is_step = at > 0 && lexemes[at - 1].lexeme == Lexeme::Sign(".");
+        let is_root = matches!(&window[0].lexeme, Lexeme::Name(name) if name == root);
+        if is_step || !is_root {
+            continue;
+        }
+        match (&window[1].lexeme, &window[2].lexeme) {
+            (Lexeme::Sign("."), Lexeme::Name(name)) | (Lexeme::Sign("["), Lexeme::Text(name)) => {
+                fields.push((name.clone(), window[2].start));
+            }
+            _ => {}
+        }
+    }
+    fields
+}
+
 fn sign(text: &str, at: usize, first: char) -> Result<(Lexeme, usize), ExpressionError> {
     let rest = &text[at..];
     let known = SIGNS.iter().find(|sign| rest.starts_with(**sign));

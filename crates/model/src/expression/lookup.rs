@@ -1,6 +1,7 @@
 //! Where values come from when an expression is evaluated.
 
 use super::ast::{Path, Step};
+use crate::UnixMs;
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -19,6 +20,8 @@ pub enum Fact<'a> {
     Text(Cow<'a, str>),
     /// A list.
     List(Vec<Fact<'a>>),
+    /// A moment.
+    Instant(UnixMs),
     /// An object: equals nothing, and is not null.
     Object,
 }
@@ -63,6 +66,7 @@ impl<'a> Fact<'a> {
             Self::Float(value) => Fact::Float(value),
             Self::Text(text) => Fact::Text(Cow::Owned(text.into_owned())),
             Self::List(entries) => Fact::List(entries.into_iter().map(Fact::into_owned).collect()),
+            Self::Instant(at) => Fact::Instant(at),
             Self::Object => Fact::Object,
         }
     }

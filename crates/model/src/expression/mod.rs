@@ -1,5 +1,5 @@
-//! One small language for conditions: over the data of an event, over a device and its tags, and
-//! later over the people of a segment.
+//! One small language for conditions: over the data of an event, and over a device, in `tags` targets
+//! and in segments.
 //!
 //! ```
 //! use carillon_model::expression::Expression;
@@ -21,19 +21,21 @@ mod lexer;
 mod lookup;
 mod parser;
 mod tag_filter;
+mod types;
 mod version;
 mod vocabulary;
 
 #[cfg(test)]
 mod tests;
 
-pub use ast::{Comparison, Condition, Literal, Operand, Path, Step};
+pub use ast::{Comparison, Condition, Literal, Moment, Operand, Path, Step};
 pub use error::ExpressionError;
 pub(crate) use error::line_and_column;
 pub use lookup::{Fact, Lookup, follow};
 pub use tag_filter::{TagFilter, TagLists};
 pub use vocabulary::Vocabulary;
 
+use crate::UnixMs;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -58,18 +60,28 @@ pub struct Expression {
 impl Expression {
     /// Reads `text`, with any names.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        Self::read(text, None)
+        Self::read(text, None, false)
     }
 
     /// Reads `text`; a name that is not of `vocabulary` is an error that says which was meant.
     pub fn parse_in(text: &str, vocabulary: &Vocabulary) -> Result<Self, ExpressionError> {
-        Self::read(text, Some(vocabulary))
+        Self::read(text, Some(vocabulary), false)
     }
 
-    fn read(text: &str, vocabulary: Option<&Vocabulary>) -> Result<Self, ExpressionError> {
+    /// The same, and a comparison that can hold for nothing, such as `platform == 3`, is an error at the
+    /// value that does not fit.
+    pub fn parse_typed(text: &str, vocabulary: &Vocabulary) -> Result<Self, ExpressionError> {
+        Self::read(text, Some(vocabulary), true)
+    }
+
+    fn read(
+        text: &str,
+        vocabulary: Option<&Vocabulary>,
+        is_strict: bool,
+    ) -> Result<Self, ExpressionError> {
         Ok(Self {
             text: text.to_owned(),
-            condition: parser::parse(text, vocabulary)?,
+            condition: parser::parse(text, vocabulary, is_strict)?,
         })
     }
 
@@ -80,10 +92,30 @@ impl Expression {
         }
     }
 
-    /// Whether it holds for what `facts` knows. What is missing is null; see the module.
+    /// Whether it holds for what `facts` knows. What is missing is null; see the module. At no time: a
+    /// moment of `ago(…)` is null. Vocabularies without moments refuse it.
     #[must_use]
     pub fn evaluate(&self, facts: &dyn Lookup) -> bool {
-        evaluate::holds(&self.condition, facts)
+        evaluate::holds(&self.condition, facts, None)
+    }
+
+    /// The same at an instant, from which `ago(…)` counts back.
+    #[must_use]
+    pub fn evaluate_at(&self, facts: &dyn Lookup, now: UnixMs) -> bool {
+        evaluate::holds(&self.condition, facts, Some(now))
+    }
+
+    /// The fields of `root` that it names, in the order in which they stand: each name with its line and
+    /// column, from 1.
+    #[must_use]
+    pub fn fields_of(&self, root: &str) -> Vec<(String, u32, u32)> {
+        let fields = lexer::fields_of(&self.text, root).into_iter();
+        fields
+            .map(|(name, at)| {
+                let (line, column) = line_and_column(&self.text, at);
+                (name, line, column)
+            })
+            .collect()
     }
 
     /// The tree, e.g. to compile it to another language.
@@ -96,6 +128,14 @@ impl Expression {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+impl Condition {
+    /// Whether it holds for what `facts` knows at `now`. See [`Expression::evaluate_at`].
+    #[must_use]
+    pub fn holds(&self, facts: &dyn Lookup, now: UnixMs) -> bool {
+        evaluate::holds(self, facts, Some(now))
     }
 }
 

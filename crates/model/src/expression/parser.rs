@@ -6,14 +6,17 @@
 //! not        := "not" not | "(" any ")" | comparison
 //! comparison := operand ( operator operand )?
 //! operand    := literal | list | path | "version" "(" ( text | path ) ")"
+//!             | "ago" "(" text ")" | "instant" "(" text ")"
 //! list       := "[" ( literal ( "," literal )* ","? )? "]"
 //! path       := name ( "." name | "[" ( text | integer ) "]" )*
 //! ```
 
-use super::ast::{Comparison, Condition, Literal, Operand, Path, Step};
+use super::ast::{Comparison, Condition, Literal, Moment, Operand, Path, Step};
 use super::lexer::{Lexeme, Placed, read};
+use super::types::{Place, Type, misfit, never_true};
 use super::version::Version;
 use super::{ExpressionError, MAX_BYTES, MAX_DEPTH, MAX_LIST, MAX_NODES, Vocabulary};
+use crate::duration;
 use crate::nearest::did_you_mean;
 
 /// Words that cannot be a path's first name.
@@ -32,6 +35,7 @@ const WORDS: &[&str] = &[
 pub(super) fn parse(
     text: &str,
     vocabulary: Option<&Vocabulary>,
+    is_strict: bool,
 ) -> Result<Condition, ExpressionError> {
     if text.len() > MAX_BYTES {
         return Err(ExpressionError::new(
@@ -47,6 +51,7 @@ pub(super) fn parse(
         next: 0,
         nodes: 0,
         vocabulary,
+        is_strict,
     };
     if parser.peek().lexeme == Lexeme::End {
         return Err(parser.error("expected a condition such as data.count > 3, found nothing"));
@@ -77,6 +82,7 @@ pub(super) fn parse_path(
         next: 0,
         nodes: 0,
         vocabulary,
+        is_strict: false,
     };
     let Lexeme::Name(name) = parser.peek().lexeme.clone() else {
         return Err(parser.unexpected("a name"));
@@ -91,6 +97,8 @@ pub(super) fn parse_path(
 
 const OPERATOR_WORDS: &[&str] = &["and", "or", "not", "in", "contains", "startswith"];
 
+const FUNCTIONS: &[&str] = &["version", "ago", "instant"];
+
 struct Parser<'a> {
     text: &'a str,
     /// Ends with [`Lexeme::End`], which is never passed.
@@ -98,6 +106,8 @@ struct Parser<'a> {
     next: usize,
     nodes: usize,
     vocabulary: Option<&'a Vocabulary>,
+    /// Whether comparisons that can hold for nothing are refused.
+    is_strict: bool,
 }
 
 impl Parser<'_> {
@@ -164,7 +174,13 @@ impl Parser<'_> {
         let operator_at = self.next;
         let Some(comparison) = self.comparison_sign()? else {
             return match left {
-                Operand::Path(_) | Operand::Literal(Literal::Boolean(_)) => Ok(Condition::Is(left)),
+                Operand::Path(_) | Operand::Literal(Literal::Boolean(_)) => {
+                    let vocabulary = self.vocabulary.filter(|_| self.is_strict);
+                    match vocabulary.and_then(|vocabulary| never_true(&left, vocabulary)) {
+                        Some(sentence) => Err(self.types_error(left_at, sentence)),
+                        None => Ok(Condition::Is(left)),
+                    }
+                }
                 _ => Err(self.error_at(
                     left_at,
                     format!("`{left}` alone is neither true nor false: compare it with something"),
@@ -173,19 +189,14 @@ impl Parser<'_> {
         };
         let right_at = self.next;
         let right = self.operand()?;
-        let problem = misfit(&left, comparison, &right);
-        if let Some(sentence) = problem {
-            let at = match comparison {
-                Comparison::In
-                | Comparison::NotIn
-                | Comparison::Contains
-                | Comparison::StartsWith => right_at,
-                _ => operator_at,
+        let problem = misfit(&left, comparison, &right, self.vocabulary, self.is_strict);
+        if let Some((place, sentence)) = problem {
+            let at = match place {
+                Place::Left => left_at,
+                Place::Operator => operator_at,
+                Place::Right => right_at,
             };
-            return Err(ExpressionError {
-                code: "expression.types",
-                ..self.error_at(at, sentence)
-            });
+            return Err(self.types_error(at, sentence));
         }
         Ok(Condition::Compare {
             left,
@@ -281,19 +292,34 @@ impl Parser<'_> {
     }
 
     fn function(&mut self, name: &str, name_at: usize) -> Result<Operand, ExpressionError> {
-        if name != "version" {
-            let hint = did_you_mean(name, ["version"]);
-            return Err(ExpressionError {
-                code: "expression.unknown_name",
-                ..self.error_at(
-                    name_at,
-                    format!("`{name}` is not a function: the only one is version(…){hint}"),
-                )
-            });
+        match name {
+            "version" => {}
+            "ago" | "instant" => return self.moment(name, name_at),
+            _ => {
+                let hint = did_you_mean(name, FUNCTIONS.iter().copied());
+                return Err(ExpressionError {
+                    code: "expression.unknown_name",
+                    ..self.error_at(
+                        name_at,
+                        format!("`{name}` is not a function: version(…), ago(…) and instant(…) are{hint}"),
+                    )
+                });
+            }
         }
         let inner_at = self.next;
         let inner = self.operand()?;
         match &inner {
+            Operand::Path(path)
+                if self.is_strict
+                    && self
+                        .vocabulary
+                        .and_then(|names| names.type_of(path))
+                        .is_some_and(|found| found != Type::Text) =>
+            {
+                return Err(
+                    self.types_error(inner_at, format!("`{path}` is no text, and so no version"))
+                );
+            }
             Operand::Path(_) => {}
             Operand::Literal(Literal::Text(text)) if Version::parse(text).is_some() => {}
             Operand::Literal(Literal::Text(text)) => {
@@ -311,6 +337,38 @@ impl Parser<'_> {
         }
         self.expect_sign(")")?;
         Ok(Operand::Version(Box::new(inner)))
+    }
+
+    fn moment(&mut self, name: &str, name_at: usize) -> Result<Operand, ExpressionError> {
+        if let Some(vocabulary) = self.vocabulary
+            && vocabulary.moments().is_empty()
+        {
+            let sentence = format!(
+                "`{name}(…)` is a moment, and {} has none to compare it with",
+                vocabulary.of()
+            );
+            return Err(self.types_error(name_at, sentence));
+        }
+        let text_at = self.next;
+        let Some(Literal::Text(text)) = self.literal() else {
+            self.next = text_at;
+            return Err(self.unexpected(match name {
+                "ago" => "a quoted duration, as in ago('30d')",
+                _ => "a quoted time, as in instant('2026-01-31T12:00:00Z')",
+            }));
+        };
+        let moment = if name == "ago" {
+            duration::parse_ms(&text).map(Moment::Ago)
+        } else {
+            let read: Result<jiff::Timestamp, _> = text.parse();
+            read.map(|at| Moment::At(at.as_millisecond()))
+                .map_err(|error| {
+                    format!("expected an RFC 3339 time such as '2026-01-31T12:00:00Z', found {text:?} ({error})")
+                })
+        };
+        let moment = moment.map_err(|sentence| self.error_at(text_at, sentence))?;
+        self.expect_sign(")")?;
+        Ok(Operand::Moment(moment))
     }
 
     fn path(&mut self, root: String, root_at: usize) -> Result<Path, ExpressionError> {
@@ -427,49 +485,15 @@ impl Parser<'_> {
         self.error_at(self.next, message)
     }
 
+    fn types_error(&self, lexeme: usize, message: impl Into<String>) -> ExpressionError {
+        ExpressionError {
+            code: "expression.types",
+            ..self.error_at(lexeme, message)
+        }
+    }
+
     fn error_at(&self, lexeme: usize, message: impl Into<String>) -> ExpressionError {
         let placed = &self.lexemes[lexeme.min(self.lexemes.len() - 1)];
         ExpressionError::new(self.text, placed.start, "expression.syntax", message)
-    }
-}
-
-/// Comparisons that can never hold, whatever the data: almost surely not what was meant.
-fn misfit(left: &Operand, comparison: Comparison, right: &Operand) -> Option<String> {
-    let is_version = |operand: &Operand| matches!(operand, Operand::Version(_));
-    if is_version(left) || is_version(right) {
-        use Comparison::{Contains, In, NotIn, StartsWith};
-        if matches!(comparison, In | NotIn | Contains | StartsWith) {
-            return Some(format!(
-                "`{}` does not compare versions: use == != < <= > >=",
-                comparison.as_str()
-            ));
-        }
-        return (is_version(left) != is_version(right)).then(|| {
-            "expected version(…) on both sides, as in version(app_version) >= version('2.1')"
-                .to_owned()
-        });
-    }
-    match comparison {
-        Comparison::In | Comparison::NotIn => match right {
-            Operand::List(_) | Operand::Path(_) => None,
-            _ => Some(format!(
-                "expected a list or a name after `{}`, found {right}: for a part of a text write <text> contains <part>",
-                comparison.as_str()
-            )),
-        },
-        Comparison::Contains => match right {
-            Operand::List(_) => Some(
-                "expected one value after `contains`: join several `contains` with `and` or `or`"
-                    .to_owned(),
-            ),
-            _ => None,
-        },
-        Comparison::StartsWith => match right {
-            Operand::Path(_) | Operand::Literal(Literal::Text(_)) => None,
-            _ => Some(format!(
-                "expected a text or a name after `startswith`, found {right}"
-            )),
-        },
-        _ => None,
     }
 }

@@ -196,9 +196,12 @@ fn as_json_it_is_its_text() {
 /// Every example of the guide is read with the names that it is for.
 #[test]
 fn the_guide_is_true() {
-    let guide = include_str!("../../../../docs/guide/expressions.md");
+    let guides = [
+        include_str!("../../../../docs/guide/expressions.md"),
+        include_str!("../../../../docs/guide/segments.md"),
+    ];
     let (mut vocabulary, mut count) = (None, 0);
-    for line in guide.lines() {
+    for line in guides.into_iter().flat_map(str::lines) {
         match line {
             "```expression" => vocabulary = Some(Vocabulary::EVENT),
             "```expression device" => vocabulary = Some(Vocabulary::DEVICE),

@@ -2,6 +2,7 @@
 //! written and not when it silently never holds.
 
 use super::ast::{Path, Step};
+use super::types::Type;
 use crate::nearest::did_you_mean;
 
 /// Names with what may follow them.
@@ -9,18 +10,20 @@ use crate::nearest::did_you_mean;
 pub struct Vocabulary {
     /// What it is the vocabulary of, for sentences: `an event`.
     of: &'static str,
-    names: &'static [(&'static str, Follow)],
+    names: &'static [(&'static str, Kind)],
 }
 
-/// What may follow a first name.
+/// What a first name stands for, and so what may follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Follow {
-    /// Nothing: it is a value.
-    Nothing,
-    /// Fields of the caller's own.
+enum Kind {
+    /// A text.
+    Text,
+    /// A list of texts: a position may follow.
+    Texts,
+    /// An object of the caller's: a field must follow.
     Fields,
-    /// A position.
-    Positions,
+    /// A moment.
+    Instant,
 }
 
 impl Vocabulary {
@@ -28,10 +31,10 @@ impl Vocabulary {
     pub const EVENT: Self = Self {
         of: "an event",
         names: &[
-            ("data", Follow::Fields),
-            ("name", Follow::Nothing),
-            ("subject", Follow::Nothing),
-            ("actor", Follow::Nothing),
+            ("data", Kind::Fields),
+            ("name", Kind::Text),
+            ("subject", Kind::Text),
+            ("actor", Kind::Text),
         ],
     };
 
@@ -39,16 +42,18 @@ impl Vocabulary {
     pub const DEVICE: Self = Self {
         of: "a device",
         names: &[
-            ("id", Follow::Nothing),
-            ("user_id", Follow::Nothing),
-            ("tags", Follow::Positions),
-            ("topics", Follow::Positions),
-            ("locale", Follow::Nothing),
-            ("language", Follow::Nothing),
-            ("time_zone", Follow::Nothing),
-            ("platform", Follow::Nothing),
-            ("app_version", Follow::Nothing),
-            ("attributes", Follow::Fields),
+            ("id", Kind::Text),
+            ("user_id", Kind::Text),
+            ("tags", Kind::Texts),
+            ("topics", Kind::Texts),
+            ("locale", Kind::Text),
+            ("language", Kind::Text),
+            ("time_zone", Kind::Text),
+            ("platform", Kind::Text),
+            ("app_version", Kind::Text),
+            ("last_seen", Kind::Instant),
+            ("registered", Kind::Instant),
+            ("attributes", Kind::Fields),
         ],
     };
 
@@ -57,10 +62,32 @@ impl Vocabulary {
         self.names.iter().map(|(name, _)| *name)
     }
 
+    /// What it is the vocabulary of, e.g. `a device`.
+    pub(super) fn of(&self) -> &'static str {
+        self.of
+    }
+
+    /// The names of moments.
+    pub(super) fn moments(&self) -> Vec<&'static str> {
+        let moments = self.names.iter().filter(|(_, kind)| *kind == Kind::Instant);
+        moments.map(|(name, _)| *name).collect()
+    }
+
+    /// What stands at a path, where that is known.
+    pub(super) fn type_of(&self, path: &Path) -> Option<Type> {
+        let (_, kind) = self.names.iter().find(|(name, _)| *name == path.root)?;
+        match (kind, path.steps.is_empty()) {
+            (Kind::Text, _) | (Kind::Texts, false) => Some(Type::Text),
+            (Kind::Texts, true) => Some(Type::List),
+            (Kind::Instant, _) => Some(Type::Instant),
+            (Kind::Fields, _) => None,
+        }
+    }
+
     /// Why `path` is none of it: whether the first name is at fault, and a sentence.
     pub(super) fn check(&self, path: &Path) -> Result<(), (bool, String)> {
         let root = path.root.as_str();
-        let Some((_, follow)) = self.names.iter().find(|(name, _)| *name == root) else {
+        let Some((_, kind)) = self.names.iter().find(|(name, _)| *name == root) else {
             let hint = did_you_mean(root, self.names());
             let names: Vec<_> = self.names().collect();
             let names = names.join(", ");
@@ -70,19 +97,19 @@ impl Vocabulary {
             );
             return Err((true, sentence));
         };
-        match (follow, path.steps.first()) {
-            (Follow::Fields, Some(Step::Field(_)))
-            | (Follow::Nothing | Follow::Positions, None)
-            | (Follow::Positions, Some(Step::Index(_))) => Ok(()),
-            (Follow::Fields, None) => Err((
+        match (kind, path.steps.first()) {
+            (Kind::Fields, Some(Step::Field(_)))
+            | (Kind::Text | Kind::Texts | Kind::Instant, None)
+            | (Kind::Texts, Some(Step::Index(_))) => Ok(()),
+            (Kind::Fields, None) => Err((
                 true,
                 format!("`{root}` alone is an object: name a field of it, as in {root}.plan"),
             )),
-            (Follow::Fields, Some(Step::Index(_))) => Err((
+            (Kind::Fields, Some(Step::Index(_))) => Err((
                 false,
                 format!("`{root}` is an object: its fields have names"),
             )),
-            (Follow::Nothing | Follow::Positions, Some(_)) => {
+            (Kind::Text | Kind::Texts | Kind::Instant, Some(_)) => {
                 Err((false, format!("`{root}` has no such field")))
             }
         }

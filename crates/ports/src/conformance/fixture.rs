@@ -40,6 +40,7 @@ pub fn everybody() -> Audience {
     Audience {
         target: Target::All(true),
         except_users: Vec::new(),
+        segment: None,
     }
 }
 

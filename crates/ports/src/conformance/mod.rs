@@ -21,6 +21,7 @@ mod registry;
 mod rescuing;
 mod resolving;
 mod scheduling;
+mod segments;
 mod settling;
 mod telling;
 mod viewing;
@@ -43,6 +44,7 @@ pub use registry::*;
 pub use rescuing::*;
 pub use resolving::*;
 pub use scheduling::*;
+pub use segments::*;
 pub use settling::*;
 pub use telling::*;
 pub use viewing::*;
@@ -134,6 +136,11 @@ macro_rules! store_suite {
             resolves_raw_push_tokens
             reaches_devices_by_preference
             topics_have_subscribers
+            segments_mean_who_they_say
+            segments_are_fanned_out_in_bounds
+            segments_are_counted_in_slices
+            segments_are_sampled
+            attributes_have_names
             people_are_known
             keeps_preferences
             caps_are_kept

@@ -63,6 +63,8 @@ impl State {
             tags: known.tags.clone(),
             topics: known.topics.clone(),
             attributes: known.attributes.clone(),
+            last_seen_at: row.last_seen_at,
+            created_at: row.created_at,
         })
     }
 

@@ -3,6 +3,7 @@
 use super::MemoryStore;
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use crate::preferences::{DevicePreferences, Reservation};
+use crate::segment::{SegmentFilter, SegmentPage};
 use crate::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
     Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
@@ -295,6 +296,19 @@ impl HotStore for MemoryStore {
             .take(limit as usize)
             .map(|no| state.recipient(no, reach))
             .collect())
+    }
+
+    async fn segment_devices(
+        &self,
+        app: AppNo,
+        filter: SegmentFilter,
+        reach: Reach,
+        after: DeviceNo,
+        limit: u32,
+        scan: u32,
+    ) -> Result<SegmentPage> {
+        let state = self.read();
+        Ok(state.segment_page(app, &filter, reach, after, limit, scan))
     }
 
     async fn people(&self, devices: Vec<DeviceNo>) -> Result<Vec<Person>> {

@@ -12,6 +12,7 @@ mod receipts;
 mod registry;
 mod rules;
 mod schedules;
+mod segments;
 mod state;
 mod timers;
 mod webhooks;

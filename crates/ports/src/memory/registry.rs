@@ -8,6 +8,7 @@ use crate::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
     Resealer, Sealed,
 };
+use crate::segment::{SegmentFilter, SegmentSlice};
 use crate::store::{Result, StoreError};
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -15,10 +16,11 @@ use carillon_model::app::{App, AppSettings};
 use carillon_model::credential::{Credential, CredentialFacts};
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
-use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo, WebhookNo};
+use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo, DeviceNo, WebhookNo};
 use carillon_model::lane::Gateway;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_type::TokenKind;
+use carillon_model::segment::{Sampling, SegmentSample};
 use std::collections::BTreeSet;
 
 #[async_trait]
@@ -318,6 +320,34 @@ impl Registry for MemoryStore {
 
     async fn device_stats(&self, app: AppNo, stale_before: UnixMs) -> Result<DeviceStats> {
         Ok(self.read().stats(app, stale_before))
+    }
+
+    async fn sample_segment(
+        &self,
+        app: AppNo,
+        filter: SegmentFilter,
+        sampling: Sampling,
+    ) -> Result<SegmentSample> {
+        Ok(self.read().segment_sample(app, &filter, sampling))
+    }
+
+    async fn count_segment(
+        &self,
+        app: AppNo,
+        filter: SegmentFilter,
+        after: DeviceNo,
+        scan: u32,
+    ) -> Result<SegmentSlice> {
+        Ok(self.read().segment_slice(app, &filter, after, scan))
+    }
+
+    async fn attribute_names(
+        &self,
+        app: AppNo,
+        sampling: Sampling,
+        limit: u32,
+    ) -> Result<Vec<String>> {
+        Ok(self.read().attribute_names(app, sampling, limit))
     }
 
     async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool> {

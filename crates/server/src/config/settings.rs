@@ -792,6 +792,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Devices of one page of a fan-out; at most 1000.",
     ),
     plain(
+        "engine.fanout_scan",
+        "5000",
+        "Devices that are asked at once whether a segment or a tags target means them.",
+    ),
+    plain(
+        "engine.fanout_scans",
+        "20",
+        "How many times that for one page, when few are meant.",
+    ),
+    plain(
         "engine.fanout_interval",
         "\"1s\"",
         "How often unfinished fan-outs are looked for besides wake-ups.",
@@ -817,6 +827,31 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How often the index from devices to their deliveries is filled.",
     ),
     plain("engine.index_slice", "5000", "Rows of such a slice."),
+    plain(
+        "engine.segment_sample",
+        "20000",
+        "About how many devices an estimate asks. An App that has no more is counted whole.",
+    ),
+    plain(
+        "engine.segment_places",
+        "2000",
+        "In how many places of the App's devices.",
+    ),
+    plain(
+        "engine.segment_names_sample",
+        "2000",
+        "About how many devices are looked at for the names of attributes.",
+    ),
+    plain(
+        "engine.segment_slice",
+        "20000",
+        "Devices that an exact count looks at in one slice.",
+    ),
+    plain(
+        "engine.segment_count",
+        "\"10s\"",
+        "After so long an exact count answers with how far it came, to be continued.",
+    ),
     plain(
         "engine.restart_delay",
         "\"100ms\"",

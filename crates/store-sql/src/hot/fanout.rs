@@ -43,11 +43,12 @@ fn audience(json: &str) -> serde_json::Result<Audience> {
         Ok(Audience {
             target,
             except_users: Vec::new(),
+            segment: None,
         })
     })
 }
 
-pub(super) fn devices(
+pub(crate) fn devices(
     conn: &Connection,
     app: AppNo,
     topic: Option<&str>,

@@ -21,15 +21,18 @@ mod settle;
 mod timers;
 mod views;
 
+pub(crate) use fanout::devices as fanout_devices;
 pub(crate) use gathering::erase_user as erase_gathered;
 pub(crate) use history::notifications_of_device;
 pub(crate) use prune::empty_payload;
 pub(crate) use records::add_event;
+pub(crate) use resolve::{PERSON, person};
 pub(crate) use rows::{device_id, devices, parse_device_id};
 pub(crate) use schedules::{plan as plan_schedule, unplan as unplan_schedule};
 pub(crate) use timers::PAUSED as SCHEDULER_PAUSED;
 
 use crate::queue::Class as Turn;
+use crate::segment;
 use crate::sqlite::SqliteStore;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -43,6 +46,7 @@ use carillon_model::receipts::DeliveryReceipts;
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use carillon_ports::preferences::{DevicePreferences, Reservation};
 use carillon_ports::receipt::{NewReceipt, ReceiptAnswer, ReceiptStore};
+use carillon_ports::segment::{SegmentFilter, SegmentPage};
 use carillon_ports::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
     Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
@@ -250,6 +254,19 @@ impl HotStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Recipient>> {
         self.read_hot(move |conn| fanout::devices(conn, app, topic.as_deref(), reach, after, limit))
+            .await
+    }
+
+    async fn segment_devices(
+        &self,
+        app: AppNo,
+        filter: SegmentFilter,
+        reach: Reach,
+        after: DeviceNo,
+        limit: u32,
+        scan: u32,
+    ) -> Result<SegmentPage> {
+        self.read_hot(move |conn| segment::page(conn, app, &filter, reach, after, limit, scan))
             .await
     }
 

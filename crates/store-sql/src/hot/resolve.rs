@@ -10,7 +10,7 @@ use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::store::{Person, Recipient, TokenChoice};
-use rusqlite::{Connection, OptionalExtension, Rows, params};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 
 pub(super) fn devices(
     conn: &Connection,
@@ -85,34 +85,44 @@ fn choice(kind: u8, environment: u8, is_retired: bool, device: DeviceNo) -> Done
     Ok((kind, environment, is_retired))
 }
 
+/// Columns of [`person`].
+pub(crate) const PERSON: &str = "d.device_no, d.id, d.created_at, d.user_id, d.locale, d.time_zone, d.app_version, d.platform, d.tags, d.attributes, d.topics, d.last_seen_at";
+
+/// What is known of a device; the first columns are [`PERSON`].
+pub(crate) fn person(row: &Row<'_>) -> Done<Person> {
+    let no = DeviceNo(row.get(0)?);
+    let list = |column: &'static str, json: Option<String>| -> Done<Vec<String>> {
+        let read = json.map(|json| serde_json::from_str(&json)).transpose();
+        let read = read.map_err(|error| corrupt("devices", column, no, error))?;
+        Ok(read.unwrap_or_default())
+    };
+    let created_at = row.get(2)?;
+    Ok(Person {
+        device: no,
+        id: device_id(row.get(1)?, no, created_at),
+        user_id: row.get(3)?,
+        locale: row.get(4)?,
+        time_zone: row.get(5)?,
+        app_version: row.get(6)?,
+        platform: row.get(7)?,
+        tags: list("tags", row.get(8)?)?,
+        attributes: row.get(9)?,
+        topics: list("topics", row.get(10)?)?,
+        last_seen_at: row.get(11)?,
+        created_at,
+    })
+}
+
 pub(super) fn people(conn: &Connection, devices: &[DeviceNo]) -> Done<Vec<Person>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id, created_at, user_id, locale, time_zone, app_version, platform, tags, attributes, topics
-         FROM devices WHERE device_no = ?1",
-    )?;
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {PERSON} FROM devices d WHERE d.device_no = ?1"
+    ))?;
     let mut people = Vec::with_capacity(devices.len());
     for no in devices {
         let mut found = statement.query([no.0])?;
-        let Some(row) = found.next()? else {
-            continue;
-        };
-        let list = |column: &'static str, json: Option<String>| -> Done<Vec<String>> {
-            let read = json.map(|json| serde_json::from_str(&json)).transpose();
-            let read = read.map_err(|error| corrupt("devices", column, no, error))?;
-            Ok(read.unwrap_or_default())
-        };
-        people.push(Person {
-            device: *no,
-            id: device_id(row.get(0)?, *no, row.get(1)?),
-            user_id: row.get(2)?,
-            locale: row.get(3)?,
-            time_zone: row.get(4)?,
-            app_version: row.get(5)?,
-            platform: row.get(6)?,
-            tags: list("tags", row.get(7)?)?,
-            attributes: row.get(8)?,
-            topics: list("topics", row.get(9)?)?,
-        });
+        if let Some(row) = found.next()? {
+            people.push(person(row)?);
+        }
     }
     Ok(people)
 }

@@ -14,6 +14,7 @@ pub(crate) use devices::delete_device_row;
 pub(crate) use preferences::prune_app;
 
 use crate::queue::Class as Turn;
+use crate::segment;
 use crate::sqlite::SqliteStore;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -21,16 +22,18 @@ use carillon_model::app::{App, AppSettings};
 use carillon_model::credential::{Credential, CredentialFacts};
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
-use carillon_model::id::{AppNo, CredentialNo, DefinitionNo};
+use carillon_model::id::{AppNo, CredentialNo, DefinitionNo, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_type::TokenKind;
+use carillon_model::segment::{Sampling, SegmentSample};
 use carillon_ports::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use carillon_ports::preferences::{PreferencesPut, StoredPreferences};
 use carillon_ports::registry::{
     Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
     Resealer, Sealed,
 };
+use carillon_ports::segment::{SegmentFilter, SegmentSlice};
 use carillon_ports::store::Result;
 
 #[async_trait]
@@ -246,6 +249,37 @@ impl Registry for SqliteStore {
 
     async fn device_stats(&self, app: AppNo, stale_before: UnixMs) -> Result<DeviceStats> {
         self.read(move |conn| devices::stats(conn, app, stale_before))
+            .await
+    }
+
+    async fn sample_segment(
+        &self,
+        app: AppNo,
+        filter: SegmentFilter,
+        sampling: Sampling,
+    ) -> Result<SegmentSample> {
+        self.read(move |conn| segment::sample(conn, app, &filter, sampling))
+            .await
+    }
+
+    async fn count_segment(
+        &self,
+        app: AppNo,
+        filter: SegmentFilter,
+        after: DeviceNo,
+        scan: u32,
+    ) -> Result<SegmentSlice> {
+        self.read(move |conn| segment::slice(conn, app, &filter, after, scan))
+            .await
+    }
+
+    async fn attribute_names(
+        &self,
+        app: AppNo,
+        sampling: Sampling,
+        limit: u32,
+    ) -> Result<Vec<String>> {
+        self.read(move |conn| segment::attribute_names(conn, app, sampling, limit))
             .await
     }
 

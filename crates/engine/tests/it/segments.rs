@@ -1,0 +1,224 @@
+//! Segments: who gets what is sent to one, and how many they are.
+
+use crate::world::{T0, World, address, nobody};
+use carillon_engine::segment::CountProgress;
+use carillon_engine::{EngineConfig, Refusal, SendItem};
+use carillon_model::definition::DefinitionKind;
+use carillon_model::delivery::FinalState;
+use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::push_type::TokenKind;
+use carillon_model::segment::SegmentDefinition;
+use carillon_ports::registry::Registry as _;
+use serde_json::{Value, json};
+
+const DAY: i64 = 86_400_000;
+
+/// Every tenth device is a VIP's; of those, every other one has the plan `pro`.
+async fn with_devices(config: EngineConfig, count: u64) -> World {
+    let world = World::with(config).await;
+    let devices = (1..=count).map(|n| DeviceRegistration {
+        id: Some(format!("d{n}")),
+        user_id: Some(format!("u{n}")),
+        tags: (n % 10 == 0)
+            .then(|| "vip".to_owned())
+            .into_iter()
+            .collect(),
+        attributes: (n % 20 == 0).then(|| r#"{"plan":"pro"}"#.to_owned()),
+        push_tokens: vec![PushTokenRegistration {
+            kind: TokenKind::Alert,
+            bytes: address(n),
+            environment: TokenEnvironment::Production,
+        }],
+        ..DeviceRegistration::default()
+    });
+    let made = world
+        .store
+        .register_devices(world.app, devices.collect(), T0);
+    made.await.unwrap();
+    world
+}
+
+async fn define(world: &World, name: &str, filter: &str) {
+    let (app, kind) = (world.app, DefinitionKind::Segment);
+    let no = world
+        .store
+        .definition_no(app, kind, name.into())
+        .await
+        .unwrap();
+    let body = json!({ "filter": filter }).to_string();
+    let put = world
+        .store
+        .put_definition(no, app, kind, name.into(), body, None, T0, nobody());
+    put.await.unwrap();
+    world.engine.refresh().await.unwrap();
+}
+
+fn to_segment(name: &str) -> Value {
+    json!({ "target": { "segment": name }, "content": { "body": "sale" } })
+}
+
+fn definition(filter: &str) -> SegmentDefinition {
+    serde_json::from_value(json!({ "filter": filter })).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_gets_it_once() {
+    let config = EngineConfig {
+        fanout_page: 20,
+        fanout_scan: 50,
+        fanout_scans: 2,
+        ..EngineConfig::default()
+    };
+    let world = with_devices(config, 1_000).await;
+    define(&world, "vips", "tags contains 'vip'").await;
+    let no = world.send(to_segment("vips")).await;
+    let view = world.completed(no).await;
+    assert_eq!(view.states, [(FinalState::Accepted, 100)]);
+    // A few who stand far apart: pages without any move on all the same.
+    define(&world, "one", "user_id == 'u990'").await;
+    let no = world.send(to_segment("one")).await;
+    assert_eq!(world.completed(no).await.deliveries, 1);
+    let mut without = to_segment("vips");
+    without["except_users"] = json!(["u10", "u20"]);
+    let no = world.send(without).await;
+    assert_eq!(world.completed(no).await.deliveries, 98);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_is_what_it_was_when_the_notification_was_accepted() {
+    let config = EngineConfig {
+        fanout_page: 10,
+        fanout_scan: 10,
+        fanout_scans: 1,
+        ..EngineConfig::default()
+    };
+    let world = with_devices(config, 300).await;
+    define(
+        &world,
+        "vips",
+        "tags contains 'vip' and last_seen > ago('1d')",
+    )
+    .await;
+    let item = |body: Value| SendItem {
+        request: serde_json::from_value(body).unwrap(),
+        idempotency: None,
+        origin: carillon_engine::Origin::default(),
+    };
+    let accepted = world
+        .engine
+        .send(world.app, vec![item(to_segment("vips"))])
+        .await;
+    let accepted = accepted.unwrap().remove(0).unwrap();
+    // Before the first page is read: the segment changes, and days go by.
+    define(&world, "vips", "user_id == 'nobody'").await;
+    world.clock.jump(3 * DAY);
+    let view = world.completed(accepted.no).await;
+    assert_eq!(view.deliveries, 30);
+    let no = world.send(to_segment("vips")).await;
+    assert_eq!(world.completed(no).await.deliveries, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_in_the_middle_neither_skips_nor_repeats() {
+    let config = EngineConfig {
+        fanout_page: 7,
+        fanout_scan: 30,
+        fanout_scans: 2,
+        ..EngineConfig::default()
+    };
+    let mut world = with_devices(config, 2_000).await;
+    define(&world, "vips", "tags contains 'vip'").await;
+    let no = world.send(to_segment("vips")).await;
+    for _ in 0..5 {
+        tokio::task::yield_now().await;
+        world = world.crash().await;
+    }
+    let view = world.completed(no).await;
+    assert_eq!(view.states, [(FinalState::Accepted, 200)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_that_is_not_there_is_refused_with_the_nearest() {
+    let world = with_devices(EngineConfig::default(), 10).await;
+    define(&world, "vips", "tags contains 'vip'").await;
+    for (name, code, part) in [
+        ("vip", "target.unknown_segment", "`vips`"),
+        ("a b", "target.segment", "1 to 64 characters"),
+    ] {
+        let refusal = world.try_send(to_segment(name)).await.unwrap_err();
+        let Refusal::Invalid(problems) = refusal else {
+            panic!("{refusal:?}");
+        };
+        assert_eq!(
+            (problems[0].code, &*problems[0].pointer),
+            (code, "/target/segment")
+        );
+        assert!(problems[0].message.contains(part), "{problems:?}");
+    }
+    let trigger: carillon_model::trigger::TriggerDefinition = serde_json::from_value(
+        json!({"event": "a", "content": {"body": "b"}, "audience": {"segment": "vip"}}),
+    )
+    .unwrap();
+    let problems = world.engine.trigger_problems(world.app, &trigger);
+    assert_eq!(problems[0].pointer, "/audience/segment");
+    assert!(problems[0].message.contains("`vips`"), "{problems:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_looks_mistyped_is_refused_and_what_is_new_is_told() {
+    let world = with_devices(EngineConfig::default(), 100).await;
+    let check = async |filter: &str| {
+        let check = world
+            .engine
+            .segment_check(world.app, &definition(filter))
+            .await;
+        let check = check.unwrap();
+        (check.problems.len(), check.warnings.len())
+    };
+    assert_eq!(
+        check("attributes.plan == 'pro' and tags contains 'x'").await,
+        (0, 0)
+    );
+    assert_eq!(check("attributes.paln == 'pro'").await, (1, 0));
+    assert_eq!(check("attributes.height > 3").await, (0, 1));
+    assert_eq!(check("tags == 3").await, (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn estimates_and_counts_agree_with_who_there_is() {
+    let config = EngineConfig {
+        segment_sample: 400,
+        segment_places: 50,
+        segment_slice: 300,
+        segment_count_ms: 1,
+        ..EngineConfig::default()
+    };
+    let world = with_devices(config, 2_000).await;
+    let vips = definition("tags contains 'vip'");
+    let estimate = world
+        .engine
+        .segment_estimate(world.app, &vips)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        (estimate.low..=estimate.high).contains(&200),
+        "{estimate:?}"
+    );
+    assert!(estimate.sampled < 800 && estimate.total == 2_000);
+    let progress = CountProgress::begin(T0);
+    let counted = world.engine.segment_count(world.app, &vips, progress).await;
+    let counted = counted.unwrap().unwrap();
+    // Paused time stands still: it ran to the end.
+    assert_eq!(
+        (counted.matched, counted.looked_at, counted.finished),
+        (200, 2_000, true)
+    );
+    let wrong = definition("tags = 3");
+    let refused = world
+        .engine
+        .segment_count(world.app, &wrong, progress)
+        .await;
+    assert_eq!(refused.unwrap().unwrap_err()[0].pointer, "/filter");
+}
