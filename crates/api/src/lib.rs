@@ -137,6 +137,15 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(schedules::switch::resume))
         .routes(routes!(schedules::run::run))
         .routes(routes!(schedules::runs::runs))
+        .routes(routes!(segments::list::list))
+        .routes(routes!(
+            segments::put::put,
+            segments::get::get,
+            segments::delete::delete
+        ))
+        .routes(routes!(segments::try_out::try_out))
+        .routes(routes!(segments::estimate::estimate))
+        .routes(routes!(segments::count::count))
         .routes(routes!(identity_keys::list::list))
         .routes(routes!(
             identity_keys::put::put,

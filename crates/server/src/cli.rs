@@ -2,8 +2,8 @@
 
 use crate::commands::{
     app, backup, bench, completions, config, credential, demo, device, doctor, event, explain,
-    identity_key, keys, notification, openapi, restore, resume, schedule, send, serve, simulate,
-    template, trigger, user, webhook,
+    identity_key, keys, notification, openapi, restore, resume, schedule, segment, send, serve,
+    simulate, template, trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     User(user::Args),
     /// Store, preview and try templates: what notifications say, in each reader's language
     Template(template::Args),
+    /// Store, estimate and count segments: whom to send to
+    Segment(segment::Args),
     /// Store and try triggers: what is sent when something happens
     Trigger(trigger::Args),
     /// Store, preview, pause and run schedules: what is sent again and again, by the calendar

@@ -71,6 +71,9 @@ codes! {
     TRIGGER_UNKNOWN = 404 "trigger.unknown":
         "No such trigger",
         "Make it with `PUT /v1/apps/{app}/triggers/{name}`, or correct its name.";
+    SEGMENT_UNKNOWN = 404 "segment.unknown":
+        "No such segment",
+        "Make it with `PUT /v1/apps/{app}/segments/{name}`, or correct its name.";
     SCHEDULE_UNKNOWN = 404 "schedule.unknown":
         "No such schedule",
         "Make it with `PUT /v1/apps/{app}/schedules/{name}`, or correct its name.";
@@ -113,6 +116,9 @@ codes! {
     TEMPLATE_IN_USE = 409 "template.in_use":
         "Triggers or schedules use the template",
         "Give the triggers and schedules that the detail names another template, or delete them first.";
+    SEGMENT_IN_USE = 409 "segment.in_use":
+        "Triggers send to the segment",
+        "Give the triggers that the detail names another audience, or delete them first.";
     CREDENTIAL_MISSING = 409 "credential.missing":
         "The App has no credential for this",
         "Set a credential for this environment with `PUT /v1/apps/{app}/credentials/{name}`.";

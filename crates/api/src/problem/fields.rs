@@ -209,7 +209,7 @@ static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "target.except_users",
-        "At most 100 users are left out, of the targets `users`, `topic`, `tags` and `all`.",
+        "At most 100 users are left out, of the targets `users`, `topic`, `tags`, `segment` and `all`.",
     ),
     (
         "content.one_of",
@@ -240,6 +240,14 @@ static FIELDS: &[(&str, &str)] = &[
         "Each gateway has its own kind of secret: a signing key or a certificate for `apns`, a service account for `fcm`, VAPID keys for `webpush`.",
     ),
     ("target.unknown_device", "No device has this id."),
+    (
+        "target.unknown_segment",
+        "The segment is one of this App's. The message names the one that was probably meant.",
+    ),
+    (
+        "target.segment",
+        "A segment's name has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.",
+    ),
     (
         "target.push_token",
         "A push token is as the gateway gave it to the app: Apple's in hexadecimal, FCM's as text, a browser's as the subscription's JSON.",

@@ -111,6 +111,18 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
         "An expression has bounded length, depth, lists and parts; the message says which bound.",
     ),
     (
+        "segment.unknown_attribute",
+        "An attribute is one that devices have. What looks mistyped is refused; what is rare or new is a warning.",
+    ),
+    (
+        "segment.new_attributes",
+        "A segment declares at most 64 attributes as new.",
+    ),
+    (
+        "segment.description",
+        "A description has at most 1,024 bytes.",
+    ),
+    (
         "trigger.event",
         "A trigger is for a name such as `comment.created`, or for all that begin alike: `comment.*`.",
     ),

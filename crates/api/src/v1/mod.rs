@@ -15,6 +15,7 @@ pub(crate) mod preferences;
 pub(crate) mod receipts;
 pub(crate) mod scheduler;
 pub(crate) mod schedules;
+pub(crate) mod segments;
 pub(crate) mod server;
 pub(crate) mod stats;
 pub(crate) mod status;

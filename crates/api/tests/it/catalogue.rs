@@ -167,6 +167,14 @@ fn other_trigger() -> Value {
     other
 }
 
+pub(crate) fn segment() -> Value {
+    json!({"filter": "tags contains 'vip' and last_seen > ago('30d')"})
+}
+
+fn other_segment() -> Value {
+    json!({"filter": "platform == 'ios'", "description": "who has an iPhone"})
+}
+
 pub(crate) fn event() -> Value {
     json!({"name": "comment.created", "actor": "bob", "recipients": ["ann"], "data": {"name": "Bob"}})
 }
@@ -901,6 +909,85 @@ pub(crate) fn operations() -> Vec<Operation> {
             ),
             "schedule.unknown",
             "/v1/apps/shop/schedules/nobody/runs",
+        ),
+        operation(
+            "segment_list",
+            get.clone(),
+            "/v1/apps/shop/segments",
+            NONE,
+            &[Read, Send],
+            App,
+            Memory,
+        ),
+        operation(
+            "segment_put",
+            put.clone(),
+            "/v1/apps/shop/segments/vips",
+            Json(other_segment),
+            &[Admin],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "segment_get",
+                get.clone(),
+                "/v1/apps/shop/segments/vips",
+                NONE,
+                &[Read, Send],
+                App,
+                Memory,
+            ),
+            "segment.unknown",
+            "/v1/apps/shop/segments/nobody",
+        ),
+        unknown(
+            operation(
+                "segment_delete",
+                delete.clone(),
+                "/v1/apps/shop/segments/vips",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "segment.unknown",
+            "/v1/apps/shop/segments/nobody",
+        ),
+        operation(
+            "segment_try",
+            post.clone(),
+            "/v1/apps/shop/segments/estimate",
+            Json(segment),
+            &[Read, Send],
+            App,
+            Reads,
+        ),
+        unknown(
+            operation(
+                "segment_estimate",
+                get.clone(),
+                "/v1/apps/shop/segments/vips/estimate",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "segment.unknown",
+            "/v1/apps/shop/segments/nobody/estimate",
+        ),
+        unknown(
+            operation(
+                "segment_count",
+                post.clone(),
+                "/v1/apps/shop/segments/vips/count",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "segment.unknown",
+            "/v1/apps/shop/segments/nobody/count",
         ),
         operation(
             "event_report",

@@ -101,6 +101,7 @@ fn is_field_code(literal: &str) -> bool {
         "options.",
         "send_at.",
         "schedule.",
+        "segment.",
         "target.",
         "template.",
         "trigger.",

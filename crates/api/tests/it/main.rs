@@ -22,6 +22,7 @@ mod preferences;
 mod scheduled;
 mod schedules;
 mod schema;
+mod segments;
 mod server;
 mod sweep;
 mod templates;

@@ -435,6 +435,31 @@ async fn good(world: &World, operation: &Operation) {
                 .await
                 .problem(422, "request.invalid");
         }
+        "segment_delete" => {
+            let trigger = serde_json::json!(
+                {"event": "sale.begun", "content": {"body": "b"}, "audience": {"segment": "vips"}}
+            );
+            world
+                .put("/v1/apps/shop/triggers/sale", trigger)
+                .await
+                .is(201);
+            let used = world.delete("/v1/apps/shop/segments/vips").await;
+            used.problem(409, "segment.in_use");
+            world.delete("/v1/apps/shop/triggers/sale").await.is(204);
+        }
+        "segment_count" => {
+            let stranger = format!("{path}?cursor=ntf-1");
+            world
+                .send(operation.ask(&stranger))
+                .await
+                .problem(400, "request.cursor");
+        }
+        "segment_put" => {
+            world
+                .send(operation.ask("/v1/apps/shop/segments/new"))
+                .await
+                .is(201);
+        }
         "event_report" => {
             let lines = format!("{}\nnope\n", crate::catalogue::event());
             let answer = world

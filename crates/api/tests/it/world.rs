@@ -315,16 +315,17 @@ impl World {
         self.engine.refresh().await.unwrap();
     }
 
-    /// Two templates and a trigger that uses the second, as the API would store them; and three schedules, one
+    /// Two templates, a trigger that uses the second, and a segment, as the API would store them; and three schedules, one
     /// of which rests and one cannot send.
     async fn define(&self, app: AppNo) {
-        use carillon_model::definition::DefinitionKind::{Schedule, Template, Trigger};
+        use carillon_model::definition::DefinitionKind::{Schedule, Segment, Template, Trigger};
         let template: carillon_model::template::TemplateDefinition =
             serde_json::from_value(crate::catalogue::template()).unwrap();
         let template = serde_json::to_string(&template).unwrap();
         let trigger: carillon_model::trigger::TriggerDefinition =
             serde_json::from_value(crate::catalogue::trigger()).unwrap();
         let trigger = serde_json::to_string(&trigger).unwrap();
+        let segment = crate::catalogue::segment().to_string();
         let schedule = |with: serde_json::Value| {
             let mut schedule = crate::catalogue::schedule();
             for (key, value) in with.as_object().unwrap() {
@@ -345,6 +346,7 @@ impl World {
             (Template, "hello", &template),
             (Template, "used", &template),
             (Trigger, "comments", &trigger),
+            (Segment, "vips", &segment),
             (Schedule, "news", &schedule(json!({}))),
             (Schedule, "resting", &schedule(json!({"paused": true}))),
             (Schedule, "broken", &schedule(broken)),

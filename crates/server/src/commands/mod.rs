@@ -19,6 +19,7 @@ pub(crate) mod openapi;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod schedule;
+pub(crate) mod segment;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod simulate;

@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// To every device of the App
     #[arg(long, group = "target")]
     all: bool,
+    /// To the devices of this segment
+    #[arg(long, group = "target", value_name = "NAME")]
+    segment: Option<String>,
     /// To a broadcast channel
     #[arg(long, group = "target", value_name = "ID")]
     channel: Option<String>,
@@ -133,6 +136,8 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
 fn body(args: &Args) -> Result<Value, Failure> {
     let target = if args.all {
         json!({ "all": true })
+    } else if let Some(segment) = &args.segment {
+        json!({ "segment": segment })
     } else if let Some(channel) = &args.channel {
         json!({ "channel": channel })
     } else if !args.devices.is_empty() {
@@ -143,7 +148,7 @@ fn body(args: &Args) -> Result<Value, Failure> {
         json!({ "push_tokens": args.push_tokens })
     } else {
         return Err(Failure::new(Exit::Usage, "nobody to send to")
-            .mend("give --device, --user, --push-token, --channel or --all"));
+            .mend("give --device, --user, --push-token, --segment, --channel or --all"));
     };
     let mut content = Map::new();
     let mut options = Map::new();

@@ -15,7 +15,8 @@ use utoipa::ToSchema;
 pub(crate) struct RequestSchema {
     /// Whom it is for: exactly one of the keys.
     target: TargetSchema,
-    /// Users whose devices are left out, at most 100: for the targets `users`, `topic`, `tags` and `all`.
+    /// Users whose devices are left out, at most 100: for the targets `users`, `topic`, `tags`,
+    /// `segment` and `all`.
     except_users: Option<Vec<String>>,
     /// What it says. Exactly one of `content` and `template`.
     content: Option<ContentSchema>,
@@ -141,6 +142,8 @@ pub(crate) enum TargetSchema {
     /// All devices for which this expression holds, such as `tags contains 'vip'`; or an object with the
     /// lists `all`, `any` and `none` of tags.
     Tags(Value),
+    /// All devices of this segment, as it is when the notification is accepted.
+    Segment(String),
     /// A broadcast channel (Live Activities, iOS 18).
     Channel(String),
 }

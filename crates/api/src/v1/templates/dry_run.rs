@@ -35,7 +35,7 @@ pub(crate) struct DryRunRequest {
     /// The digest that it is to tell, for templates that ask.
     #[schema(value_type = Option<DigestSchema>)]
     digest: Option<DigestSource>,
-    /// Whom it would go to: `devices`, `users`, `topic`, `tags` or `all`. Default: all.
+    /// Whom it would go to: `devices`, `users`, `topic`, `tags`, `segment` or `all`. Default: all.
     #[schema(value_type = Option<TargetSchema>)]
     target: Option<Target>,
     /// Users whose devices are left out.

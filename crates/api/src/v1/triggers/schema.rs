@@ -67,6 +67,8 @@ pub(crate) enum AudienceSchema {
     TopicAt(String),
     /// Devices for which an expression over their tags and attributes holds.
     Tags(Value),
+    /// All devices of this segment, as it is when the event is reported.
+    Segment(String),
     /// All devices of the App; the value is `true`.
     All(bool),
 }
