@@ -37,12 +37,11 @@ impl State {
             looked_to: after,
             finished: false,
         };
-        let mut looked_at = 0;
-        for no in self.numbers_after(app, after).filter(is_living) {
+        let living = self.numbers_after(app, after).filter(is_living);
+        for (looked_at, no) in (0..).zip(living) {
             if looked_at == scan || page.recipients.len() == limit as usize {
                 return page;
             }
-            looked_at += 1;
             page.looked_to = no;
             if self.is_meant(filter, no) {
                 page.recipients.push(self.recipient(no, reach));

@@ -14,6 +14,7 @@ mod proxy;
 mod reporting;
 mod schedules;
 mod secrets;
+mod segments;
 mod stop;
 mod story;
 mod support;

@@ -266,7 +266,8 @@ impl HotStore for SqliteStore {
         limit: u32,
         scan: u32,
     ) -> Result<SegmentPage> {
-        self.read_hot(move |conn| segment::page(conn, app, &filter, reach, after, limit, scan))
+        // Some milliseconds of work, which no push is to wait behind.
+        self.read(move |conn| segment::page(conn, app, &filter, reach, after, limit, scan))
             .await
     }
 

@@ -204,10 +204,16 @@ impl Compiler {
             Literal::Null | Literal::Boolean(_) => Found::Exactly(self.never()),
             Literal::Text(text) => {
                 let value = Sql::param(Param::Text(text.clone()));
-                exactly(both(
-                    sql.is(json, Kind::Text),
+                // What is cheap and says no most often comes first.
+                let found = both(
                     ordered(json.value.clone(), comparison, value),
-                ))
+                    sql.is(json, Kind::Text),
+                );
+                exactly(if is_equal {
+                    guarded(sql.may_have(json, text), found)
+                } else {
+                    found
+                })
             }
             Literal::Integer(value) => {
                 self.number(json, comparison, Param::Integer(*value), *value as f64)
@@ -250,9 +256,18 @@ impl Compiler {
                 .then(of_real)
                 .then_raw(" END)")
         };
+        // What is far from it is told by one look into the document.
+        let near = |condition| {
+            let near = match comparison {
+                Comparison::Less | Comparison::LessOrEqual => real(comparison, high),
+                Comparison::Greater | Comparison::GreaterOrEqual => real(comparison, low),
+                _ => real(Comparison::GreaterOrEqual, low),
+            };
+            both(self.dialect.sure(near), condition)
+        };
         Found::Nearly(Bounds {
-            over: whole(over),
-            under: whole(under),
+            over: near(whole(over)),
+            under: near(whole(under)),
         })
     }
 
@@ -298,10 +313,16 @@ impl Compiler {
                 let (Some(over), Some(under)) = (over, under) else {
                     return Found::Unsaid;
                 };
-                let is_list = || sql.is(&json, Kind::List);
+                let is_list = |holds| {
+                    let is_list = both(sql.is(&json, Kind::List), holds);
+                    match literal {
+                        Literal::Text(text) => guarded(sql.may_have(&json, text), is_list),
+                        _ => is_list,
+                    }
+                };
                 let bounds = Bounds {
-                    over: both(is_list(), over),
-                    under: both(is_list(), under),
+                    over: is_list(over),
+                    under: is_list(under),
                 };
                 if is_near {
                     Found::Nearly(bounds)
@@ -522,6 +543,15 @@ impl Lookup for Nothing {
 
 fn exactly(sql: Sql) -> Found {
     Found::Exactly(Bounds::exact(sql))
+}
+
+/// Asks only where a cheap condition holds.
+fn guarded(guard: Sql, condition: Sql) -> Sql {
+    if guard.text == "1" {
+        condition
+    } else {
+        both(guard, condition)
+    }
 }
 
 fn both(a: Sql, b: Sql) -> Sql {

@@ -174,6 +174,19 @@ impl Sqlite {
             .then_raw(")")
     }
 
+    /// Whether a text may stand inside JSON at all: cheap, and true wherever it does. In the very bytes in
+    /// which it was stored.
+    pub(super) fn may_have(self, json: &Json, text: &str) -> Sql {
+        let Some((column, _)) = json.inside else {
+            return self.truth(true);
+        };
+        let stored = serde_json::Value::from(text).to_string();
+        self.sure(
+            self.position(Sql::raw(column), Sql::param(Param::Text(stored)))
+                .then_raw(" > 0"),
+        )
+    }
+
     /// A column with a JSON list, as its text, also where it is empty.
     pub(super) fn list_text(self, column: &str) -> Sql {
         Sql::raw(format!("ifnull({column}, '[]')"))
