@@ -10,6 +10,7 @@
 //! - A number with a fraction is read from JSON's text by the database, maybe not to the last bit.
 
 use super::dialect::{Json, Kind, Sqlite};
+use super::found::{Found, both, exactly, guarded, ordered, turned};
 use super::sql::{Bounds, Param, Sql};
 use carillon_model::UnixMs;
 use carillon_model::expression::{
@@ -64,8 +65,8 @@ enum Side<'a> {
 
 static NULL: Operand = Operand::Literal(Literal::Null);
 
-struct Compiler {
-    dialect: Sqlite,
+pub(super) struct Compiler {
+    pub(super) dialect: Sqlite,
     now: UnixMs,
     residual: Vec<String>,
 }
@@ -190,104 +191,6 @@ impl Compiler {
             (Side::Constant(_) | Side::Unsaid, _) => Found::Unsaid,
             _ => Found::Exactly(self.never()),
         }
-    }
-
-    /// A value inside JSON and a literal.
-    fn json(&self, json: &Json, comparison: Comparison, literal: &Literal) -> Found {
-        let sql = self.dialect;
-        let is_equal = comparison == Comparison::Equal;
-        match literal {
-            Literal::Null if is_equal => exactly(sql.is(json, Kind::Missing)),
-            Literal::Boolean(value) if is_equal => {
-                exactly(sql.is(json, if *value { Kind::True } else { Kind::False }))
-            }
-            Literal::Null | Literal::Boolean(_) => Found::Exactly(self.never()),
-            Literal::Text(text) => {
-                let value = Sql::param(Param::Text(text.clone()));
-                // What is cheap and says no most often comes first.
-                let found = both(
-                    ordered(json.value.clone(), comparison, value),
-                    sql.is(json, Kind::Text),
-                );
-                exactly(if is_equal {
-                    guarded(sql.may_have(json, text), found)
-                } else {
-                    found
-                })
-            }
-            Literal::Integer(value) => {
-                self.number(json, comparison, Param::Integer(*value), *value as f64)
-            }
-            Literal::Float(value) => self.number(json, comparison, Param::Real(*value), *value),
-        }
-    }
-
-    /// Whole numbers compare exactly. Others within what reading them may be wrong by.
-    fn number(&self, json: &Json, comparison: Comparison, exact: Param, near: f64) -> Found {
-        let slack = near.abs() * 1e-12 + 1e-300;
-        let (low, high) = (near - slack, near + slack);
-        let value = || json.value.clone();
-        let real = |comparison, bound| ordered(value(), comparison, Sql::param(Param::Real(bound)));
-        let (over, under) = match comparison {
-            Comparison::Less | Comparison::LessOrEqual => {
-                (real(comparison, high), real(comparison, low))
-            }
-            Comparison::Greater | Comparison::GreaterOrEqual => {
-                (real(comparison, low), real(comparison, high))
-            }
-            _ => (
-                both(
-                    real(Comparison::GreaterOrEqual, low),
-                    real(Comparison::LessOrEqual, high),
-                ),
-                self.dialect.truth(false),
-            ),
-        };
-        let whole = |of_real: Sql| {
-            Sql::raw("(CASE WHEN NOT ")
-                .then(self.dialect.is(json, Kind::Number))
-                .then_raw(" THEN ")
-                .then(self.dialect.truth(false))
-                .then_raw(" WHEN ")
-                .then(self.dialect.is_whole(json))
-                .then_raw(" THEN ")
-                .then(ordered(value(), comparison, Sql::param(exact.clone())))
-                .then_raw(" ELSE ")
-                .then(of_real)
-                .then_raw(" END)")
-        };
-        // What is far from it is told by one look into the document.
-        let near = |condition| {
-            let near = match comparison {
-                Comparison::Less | Comparison::LessOrEqual => real(comparison, high),
-                Comparison::Greater | Comparison::GreaterOrEqual => real(comparison, low),
-                _ => real(Comparison::GreaterOrEqual, low),
-            };
-            both(self.dialect.sure(near), condition)
-        };
-        Found::Nearly(Bounds {
-            over: near(whole(over)),
-            under: near(whole(under)),
-        })
-    }
-
-    /// A list inside JSON and one that is written out.
-    fn json_list(&self, json: &Json, entries: &[Literal]) -> Found {
-        let Some(length) = self.dialect.length(json) else {
-            return Found::Unsaid;
-        };
-        let count = Sql::param(Param::Integer(entries.len() as i64));
-        let mut found = exactly(both(
-            self.dialect.is(json, Kind::List),
-            ordered(length, Comparison::Equal, count),
-        ));
-        for (at, entry) in entries.iter().enumerate() {
-            let Some(inner) = self.dialect.inner(json, at as u32) else {
-                return Found::Unsaid;
-            };
-            found = found.and(self.json(&inner, Comparison::Equal, entry));
-        }
-        found
     }
 
     fn is_in(&self, value: Side<'_>, list: Side<'_>) -> Found {
@@ -457,7 +360,7 @@ impl Compiler {
         Some(self.dialect.json(column, &path))
     }
 
-    fn never(&self) -> Bounds {
+    pub(super) fn never(&self) -> Bounds {
         Bounds::exact(self.dialect.truth(false))
     }
 
@@ -471,49 +374,6 @@ impl Compiler {
         Bounds {
             over: self.dialect.truth(true),
             under: self.dialect.truth(false),
-        }
-    }
-}
-
-/// What became of a comparison.
-enum Found {
-    Exactly(Bounds),
-    Nearly(Bounds),
-    /// It is the same for every device.
-    Known,
-    Unsaid,
-}
-
-impl Found {
-    fn map(self, with: impl FnOnce(Bounds) -> Bounds) -> Self {
-        match self {
-            Self::Exactly(bounds) => Self::Exactly(with(bounds)),
-            Self::Nearly(bounds) => Self::Nearly(with(bounds)),
-            other => other,
-        }
-    }
-
-    fn bounds(self) -> Option<Bounds> {
-        match self {
-            Self::Exactly(bounds) | Self::Nearly(bounds) => Some(bounds),
-            Self::Known | Self::Unsaid => None,
-        }
-    }
-
-    fn or(self, other: Self) -> Self {
-        self.with(other, |a, b| Bounds::any(vec![a, b]))
-    }
-
-    fn and(self, other: Self) -> Self {
-        self.with(other, |a, b| Bounds::all(vec![a, b]))
-    }
-
-    fn with(self, other: Self, join: impl FnOnce(Bounds, Bounds) -> Bounds) -> Self {
-        let is_exact = matches!((&self, &other), (Self::Exactly(_), Self::Exactly(_)));
-        match (self.bounds(), other.bounds()) {
-            (Some(a), Some(b)) if is_exact => Self::Exactly(join(a, b)),
-            (Some(a), Some(b)) => Self::Nearly(join(a, b)),
-            _ => Self::Unsaid,
         }
     }
 }
@@ -538,52 +398,5 @@ struct Nothing;
 impl Lookup for Nothing {
     fn lookup(&self, _: &Path) -> Fact<'_> {
         Fact::Null
-    }
-}
-
-fn exactly(sql: Sql) -> Found {
-    Found::Exactly(Bounds::exact(sql))
-}
-
-/// Asks only where a cheap condition holds.
-fn guarded(guard: Sql, condition: Sql) -> Sql {
-    if guard.text == "1" {
-        condition
-    } else {
-        both(guard, condition)
-    }
-}
-
-fn both(a: Sql, b: Sql) -> Sql {
-    Sql::raw("(")
-        .then(a)
-        .then_raw(" AND ")
-        .then(b)
-        .then_raw(")")
-}
-
-fn ordered(left: Sql, comparison: Comparison, right: Sql) -> Sql {
-    let sign = match comparison {
-        Comparison::Less => " < ",
-        Comparison::LessOrEqual => " <= ",
-        Comparison::Greater => " > ",
-        Comparison::GreaterOrEqual => " >= ",
-        _ => " = ",
-    };
-    Sql::raw("(")
-        .then(left)
-        .then_raw(sign)
-        .then(right)
-        .then_raw(")")
-}
-
-/// The comparison with its sides exchanged.
-fn turned(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-        other => other,
     }
 }

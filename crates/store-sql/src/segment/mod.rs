@@ -3,6 +3,8 @@
 
 mod compile;
 mod dialect;
+mod found;
+mod json;
 mod sql;
 
 #[cfg(test)]
