@@ -117,8 +117,8 @@ codes! {
         "Triggers or schedules use the template",
         "Give the triggers and schedules that the detail names another template, or delete them first.";
     SEGMENT_IN_USE = 409 "segment.in_use":
-        "Triggers send to the segment",
-        "Give the triggers that the detail names another audience, or delete them first.";
+        "Triggers or schedules send to the segment",
+        "Give the triggers and schedules that the detail names another audience, or delete them first.";
     CREDENTIAL_MISSING = 409 "credential.missing":
         "The App has no credential for this",
         "Set a credential for this environment with `PUT /v1/apps/{app}/credentials/{name}`.";

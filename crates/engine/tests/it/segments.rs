@@ -86,6 +86,39 @@ async fn a_segment_gets_it_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_is_sent_later_goes_by_the_segment_and_the_clock_of_then() {
+    let world = with_devices(EngineConfig::default(), 100).await;
+    define(&world, "fresh", "last_seen > ago('2h')").await;
+    define(&world, "stale", "last_seen < ago('2h')").await;
+    let later = |name: &str| {
+        let mut body = to_segment(name);
+        let at = jiff::Timestamp::from_millisecond(T0 + DAY).unwrap();
+        body["send_at"] = json!(at.to_string());
+        body
+    };
+    let (fresh, stale) = (
+        world.send(later("fresh")).await,
+        world.send(later("stale")).await,
+    );
+    let gone = world.send(later("fresh")).await;
+    define(
+        &world,
+        "stale",
+        "last_seen < ago('2h') and tags contains 'vip'",
+    )
+    .await;
+    world.pass(DAY as u64).await;
+    assert_eq!(
+        world.completed(fresh).await.deliveries,
+        0,
+        "a day has passed"
+    );
+    assert_eq!(world.completed(gone).await.deliveries, 0);
+    let view = world.completed(stale).await;
+    assert_eq!(view.states, [(FinalState::Accepted, 10)], "as it is then");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_segment_is_what_it_was_when_the_notification_was_accepted() {
     let config = EngineConfig {
         fanout_page: 10,

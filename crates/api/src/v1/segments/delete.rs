@@ -11,6 +11,8 @@ use axum::extract::State;
 use axum::response::Response;
 use carillon_model::app::App;
 use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::schedule::ScheduleDefinition;
+use carillon_model::target::Target;
 use carillon_model::trigger::{TriggerAudience, TriggerDefinition};
 use carillon_ports::registry::Scope;
 
@@ -18,8 +20,8 @@ problems!(GUARDED, IN_APP, WRITES; SEGMENT_UNKNOWN, SEGMENT_IN_USE);
 
 /// Delete a segment.
 ///
-/// Refused while a trigger has it as its audience. Notifications that were accepted go on: they go by
-/// what the segment was then. Needs the scope `admin`.
+/// Refused while a trigger or a schedule has it as its audience. Notifications whose sending began go on: they go by
+/// what the segment was then. One that still waits for its time cannot be sent without it. Needs the scope `admin`.
 #[utoipa::path(
     delete, path = "/v1/apps/{app}/segments/{name}", operation_id = "segment_delete", tag = "segments",
     params(
@@ -38,10 +40,7 @@ pub(crate) async fn delete(
     if !users.is_empty() {
         return Err(Problem::new(
             &codes::SEGMENT_IN_USE,
-            format!(
-                "{name:?} is the audience of the triggers {}",
-                users.join(", ")
-            ),
+            format!("{name:?} is the audience of {}", users.join(", ")),
         ));
     }
     let (no, by, shared, wanted) = (app.no, caller.actor(), Api::clone(&api), name.clone());
@@ -61,19 +60,27 @@ pub(crate) async fn delete(
     }
 }
 
-/// The triggers that send to this segment.
-fn using<'a>(caller: &'a Caller, app: &App, name: &str) -> Vec<&'a str> {
-    let triggers = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Trigger);
-    let uses = |(trigger, _): &(&Definition, _)| {
+/// The triggers and schedules that send to this segment.
+fn using(caller: &Caller, app: &App, name: &str) -> Vec<String> {
+    let all = |kind| {
+        let all = caller.directory.definitions(app.no, kind);
+        all.map(|(definition, _)| definition)
+    };
+    let by_trigger = |trigger: &&Definition| {
         let read: Option<TriggerDefinition> = serde_json::from_str(&trigger.body).ok();
         read.is_some_and(
             |read| matches!(&read.audience, TriggerAudience::Segment(its) if its == name),
         )
     };
+    let by_schedule = |schedule: &&Definition| {
+        let read: Option<ScheduleDefinition> = serde_json::from_str(&schedule.body).ok();
+        let target = read.map(|read| read.notification.target);
+        matches!(target, Some(Target::Segment(its)) if its == name)
+    };
+    let triggers = all(DefinitionKind::Trigger).filter(by_trigger);
+    let schedules = all(DefinitionKind::Schedule).filter(by_schedule);
     triggers
-        .filter(uses)
-        .map(|(trigger, _)| &*trigger.name)
+        .chain(schedules)
+        .map(|user| format!("the {} {}", user.kind.as_str(), user.name))
         .collect()
 }
