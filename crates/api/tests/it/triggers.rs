@@ -371,14 +371,14 @@ async fn a_trial_says_what_would_become_of_an_event_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_template_that_a_trigger_uses_stays() {
+async fn a_template_that_is_used_stays() {
     let world = World::furnished(Setup::default()).await;
     let used = "/v1/apps/shop/templates/used";
-    world.delete(used).await.problem(409, "template.in_use");
-    world
-        .delete("/v1/apps/shop/triggers/comments")
-        .await
-        .is(204);
+    for user in ["triggers/comments", "schedules/news", "schedules/resting"] {
+        world.delete(used).await.problem(409, "template.in_use");
+        let user = format!("/v1/apps/shop/{user}");
+        world.delete(&user).await.is(204);
+    }
     world.delete(used).await.is(204);
     world.put(used, template()).await.is(201);
 }
