@@ -270,6 +270,13 @@ pub(crate) const CASES: &[Case] = &[
         ..PLAIN
     },
     Case {
+        name: "timers, 10,000 sends at a time a second",
+        command: &["timers"],
+        cpu: Cpu::Told,
+        limits: &[Limit::P99AtMostMs(50.0)],
+        ..PLAIN
+    },
+    Case {
         name: "pipeline, batches of 500, saturated",
         command: &["pipeline", "--batch", "500", "--delay", "0ms"],
         limits: &[Limit::RateAtLeast(60_000.0)],
