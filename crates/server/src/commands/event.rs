@@ -138,8 +138,8 @@ fn story(outcome: &Value) -> String {
     say("", "/nobody");
     say("throttled ", "/throttled");
     say("due ", "/due_at");
-    say("", "/problems/0/pointer");
-    say("", "/problems/0/message");
+    let problems = super::upload::problems_in(outcome, "/problems");
+    parts.extend((!problems.is_empty()).then_some(problems));
     parts.join("; ")
 }
 
@@ -205,6 +205,6 @@ mod tests {
             json!({"trigger": "c", "result": "sent", "notifications": ["ntf_1"], "throttled": 2});
         assert_eq!(story(&sent), "ntf_1; throttled 2");
         let refused = json!({"problems": [{"pointer": "/data/name", "message": "is missing"}]});
-        assert_eq!(story(&refused), "/data/name; is missing");
+        assert_eq!(story(&refused), "/data/name: is missing");
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Tally {
     done: &'static str,
     good: u64,
     bad: u64,
+    /// Taken, and yet a trigger refused to tell it. Among the good ones.
+    untold: u64,
     kept: Vec<Value>,
     keep: usize,
 }
@@ -62,12 +64,14 @@ impl Tally {
             done,
             good: 0,
             bad: 0,
+            untold: 0,
             kept: Vec::new(),
             keep: if output.is_json() { KEPT } else { SHOWN },
         }
     }
 
-    /// One line of the answer: `{"line": n, …}`, with a `problem` when that line was refused.
+    /// One line of the answer: `{"line": n, …}`, with a `problem` when that line was refused, and with
+    /// `triggers` when it is an event.
     pub(crate) fn add(&mut self, text: &str) {
         let Ok(result) = serde_json::from_str::<Value>(text) else {
             return;
@@ -77,49 +81,113 @@ impl Tally {
             .is_some_and(|problem| !problem.is_null())
         {
             self.bad += 1;
-            if self.kept.len() < self.keep {
-                self.kept.push(result);
-            }
-        } else if result.get("line").is_some() {
+        } else if result.get("line").is_none() {
+            return;
+        } else {
             self.good += 1;
+            if refusing(&result).next().is_none() {
+                return;
+            }
+            self.untold += 1;
+        }
+        if self.kept.len() < self.keep {
+            self.kept.push(result);
         }
     }
 
-    /// Tells it; an error when any line was refused.
-    pub(crate) fn tell(self, output: Output) -> anyhow::Result<()> {
-        let Self {
-            done,
-            good,
-            bad,
-            kept,
-            ..
-        } = self;
-        if output.is_json() {
-            output.json(&json!({ done: good, "refused": bad, "problems": kept }));
+    /// What is printed for programs.
+    fn document(&self) -> Value {
+        let mut document =
+            json!({ self.done: self.good, "refused": self.bad, "problems": self.kept });
+        if self.untold > 0 {
+            document["untold"] = json!(self.untold);
         }
-        output.line(format!("{good} {done}, {bad} refused"));
-        for result in &kept {
+        document
+    }
+
+    /// What is printed for people.
+    fn lines(&self) -> Vec<String> {
+        let (good, done, bad) = (self.good, self.done, self.bad);
+        let mut lines = vec![format!("{good} {done}, {bad} refused")];
+        if self.untold > 0 {
+            lines[0].push_str(&format!(
+                "; {} of the {done} not told by every trigger",
+                self.untold
+            ));
+        }
+        for result in &self.kept {
             let place = match shown(result, "/line") {
                 line if line.is_empty() => String::new(),
                 line => format!("line {line}: "),
             };
-            output.line(format!("  {place}{}", shown(result, "/problem/detail")));
+            let refusing = refusing(result).map(|outcome| {
+                let trigger = shown(outcome, "/trigger");
+                format!(
+                    "  {place}trigger {trigger}: {}",
+                    problems_in(outcome, "/problems")
+                )
+            });
+            lines.extend(refusing);
+            if result.get("problem").is_some() {
+                // Of one bad field the detail says it all; of several only how many.
+                let is_list = result.pointer("/problem/errors/1").is_some();
+                lines.push(match is_list {
+                    true => format!("  {place}{}", problems_in(result, "/problem/errors")),
+                    false => format!("  {place}{}", shown(result, "/problem/detail")),
+                });
+            }
         }
-        if bad > kept.len() as u64 {
-            output.line(format!(
-                "  and {} more; --json lists them",
-                bad - kept.len() as u64
-            ));
+        let left_out = self.bad + self.untold - self.kept.len() as u64;
+        if left_out > 0 {
+            lines.push(format!("  and {left_out} more; --json lists them"));
         }
-        if bad == 0 {
-            return Ok(());
-        }
-        Err(
-            Failure::new(Exit::Data, format!("{bad} lines were refused"))
-                .mend("mend those lines and send them again; the others are done")
-                .into(),
-        )
+        lines
     }
+
+    /// Tells it; an error when any line was refused, or could not be told.
+    pub(crate) fn tell(self, output: Output) -> anyhow::Result<()> {
+        if output.is_json() {
+            output.json(&self.document());
+        }
+        for line in self.lines() {
+            output.line(line);
+        }
+        let failure = match (self.bad, self.untold) {
+            (0, 0) => return Ok(()),
+            (0, untold) => {
+                let message = format!("{untold} events cannot be told by every trigger");
+                Failure::new(Exit::Trouble, message).mend(
+                    "mend their data, or the trigger's template, and report them again; triggers that are not named here have told theirs",
+                )
+            }
+            (bad, _) => Failure::new(Exit::Data, format!("{bad} lines were refused"))
+                .mend("mend those lines and send them again; the others are done"),
+        };
+        Err(failure.into())
+    }
+}
+
+/// The triggers that refused to tell an event.
+fn refusing(result: &Value) -> impl Iterator<Item = &Value> {
+    let outcomes = result["triggers"].as_array().into_iter().flatten();
+    outcomes.filter(|outcome| outcome["result"] == "refused")
+}
+
+/// Each bad field with what is wrong with it.
+pub(super) fn problems_in(value: &Value, pointer: &str) -> String {
+    let problems = value.pointer(pointer).and_then(Value::as_array);
+    let told: Vec<_> = problems
+        .into_iter()
+        .flatten()
+        .map(|problem| {
+            format!(
+                "{}: {}",
+                shown(problem, "/pointer"),
+                shown(problem, "/message")
+            )
+        })
+        .collect();
+    told.join("; ")
 }
 
 #[cfg(test)]
@@ -135,5 +203,42 @@ mod tests {
         assert_eq!((tally.good, tally.bad, tally.kept.len()), (1, 1, 1));
         let error = tally.tell(Output::new(true)).unwrap_err();
         assert_eq!(crate::exit::code_of(&error), Exit::Data);
+    }
+
+    #[test]
+    fn every_bad_field_of_a_line_is_named() {
+        let mut tally = Tally::new("registered", Output::new(false));
+        tally.add(
+            r#"{"line":604,"problem":{"detail":"2 fields are wrong","errors":[
+                {"pointer":"/locale","message":"expected a tag"},{"pointer":"/id","message":"expected a name"}]}}"#,
+        );
+        assert_eq!(
+            tally.lines()[1],
+            "  line 604: /locale: expected a tag; /id: expected a name"
+        );
+    }
+
+    #[test]
+    fn an_event_that_a_trigger_cannot_tell_is_no_success() {
+        let mut tally = Tally::new("taken", Output::new(true));
+        tally.add(r#"{"line":1,"triggers":[{"trigger":"a","result":"sent"}]}"#);
+        tally.add(
+            r#"{"line":2,"triggers":[{"trigger":"a","result":"sent"},{"trigger":"b","result":"refused",
+                "problems":[{"pointer":"/data/n","message":"is missing"}]}]}"#,
+        );
+        assert_eq!(
+            tally.lines(),
+            [
+                "2 taken, 0 refused; 1 of the taken not told by every trigger",
+                "  line 2: trigger b: /data/n: is missing"
+            ]
+        );
+        let document = tally.document();
+        assert_eq!(
+            (&document["untold"], &document["problems"][0]["line"]),
+            (&json!(1), &json!(2))
+        );
+        let error = tally.tell(Output::new(true)).unwrap_err();
+        assert_eq!(crate::exit::code_of(&error), Exit::Trouble);
     }
 }

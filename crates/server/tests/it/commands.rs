@@ -20,6 +20,13 @@ fn import_reports_bad_rows_by_their_line() {
         ran.stdout.contains("line 3:") && ran.stdout.contains("line 5:"),
         "{ran:?}"
     );
+    let wrong = "{\"id\":\"g\",\"locale\":\"?\",\"time_zone\":\"Asia/Soul\"}\n";
+    std::fs::write(home.path().join("wrong.ndjson"), wrong).unwrap();
+    let ran = server.carillon(&["device", "import", "wrong.ndjson", "--app", "shop"]);
+    assert!(
+        ran.stdout.contains("/time_zone: expected") && ran.stdout.contains("/locale: expected"),
+        "each field, not how many: {ran:?}"
+    );
     std::fs::write(
         home.path().join("rows.ndjson"),
         "{\"id\":\"e\"}\n{\"idd\":\"f\"}\n",

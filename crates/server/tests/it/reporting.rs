@@ -179,6 +179,32 @@ fn an_event_is_told_in_each_readers_language() {
     let many = server.carillon(&many);
     assert_eq!(many.code, 65, "{many:?}");
     assert!(many.stdout.contains("1 taken, 1 refused"), "{many:?}");
+    let untellable =
+        json!({"name": "comment.created", "recipients": ["ann"], "data": {"likes": 3}});
+    std::fs::write(
+        home.path().join("untellable.ndjson"),
+        untellable.to_string(),
+    )
+    .unwrap();
+    let many = [
+        "event",
+        "send",
+        "--ndjson",
+        "untellable.ndjson",
+        "--app",
+        "shop",
+    ];
+    let told = server.carillon(&many);
+    assert_eq!(told.code, 1, "as one event that cannot be told: {told:?}");
+    assert!(
+        told.stdout
+            .contains("line 1: trigger comments: /data/writer: "),
+        "{told:?}"
+    );
+    let told = server.carillon(&[&many[..], &["--json"]].concat());
+    assert_eq!(told.code, 1, "{told:?}");
+    let told: Value = serde_json::from_str(told.stdout.trim()).unwrap();
+    assert_eq!(told["untold"], 1, "{told}");
 
     let used = server.carillon(&["template", "delete", "comment", "--app", "shop"]);
     assert_eq!(used.code, 75, "{used:?}");
