@@ -241,9 +241,13 @@ pub(crate) fn fill(
         }),
         digest: digest.as_ref(),
     };
-    let bound = compiled
-        .bind(&scope)
-        .map_err(|error| vec![unrendered(&error)])?;
+    let bound = compiled.bind(&scope).map_err(|_| {
+        compiled
+            .refusals(&scope)
+            .iter()
+            .map(unrendered)
+            .collect::<Vec<_>>()
+    })?;
     Ok(Filled {
         no: found.no,
         version: found.version,
@@ -281,7 +285,12 @@ fn unrendered(error: &RenderError) -> FieldProblem {
         Some(variable) => format!("/template/variables/{variable}"),
         None => "/template".to_owned(),
     };
-    FieldProblem::new(pointer, error.code, error.to_string())
+    // A refused variable is in no text of the template: its place is the pointer.
+    let message = match error.locale.as_str() {
+        "" => error.message.clone(),
+        _ => error.to_string(),
+    };
+    FieldProblem::new(pointer, error.code, message)
 }
 
 /// The gateways that a notification may go through: those that carry its push type, that the caller

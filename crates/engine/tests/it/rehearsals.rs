@@ -107,6 +107,31 @@ async fn a_preview_shows_every_variant_or_what_is_asked_for() {
         (&*problems[0].pointer, problems[0].code),
         ("/variables/writer", "template.variable_missing")
     );
+    let mut two = comment();
+    two["variables"]["post"] = json!({ "type": "integer" });
+    define(&world, "two", two).await;
+    let both = filling("two", &json!({ "post": "7" }));
+    let problems = preview(&world, &both, PreviewFor::default())
+        .await
+        .unwrap_err();
+    let said: Vec<_> = problems
+        .iter()
+        .map(|problem| (&*problem.pointer, &*problem.message))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (
+                "/variables/post",
+                "`post`: expected integer as declared, found a string"
+            ),
+            (
+                "/variables/writer",
+                "`writer` is required and was not given"
+            ),
+        ],
+        "all at once, each place said once"
+    );
     assert!(world.gateway.written().is_empty());
 }
 

@@ -89,6 +89,12 @@ impl CompiledTemplate {
         BoundTemplate::new(self.clone(), scope)
     }
 
+    /// Everything that [`Self::bind`] would refuse, which says only the first.
+    #[must_use]
+    pub fn refusals(&self, scope: &SharedScope<'_>) -> Vec<RenderError> {
+        render::refusals(&self.0, scope)
+    }
+
     /// Binds and renders for one device: for a single one.
     pub fn render(
         &self,

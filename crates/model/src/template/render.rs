@@ -1,6 +1,7 @@
 //! A template with the values of one notification, rendered for each device.
 
 use super::compile::{Badge, Compiled, Field, Variant};
+use super::definition::VariableDefinition;
 use super::error::RenderError;
 use super::json::{Json, escaped};
 use super::scope::{Names, Shared, SharedScope, value};
@@ -163,40 +164,59 @@ fn checked(
 ) -> Result<Vec<(Box<str>, Value)>, RenderError> {
     let mut values = Vec::with_capacity(template.variables.len() + 4);
     for (name, variable) in &template.variables {
-        let refused = |code, message: String| RenderError {
-            locale: String::new(),
-            pointer: format!("/variables/{}", escaped(name)),
-            variable: Some(name.clone()),
-            code,
-            message,
-        };
-        let given = scope.variables.get(name).filter(|given| !given.is_null());
-        match (given, &variable.default) {
-            (Some(given), _) if !variable.kind.holds(given) => {
-                let expected = variable.kind.as_str();
-                let found = found(given);
-                let message = format!("`{name}`: expected {expected} as declared, found {found}");
-                return Err(refused("template.variable_type", message));
-            }
-            (Some(given), _) => values.push((name.as_str().into(), value(given))),
-            (None, Some(default)) => values.push((name.as_str().into(), value(default))),
-            (None, None) if variable.is_required() => {
-                let declared =
-                    |given: &&String| !template.variables.iter().any(|(n, _)| n == *given);
-                let strangers = scope.variables.keys().filter(declared);
-                let hint = did_you_mean(name, strangers.map(String::as_str));
-                let message = match hint.as_str() {
-                    "" => format!("`{name}` is required and was not given"),
-                    _ => format!(
-                        "`{name}` is required and was not given, but one that is not declared was{hint}"
-                    ),
-                };
-                return Err(refused("template.variable_missing", message));
-            }
-            (None, None) => {}
+        if let Some(value) = value_of(template, scope, name, variable)? {
+            values.push((name.as_str().into(), value));
         }
     }
     Ok(values)
+}
+
+/// Every variable that is missing or has another type than declared.
+pub(super) fn refusals(template: &Compiled, scope: &SharedScope<'_>) -> Vec<RenderError> {
+    let variables = template.variables.iter();
+    variables
+        .filter_map(|(name, variable)| value_of(template, scope, name, variable).err())
+        .collect()
+}
+
+/// The value of a declared variable; `None`: it has none, and needs none.
+fn value_of(
+    template: &Compiled,
+    scope: &SharedScope<'_>,
+    name: &str,
+    variable: &VariableDefinition,
+) -> Result<Option<Value>, RenderError> {
+    let refused = |code, message: String| RenderError {
+        locale: String::new(),
+        pointer: format!("/variables/{}", escaped(name)),
+        variable: Some(name.to_owned()),
+        code,
+        message,
+    };
+    let given = scope.variables.get(name).filter(|given| !given.is_null());
+    match (given, &variable.default) {
+        (Some(given), _) if !variable.kind.holds(given) => {
+            let expected = variable.kind.as_str();
+            let found = found(given);
+            let message = format!("`{name}`: expected {expected} as declared, found {found}");
+            Err(refused("template.variable_type", message))
+        }
+        (Some(given), _) => Ok(Some(value(given))),
+        (None, Some(default)) => Ok(Some(value(default))),
+        (None, None) if variable.is_required() => {
+            let declared = |given: &&String| !template.variables.iter().any(|(n, _)| n == *given);
+            let strangers = scope.variables.keys().filter(declared);
+            let hint = did_you_mean(name, strangers.map(String::as_str));
+            let message = match hint.as_str() {
+                "" => format!("`{name}` is required and was not given"),
+                _ => format!(
+                    "`{name}` is required and was not given, but one that is not declared was{hint}"
+                ),
+            };
+            Err(refused("template.variable_missing", message))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 /// What a value is, without saying its content: it may be private.
