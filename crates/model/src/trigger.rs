@@ -237,10 +237,16 @@ impl TriggerAudience {
         except: Option<&str>,
     ) -> EventAudience {
         let users = match self {
+            Self::Recipients(_) if recipients.is_empty() => {
+                return nobody(
+                    "the event has no `recipients`: name the users whom it concerns, or let the trigger's `audience` say whom it is for"
+                        .to_owned(),
+                );
+            }
             Self::Recipients(_) => recipients.to_vec(),
             Self::UsersAt(path) => match texts_at(path, event) {
-                Some(users) => users,
-                None => return nobody(format!("there is no user at {path}")),
+                Some(users) if !users.is_empty() => users,
+                _ => return nobody(format!("there is no user at {path}")),
             },
             Self::Topic(name) => return EventAudience::Crowd(Target::Topic(name.clone())),
             Self::TopicAt(path) => {
@@ -376,7 +382,7 @@ mod tests {
 
     #[test]
     fn the_actor_gets_nothing_unless_he_is_meant() {
-        let data = json!({"author": "ann", "friends": ["bob", "ann", "bob", 7], "topic": "post-1"});
+        let data = json!({"author": "ann", "friends": ["bob", "ann", "bob", 7], "nobody": [], "topic": "post-1"});
         let event = EventFacts {
             name: "comment.created",
             subject: None,
@@ -407,10 +413,14 @@ mod tests {
             of(json!({"users_at": "data.none"}), &[]),
             EventAudience::Nobody(_)
         ));
-        assert!(matches!(
-            of(json!({"recipients": true}), &[]),
-            EventAudience::Nobody(_)
-        ));
+        let why = |audience: serde_json::Value, recipients: &[&str]| match of(audience, recipients)
+        {
+            EventAudience::Nobody(why) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(why(json!({"recipients": true}), &[]).contains("has no `recipients`"));
+        assert!(why(json!({"recipients": true}), &["ann"]).contains("nobody but its actor"));
+        assert!(why(json!({"users_at": "data.nobody"}), &[]).contains("data.nobody"));
         assert_eq!(
             of(json!({"topic_at": "data.topic"}), &[]),
             EventAudience::Crowd(Target::Topic("post-1".into()))

@@ -150,6 +150,13 @@ async fn an_event_is_told_to_whom_it_concerns_and_not_to_its_actor() {
         (&problem["code"], &problem["pointer"]),
         (&json!("template.variable_missing"), &json!("/data/name"))
     );
+    let message = problem["message"].as_str().unwrap();
+    assert!(message.starts_with("`name` is required"), "{message}");
+    let nobody = report(&world, json!({"name": "comment.created"})).await;
+    assert!(
+        nobody["nobody"].as_str().unwrap().contains("`recipients`"),
+        "{nobody}"
+    );
 
     let other = world.post(EVENTS, json!({"name": "order.paid"})).await;
     assert_eq!(other.is(202).json(), json!({"triggers": []}));
