@@ -21,8 +21,21 @@ pub(crate) struct Facts<'a> {
     pub(crate) expires_at: Option<UnixMs>,
     pub(crate) cancelled: bool,
     pub(crate) on_unknown: OnUnknown,
+    /// Whose switch keeps its category from the user, as things are now.
+    pub(crate) switched_off: SwitchedOff,
     /// Why its lane cannot send just now: reason and mend.
     pub(crate) trouble: Option<(&'a str, &'a str)>,
+}
+
+/// Whose switch keeps a category from a user. The verdict does not say, so it is seen when it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SwitchedOff {
+    /// His own.
+    ByUser,
+    /// The App's default; he never chose.
+    ByApp,
+    /// Neither any more, or nobody knows the device.
+    Unknown,
 }
 
 /// The story.
@@ -111,6 +124,7 @@ fn ended(facts: &Facts<'_>, state: FinalState, reason: &str) -> Verdict {
             "A cancel takes back what is not written yet.",
             None,
         ),
+        FinalState::Suppressed(Suppression::OptedOut) => opted_out(facts.switched_off),
         FinalState::Suppressed(rule) => suppressed(rule),
     }
 }
@@ -137,13 +151,7 @@ fn suppressed(rule: Suppression) -> Verdict {
             "With an App everything that waits for it goes.",
             None,
         ),
-        Suppression::OptedOut => (
-            "It was not sent: the user has switched its category off.",
-            "A notification's `options.category` is looked up in its recipient's preferences when its batch is sent; critical content is exempt.",
-            Some(
-                "Nothing, unless the user is wrong: his preferences are at GET /v1/apps/{app}/users/{id}/preferences.",
-            ),
-        ),
+        Suppression::OptedOut => return opted_out(SwitchedOff::Unknown),
         Suppression::QuietHours => (
             "It was not sent: these are the user's quiet hours.",
             "Quiet hours count in the user's own time zone; critical content is exempt.",
@@ -163,6 +171,28 @@ fn suppressed(rule: Suppression) -> Verdict {
         ),
     };
     (summary.into(), rule, mend.map(str::to_owned))
+}
+
+fn opted_out(by: SwitchedOff) -> Verdict {
+    let (summary, mend) = match by {
+        SwitchedOff::ByUser => (
+            "It was not sent: the user has switched its category off.",
+            "Nothing, unless the user is wrong: his preferences are at GET /v1/apps/{app}/users/{id}/preferences.",
+        ),
+        SwitchedOff::ByApp => (
+            "It was not sent: the App's default for its category is `off`, and the user has not switched it on.",
+            "Let the user switch it on (PUT /v1/apps/{app}/users/{id}/preferences), or change its default: `categories` in the App's settings.",
+        ),
+        SwitchedOff::Unknown => (
+            "It was not sent: its category was off, by the user's choice or by the App's default. What is set now does not tell which.",
+            "Compare the user's preferences (GET /v1/apps/{app}/users/{id}/preferences) with `categories` in the App's settings.",
+        ),
+    };
+    (
+        summary.into(),
+        "A notification's `options.category` is looked up in its recipient's preferences when its batch is sent, and where he chose nothing, in the App's settings; critical content is exempt.",
+        Some(mend.to_owned()),
+    )
 }
 
 fn open(facts: &Facts<'_>, last: Option<&Attempt>, reason: &str) -> Verdict {

@@ -48,6 +48,7 @@ fn tell(
         expires_at: Some(60_000),
         cancelled: false,
         on_unknown: OnUnknown::Resend,
+        switched_off: SwitchedOff::Unknown,
         trouble,
     })
 }

@@ -118,6 +118,23 @@ async fn a_delivery_says_by_which_rule_it_was_kept_back() {
         (&told["state"], &told["suppressed_by"]),
         (&json!("suppressed"), &json!("opted_out"))
     );
+    let summary = |told: &Value| told["explanation"]["summary"].as_str().unwrap().to_owned();
+    assert!(summary(told).contains("the user has switched"), "{told}");
+
+    // Nobody switched anything: it is the App that asks its users first.
+    let settings = json!({"settings": {"categories": {"ads": {"default": "off"}}}});
+    world.put("/v1/apps/shop", settings).await.is(200);
+    let ads = to_ann(json!({"options": {"category": "ads"}}));
+    let told = &deliveries(&world, ads).await[0];
+    assert_eq!(told["suppressed_by"], "opted_out");
+    assert!(summary(told).contains("the App's default"), "{told}");
+    let path = format!("/v1/apps/shop/deliveries/{}", told["id"].as_str().unwrap());
+    world
+        .put(ANN, json!({"categories": {"ads": true}}))
+        .await
+        .is(200);
+    let later = world.get(&path).await.is(200).json();
+    assert!(summary(&later).contains("does not tell which"), "{later}");
 
     let hour = 3_600_000;
     assert_eq!(START % hour, 0);

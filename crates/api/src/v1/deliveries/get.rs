@@ -3,7 +3,7 @@
 use super::DeliveryItem;
 use crate::answer;
 use crate::auth::Caller;
-use crate::explain::{Explanation, Facts, explain};
+use crate::explain::{Explanation, Facts, SwitchedOff, explain};
 use crate::instant;
 use crate::params::PathOf;
 use crate::problem::document::problems;
@@ -12,7 +12,10 @@ use crate::state::Api;
 use axum::extract::State;
 use axum::response::Response;
 use carillon_engine::LaneProblem;
+use carillon_model::app::App;
+use carillon_model::delivery::{FinalState, Suppression};
 use carillon_model::id::{AppNo, DeliveryId};
+use carillon_model::preferences::is_opted_out;
 use carillon_ports::registry::Scope;
 use carillon_ports::store::Attempt;
 use serde::Serialize;
@@ -140,6 +143,13 @@ pub(crate) async fn get(
     } else {
         None
     };
+    let switched_off = match row.state {
+        Some(FinalState::Suppressed(Suppression::OptedOut)) => {
+            let category = head.options.category.as_deref();
+            switched_off(&api, app, row.device.clone(), category).await?
+        }
+        _ => SwitchedOff::Unknown,
+    };
     let explanation = explain(&Facts {
         delivery: &row,
         attempts: &attempts,
@@ -148,6 +158,7 @@ pub(crate) async fn get(
         expires_at: head.expires_at,
         cancelled: head.cancelled,
         on_unknown: head.options.on_unknown,
+        switched_off,
         trouble: trouble
             .as_ref()
             .map(|trouble| (trouble.reason.as_str(), trouble.mend.as_str())),
@@ -164,6 +175,31 @@ pub(crate) async fn get(
         },
         attempts: attempts.iter().map(AttemptView::from).collect(),
         explanation,
+    })
+}
+
+/// Whose switch keeps a category from the user of a device. He may have changed his mind since.
+async fn switched_off(
+    api: &Api,
+    app: &App,
+    device: Option<String>,
+    category: Option<&str>,
+) -> Result<SwitchedOff, Problem> {
+    let (Some(id), Some(category)) = (device, category) else {
+        return Ok(SwitchedOff::Unknown);
+    };
+    let Some(device) = api.registry().device(app.no, id).await? else {
+        return Ok(SwitchedOff::Unknown);
+    };
+    let stored = match device.registration.user_id {
+        Some(user) => api.registry().preferences(app.no, user).await?,
+        None => None,
+    };
+    let chosen = stored.and_then(|stored| stored.preferences.categories.get(category).copied());
+    Ok(match chosen {
+        Some(false) => SwitchedOff::ByUser,
+        None if is_opted_out(Some(category), None, &app.settings) => SwitchedOff::ByApp,
+        None | Some(true) => SwitchedOff::Unknown,
     })
 }
 
