@@ -304,7 +304,10 @@ fn sentence(attempt: &Attempt, on_unknown: OnUnknown) -> String {
             OnUnknown::Resend => format!("it was written and not answered{words}; it is sent again under the same gateway id"),
             OnUnknown::Drop => format!("it was written and not answered{words}; it is not sent again"),
         },
-        "rescued_in_doubt" => "Carillon stopped while it may have been in flight; its work was rescued with the doubt recorded".into(),
+        "rescued_in_doubt" => match on_unknown {
+            OnUnknown::Resend => format!("Carillon stopped while it may have been in flight, and whether it was sent is not known; it is not counted, so the next is attempt {number} again"),
+            OnUnknown::Drop => "Carillon stopped while it may have been in flight, and whether it was sent is not known; it is not sent again".into(),
+        },
         "expired" if attempt.reason == QUIET => "its time would have been over before the user's quiet hours are".into(),
         "expired" => "its time was over before it was written".into(),
         "held" => "it was held, in the user's quiet hours; the attempt is not counted".into(),

@@ -185,6 +185,10 @@ fn attempts_become_sentences() {
             attempt("late_answer", 200, ""),
             "the answer came late (200).",
         ),
+        (
+            attempt("rescued_in_doubt", 0, ""),
+            "it is not counted, so the next is attempt 1 again.",
+        ),
         (attempt("something_new", 0, ""), "something_new."),
     ];
     for (attempt, words) in rows {

@@ -3,6 +3,7 @@
 use crate::client::{ApiClient, ServerOptions, escape};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
+use carillon_model::id::DeliveryId;
 use serde_json::Value;
 
 /// Arguments.
@@ -19,6 +20,15 @@ pub(crate) struct Args {
 
 /// Finds it and tells its story.
 pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
+    if DeliveryId::parse(&args.delivery).is_none() {
+        let message = format!(
+            "expected the id of a delivery such as dlv_71_0, found {:?}",
+            args.delivery
+        );
+        return Err(Failure::new(Exit::Usage, message)
+            .mend("take it from `carillon notification show <ntf_…> --app <app> --deliveries`")
+            .into());
+    }
     let client = ApiClient::new(&args.server)?;
     let (app, story) = find(&client, args.app.as_deref(), &args.delivery).await?;
     if output.is_json() {
@@ -111,6 +121,12 @@ fn attempt_line(attempt: &Value) -> String {
         shown(attempt, "/attempt"),
         shown(attempt, "/result")
     );
+    // Its number comes again.
+    if let "blocked" | "held" | "not_sent" | "rescued_in_doubt" =
+        attempt["result"].as_str().unwrap_or_default()
+    {
+        line.push_str(" (not counted)");
+    }
     for (before, pointer, after) in [
         (", ", "/status", ""),
         (" ", "/reason", ""),
@@ -131,6 +147,12 @@ fn attempt_line(attempt: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_try_whose_number_comes_again_says_so() {
+        let line = attempt_line(&json!({"attempt": 1, "at": "t", "result": "rescued_in_doubt"}));
+        assert_eq!(line, "t #1 rescued_in_doubt (not counted)");
+    }
 
     #[test]
     fn the_story_has_attempts_words_rule_and_mend() {

@@ -216,6 +216,9 @@ fn explain_tells_the_gateways_words_the_rule_and_the_mend() {
     );
     let unknown = server.carillon(&["explain", "dlv_1_1"]);
     assert_eq!(unknown.code, 66, "{unknown:?}");
+    let nonsense = server.carillon(&["explain", "nonsense"]);
+    assert_eq!(nonsense.code, 64, "{nonsense:?}");
+    assert!(nonsense.stderr.contains("dlv_"), "{nonsense:?}");
 }
 
 #[test]
