@@ -2,7 +2,8 @@
 
 use super::sample::{self, Sample};
 use super::{
-    DryRunFailure, DryRunFor, DryRunReport, DryRunSample, Filling, MAX_SAMPLE, own_pointers,
+    DryRunFailure, DryRunFor, DryRunReport, DryRunSample, Filling, MAX_SAMPLE, Unreachable,
+    own_pointers,
 };
 use crate::draft::{Draft, draft};
 use crate::hub::Hub;
@@ -10,13 +11,14 @@ use crate::request::SendItem;
 use crate::saying::{Filled, fill};
 use carillon_model::UnixMs;
 use carillon_model::content::Content;
-use carillon_model::id::AppNo;
+use carillon_model::delivery::Suppression;
+use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::notification::{NotificationRequest, SendOptions};
 use carillon_model::problem::FieldProblem;
 use carillon_model::target::Target;
 use carillon_model::template::RenderError;
-use carillon_ports::store::{Person, StoreError};
+use carillon_ports::store::{Person, Recipient, StoreError};
 
 /// Ids that are kept of the devices that fail alike.
 const EXAMPLES: usize = 5;
@@ -66,7 +68,34 @@ pub(super) async fn rehearse(
     };
     let devices = sample.recipients.iter().map(|to| to.device).collect();
     let people = hub.parts.store.people(devices).await?;
-    Ok(Ok(render(hub, &says, &draft, &sample, &people).await))
+    let kept_back = kept_back(hub, &draft, &sample).await?;
+    let report = render(hub, &says, &draft, &sample, &people, &kept_back).await;
+    Ok(Ok(report))
+}
+
+/// The devices of a sample whose deliveries would end before anything is written, ascending, by the
+/// rule that sending asks.
+async fn kept_back(
+    hub: &Hub,
+    draft: &Draft,
+    sample: &Sample,
+) -> Result<Vec<(DeviceNo, Suppression)>, StoreError> {
+    let mut kept_back = Vec::new();
+    for kind in draft.reach.iter() {
+        let of_kind = |to: &&Recipient| to.gateway == kind.gateway();
+        let devices: Vec<_> = sample.recipients.iter().filter(of_kind).collect();
+        let devices: Vec<_> = devices.into_iter().map(|to| to.device).collect();
+        if devices.is_empty() {
+            continue;
+        }
+        let (tokens, without) = hub.parts.store.read_push_tokens(kind, devices).await?;
+        let retired = tokens.iter().filter(|token| token.retired_at.is_some());
+        kept_back.extend(retired.map(|token| (token.device, Suppression::PushTokenRetired)));
+        let without = without.into_iter();
+        kept_back.extend(without.map(|device| (device, Suppression::NoPushToken)));
+    }
+    kept_back.sort_unstable_by_key(|(device, _)| *device);
+    Ok(kept_back)
 }
 
 /// What is said.
@@ -143,6 +172,7 @@ async fn render(
     draft: &Draft,
     sample: &Sample,
     people: &[Person],
+    kept_back: &[(DeviceNo, Suppression)],
 ) -> DryRunReport {
     let mut report = DryRunReport {
         version: match says {
@@ -164,6 +194,10 @@ async fn render(
             continue;
         };
         report.sampled += 1;
+        if let Ok(at) = kept_back.binary_search_by_key(&to.device, |(device, _)| *device) {
+            count_unreachable(&mut report.unreachable, kept_back[at].1, &person.id);
+            continue;
+        }
         match one(hub, says, &draft.options, to.gateway, person, now) {
             Ok(sample) => {
                 report.renderable += 1;
@@ -181,6 +215,23 @@ async fn render(
         .failures
         .sort_by_key(|failure| std::cmp::Reverse(failure.devices));
     report
+}
+
+fn count_unreachable(unreachable: &mut Vec<Unreachable>, rule: Suppression, device: &str) {
+    let known = unreachable.iter().position(|known| known.rule == rule);
+    let at = known.unwrap_or_else(|| {
+        unreachable.push(Unreachable {
+            rule,
+            devices: 0,
+            examples: Vec::new(),
+        });
+        unreachable.len() - 1
+    });
+    let known = &mut unreachable[at];
+    known.devices += 1;
+    if known.examples.len() < EXAMPLES {
+        known.examples.push(device.to_owned());
+    }
 }
 
 fn count(failures: &mut Vec<DryRunFailure>, failure: DryRunFailure, device: &str) {

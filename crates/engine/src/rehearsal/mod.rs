@@ -5,7 +5,7 @@
 //! be rendered, and why. A trial asks the same of a trigger and an event. All go the way that a
 //! notification goes, up to where it would be accepted.
 //!
-//! They do not ask the preferences of people, nor whether a push token is still good.
+//! A device without a push token to send to is told apart. They do not ask the preferences of people.
 
 pub(crate) mod dry_run;
 pub(crate) mod preview;
@@ -16,6 +16,7 @@ use crate::request::Origin;
 use bytes::Bytes;
 use carillon_model::body::{DigestSource, EventSource};
 use carillon_model::content::Content;
+use carillon_model::delivery::Suppression;
 use carillon_model::lane::Gateway;
 use carillon_model::notification::{RequestOptions, TemplateUse};
 use carillon_model::problem::FieldProblem;
@@ -104,10 +105,23 @@ pub struct DryRunReport {
     pub sampled: u32,
     /// For how many of them it can be rendered.
     pub renderable: u32,
+    /// Those of them that nothing is sent to whatever it says: by which rule.
+    pub unreachable: Vec<Unreachable>,
     /// Why it cannot for the others, alike ones together, the most frequent first.
     pub failures: Vec<DryRunFailure>,
     /// What some of them would get: one of each variant and gateway.
     pub samples: Vec<DryRunSample>,
+}
+
+/// Devices that nothing is sent to, by one rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// What their deliveries would be suppressed by.
+    pub rule: Suppression,
+    /// How many devices of the sample.
+    pub devices: u32,
+    /// Ids of some of them.
+    pub examples: Vec<String>,
 }
 
 /// Why it cannot be rendered for some devices.

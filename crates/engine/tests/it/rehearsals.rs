@@ -181,6 +181,41 @@ async fn a_dry_run_says_for_whom_and_why_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_that_nothing_is_sent_to_is_not_called_reachable() {
+    let world = World::new().await;
+    define(&world, "comment", comment()).await;
+    let devices = world.devices(0..3).await;
+    let retired = carillon_ports::store::Retirement {
+        app: world.app,
+        delivery: carillon_model::id::DeliveryId {
+            batch: carillon_model::id::BatchNo(1),
+            position: 0,
+        },
+        device: devices[1],
+        kind: carillon_model::push_type::TokenKind::Alert,
+        generation: world.push_token(devices[1]).await.generation,
+        since: None,
+        reason: "Unregistered".into(),
+    };
+    let settled = world.hot.settle(carillon_ports::store::Settlement {
+        retirements: vec![retired],
+        now: 1,
+        ..Default::default()
+    });
+    settled.await.unwrap();
+    let ann = filling("comment", &json!({ "writer": "Ann" }));
+    let named = json!({"devices": ["d0", "d1", "d2"]});
+    let report = dry_run(&world, &ann, named, 100).await.unwrap();
+    assert_eq!((report.sampled, report.renderable), (3, 2));
+    let unreachable: Vec<_> = report
+        .unreachable
+        .iter()
+        .map(|of| (of.rule.as_str(), of.devices, of.examples.len()))
+        .collect();
+    assert_eq!(unreachable, [("push_token_retired", 1, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sample_is_spread_over_a_large_audience() {
     let world = World::new().await;
     define(&world, "plan", plan()).await;

@@ -282,6 +282,19 @@ pub(super) fn findings(report: &Value, output: Output) {
         shown(report, "/sampled"),
         shown(report, "/renderable")
     ));
+    for unreachable in report["unreachable"].as_array().into_iter().flatten() {
+        let rule = shown(unreachable, "/rule");
+        let why = match &*rule {
+            "push_token_retired" => "the push token is retired until the app registers it again",
+            "no_push_token" => "there is no push token of the kind that this needs",
+            _ => "nothing is sent to them",
+        };
+        output.line(format!(
+            "  {} of them get nothing, {rule}: {why}\n    e.g. {}",
+            shown(unreachable, "/devices"),
+            shown(unreachable, "/examples")
+        ));
+    }
     for failure in report["failures"].as_array().into_iter().flatten() {
         output.line(format!(
             "  {} devices, {}: {}\n    e.g. {}",

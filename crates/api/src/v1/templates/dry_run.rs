@@ -12,7 +12,9 @@ use crate::state::Api;
 use crate::v1::notifications::schema::{ContentSchema, OptionsSchema, TargetSchema};
 use axum::extract::State;
 use axum::response::Response;
-use carillon_engine::rehearsal::{DryRunFailure, DryRunFor, DryRunReport, DryRunSample, Filling};
+use carillon_engine::rehearsal::{
+    DryRunFailure, DryRunFor, DryRunReport, DryRunSample, Filling, Unreachable,
+};
 use carillon_model::body::{DigestSource, EventSource};
 use carillon_model::content::Content;
 use carillon_model::notification::{RequestOptions, TemplateUse};
@@ -77,6 +79,8 @@ pub(crate) struct Findings<'a> {
     sampled: u32,
     /// For how many of them it can be rendered.
     renderable: u32,
+    /// Those of them that nothing is sent to, whatever it says: by which rule.
+    unreachable: Vec<UnreachableView<'a>>,
     /// Why it cannot for the others, alike ones together, the most frequent first.
     failures: Vec<FailureView<'a>>,
     /// What some of them would get: one of each variant and gateway, at most 20.
@@ -90,8 +94,36 @@ impl<'a> From<&'a DryRunReport> for Findings<'a> {
             first: &report.first,
             sampled: report.sampled,
             renderable: report.renderable,
+            unreachable: report
+                .unreachable
+                .iter()
+                .map(UnreachableView::from)
+                .collect(),
             failures: report.failures.iter().map(FailureView::from).collect(),
             samples: report.samples.iter().map(SampleView::from).collect(),
+        }
+    }
+}
+
+/// Devices that nothing is sent to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DryRunUnreachable)]
+pub(crate) struct UnreachableView<'a> {
+    /// What their deliveries would be suppressed by: `push_token_retired` or `no_push_token`.
+    #[schema(example = "push_token_retired")]
+    rule: &'static str,
+    /// How many devices of the sample.
+    devices: u32,
+    /// Ids of some of them, at most 5.
+    examples: &'a [String],
+}
+
+impl<'a> From<&'a Unreachable> for UnreachableView<'a> {
+    fn from(unreachable: &'a Unreachable) -> Self {
+        Self {
+            rule: unreachable.rule.as_str(),
+            devices: unreachable.devices,
+            examples: &unreachable.examples,
         }
     }
 }
