@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// End when the books are compared, instead of going on serving
     #[arg(long)]
     exit: bool,
-    /// How many iPhones; Android phones and browsers are a fifth as many, at most 500 each
+    /// How many iPhones, 20 to 100000; Android phones and browsers are a fifth as many, at most 500 each
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     phones: u32,
 }
