@@ -14,7 +14,7 @@ use reqwest::{Response, Url};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{ConfigError, WebhookConfig};
-use crate::failure::{failure, refused, timeout};
+use crate::failure::{failure, refused, sentence, timeout};
 use crate::lookup::GuardedLookup;
 use crate::retry_after::retry_after;
 use crate::secret::WebhookSecret;
@@ -177,7 +177,7 @@ impl WebhookClient {
         let guard = &self.config.guard;
         guard
             .check(&host, port)
-            .map_err(|forbidden| forbidden.to_string())?;
+            .map_err(|forbidden| sentence(&forbidden))?;
         if url.scheme() != "https" && !guard.trusts(&host, port) {
             return Err(format!(
                 "{host} may only be told over https; plain http is for hosts and addresses that the server's configuration names"

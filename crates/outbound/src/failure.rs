@@ -21,7 +21,7 @@ pub(crate) fn failure(error: &reqwest::Error, host: &str, config: &WebhookConfig
         .iter()
         .find_map(|cause| cause.downcast_ref::<Forbidden>())
     {
-        return refused(forbidden);
+        return refused(&sentence(forbidden));
     }
     if error.is_dns() {
         let message = format!("the name {host} was not found: {last}");
@@ -57,7 +57,17 @@ pub(crate) fn failure(error: &reqwest::Error, host: &str, config: &WebhookConfig
     WebhookAnswer::failed(FailedPhase::Exchange, message)
 }
 
-/// The guard said no.
+/// Why the guard said no. It is a library and does not know what the setting is called that it asks for.
+pub(crate) fn sentence(forbidden: &Forbidden) -> String {
+    match forbidden {
+        Forbidden::Address { .. } => {
+            format!("{forbidden}: in the setting webhooks.allow_private")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// It was not sent.
 pub(crate) fn refused(why: &dyn std::fmt::Display) -> WebhookAnswer {
     WebhookAnswer::failed(FailedPhase::Refused, why.to_string())
 }

@@ -46,6 +46,9 @@ pub(super) fn read(text: &str, guard: &Guard) -> Result<PushTokenBytes, String> 
                 "endpoint: found {host}, which is no known push service; if it is one, let it through \
                  (webpush.allowed_hosts, or webpush.services)"
             ),
+            Forbidden::Address { .. } => {
+                format!("endpoint: {forbidden}: in the setting webpush.trusted_origins")
+            }
             other => format!("endpoint: {other}"),
         })?;
     let hint = application_server_key(text)?;
@@ -247,6 +250,7 @@ mod tests {
         for (endpoint, part) in [
             ("http://updates.push.services.mozilla.com/x", "http"),
             ("https://127.0.0.1/x", "loopback"),
+            ("https://127.0.0.1/x", "setting webpush.trusted_origins"),
             ("https://169.254.169.254/latest", "link-local"),
             ("https://[::1]/x", "loopback"),
             ("https://10.0.0.7:8443/x", "private"),

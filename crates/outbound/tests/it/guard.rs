@@ -30,6 +30,10 @@ async fn addresses_are_refused_before_anything_happens() {
                 let (phase, message) = failed(&answer);
                 assert_eq!(phase, FailedPhase::Refused, "{url}: {message}");
                 assert!(message.contains("not public"), "{url}: {message}");
+                assert!(
+                    message.contains("webhooks.allow_private"),
+                    "{url}: {message}"
+                );
             }
         }
         assert_eq!(receiver.connections(), 0);
