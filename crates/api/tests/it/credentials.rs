@@ -103,6 +103,16 @@ async fn exactly_one_secret_and_a_readable_one() {
             "field.value",
             "/environments/0",
         ),
+        (
+            json!({"gateway": "fcm", "server_key": "AAAAabc:APA91bxyz"}),
+            "credential.service_account",
+            "/server_key",
+        ),
+        (
+            json!({"gateway": "fcm", "api_key": "AIza"}),
+            "credential.service_account",
+            "/server_key",
+        ),
     ] {
         let problem = world.put(PATH, body).await.problem(422, "request.invalid");
         let error = &problem["errors"][0];

@@ -17,6 +17,7 @@ use carillon_model::problem::FieldProblem;
 use carillon_ports::gateway::ClaimedFacts;
 use carillon_ports::registry::Scope;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -44,6 +45,10 @@ pub(crate) struct PutCredential {
     service_account: Option<Box<RawValue>>,
     /// VAPID keys for browsers.
     vapid_keys: Option<VapidKeys>,
+    /// What FCM took until 2024: only to say what replaced it. The content is not looked at.
+    #[serde(alias = "api_key")]
+    #[schema(ignore)]
+    server_key: Option<IgnoredAny>,
 }
 
 /// An APNs signing key.
@@ -98,6 +103,13 @@ impl PutCredential {
         former: Option<&CredentialSecret>,
         make: impl FnOnce() -> Result<String, Problem>,
     ) -> Result<(Gateway, CredentialSecret, ClaimedFacts), Problem> {
+        if self.server_key.is_some() {
+            return Err(Problem::invalid(vec![FieldProblem::new(
+                "/server_key",
+                "credential.service_account",
+                "no gateway takes a server key or API key any more: Google switched off FCM's legacy API in 2024; create a service account key (Firebase console, Project settings, Service accounts, Generate new private key) and give its JSON file as service_account",
+            )]));
+        }
         let given = [
             self.signing_key.is_some(),
             self.certificate.is_some(),
