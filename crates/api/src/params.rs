@@ -5,6 +5,7 @@ use crate::problem::{Problem, codes};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use carillon_model::device::is_plain_name;
+use carillon_model::nearest::did_you_mean;
 use carillon_model::problem::FieldProblem;
 use serde::de::DeserializeOwned;
 
@@ -21,7 +22,11 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::from_request_parts(parts, state).await {
             Ok(Path(values)) => Ok(Self(values)),
-            Err(error) => Err(Problem::parameter("", "query.parameter", error.body_text())),
+            Err(error) => Err(Problem::parameter(
+                "path",
+                "query.parameter",
+                error.body_text(),
+            )),
         }
     }
 }
@@ -44,10 +49,65 @@ where
                 let message = text
                     .rsplit_once("query string: ")
                     .map_or(text.as_str(), |(_, tail)| tail);
-                Err(Problem::parameter("", "query.parameter", message))
+                let given = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+                let given = given.map_or_else(|_| Vec::new(), |Query(given)| given);
+                let (name, sentence) = query_problem(message, &given);
+                Err(Problem::parameter(name, "query.parameter", sentence))
             }
         }
     }
+}
+
+/// Which parameter is wrong, and how, of what serde says of a query string. serde has no types for its
+/// own errors; the test below holds these words still.
+fn query_problem<'m>(message: &'m str, given: &[(String, String)]) -> (&'m str, String) {
+    let (name, said) = match message.split_once(": ") {
+        Some((name, said)) if !name.contains(' ') => (name, said),
+        _ => ("", message),
+    };
+    if let Some(name) = quoted(said, "missing field `") {
+        return (name, "expected this parameter, found none".to_owned());
+    }
+    if let Some(name) = quoted(said, "duplicate field `") {
+        return (name, "expected it once, found it twice".to_owned());
+    }
+    if let Some(name) = quoted(said, "unknown field `") {
+        let known: Vec<&str> = said.split('`').skip(3).step_by(2).collect();
+        let hint = did_you_mean(name, known.iter().copied());
+        let sentence = match known.as_slice() {
+            [] => "there is no such parameter, and none other here: leave it out".to_owned(),
+            known => format!(
+                "there is no such parameter, expected {}{hint}",
+                known.join(", ")
+            ),
+        };
+        return (name, sentence);
+    }
+    let expected = match said {
+        "provided string was not `true` or `false`" => "true or false",
+        _ if said.contains("integer")
+            || said.contains("digit")
+            || said.starts_with("number too") =>
+        {
+            "a whole number of fitting size"
+        }
+        _ => {
+            return (
+                if name.is_empty() { "query" } else { name },
+                said.to_owned(),
+            );
+        }
+    };
+    let found = given.iter().find(|(given, _)| given == name);
+    let found = found.map_or("something else".to_owned(), |(_, found)| {
+        format!("{:?}", found.chars().take(40).collect::<String>())
+    });
+    (name, format!("expected {expected}, found {found}"))
+}
+
+/// The name in backquotes after `start`.
+fn quoted<'m>(said: &'m str, start: &str) -> Option<&'m str> {
+    said.strip_prefix(start)?.split('`').next()
 }
 
 /// A name that the caller chooses: an App's, a credential's (64) or a device's (128).
@@ -91,4 +151,65 @@ pub(crate) fn bad_cursor(cursor: &str) -> Problem {
         &codes::REQUEST_CURSOR,
         format!("{cursor:?} is not a cursor of this list"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Asked {
+        after: Option<i64>,
+        limit: Option<u32>,
+        stale: Option<bool>,
+    }
+
+    #[tokio::test]
+    async fn a_wrong_parameter_is_named_with_what_was_expected() {
+        for (query, name, message) in [
+            (
+                "lmit=5",
+                "lmit",
+                "there is no such parameter, expected after, limit, stale; did you mean `limit`?",
+            ),
+            (
+                "after=abc",
+                "after",
+                "expected a whole number of fitting size, found \"abc\"",
+            ),
+            (
+                "limit=-1",
+                "limit",
+                "expected a whole number of fitting size, found \"-1\"",
+            ),
+            (
+                "limit=",
+                "limit",
+                "expected a whole number of fitting size, found \"\"",
+            ),
+            (
+                "stale=yes",
+                "stale",
+                "expected true or false, found \"yes\"",
+            ),
+            (
+                "after=1&after=2",
+                "after",
+                "expected it once, found it twice",
+            ),
+        ] {
+            let request = Request::get(format!("/?{query}")).body(()).unwrap();
+            let (mut parts, ()) = request.into_parts();
+            let read = Params::<Asked>::from_request_parts(&mut parts, &()).await;
+            let Err(problem) = read.map(|Params(asked)| asked) else {
+                panic!("{query} was read");
+            };
+            let told = serde_json::to_value(problem.document(None)).unwrap();
+            assert_eq!(told["errors"][0]["pointer"], name, "{told}");
+            assert_eq!(told["errors"][0]["message"], message, "{told}");
+        }
+    }
 }
