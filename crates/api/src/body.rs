@@ -79,13 +79,18 @@ pub(crate) async fn whole(
     limit: usize,
     within: Duration,
 ) -> Result<Bytes, Problem> {
+    // As far as the length was announced.
+    let announced = axum::body::HttpBody::size_hint(&body).lower();
     let too_large = || {
-        Problem::new(
-            &codes::REQUEST_TOO_LARGE,
-            format!("expected at most {limit} bytes"),
-        )
+        let found = match announced {
+            0 => "more".to_owned(),
+            announced => announced.to_string(),
+        };
+        let detail =
+            format!("expected at most {limit} bytes, found {found}: send less in one request");
+        Problem::new(&codes::REQUEST_TOO_LARGE, detail)
     };
-    if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
+    if announced > limit as u64 {
         return Err(too_large());
     }
     let read = async {
@@ -172,6 +177,14 @@ mod tests {
             let problem = whole(body, 3, within).await.unwrap_err();
             assert_eq!(problem.code().code, "request.too_large");
         }
+        let detail = |problem: Problem| {
+            serde_json::to_value(problem.document(None)).unwrap()["detail"].clone()
+        };
+        let problem = whole(Body::from("abcd"), 3, within).await.unwrap_err();
+        assert_eq!(
+            detail(problem),
+            "expected at most 3 bytes, found 4: send less in one request"
+        );
         let never =
             Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
         let problem = whole(never, 3, Duration::from_millis(1)).await.unwrap_err();

@@ -89,7 +89,10 @@ async fn take(
 ) -> Result<EventAnswer, Problem> {
     let text = line.text()?;
     if text.len() > MAX_EVENT_BYTES {
-        let detail = format!("expected at most {MAX_EVENT_BYTES} bytes");
+        let found = text.len();
+        let detail = format!(
+            "expected at most {MAX_EVENT_BYTES} bytes, found {found}: an event carries what is said, so name the rest by an id"
+        );
         return Err(Problem::new(&codes::REQUEST_TOO_LARGE, detail));
     }
     let event: EventRequest = json::read_line(text)?;
