@@ -37,6 +37,16 @@ async fn an_app_is_made_changed_and_deleted() {
     assert_eq!(changed["created_at"], made["created_at"]);
     assert_eq!(changed["updated_at"], "2026-08-01T12:00:01.500Z");
     assert_eq!(world.get("/v1/apps/shop").await.is(200).json(), changed);
+    // What is read can be written back whole, and what is left out gets its default again.
+    let back = json!({"name": changed["name"], "settings": changed["settings"]});
+    let back = world.put("/v1/apps/shop", back).await.is(200).json();
+    assert_eq!(back["settings"], settings);
+    let one = json!({"settings": {"weight": 2}});
+    let one = world.put("/v1/apps/shop", one).await.is(200).json();
+    assert_eq!(
+        (&one["settings"]["receipts"], &one["settings"]["categories"]),
+        (&json!(false), &json!({}))
+    );
 
     assert!(world.delete("/v1/apps/shop").await.is(204).bytes.is_empty());
     world.get("/v1/apps/shop").await.problem(404, "app.unknown");

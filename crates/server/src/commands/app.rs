@@ -17,7 +17,7 @@ pub(crate) struct Args {
 enum Command {
     /// All Apps
     List,
-    /// Make an App, or change it
+    /// Make an App, or replace its name and settings: what is not given gets its default again
     Put {
         /// Its id: 1 to 64 of A-Z a-z 0-9 . _ : @ -
         app: String,
