@@ -10,6 +10,7 @@ mod checkpoint;
 mod config;
 mod disk;
 mod error;
+mod foreign;
 mod hot;
 mod lock;
 mod marks;
@@ -27,5 +28,6 @@ mod writer;
 
 pub use backup::restore;
 pub use config::SqliteConfig;
+pub use foreign::{ALL_USERS, ForeignError, read_foreign};
 pub use open_error::{OpenError, OpenErrorKind};
 pub use sqlite::SqliteStore;
