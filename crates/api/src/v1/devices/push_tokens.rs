@@ -34,6 +34,9 @@ pub(crate) struct RegisterPushToken {
     pub(crate) replaces: Option<Value>,
 }
 
+/// How Expo's aliases begin, the present and the former one.
+const EXPO: [&str; 2] = ["ExponentPushToken[", "ExpoPushToken["];
+
 /// Never the address.
 impl fmt::Debug for RegisterPushToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,6 +134,13 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 fn read_one(kind: TokenKind, gateways: &Gateways, text: &str) -> Result<PushTokenBytes, String> {
+    if EXPO.iter().any(|prefix| text.starts_with(prefix)) {
+        return Err(format!(
+            "{}…] is Expo's own alias, which only Expo's servers can push to, not the device's push token: call \
+             getDevicePushTokenAsync() of expo-notifications in the app, and register what it returns",
+            EXPO[0]
+        ));
+    }
     let which = kind.gateway();
     match (which, gateways.get(which)) {
         (Gateway::Apns, _) => PushTokenBytes::from_hex(text),
@@ -169,6 +179,22 @@ pub(crate) fn write(
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn an_alias_of_expo_is_refused_whatever_it_is_called() {
+        for kind in ["alert", "fcm"] {
+            for token in ["ExponentPushToken[xYz]", "ExpoPushToken[xYz]"] {
+                let written = json!({ "kind": kind, "token": token });
+                let written: RegisterPushToken = serde_json::from_value(written).unwrap();
+                let mut problems = Vec::new();
+                read(vec![written], &Gateways::default(), &mut problems);
+                let problem = problems.pop().unwrap();
+                assert_eq!(problem.pointer, "/push_tokens/0/token");
+                assert!(problem.message.contains("getDevicePushTokenAsync"));
+                assert!(!problem.message.contains("xYz"));
+            }
+        }
+    }
 
     fn problem_of(push_token: Value) -> Option<(String, &'static str)> {
         let written: RegisterPushToken = serde_json::from_value(push_token).unwrap();
