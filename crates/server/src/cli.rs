@@ -2,8 +2,8 @@
 
 use crate::commands::{
     app, backup, bench, completions, config, credential, demo, device, doctor, event, explain,
-    identity_key, keys, notification, openapi, restore, resume, schedule, segment, send, serve,
-    simulate, template, trigger, user, webhook,
+    identity_key, import, keys, notification, openapi, restore, resume, schedule, segment, send,
+    serve, simulate, template, trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Credential(credential::Args),
     /// Register, import, export and look at devices
     Device(device::Args),
+    /// Bring over what another push system has: an INI file's apps, a users table, OneSignal's export
+    Import(import::Args),
     /// What users want to get, and their badge counters
     User(user::Args),
     /// Store, preview and try templates: what notifications say, in each reader's language

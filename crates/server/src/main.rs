@@ -86,6 +86,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::App(args) => commands::app::run(args, output).await?,
         Command::Credential(args) => commands::credential::run(args, output).await?,
         Command::Device(args) => commands::device::run(args, output).await?,
+        Command::Import(args) => commands::import::run(args, output).await?,
         Command::User(args) => commands::user::run(args, output).await?,
         Command::Template(args) => commands::template::run(args, output).await?,
         Command::Segment(args) => commands::segment::run(args, output).await?,

@@ -12,6 +12,7 @@ pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod explain;
 pub(crate) mod identity_key;
+pub(crate) mod import;
 mod json_file;
 pub(crate) mod keys;
 pub(crate) mod notification;

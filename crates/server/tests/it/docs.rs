@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 const README: &str = include_str!("../../../../README.md");
 const FIRST_PUSH: &str = include_str!("../../../../docs/guide/first-push.md");
+const IMPORTING: &str = include_str!("../../../../docs/guide/importing.md");
 const METRICS: &str = include_str!("../../../../docs/guide/metrics.md");
 /// Where the metrics are named.
 const SOURCES: [&str; 3] = [
@@ -96,6 +97,47 @@ fn the_first_push_works_as_printed() {
         "before and after: {said}"
     );
     assert!(!said.contains("BAD"), "{said}");
+}
+
+/// With the page's own INI file, and the files that it names.
+#[test]
+fn importing_works_as_printed() {
+    let mut home = Home::new();
+    let google = home.simulator.google_url();
+    home.set("FCM__TOKEN_ENDPOINT", google.trim_start_matches("https://"));
+    let key = push_sim::NewKey {
+        team_id: "DEF123GHIJ".into(),
+        key_id: "ABC123DEFG".into(),
+        ..push_sim::NewKey::default()
+    };
+    let key = home.simulator.register_key(key).unwrap();
+    let file = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    let (_, ini) = IMPORTING.split_once("\n```ini\n").unwrap();
+    file("push.ini", ini.split_once("\n```").unwrap().0);
+    std::fs::create_dir(home.path().join("keys")).unwrap();
+    file("keys/AuthKey_ABC123DEFG.p8", &key.signing_key_pem.unwrap());
+    let account = home.simulator.service_account_json("shop-android").unwrap();
+    file("google.json", &account);
+    let mut users = "id,name,mail,locale,plan,age,token\n".to_owned();
+    for (n, push_token) in home.phones(3).iter().enumerate() {
+        users.push_str(&format!("{n},n,m,ko_KR,gold,1,{push_token}\n"));
+    }
+    file("users.csv", &users);
+
+    let said = shell(IMPORTING, home.path(), home.env());
+    for part in [
+        "to be made",
+        "a legacy FCM server key; the service account google.json takes its place",
+        "ok  production",
+        "3 rows: 3 registered",
+        "of these stale  0",
+    ] {
+        assert!(said.contains(part), "{part} is missing:\n{said}");
+    }
+    assert!(
+        !said.contains("AAAAexample") && !said.contains("not-shown"),
+        "{said}"
+    );
 }
 
 #[test]

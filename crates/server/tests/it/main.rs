@@ -9,6 +9,7 @@ mod connections;
 mod demo;
 mod docs;
 mod doctor;
+mod import;
 mod later;
 mod proxy;
 mod reporting;

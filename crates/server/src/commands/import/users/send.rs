@@ -1,0 +1,209 @@
+//! Pages of rows to the import of the API, and what it says of each row.
+
+use super::Prepare;
+use super::mapping::Prepared;
+use super::progress::Progress;
+use super::rows::{Row, Rows};
+use super::tally::{RowProblem, Tally};
+use crate::client::ApiClient;
+use crate::commands::device::import_path;
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, shown};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+/// An import under way.
+pub(super) struct Sending<'a> {
+    client: &'a ApiClient,
+    path: String,
+    progress: Progress,
+    /// Rows that went in before an interruption.
+    done: u64,
+    tally: Tally,
+    /// Beginnings of the hashes of the push tokens so far. Eight bytes each: two that are equal by chance would only
+    /// be counted wrongly.
+    seen: HashSet<u64>,
+    output: Output,
+}
+
+/// A row on its way.
+struct Sent {
+    row: u64,
+    is_doubled: bool,
+}
+
+impl<'a> Sending<'a> {
+    /// Before the first row, or where it was interrupted.
+    pub(super) fn begin(
+        client: &'a ApiClient,
+        app: &str,
+        progress: Progress,
+        resume: bool,
+        output: Output,
+    ) -> Result<Self, Failure> {
+        let tally = if resume { progress.load()? } else { None };
+        match &tally {
+            Some(tally) => output.note(format!("going on after row {} of the source", tally.rows)),
+            None if resume => output.note("nothing was interrupted: beginning with the first row"),
+            None => {}
+        }
+        let tally = tally.unwrap_or_default();
+        Ok(Self {
+            client,
+            path: import_path(app),
+            progress,
+            done: tally.rows,
+            tally,
+            seen: HashSet::new(),
+            output,
+        })
+    }
+
+    /// To the end, and tells.
+    pub(super) async fn run(mut self, mut rows: Rows, how: &impl Prepare) -> anyhow::Result<()> {
+        let bar = self.output.progress("rows", None);
+        let mut before = 0;
+        while let Some(page) = rows.pages.recv().await {
+            let page = page.map_err(|failure| self.interrupted(failure))?;
+            let known = (self.done - before).min(page.len() as u64);
+            let (skipped, fresh) = page.split_at(known as usize);
+            before += known;
+            for row in skipped {
+                if let Prepared::Device { push_token, .. } = how.prepare(row) {
+                    self.seen.insert(push_token);
+                }
+            }
+            if !fresh.is_empty() {
+                let sent = self.page(fresh, how).await;
+                sent.map_err(|failure| self.interrupted(failure))?;
+            }
+            bar.inc(page.len() as u64);
+        }
+        bar.finish_and_clear();
+        self.progress.forget();
+        self.tally.tell(&how.push_token(), self.output)
+    }
+
+    /// One page. Counted as a whole, after all of it is answered.
+    async fn page(&mut self, rows: &[Row], how: &impl Prepare) -> Result<(), Failure> {
+        let mut tally = self.tally.clone();
+        let (mut body, mut sent) = (String::new(), Vec::new());
+        for row in rows {
+            tally.rows += 1;
+            match how.prepare(row) {
+                Prepared::Device {
+                    body: device,
+                    push_token,
+                } => {
+                    body.push_str(&device.to_string());
+                    body.push('\n');
+                    sent.push(Sent {
+                        row: row.number,
+                        is_doubled: !self.seen.insert(push_token),
+                    });
+                }
+                Prepared::Empty => tally.empty += 1,
+                Prepared::LeftOut(why) => *tally.left_out.entry(why.to_owned()).or_default() += 1,
+                Prepared::Refused(detail) => tally.refuse(RowProblem {
+                    row: row.number,
+                    column: None,
+                    detail,
+                }),
+            }
+        }
+        if !sent.is_empty() {
+            self.send(body, &sent, &mut tally, how).await?;
+        }
+        self.tally = tally;
+        if let Err(failure) = self.progress.save(&self.tally) {
+            self.output.note(format!(
+                "{failure}: an interrupted import will have to begin again"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        body: String,
+        sent: &[Sent],
+        tally: &mut Tally,
+        how: &impl Prepare,
+    ) -> Result<(), Failure> {
+        let (mut answered, mut broken) = (0, None);
+        let each = |line: &str| {
+            let Ok(result) = serde_json::from_str::<Value>(line) else {
+                return;
+            };
+            let at = result["line"].as_u64().unwrap_or(0) as usize;
+            let Some(sent) = at.checked_sub(1).and_then(|at| sent.get(at)) else {
+                broken = Some(shown(&result, "/problem/detail"));
+                return;
+            };
+            // What the store could not do says nothing of the row.
+            if matches!(result["problem"]["status"].as_u64(), Some(429 | 500..)) {
+                broken = Some(shown(&result, "/problem/detail"));
+                return;
+            }
+            answered += 1;
+            count(&result, sent, tally, how);
+        };
+        self.client
+            .stream_lines(&self.path, "application/x-ndjson", &[], body, each)
+            .await?;
+        if answered == sent.len() && broken.is_none() {
+            return Ok(());
+        }
+        let why = broken.unwrap_or_else(|| "the answer broke off".into());
+        let message = format!(
+            "the server did not take {} of a page's {} rows: {why}",
+            sent.len() - answered,
+            sent.len()
+        );
+        Err(Failure::new(Exit::TempFail, message))
+    }
+
+    /// A failure that ends it before its end.
+    fn interrupted(&self, failure: Failure) -> Failure {
+        if self.tally.rows == 0 {
+            return failure;
+        }
+        let message = format!(
+            "{}; {} rows are done, as {} says",
+            failure.message,
+            self.tally.rows,
+            self.progress.file().display()
+        );
+        let mend = match failure.mend {
+            Some(mend) => format!("{mend}; then give the same command with --resume"),
+            None => "give the same command with --resume".to_owned(),
+        };
+        Failure::new(failure.exit, message).mend(mend)
+    }
+}
+
+/// What the server says of one row.
+fn count(result: &Value, sent: &Sent, tally: &mut Tally, how: &impl Prepare) {
+    if !result["problem"].is_null() {
+        let fields = result["problem"]["errors"].as_array();
+        let first = fields.and_then(|fields| fields.first());
+        let (column, detail) = match first {
+            Some(field) => (
+                how.column_of(&shown(field, "/pointer")),
+                shown(field, "/message"),
+            ),
+            None => (None, shown(result, "/problem/detail")),
+        };
+        tally.refuse(RowProblem {
+            row: sent.row,
+            column,
+            detail,
+        });
+    } else if sent.is_doubled {
+        tally.doubled += 1;
+    } else if result["created"] == json!(true) {
+        tally.registered += 1;
+    } else {
+        tally.updated += 1;
+    }
+}
