@@ -13,7 +13,7 @@ mod tests;
 
 pub use self::clock::{ClockChange, Occurrence};
 pub use self::definition::{DEFAULT_MISSED, ScheduleDefinition};
-pub use self::run::{MAX_COUNTED, RunCause, RunResult, Skipped, Turn};
+pub use self::run::{MAX_COUNTED, RunCause, RunResult, Skipped, Turn, looks_from};
 
 use self::cron::CronRule;
 use self::except::ExceptDates;

@@ -167,6 +167,21 @@ impl SchedulePlan {
     }
 }
 
+/// How far behind a time that fired already the clock of whoever stores the definition may be.
+const REPEAT_GUARD_MS: i64 = 300_000;
+
+/// From when on a definition looks for its next time that was stored at `stored_at`. It may have waited while a time of the
+/// former one fired (`last_due_at`), which must not fire again. One far ahead came of a clock that was wrong, and counts
+/// for nothing.
+#[must_use]
+pub fn looks_from(stored_at: UnixMs, last_due_at: Option<UnixMs>) -> UnixMs {
+    let ahead = last_due_at.map_or(0, |last| last.saturating_sub(stored_at));
+    match ahead {
+        1..=REPEAT_GUARD_MS => stored_at + ahead,
+        _ => stored_at,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

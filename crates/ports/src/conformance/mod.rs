@@ -84,6 +84,7 @@ macro_rules! store_suite {
             a_repeated_event_joins_once
             a_digest_is_told_once
             throttles_let_so_many_through
+            a_time_that_fired_is_not_planned_again
             schedules_are_due_by_their_definition
             a_turn_is_written_once
             what_a_schedule_sends_is_its_run

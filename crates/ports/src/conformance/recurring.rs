@@ -69,6 +69,25 @@ fn turn(
     }
 }
 
+/// Who stores a definition read the clock before it was his turn: what fired meanwhile does not fire again.
+pub async fn a_time_that_fired_is_not_planned_again(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let made = put(&f, "news", HOURLY, T0).await;
+    let (found, _) = due(&f, T0 + HOUR).await;
+    let fired = turn(
+        &f,
+        &made,
+        Some((found[0].claim, Some(T0 + 2 * HOUR))),
+        vec![run(T0 + HOUR, RunResult::Sent)],
+    );
+    assert!(f.hot.record_turn(fired, None, T0 + HOUR).await.unwrap());
+    put(&f, "news", HOURLY, T0 + HOUR - 10).await;
+    assert_eq!(due(&f, T0 + HOUR).await.1, Some(T0 + 2 * HOUR));
+    // A run of a clock that was far ahead does not keep it silent.
+    put(&f, "news", HOURLY, T0 - 24 * HOUR).await;
+    assert_eq!(due(&f, T0 - 24 * HOUR).await.1, Some(T0 - 23 * HOUR));
+}
+
 /// A definition sets its timer, another replaces it, and without one there is none; over restarts.
 pub async fn schedules_are_due_by_their_definition(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;

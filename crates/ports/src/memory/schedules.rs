@@ -10,14 +10,20 @@ use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::definition::Definition;
 use carillon_model::id::{DefinitionNo, NotificationNo};
-use carillon_model::schedule::ScheduleDefinition;
+use carillon_model::schedule::{RunCause, ScheduleDefinition, looks_from};
 use carillon_model::timer::MissedRun;
 
 impl State {
     /// Sets the timer of a schedule by its definition.
     pub(super) fn plan_schedule(&mut self, definition: &Definition, now: UnixMs) {
         self.unplan_schedule(definition.no);
-        let Some(due_at) = ScheduleDefinition::due_at(&definition.body, now) else {
+        let runs = self.schedule_runs.values().rev();
+        let last_due_at = runs
+            .filter(|(of, run)| *of == definition.no && run.cause == RunCause::Due)
+            .map(|(_, run)| run.last_due_at)
+            .next();
+        let from = looks_from(now, last_due_at);
+        let Some(due_at) = ScheduleDefinition::due_at(&definition.body, from) else {
             return;
         };
         let (number, fence) = (self.number(), self.number());

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::definition::Definition;
 use carillon_model::id::{DefinitionNo, NotificationNo};
-use carillon_model::schedule::{RunCause, RunResult, ScheduleDefinition};
+use carillon_model::schedule::{RunCause, RunResult, ScheduleDefinition, looks_from};
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::schedule::{DueSchedule, NewRun, ScheduleRun, ScheduleStore, ScheduleTurn};
 use carillon_ports::store::{NewEvent, Result};
@@ -48,7 +48,15 @@ impl ScheduleStore for SqliteStore {
 
 /// Sets the timer of a schedule by its definition, in the transaction that stores that.
 pub(crate) fn plan(tx: &mut Tx<'_>, definition: &Definition) -> Done<()> {
-    let due_at = ScheduleDefinition::due_at(&definition.body, definition.updated_at);
+    let last_due_at = tx
+        .conn
+        .prepare_cached(
+            "SELECT last_due_at FROM schedule_runs WHERE definition_no = ?1 AND cause = ?2 ORDER BY run_no DESC LIMIT 1",
+        )?
+        .query_row(params![definition.no.0, RunCause::Due.code()], |row| row.get(0))
+        .optional()?;
+    let from = looks_from(definition.updated_at, last_due_at);
+    let due_at = ScheduleDefinition::due_at(&definition.body, from);
     let Some(due_at) = due_at else {
         return unplan(tx, definition.no);
     };
