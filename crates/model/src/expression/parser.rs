@@ -276,6 +276,10 @@ impl Parser<'_> {
             let Some(literal) = self.literal() else {
                 return Err(self.unexpected("a text, a number, true, false, null or `]`"));
             };
+            // Texts and whole numbers of a list are one comparison, whatever their number; the others are one each.
+            if !matches!(literal, Literal::Text(_) | Literal::Integer(_)) {
+                self.count()?;
+            }
             entries.push(literal);
             if entries.len() > MAX_LIST {
                 return Err(ExpressionError {

@@ -266,11 +266,47 @@ impl Compiler {
                 _ => {}
             }
         }
+        let is_whole = |entry: &&Literal| matches!(entry, Literal::Integer(_));
+        let (whole, others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_whole);
+        if let Side::Json(json) = value
+            && !whole.is_empty()
+        {
+            found = found.or(self.one_of_whole(json, &whole));
+        }
         for entry in others {
             let entry = Operand::Literal(entry.clone());
             found = found.or(self.against(value.copied(), Comparison::Equal, &entry));
         }
         found
+    }
+
+    /// A number inside JSON equal to one of these whole ones. One with a fraction or an exponent is for the evaluator.
+    fn one_of_whole(&self, json: &Json, entries: &[&Literal]) -> Found {
+        let holds = |of_real: bool| {
+            let mut list = Sql::raw("(CASE WHEN NOT ")
+                .then(self.dialect.is(json, Kind::Number))
+                .then_raw(" THEN ")
+                .then(self.dialect.truth(false))
+                .then_raw(" WHEN ")
+                .then(self.dialect.is_whole(json))
+                .then_raw(" THEN ")
+                .then(json.value.clone())
+                .then_raw(" IN (");
+            let mut separator = "";
+            for entry in entries {
+                if let Literal::Integer(value) = entry {
+                    list = list.then_raw(separator).then_param(Param::Integer(*value));
+                    separator = ", ";
+                }
+            }
+            list.then_raw(") ELSE ")
+                .then(self.dialect.truth(of_real))
+                .then_raw(" END)")
+        };
+        Found::Nearly(Bounds {
+            over: holds(true),
+            under: holds(false),
+        })
     }
 
     /// `contains` of texts and of lists inside JSON, and `startswith`.
