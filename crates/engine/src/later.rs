@@ -30,6 +30,9 @@ use std::sync::Arc;
 
 /// Version of the stored record.
 const VERSION: u32 = 1;
+/// With so many names in the targets of what is fired together nothing more is taken in: they are looked up one by one, and
+/// the deliveries are one transaction.
+const MAX_ENTRIES: usize = 2_000;
 /// A change that others keep coming before is tried so often.
 const CHANGE_TRIES: u32 = 5;
 
@@ -117,6 +120,14 @@ fn kind_of(timer: &DueTimer) -> TimerKind {
     }
 }
 
+/// How many devices, users or push tokens a target names.
+fn entries_of(target: &Target) -> usize {
+    match target {
+        Target::Users(list) | Target::Devices(list) | Target::PushTokens(list) => list.len(),
+        _ => 1,
+    }
+}
+
 /// What firing some timers came to.
 #[derive(Default)]
 pub(crate) struct Firing {
@@ -136,6 +147,7 @@ impl Shared {
         let now = hub.parts.clock.now();
         let mut firing = Firing::default();
         let mut drafts = Vec::with_capacity(due.len());
+        let mut entries = 0;
         for (at, timer) in due.iter().enumerate() {
             let drafted = match &timer.subject {
                 Ok(TimerSubject::Send(send)) => due_draft(hub, at, timer, send, now),
@@ -149,7 +161,14 @@ impl Shared {
                 Err(why) => Err(why.clone()),
             };
             match drafted {
-                Ok(draft) => drafts.push(draft),
+                Ok(draft) => {
+                    entries += entries_of(&draft.target);
+                    drafts.push(draft);
+                    if entries >= MAX_ENTRIES {
+                        // What is left is still due: other Apps have their turn before.
+                        break;
+                    }
+                }
                 Err(why) => firing.unfired.push(Unfired::new(timer, why)),
             }
         }

@@ -17,7 +17,7 @@ CREATE TABLE timers (
     UNIQUE (kind, subject)
 ) STRICT;
 -- Looked through App by App, so that one App's many delay nobody.
-CREATE INDEX timers_due ON timers (app_no, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX timers_due ON timers (app_no, due_at, subject) WHERE due_at IS NOT NULL;
 CREATE INDEX timers_set_aside ON timers (app_no, subject) WHERE due_at IS NULL;
 
 -- When it was to be sent, and when that began: both are set only where it was not sent with its acceptance.
