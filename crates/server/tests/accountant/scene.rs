@@ -143,6 +143,7 @@ impl Scene {
             sent: now(),
             accepted: None,
             refused: None,
+            is_cancel_asked: false,
             cancelled: None,
             sightings: Vec::new(),
         });
@@ -226,6 +227,7 @@ impl Scene {
             method: reqwest::Method::POST,
             ..Question::get(path)
         };
+        self.books.lock().asked[number as usize].is_cancel_asked = true;
         let said = self.caller.ask(&question).await?;
         if said.status == 200 {
             let not_sent = said.json()?["not_sent"]

@@ -62,6 +62,7 @@ pub(crate) async fn enter(
                     sent,
                     accepted: Some((id.clone(), accepted_at)),
                     refused: None,
+                    is_cancel_asked: false,
                     cancelled: None,
                     sightings: Vec::new(),
                 });

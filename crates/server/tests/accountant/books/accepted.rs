@@ -133,6 +133,8 @@ pub(crate) struct Asked {
     pub(crate) accepted: Option<(String, Micros)>,
     /// The codes with which the API refused it for good.
     pub(crate) refused: Option<String>,
+    /// Whether it was asked to be cancelled, whatever came of that: its fan-out may have ended on its way.
+    pub(crate) is_cancel_asked: bool,
     /// The acknowledged cancel (200), if there was one.
     pub(crate) cancelled: Option<Cancelled>,
     /// What the store said of it before the end, when all of it was final.

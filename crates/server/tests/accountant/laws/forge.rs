@@ -103,6 +103,7 @@ impl Forged {
             sent,
             accepted: Some((format!("ntf_{number}"), sent + SECOND / 10)),
             refused: None,
+            is_cancel_asked: false,
             cancelled: None,
             sightings: Vec::new(),
         });
@@ -196,6 +197,7 @@ impl Forged {
     pub(crate) fn cancel(&mut self, number: u32, not_sent: u64) -> Micros {
         let asked = &mut self.0.asked[number as usize];
         let at = asked.sent + SECOND / 4;
+        asked.is_cancel_asked = true;
         asked.cancelled = Some(Cancelled { at, not_sent });
         at
     }

@@ -118,7 +118,7 @@ fn judge_fanout(books: &Books, asked: &Asked, devices: &[u32]) -> Vec<String> {
     };
     let mut found = Vec::new();
     // A fan-out that was cancelled on its way is complete as far as it got.
-    if asked.cancelled.is_none() {
+    if !asked.is_cancel_asked {
         let missed = (0u32..)
             .zip(&books.devices)
             .filter(|(place, device)| is_due(device) && devices.binary_search(place).is_err());
@@ -211,6 +211,12 @@ mod tests {
         books.cancel(0, 0);
         books.receipt(0).at -= 400_000;
         books.receipt(1).at -= 400_000;
+        books.holds();
+
+        // A cancel that was never acknowledged ends a fan-out all the same.
+        let mut books = true_books();
+        books.0.asked[0].audience = Audience::All;
+        books.0.asked[0].is_cancel_asked = true;
         books.holds();
     }
 
