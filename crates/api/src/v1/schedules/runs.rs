@@ -120,6 +120,10 @@ async fn view(api: &Api, app: &App, run: ScheduleRun) -> Result<RunView, Problem
         None => None,
         Some(no) => api.engine.store().notification(app.no, no).await?,
     };
+    // The id is made of the instant of acceptance; once the notification is gone, its id leads nowhere.
+    let accepted_at = deliveries
+        .as_ref()
+        .map_or(what.fired_at, |seen| seen.head.accepted_at);
     let deliveries = deliveries.map(|seen| RunDeliveries {
         total: seen.deliveries,
         open: seen.open,
@@ -137,7 +141,7 @@ async fn view(api: &Api, app: &App, run: ScheduleRun) -> Result<RunView, Problem
         result: what.result.as_str(),
         times: what.times,
         last_due_at: instant::rfc3339(what.last_due_at),
-        notification: what.notification.map(|no| no.public(what.fired_at)),
+        notification: what.notification.map(|no| no.public(accepted_at)),
         deliveries,
         code: what.failure.as_ref().map(|(code, _)| code.clone()),
         message: what.failure.map(|(_, message)| message),

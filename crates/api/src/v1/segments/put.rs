@@ -23,8 +23,8 @@ problems!(GUARDED, IN_APP, BODY, WRITES);
 /// From then on notifications and triggers may name it as their target. A mistake in the filter is
 /// refused with its line and column: a name that is none, a comparison that can hold for nothing, an
 /// attribute that looks like a mistyped one of your devices (unless `new_attributes` has it). An
-/// attribute that merely no device of a sample has is a warning in the answer. Notifications that were
-/// accepted go by the version of their acceptance. A body that says the same changes nothing. Needs the
+/// attribute that merely no device of a sample has is a warning in the answer. Notifications go by
+/// the version of when their sending began. A body that says the same changes nothing. Needs the
 /// scope `admin`.
 #[utoipa::path(
     put, path = "/v1/apps/{app}/segments/{name}", operation_id = "segment_put", tag = "segments",

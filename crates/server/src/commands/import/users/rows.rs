@@ -194,6 +194,8 @@ fn read_csv(
     let opened = std::fs::File::open(file).map_err(|error| Failure::io("read", file, &error))?;
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
+        // What databases write with tabs quotes nothing, so a quotation mark there is one.
+        .quoting(delimiter != b'\t')
         .has_headers(false)
         .flexible(true)
         .from_reader(opened);
