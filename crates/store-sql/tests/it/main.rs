@@ -8,5 +8,6 @@ mod full_disk;
 mod groups;
 mod model;
 mod opening;
+mod schemas;
 mod suite;
 mod support;
