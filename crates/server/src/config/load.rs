@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::nearest::nearest;
-use super::settings::{SETTINGS, Setting, env_name};
+use super::settings::{SECTIONS, Setting, env_name, settings};
 use crate::exit::{Exit, Failure};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ struct Layers {
 impl Layers {
     fn defaults() -> Result<Self, Failure> {
         let mut values = BTreeMap::new();
-        for setting in SETTINGS {
+        for setting in settings() {
             let table: toml::Table =
                 format!("x = {}", setting.default)
                     .parse()
@@ -130,9 +130,7 @@ impl Layers {
                     "a key outside any section",
                 ));
             };
-            let is_section = SETTINGS
-                .iter()
-                .any(|setting| section_of(setting.key) == section);
+            let is_section = SECTIONS.iter().any(|known| known.name == section);
             if !is_section && entries.is_empty() {
                 return Err(unknown(&section, &format!("{shown}"), "an unknown section"));
             }
@@ -158,21 +156,20 @@ impl Layers {
                 }
                 continue;
             }
-            let direct = SETTINGS.iter().find(|s| env_name(s.key) == *name);
+            let direct = settings().find(|s| env_name(s.key) == *name);
             let (setting, text) = if let Some(setting) = direct {
                 (setting, text.clone())
-            } else if let Some(setting) = name.strip_suffix("_FILE").and_then(|twin| {
-                SETTINGS
-                    .iter()
-                    .find(|s| s.secret && env_name(s.key) == twin)
-            }) {
+            } else if let Some(setting) = name
+                .strip_suffix("_FILE")
+                .and_then(|twin| settings().find(|s| s.secret && env_name(s.key) == twin))
+            {
                 let path = Path::new(text);
                 let content = std::fs::read_to_string(path).map_err(|error| {
                     Failure::io(&format!("read the file that {name} names,"), path, &error)
                 })?;
                 (setting, content.trim_end_matches(['\r', '\n']).to_owned())
             } else {
-                let names: Vec<String> = SETTINGS.iter().map(|s| env_name(s.key)).collect();
+                let names: Vec<String> = settings().map(|s| env_name(s.key)).collect();
                 return Err(no_such(
                     name,
                     "the environment",
@@ -289,12 +286,8 @@ fn milliseconds(key: &str, source: &str, text: &str) -> Result<Value, Failure> {
         .map_err(|why| Failure::new(Exit::Usage, format!("{source}: {key}: {why}")))
 }
 
-fn section_of(key: &str) -> &str {
-    key.split_once('.').map_or(key, |(section, _)| section)
-}
-
 fn find(key: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.key == key)
+    settings().find(|setting| setting.key == key)
 }
 
 fn unknown(key: &str, source: &str, what: &str) -> Failure {
@@ -302,7 +295,7 @@ fn unknown(key: &str, source: &str, what: &str) -> Failure {
         key,
         source,
         what,
-        nearest(key, SETTINGS.iter().map(|setting| setting.key)),
+        nearest(key, settings().map(|setting| setting.key)),
     )
 }
 

@@ -1,6 +1,6 @@
 //! The settings as people read them: the commented example, and the table of the documentation.
 
-use super::settings::{SECTIONS, SETTINGS, env_name};
+use super::settings::{SECTIONS, env_name};
 
 /// The commented configuration with every default.
 pub(crate) fn example() -> String {
@@ -12,16 +12,10 @@ pub(crate) fn example() -> String {
          # Durations are texts such as \"500ms\", \"30s\", \"15m\", \"2h\", \"7d\" or \"1h30m\".\n\
          # Check a file with: carillon config check carillon.toml\n",
     );
-    for (section, about) in SECTIONS {
-        out.push_str(&format!("\n# {about}\n[{section}]\n"));
-        for setting in SETTINGS {
-            let Some(name) = setting
-                .key
-                .strip_prefix(section)
-                .and_then(|rest| rest.strip_prefix('.'))
-            else {
-                continue;
-            };
+    for section in SECTIONS {
+        out.push_str(&format!("\n# {}\n[{}]\n", section.about, section.name));
+        for setting in section.settings {
+            let name = &setting.key[section.name.len() + 1..];
             out.push('\n');
             for line in setting.about.lines() {
                 out.push_str(&format!("# {line}\n"));
@@ -48,13 +42,13 @@ pub(crate) fn markdown() -> String {
          Apps, credentials, devices and API keys are not here: they live in the store and change without a restart.\n\
          Durations are texts such as `\"500ms\"`, `\"30s\"`, `\"15m\"`, `\"2h\"`, `\"7d\"` or `\"1h30m\"`.\n",
     );
-    for (section, about) in SECTIONS {
-        out.push_str(&format!("\n## `[{section}]`\n\n{about}\n\n"));
+    for section in SECTIONS {
+        out.push_str(&format!(
+            "\n## `[{}]`\n\n{}\n\n",
+            section.name, section.about
+        ));
         out.push_str("| key | default | meaning |\n| --- | --- | --- |\n");
-        for setting in SETTINGS
-            .iter()
-            .filter(|s| s.key.starts_with(&format!("{section}.")))
-        {
+        for setting in section.settings {
             let about = setting.about.replace('\n', " ").replace('|', "\\|");
             let file = if setting.secret {
                 format!(

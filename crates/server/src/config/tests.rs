@@ -1,6 +1,6 @@
 //! Tests of the configuration: the table, the layers, the messages.
 
-use super::settings::{SETTINGS, env_name};
+use super::settings::{env_name, settings};
 use super::*;
 use crate::scratch::Scratch;
 
@@ -42,7 +42,7 @@ fn the_committed_example_is_what_is_printed_and_covers_every_key() {
         "write it again with: carillon config > config.example.toml"
     );
     let table: toml::Table = committed.parse().unwrap();
-    for setting in SETTINGS {
+    for setting in settings() {
         let (section, name) = setting.key.split_once('.').unwrap();
         assert!(
             table[section].get(name).is_some(),
@@ -77,7 +77,7 @@ fn the_committed_table_is_what_is_printed() {
 /// Each key is really read, from the file and from the environment: nonsense in it is refused by name.
 #[test]
 fn every_key_is_read_from_file_and_environment() {
-    for setting in SETTINGS {
+    for setting in settings() {
         let (section, name) = setting.key.split_once('.').unwrap();
         let said = refused(with_file(&format!("[{section}]\n{name} = [1979-05-27]\n")));
         assert!(said.contains(setting.key), "{said}");
@@ -106,7 +106,7 @@ fn the_engine_gets_its_defaults() {
         .contains(&field)
             || field.starts_with("timer_");
         assert!(
-            elsewhere || SETTINGS.iter().any(|setting| setting.key == key),
+            elsewhere || settings().any(|setting| setting.key == key),
             "{key} cannot be set"
         );
     }

@@ -1,0 +1,76 @@
+//! What runs beside sending: `[scheduler]`, `[retention]`, `[log]` and `[clock]`.
+
+use super::{Setting, plain};
+
+/// Keys of `[scheduler]`.
+pub(super) const SCHEDULER: &[Setting] = &[
+    plain("scheduler.round", "2000", "Timers that are read at once."),
+    plain(
+        "scheduler.share",
+        "500",
+        "Most of them that belong to one App; they are fired in one transaction.",
+    ),
+    plain(
+        "scheduler.tries",
+        "8",
+        "How often a timer that cannot fire is tried before it is set aside.",
+    ),
+    plain(
+        "scheduler.backoff",
+        "\"1s\"",
+        "Pause after its first try; it doubles with each.",
+    ),
+    plain("scheduler.backoff_max", "\"10m\"", "Longest such pause."),
+    plain(
+        "scheduler.grace",
+        "\"1m\"",
+        "A timer that fires late by at most so long was not missed.",
+    ),
+    plain(
+        "scheduler.send_ahead_max",
+        "\"366d\"",
+        "How far ahead a notification may be sent.",
+    ),
+];
+
+/// Keys of `[retention]`.
+pub(super) const RETENTION: &[Setting] = &[
+    plain(
+        "retention.content",
+        "\"7d\"",
+        "How long a notification's content is kept after its last delivery is final.",
+    ),
+    plain(
+        "retention.records",
+        "\"30d\"",
+        "How long the records (deliveries, attempts, events, counters) are kept.",
+    ),
+];
+
+/// Keys of `[log]`.
+pub(super) const LOG: &[Setting] = &[
+    plain(
+        "log.format",
+        "\"text\"",
+        "\"text\" for people, \"json\" for machines. Both go to stderr.",
+    ),
+    plain(
+        "log.level",
+        "\"info\"",
+        "error, warn, info, debug, trace; also by part: \"warn,carillon_engine=debug\".",
+    ),
+];
+
+/// Keys of `[clock]`.
+pub(super) const CLOCK: &[Setting] = &[
+    plain(
+        "clock.offset",
+        "\"0s\"",
+        "Development only: business time starts so far from the machine's, e.g. \"30d\" or \"-1h\".",
+    ),
+    plain(
+        "clock.speed",
+        "1.0",
+        "Development only: business time runs so many times as fast.",
+    ),
+];
