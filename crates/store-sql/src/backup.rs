@@ -1,6 +1,7 @@
 //! Copies of a running database, and the way back.
 
 use crate::config::SqliteConfig;
+use crate::db;
 use crate::error::Done;
 use crate::lock::{LockFile, beside, private};
 use crate::marks::{RANGES, read_meta, write_meta};
@@ -143,6 +144,8 @@ fn jump(path: &Path) -> std::result::Result<(), OpenErrorKind> {
         &conn,
         conn.pragma_query_value(None, "user_version", |row| row.get(0))?,
     )?;
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    let conn = db::Connection::Sqlite(conn);
     let jumped = || -> Done<()> {
         for name in RANGES {
             let end = read_meta(&conn, name)?.unwrap_or(1);
@@ -153,9 +156,8 @@ fn jump(path: &Path) -> std::result::Result<(), OpenErrorKind> {
         // What was due since the backup may have been sent by the database that it replaces.
         write_meta(&conn, crate::hot::SCHEDULER_PAUSED, 1)
     };
-    conn.execute_batch("BEGIN IMMEDIATE")?;
     jumped().map_err(|fault| OpenErrorKind::Io(StoreError::from(fault).to_string()))?;
-    conn.execute_batch("COMMIT")?;
+    conn.sqlite().execute_batch("COMMIT")?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What goes wrong inside a statement, sorted: this command's trouble, or the whole store's.
 
+use crate::db;
 use carillon_model::codec::Unreadable;
 use carillon_ports::store::StoreError;
 use rusqlite::ErrorCode;
@@ -36,6 +37,15 @@ impl From<rusqlite::Error> for Fault {
             }
             _ => StoreError::Failed(error.to_string()),
         })
+    }
+}
+
+impl From<db::Error> for Fault {
+    fn from(error: db::Error) -> Self {
+        match error {
+            db::Error::Sqlite(error) => error.into(),
+            db::Error::NoRow => StoreError::Failed(error.to_string()).into(),
+        }
     }
 }
 

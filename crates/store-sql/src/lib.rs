@@ -8,6 +8,7 @@
 mod backup;
 mod checkpoint;
 mod config;
+mod db;
 mod disk;
 mod error;
 mod foreign;

@@ -6,9 +6,9 @@
 //! is ever given out again. The marks are plain values: a transaction that is rolled back puts the
 //! copy from before back.
 
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::Done;
 use carillon_ports::store::StoreError;
-use rusqlite::{Connection, OptionalExtension, params};
 
 /// A number that something new is given.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,9 @@
 //! Reader threads: each has a connection that cannot write. One of them takes only what the hot
 //! path asks, so that no page of somebody's list delays a push.
 
+use crate::db::{Connection, Step};
 use carillon_ports::upkeep::Upkeep;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -72,11 +72,11 @@ impl Reads {
     pub(crate) fn serve(&self, conn: &Connection, hot_only: bool, upkeep: Upkeep) {
         while let Some(group) = self.next_group(hot_only, upkeep) {
             // One snapshot for the group saves the locks of one each. Without it each is on its own.
-            let snapshot = group.len() > 1 && conn.execute_batch("BEGIN").is_ok();
+            let snapshot = group.len() > 1 && conn.step(Step::BeginReading).is_ok();
             for read in group {
                 read(conn);
             }
-            if snapshot && let Err(error) = conn.execute_batch("COMMIT") {
+            if snapshot && let Err(error) = conn.step(Step::Commit) {
                 tracing::warn!(%error, "could not end a read transaction");
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::Checkpoints;
 use crate::config::SqliteConfig;
+use crate::db::{Connection, OptionalExtension, Step};
 use crate::disk::Bounds;
 use crate::error::{Done, Fault};
 use crate::lock::LockFile;
@@ -12,7 +13,7 @@ use crate::queue::{Call, Class, Queue};
 use crate::reader::Reads;
 use crate::writer::{Tx, Writer, closed};
 use carillon_ports::store::{Result, StoreError};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::hooks::Wal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -54,7 +55,14 @@ impl SqliteStore {
     fn open_at(config: SqliteConfig) -> std::result::Result<Self, OpenErrorKind> {
         let lock = LockFile::take(&config.path)?;
         let found = open::check(&config.path, config.busy_timeout_ms)?;
-        let conn = open::writer(&config, found)?;
+        let checkpoints = Arc::new(Checkpoints::new(config.checkpoint_pages));
+        let mut conn = open::writer(&config, found)?;
+        let noted = checkpoints.clone();
+        conn.wal_hook(Some(move |_: &mut Wal, pages| {
+            noted.note(u32::try_from(pages).unwrap_or(0));
+            Ok(())
+        }))?;
+        let conn = Connection::Sqlite(conn);
         let (epoch, seed, marks) = start(&conn).map_err(|fault| match fault {
             Fault::Store(StoreError::DiskFull) => OpenErrorKind::DiskFull,
             Fault::Store(StoreError::Busy) => OpenErrorKind::Locked,
@@ -63,13 +71,12 @@ impl SqliteStore {
             Fault::Io(text) => OpenErrorKind::Io(text),
         })?;
         let readers = (0..config.readers.max(2))
-            .map(|_| open::reader(&config))
-            .collect::<std::result::Result<Vec<_>, _>>()?;
+            .map(|_| Ok(Connection::Sqlite(open::reader(&config)?)))
+            .collect::<std::result::Result<Vec<_>, OpenErrorKind>>()?;
 
         let (queue, reads) = (Arc::new(Queue::default()), Arc::new(Reads::default()));
         let (fatal_sender, fatal) = watch::channel(None);
         let fatal_sender = Arc::new(fatal_sender);
-        let checkpoints = Arc::new(Checkpoints::new(config.checkpoint_pages));
         let checkpointer = open::checkpointer(&config)?;
         let (alive, threads) = watch::channel(());
         let (other, others) = std::sync::mpsc::sync_channel(0);
@@ -308,18 +315,17 @@ fn spawn(
 /// A new epoch, the installation's seed, and the marks.
 fn start(conn: &Connection) -> Done<(i64, u128, Marks)> {
     let epoch = read_meta(conn, "epoch")?.unwrap_or(0) + 1;
-    conn.execute_batch("BEGIN IMMEDIATE")?;
+    conn.step(Step::BeginWriting)?;
     write_meta(conn, "epoch", epoch)?;
     // SQLite draws the bytes: the one random number that this crate needs is made once for all time.
-    conn.execute(
+    conn.prepare(
         "INSERT INTO meta (name, bytes) VALUES ('seed', randomblob(16)) ON CONFLICT (name) DO NOTHING",
-        [],
-    )?;
-    conn.execute_batch("COMMIT")?;
+    )?
+    .execute([])?;
+    conn.step(Step::Commit)?;
     let seed: Option<[u8; 16]> = conn
-        .query_row("SELECT bytes FROM meta WHERE name = 'seed'", [], |row| {
-            row.get(0)
-        })
+        .prepare("SELECT bytes FROM meta WHERE name = 'seed'")?
+        .query_row([], |row| row.get(0))
         .optional()?;
     let seed = seed.ok_or_else(|| crate::error::corrupt("meta", "bytes", "seed", "missing"))?;
     Ok((epoch, u128::from_be_bytes(seed), Marks::read(conn)?))

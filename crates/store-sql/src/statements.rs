@@ -1,7 +1,7 @@
 //! The six statements that nearly every notification needs, looked up once for each transaction: the
 //! cache's look-up hashes the whole text, which as often for each push is seen in a profile.
 
-use rusqlite::{CachedStatement, Connection, Result};
+use crate::db::{Connection, Result, Statement as Prepared};
 
 /// Which one.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +43,14 @@ impl Statement {
 
 /// Those that a transaction has looked up.
 #[derive(Default)]
-pub(crate) struct Statements<'c>([Option<CachedStatement<'c>>; COUNT]);
+pub(crate) struct Statements<'c>([Option<Prepared<'c>>; COUNT]);
 
 impl<'c> Statements<'c> {
     pub(crate) fn get(
         &mut self,
         conn: &'c Connection,
         which: Statement,
-    ) -> Result<&mut CachedStatement<'c>> {
+    ) -> Result<&mut Prepared<'c>> {
         match &mut self.0[which as usize] {
             Some(statement) => Ok(statement),
             empty => Ok(empty.insert(conn.prepare_cached(which.sql())?)),

@@ -6,6 +6,7 @@
 //! I/O error poisons the store: nothing is written any more, and the server is told to stop.
 
 use crate::checkpoint::Checkpoints;
+use crate::db::{self, Connection, Statement as Prepared, Step};
 use crate::disk::{Bounds, is_full};
 use crate::error::{Done, Fault};
 use crate::lock::LockFile;
@@ -14,8 +15,6 @@ use crate::queue::{Class, Job, Queue};
 use crate::statements::{Statement, Statements};
 use carillon_ports::store::{Result, StoreError};
 use carillon_ports::upkeep::Upkeep;
-use rusqlite::hooks::Wal;
-use rusqlite::{CachedStatement, Connection};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,10 +33,7 @@ pub(crate) struct Tx<'c> {
 
 impl<'c> Tx<'c> {
     /// A statement of the hot path.
-    pub(crate) fn statement(
-        &mut self,
-        which: Statement,
-    ) -> rusqlite::Result<&mut CachedStatement<'c>> {
+    pub(crate) fn statement(&mut self, which: Statement) -> db::Result<&mut Prepared<'c>> {
         self.statements.get(self.conn, which)
     }
 
@@ -79,14 +75,6 @@ enum Stop {
 impl Writer {
     /// Serves until the queue is closed and empty.
     pub(crate) fn serve(mut self) {
-        let checkpoints = self.checkpoints.clone();
-        let hooked = self.conn.wal_hook(Some(move |_: &mut Wal, pages| {
-            checkpoints.note(u32::try_from(pages).unwrap_or(0));
-            Ok(())
-        }));
-        if let Err(error) = hooked {
-            self.stop(&error.to_string());
-        }
         let queue = self.queue.clone();
         while let Some(group) = queue.next_group(|| self.rest()) {
             // A panic here is a bug of ours: whoever waits is told that the store is gone.
@@ -98,7 +86,10 @@ impl Writer {
         // Nothing is ever sent: an error is what this waits for.
         let _ = self.others.recv();
         if self.fatal.borrow().is_none()
-            && let Err(error) = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+            && let Err(error) = self
+                .conn
+                .sqlite()
+                .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
             tracing::warn!(%error, "the last checkpoint failed; the next start repeats it");
         }
@@ -108,7 +99,7 @@ impl Writer {
 
     /// Nothing to do: what the page cache and the heap hold from the last load goes back.
     fn rest(&self) {
-        if let Err(error) = self.conn.execute_batch("PRAGMA shrink_memory") {
+        if let Err(error) = self.conn.sqlite().execute_batch("PRAGMA shrink_memory") {
             tracing::debug!(%error, "could not give the page cache back");
         }
         self.upkeep.once();
@@ -119,9 +110,9 @@ impl Writer {
             return answer_all(group, &StoreError::Failed(reason));
         }
         let room = if group.iter().any(|job| job.class() == Class::Intake) {
-            self.bounds.for_intake(&self.conn)
+            self.bounds.for_intake(self.conn.sqlite())
         } else {
-            self.bounds.for_others(&self.conn).map(|()| true)
+            self.bounds.for_others(self.conn.sqlite()).map(|()| true)
         };
         match room {
             Ok(true) => {}
@@ -178,7 +169,11 @@ impl Writer {
     /// beginning again, and the group is tried once more; if that was not it, intake is refused and the
     /// rest goes on alone: pruning makes room.
     fn without_room(&mut self, mut group: Vec<Box<dyn Job>>) {
-        if let Err(error) = self.conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {
+        if let Err(error) = self
+            .conn
+            .sqlite()
+            .execute_batch("PRAGMA wal_checkpoint(PASSIVE)")
+        {
             tracing::debug!(%error, "no room for a checkpoint either");
         }
         if self.attempt(&mut group).is_ok() {
@@ -195,7 +190,7 @@ impl Writer {
         if rest.is_empty() {
             return;
         }
-        match self.bounds.for_others(&self.conn) {
+        match self.bounds.for_others(self.conn.sqlite()) {
             Ok(()) => self.commit_one_by_one(rest),
             Err(error) => answer_all(rest, &StoreError::from(Fault::from(error))),
         }
@@ -227,16 +222,16 @@ impl Writer {
         let result = self.transaction(|tx| {
             for (job, failure) in group.iter_mut().zip(failed) {
                 let marks = *tx.marks;
-                exec(tx.conn, "SAVEPOINT job")?;
+                step(tx.conn, Step::Savepoint)?;
                 match job.run(tx) {
-                    Ok(()) => exec(tx.conn, "RELEASE job")?,
+                    Ok(()) => step(tx.conn, Step::Release)?,
                     Err(Fault::Io(text)) => return Err(Stop::Io(text)),
                     // A full disk may have ended the transaction; then there is nothing to go on with.
                     Err(Fault::Store(error)) if tx.conn.is_autocommit() => {
                         return Err(Stop::Group(error));
                     }
                     Err(Fault::Store(error)) => {
-                        exec(tx.conn, "ROLLBACK TO job; RELEASE job")?;
+                        step(tx.conn, Step::Undo)?;
                         *tx.marks = marks;
                         *failure = Some(error);
                     }
@@ -254,7 +249,7 @@ impl Writer {
         &mut self,
         run: impl FnOnce(&mut Tx<'_>) -> std::result::Result<(), Stop>,
     ) -> std::result::Result<(), Stop> {
-        exec(&self.conn, "BEGIN IMMEDIATE")?;
+        step(&self.conn, Step::BeginWriting)?;
         let mut tx = Tx {
             conn: &self.conn,
             marks: &mut self.marks,
@@ -262,11 +257,11 @@ impl Writer {
             seqs: &self.seqs,
             statements: Statements::default(),
         };
-        let result = run(&mut tx).and_then(|()| exec(&self.conn, "COMMIT"));
+        let result = run(&mut tx).and_then(|()| step(&self.conn, Step::Commit));
         // SQLite has rolled back by itself after some errors, and not after others.
         if result.is_err()
             && !self.conn.is_autocommit()
-            && let Err(error) = self.conn.execute_batch("ROLLBACK")
+            && let Err(error) = self.conn.step(Step::Rollback)
         {
             tracing::warn!(%error, "rollback failed");
         }
@@ -274,7 +269,7 @@ impl Writer {
     }
 
     fn tend_log(&self) {
-        match self.checkpoints.tend(&self.conn) {
+        match self.checkpoints.tend(self.conn.sqlite()) {
             Ok(()) => {}
             Err(Fault::Store(error)) => tracing::warn!(%error, "checkpoint put off"),
             Err(Fault::Io(text)) if is_full(&self.path) => {
@@ -301,12 +296,11 @@ impl Writer {
     }
 }
 
-fn exec(conn: &Connection, sql: &str) -> std::result::Result<(), Stop> {
-    conn.execute_batch(sql)
-        .map_err(|error| match Fault::from(error) {
-            Fault::Store(error) => Stop::Group(error),
-            Fault::Io(text) => Stop::Io(text),
-        })
+fn step(conn: &Connection, step: Step) -> std::result::Result<(), Stop> {
+    conn.step(step).map_err(|error| match Fault::from(error) {
+        Fault::Store(error) => Stop::Group(error),
+        Fault::Io(text) => Stop::Io(text),
+    })
 }
 
 fn answer_all(group: Vec<Box<dyn Job>>, error: &StoreError) {

@@ -3,6 +3,7 @@
 use super::badges::Counting;
 use super::ledger::{self, Ledger};
 use super::{batches, gathering, schedules, timers};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -11,7 +12,6 @@ use carillon_model::id::NotificationNo;
 use carillon_ports::fault::{Bug, planted};
 use carillon_ports::store::{Acceptance, Idempotency, NewNotification, StoreError};
 use carillon_ports::timer::When;
-use rusqlite::{Connection, OptionalExtension, params};
 
 /// About how many rows they are.
 pub(super) fn weight(items: &[NewNotification]) -> usize {

@@ -2,6 +2,7 @@
 //! (or device that nobody knows the user of), and remembered by the batch as it was then.
 
 use super::rows::blob;
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -9,7 +10,6 @@ use carillon_model::badges::BatchBadges;
 use carillon_model::body::BadgeChange;
 use carillon_model::id::{AppNo, BatchNo, DeviceNo, NotificationNo};
 use carillon_ports::store::NewBatch;
-use rusqlite::{Connection, OptionalExtension, params};
 
 /// A notification that changes counters.
 #[derive(Clone, Copy)]

@@ -1,5 +1,6 @@
 //! Writing new batches with their first work.
 
+use crate::db::params;
 use crate::error::Done;
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -8,7 +9,6 @@ use carillon_model::batch::{BatchDevices, INLINE_BATCH};
 use carillon_model::id::{AppNo, BatchNo};
 use carillon_ports::fault::{Bug, planted};
 use carillon_ports::store::NewBatch;
-use rusqlite::params;
 
 /// Stores a batch and its first work (seq 0). `sole`: it is its notification's only one.
 pub(super) fn insert(

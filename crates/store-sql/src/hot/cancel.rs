@@ -3,13 +3,13 @@
 use super::ledger::{self, Ledger, Why};
 use super::rows;
 use super::{claim, records, timers};
+use crate::db::{OptionalExtension, params};
 use crate::error::Done;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::{AppNo, NotificationNo};
 use carillon_ports::store::{CountDelta, Work};
-use rusqlite::{OptionalExtension, params};
 
 /// Work rows in one slice: a few milliseconds when they are full batches.
 pub(super) const SLICE: usize = 100;

@@ -3,6 +3,7 @@
 use super::cancel::withdraw;
 use super::ledger::Ledger;
 use super::rows;
+use crate::db::{self, Connection, OptionalExtension, params};
 use crate::error::{At, Done, Fault};
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -10,7 +11,6 @@ use carillon_model::UnixMs;
 use carillon_model::lane::{Class, Lane};
 use carillon_ports::fault::{Bug, planted};
 use carillon_ports::store::{ClaimedWork, StoreError, Work, WorkId};
-use rusqlite::{Connection, OptionalExtension, params};
 
 /// How long a work row that cannot be read is set aside, so that it does not stop its lane.
 const SET_ASIDE_MS: i64 = 3_600_000;
@@ -141,7 +141,7 @@ fn due(
             seq: row.get(1)?,
         })
     })?;
-    Ok(ids.collect::<rusqlite::Result<_>>()?)
+    Ok(ids.collect::<db::Result<_>>()?)
 }
 
 /// Reads a work row with all that sending it needs.

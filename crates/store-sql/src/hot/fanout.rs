@@ -5,13 +5,13 @@ use super::ledger::Ledger;
 use super::resolve::recipients;
 use super::rows::token_environment;
 use super::{batches, rows};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::push_type::Reach;
 use carillon_model::target::Audience;
 use carillon_ports::store::{Fanout, FanoutPage, Recipient};
-use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 
 pub(super) fn fanouts(conn: &Connection, limit: u32) -> Done<Vec<Fanout>> {

@@ -1,6 +1,7 @@
 //! Digests and throttles of triggers.
 
 use super::accept::{Remembered, remember_key};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -9,7 +10,6 @@ use carillon_model::id::{AppNo, DefinitionNo, NotificationNo};
 use carillon_model::throttle::{ThrottleDecision, ThrottleState};
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest, ThrottleClaim};
 use carillon_ports::store::StoreError;
-use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) fn add(tx: &mut Tx<'_>, adds: &[DigestAdd], now: UnixMs) -> Done<Vec<DigestAdded>> {
     adds.iter().map(|add| add_one(tx, add, now)).collect()

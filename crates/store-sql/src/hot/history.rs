@@ -8,13 +8,13 @@
 use super::batches::index;
 use super::rows::blob;
 use super::views;
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::marks::{read_meta, write_meta};
 use crate::writer::Tx;
 use carillon_model::batch::BatchDevices;
 use carillon_model::id::{AppNo, BatchNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_ports::store::DeliveryView;
-use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
 
 pub(super) fn device_deliveries(

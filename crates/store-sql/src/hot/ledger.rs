@@ -3,6 +3,7 @@
 
 use super::records;
 use super::rows::{self, Batch, blob};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done, corrupt};
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -15,7 +16,6 @@ use carillon_model::verdicts::Verdicts;
 use carillon_ports::fault::{Bug, planted};
 use carillon_ports::news::{News, Owner};
 use carillon_ports::store::Failure;
-use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap};
 
 /// Version byte of the stored states of a tally.

@@ -5,13 +5,13 @@
 //! notification has its row. A notification that has one is let through again, whatever became of it,
 //! so a retry, a resend, a rescue and a second device count nothing.
 
+use crate::db::{Connection, params};
 use crate::error::{Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::frequency::{Counted, admits, keep_ms};
 use carillon_model::id::DeviceNo;
 use carillon_ports::preferences::{DevicePreferences, Reservation};
-use rusqlite::{Connection, params};
 
 pub(super) fn of_devices(conn: &Connection, devices: &[DeviceNo]) -> Done<Vec<DevicePreferences>> {
     let mut statement = conn.prepare_cached(

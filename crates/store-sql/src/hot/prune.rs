@@ -7,6 +7,7 @@
 use super::records::HOUR;
 use super::rows::blob;
 use super::{badges, preferences, schedules, timers};
+use crate::db::{self, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
 use crate::marks::{read_meta, write_meta};
 use crate::writer::Tx;
@@ -15,7 +16,6 @@ use carillon_model::app::AppSettings;
 use carillon_model::batch::BatchDevices;
 use carillon_model::id::{AppNo, BatchNo, NotificationNo};
 use carillon_ports::store::Retention;
-use rusqlite::{OptionalExtension, params};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pass {
@@ -107,7 +107,7 @@ const CANDIDATE: &str = "SELECT n.notification_no, n.accepted_at,
      LEFT JOIN tallies t ON t.notification_no = n.notification_no
      LEFT JOIN batches b ON b.batch_no = n.notification_no << 20 AND b.sole = 1";
 
-fn candidate(row: &rusqlite::Row<'_>) -> rusqlite::Result<Candidate> {
+fn candidate(row: Row<'_>) -> db::Result<Candidate> {
     Ok(Candidate {
         no: NotificationNo(row.get(0)?),
         accepted_at: row.get(1)?,
@@ -120,7 +120,7 @@ fn candidates(tx: &Tx<'_>, after: i64, limit: u32) -> Done<Vec<Candidate>> {
         "{CANDIDATE} WHERE n.notification_no > ?1 ORDER BY n.notification_no LIMIT ?2"
     ))?;
     let found = statement.query_map(params![after, limit], candidate)?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    Ok(found.collect::<db::Result<_>>()?)
 }
 
 /// Looks at some of those that a cursor went past; the round goes on where the last one stopped.
@@ -133,7 +133,7 @@ fn stragglers(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, budget: &mut i64) -> 
              ORDER BY notification_no LIMIT ?3",
         )?
         .query_map(params![pass as i64, start, *budget], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<db::Result<_>>()?;
     let round_ends = (noted.len() as i64) < *budget;
     let (mut rows, mut last) = (0, start);
     for no in noted {
@@ -202,7 +202,7 @@ fn delete_notification(tx: &mut Tx<'_>, no: NotificationNo, budget: &mut i64) ->
         .query_map(params![first.0, last.0, *budget + 1], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<db::Result<_>>()?;
     let mut rows = 0;
     for (batch, count) in batches {
         if *budget <= 0 {
@@ -284,7 +284,7 @@ fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
         .conn
         .prepare_cached("SELECT device_no FROM devices WHERE app_no = ?1 LIMIT ?2")?
         .query_map(params![app.0, slice], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<db::Result<_>>()?;
     for device in devices {
         rows += crate::registry::delete_device_row(tx.conn, device)?;
     }
@@ -296,7 +296,7 @@ fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
         .conn
         .prepare_cached(&format!("{CANDIDATE} WHERE n.app_no = ?1 LIMIT ?2"))?
         .query_map(params![app.0, slice], candidate)?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<db::Result<_>>()?;
     let any_left = !left.is_empty();
     let mut budget = i64::from(slice);
     for candidate in left {
@@ -333,7 +333,7 @@ fn stale_devices(tx: &Tx<'_>, now: UnixMs, slice: u32) -> Done<u64> {
             "SELECT app_no, settings FROM apps WHERE settings ->> '$.delete_stale_after_days' > 0",
         )?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<db::Result<_>>()?;
     for (app, settings) in apps {
         let settings: AppSettings = serde_json::from_str(&settings)
             .map_err(|error| corrupt("apps", "settings", app, error))?;
@@ -347,7 +347,7 @@ fn stale_devices(tx: &Tx<'_>, now: UnixMs, slice: u32) -> Done<u64> {
                  WHERE app_no = ?1 AND last_seen_at < ?2 LIMIT ?3",
             )?
             .query_map(params![app, before, slice], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<db::Result<_>>()?;
         let mut rows = 0;
         for device in devices {
             rows += crate::registry::delete_device_row(tx.conn, device)?;

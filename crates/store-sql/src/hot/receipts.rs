@@ -3,6 +3,7 @@
 use super::ledger::{owner, tell};
 use super::rows::blob;
 
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -11,7 +12,6 @@ use carillon_model::id::{BatchNo, DeliveryId, NotificationNo};
 use carillon_model::receipts::{BatchReceipts, DeliveryReceipts, ReceiptKind};
 use carillon_ports::news::News;
 use carillon_ports::receipt::{NewReceipt, ReceiptAnswer};
-use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 

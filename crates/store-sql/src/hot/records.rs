@@ -1,6 +1,7 @@
 //! Attempts, counters and events.
 
 use super::rows::{blob, environment_code};
+use crate::db::{self, Connection, params};
 use crate::error::{At, Done};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -9,7 +10,6 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, BatchNo, DeliveryId};
 use carillon_model::positions::Positions;
 use carillon_ports::store::{Attempt, Count, CountDelta, Event, NewAttempt, NewEvent};
-use rusqlite::{Connection, params};
 
 /// Milliseconds in an hour.
 pub(super) const HOUR: i64 = 3_600_000;
@@ -149,5 +149,5 @@ pub(super) fn events(conn: &Connection, app: AppNo, after: i64, limit: u32) -> D
             data: row.get(4)?,
         })
     })?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    Ok(found.collect::<db::Result<_>>()?)
 }

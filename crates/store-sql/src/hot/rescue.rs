@@ -4,6 +4,7 @@
 use super::cancel::open_positions;
 use super::ledger::{self, Ledger, Why};
 use super::{claim, records, rows};
+use crate::db::params;
 use crate::error::{Done, Fault};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -13,7 +14,6 @@ use carillon_model::positions::Positions;
 use carillon_model::push_type::OnUnknown;
 use carillon_ports::fault::{Bug, planted};
 use carillon_ports::store::{CountDelta, NewAttempt, StoreError, Work, WorkId};
-use rusqlite::params;
 
 /// What `explain` shows for a try whose process ended before it was answered.
 const REASON: &str = "process_ended";

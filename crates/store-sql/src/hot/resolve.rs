@@ -2,6 +2,7 @@
 
 use super::rows::{device_id, parse_device_id, token_environment};
 use super::settle::push_token;
+use crate::db::{Connection, OptionalExtension, Row, Rows, params};
 use crate::error::{At, Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -10,7 +11,6 @@ use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::store::{Person, Recipient, TokenChoice};
-use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 
 pub(super) fn devices(
     conn: &Connection,
@@ -89,7 +89,7 @@ fn choice(kind: u8, environment: u8, is_retired: bool, device: DeviceNo) -> Done
 pub(crate) const PERSON: &str = "d.device_no, d.id, d.created_at, d.user_id, d.locale, d.time_zone, d.app_version, d.platform, d.tags, d.attributes, d.topics, d.last_seen_at";
 
 /// What is known of a device; the first columns are [`PERSON`].
-pub(crate) fn person(row: &Row<'_>) -> Done<Person> {
+pub(crate) fn person(row: Row<'_>) -> Done<Person> {
     let no = DeviceNo(row.get(0)?);
     let list = |column: &'static str, json: Option<String>| -> Done<Vec<String>> {
         let read = json.map(|json| serde_json::from_str(&json)).transpose();

@@ -1,5 +1,6 @@
 //! Columns to types and back.
 
+use crate::db::{Connection, OptionalExtension, Row};
 use crate::error::{At, Done, corrupt};
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -12,14 +13,13 @@ use carillon_model::positions::Positions;
 use carillon_model::verdicts::Verdicts;
 use carillon_ports::store::{NotificationHead, Work, WorkId};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row};
 
 /// Columns of [`work`].
 pub(crate) const WORK: &str =
     "batch_no, seq, lane, class, attempt, due_at, watermark, in_doubt, positions";
 
 /// A work row; the first column is [`WORK`]'s first.
-pub(crate) fn work(row: &Row<'_>) -> Done<Work> {
+pub(crate) fn work(row: Row<'_>) -> Done<Work> {
     let id = WorkId {
         batch: BatchNo(row.get(0)?),
         seq: row.get(1)?,
@@ -48,7 +48,7 @@ pub(crate) const HEAD: &str = "n.notification_no, n.app_no, n.accepted_at, n.exp
 pub(crate) const HEAD_COLUMNS: usize = 9;
 
 /// A notification; its columns begin with the first.
-pub(crate) fn head(row: &Row<'_>) -> Done<NotificationHead> {
+pub(crate) fn head(row: Row<'_>) -> Done<NotificationHead> {
     let no = NotificationNo(row.get(0)?);
     Ok(NotificationHead {
         no,

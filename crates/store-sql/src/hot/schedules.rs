@@ -1,6 +1,7 @@
 //! Schedules: their timers, set with their definitions and by their turns, and their runs.
 
 use super::records;
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done, corrupt};
 use crate::queue::Class;
 use crate::sqlite::SqliteStore;
@@ -13,7 +14,6 @@ use carillon_model::schedule::{RunCause, RunResult, ScheduleDefinition, looks_fr
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::schedule::{DueSchedule, NewRun, ScheduleRun, ScheduleStore, ScheduleTurn};
 use carillon_ports::store::{NewEvent, Result};
-use rusqlite::{Connection, OptionalExtension, params};
 
 #[async_trait]
 impl ScheduleStore for SqliteStore {

@@ -3,6 +3,7 @@
 
 use super::ledger::{self, Ledger, Why};
 use super::{claim, records, rows};
+use crate::db::{Connection, params};
 use crate::error::{At, Done};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -13,7 +14,6 @@ use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
 use carillon_ports::fault::{Bug, planted, stage};
 use carillon_ports::store::{BatchSettlement, EnvironmentRepair, Retirement, Settlement, Work};
-use rusqlite::{Connection, params};
 
 /// About how many rows it writes.
 pub(super) fn weight(settlement: &Settlement) -> usize {

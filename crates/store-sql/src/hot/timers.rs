@@ -1,6 +1,7 @@
 //! Timers: what is due, fairly; taking one with its effect; what could not fire; changes.
 
 use super::{ledger, records, rows, schedules, views};
+use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, Fault, corrupt};
 use crate::marks::{read_meta, write_meta};
 use crate::queue::Class as Turn;
@@ -16,7 +17,6 @@ use carillon_ports::timer::{
     DueAsk, DueSend, DueTimer, DueTimers, NewTimer, SendChange, SendPlan, SendState, TimerClaim,
     TimerFailure, TimerStore, TimerSubject, WaitingSend,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// In `meta`: 1 while nothing fires, because the database was restored from a backup.
 pub(crate) const PAUSED: &str = "scheduler_paused";
@@ -165,7 +165,7 @@ fn due_of(
 }
 
 /// What a row is about: columns as [`due_of`] selects them.
-fn subject(conn: &Connection, row: &Row<'_>) -> Done<TimerSubject> {
+fn subject(conn: &Connection, row: Row<'_>) -> Done<TimerSubject> {
     let at = rows::HEAD_COLUMNS;
     let no: i64 = row.get(at)?;
     let kind = TimerKind::from_code(row.get(at + 4)?).at("timers", "kind", no)?;

@@ -3,6 +3,7 @@
 use super::ledger::Tally;
 use super::rows::{self, Batch};
 use super::{claim, records, timers};
+use crate::db::{self, Connection, params};
 use crate::error::Done;
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
@@ -11,7 +12,6 @@ use carillon_ports::store::{
     Attempt, DeliveryFilter, DeliveryView, NotificationHead, NotificationView, Work, WorkId,
 };
 use carillon_ports::timer::SendState;
-use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 
 pub(super) fn notification(
@@ -190,7 +190,7 @@ fn works(conn: &Connection, no: BatchNo) -> Done<Vec<Work>> {
         conn.prepare_cached("SELECT seq FROM work WHERE batch_no = ?1 ORDER BY seq")?;
     let seqs = statement
         .query_map([no.0], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<i64>>>()?;
+        .collect::<db::Result<Vec<i64>>>()?;
     let mut works = Vec::new();
     for seq in seqs {
         works.extend(claim::work(conn, WorkId { batch: no, seq })?);

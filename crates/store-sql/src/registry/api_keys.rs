@@ -1,13 +1,13 @@
 //! API keys: only their hashes.
 
 use super::audit;
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::{ApiKeyNo, AppNo};
 use carillon_ports::registry::{Actor, ApiKey};
 use carillon_ports::store::StoreError;
-use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) fn all(conn: &Connection, only_valid: bool) -> Done<Vec<ApiKey>> {
     let mut statement = conn.prepare_cached(

@@ -1,6 +1,7 @@
 //! Apps.
 
 use super::audit;
+use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -8,11 +9,10 @@ use carillon_model::app::{App, AppSettings};
 use carillon_model::id::AppNo;
 use carillon_ports::registry::Actor;
 use carillon_ports::store::StoreError;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "app_no, id, name, settings, created_at, updated_at";
 
-fn app(row: &Row<'_>) -> Done<App> {
+fn app(row: Row<'_>) -> Done<App> {
     let no = AppNo(row.get(0)?);
     let settings: String = row.get(3)?;
     Ok(App {

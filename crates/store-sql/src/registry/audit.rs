@@ -1,11 +1,11 @@
 //! The audit log: written in the transaction of what it tells.
 
+use crate::db::{self, Connection, params};
 use crate::error::Done;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::ApiKeyNo;
 use carillon_ports::registry::{Actor, AuditEntry};
-use rusqlite::{Connection, params};
 
 /// Notes who did what.
 pub(super) fn note(tx: &Tx<'_>, now: UnixMs, by: &Actor, action: &str, subject: &str) -> Done<()> {
@@ -40,5 +40,5 @@ pub(super) fn list(conn: &Connection, before: Option<i64>, limit: u32) -> Done<V
             subject: row.get(5)?,
         })
     })?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    Ok(found.collect::<db::Result<_>>()?)
 }

@@ -1,6 +1,7 @@
 //! Credentials and provider tokens. Secrets come in and go out sealed.
 
 use super::audit;
+use crate::db::{self, Connection, OptionalExtension, params};
 use crate::error::{At, Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -9,7 +10,6 @@ use carillon_model::id::{AppNo, CredentialNo};
 use carillon_model::lane::Gateway;
 use carillon_ports::registry::{Actor, Resealer, Sealed};
 use carillon_ports::store::StoreError;
-use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) fn all(conn: &Connection) -> Done<Vec<(Credential, Sealed)>> {
     let mut statement = conn.prepare_cached(
@@ -168,7 +168,7 @@ pub(super) fn reseal(tx: &mut Tx<'_>, with: &Resealer, now: UnixMs, by: &Actor) 
                 "SELECT CAST({key} AS TEXT), secret FROM {table} WHERE secret IS NOT NULL"
             ))?
             .query_map([], |row| Ok((row.get(0)?, Sealed(row.get(1)?))))?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<db::Result<_>>()?;
         let mut update = tx
             .conn
             .prepare(&format!("UPDATE {table} SET secret = ?2 WHERE {key} = ?1"))?;

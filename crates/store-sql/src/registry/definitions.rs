@@ -2,13 +2,13 @@
 
 use super::audit;
 use super::credentials::subject;
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::id::{AppNo, DefinitionNo, WebhookNo};
 use carillon_ports::registry::{Actor, Sealed};
-use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) fn all(conn: &Connection) -> Done<Vec<(Definition, Option<Sealed>)>> {
     let mut statement = conn.prepare_cached(

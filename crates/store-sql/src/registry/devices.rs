@@ -2,6 +2,7 @@
 
 use super::audit;
 use super::credentials::subject;
+use crate::db::{self, Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, corrupt};
 use crate::hot::{device_id, parse_device_id};
 use crate::writer::Tx;
@@ -15,7 +16,6 @@ use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
 use carillon_ports::own_device::{OwnDeletion, is_own};
 use carillon_ports::registry::{Actor, Device, DeviceFilter, DeviceStats};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// The number behind a public id.
 pub(super) fn number(conn: &Connection, app: AppNo, id: &str) -> Done<Option<DeviceNo>> {
@@ -36,7 +36,7 @@ pub(super) fn number(conn: &Connection, app: AppNo, id: &str) -> Done<Option<Dev
 
 const COLUMNS: &str = "d.device_no, id, user_id, locale, time_zone, app_version, tags, created_at, last_seen_at, platform, topics, attributes";
 
-fn device(conn: &Connection, row: &Row<'_>) -> Done<Device> {
+fn device(conn: &Connection, row: Row<'_>) -> Done<Device> {
     let no = DeviceNo(row.get(0)?);
     let own_id: Option<String> = row.get(1)?;
     let created_at = row.get(7)?;
@@ -170,7 +170,7 @@ pub(super) fn stats(conn: &Connection, app: AppNo, stale_before: UnixMs) -> Done
         .query_map([app.0], |row| {
             Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))
         })?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<db::Result<_>>()?;
     let mut gateways = Vec::new();
     for gateway in Gateway::ALL {
         let kinds = TokenKind::ALL

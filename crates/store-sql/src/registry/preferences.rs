@@ -1,5 +1,6 @@
 //! Users' preferences and badge counters, as callers read and set them.
 
+use crate::db::{self, Connection, OptionalExtension, params};
 use crate::error::{Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -7,14 +8,13 @@ use carillon_model::id::AppNo;
 use carillon_model::preferences::Preferences;
 use carillon_ports::preferences::{PreferencesPut, StoredPreferences};
 use carillon_ports::store::StoreError;
-use rusqlite::{Connection, OptionalExtension, params};
 
 /// Apps that have, or had, preferences.
 pub(super) fn preferring(conn: &Connection) -> Done<Vec<AppNo>> {
     let mut statement =
         conn.prepare_cached("SELECT app_no FROM apps WHERE has_preferences = 1 ORDER BY app_no")?;
     let found = statement.query_map([], |row| row.get(0).map(AppNo))?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    Ok(found.collect::<db::Result<_>>()?)
 }
 
 pub(super) fn put(

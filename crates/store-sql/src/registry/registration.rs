@@ -2,6 +2,7 @@
 //! devices have to go for it.
 
 use super::devices::{delete_device_row, number};
+use crate::db::{self, Connection, OptionalExtension, params};
 use crate::error::{Done, corrupt};
 use crate::hot::{add_event, device_id};
 use crate::writer::Tx;
@@ -15,7 +16,6 @@ use carillon_model::push_type::TokenKind;
 use carillon_ports::own_device::{OwnRegistered, OwnRegistration, is_own};
 use carillon_ports::registry::Registered;
 use carillon_ports::store::{NewEvent, StoreError};
-use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) fn register(
     tx: &mut Tx<'_>,
@@ -196,7 +196,7 @@ fn evict(
         .query_map(params![app.0, user, newest.no.0, most - 1], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<db::Result<_>>()?;
     for (no, id, created_at, last_seen_at) in surplus.into_iter().rev() {
         let id = device_id(id, DeviceNo(no), created_at);
         let event = NewEvent::device_evicted(app, &id, &newest.id, last_seen_at);

@@ -3,13 +3,13 @@
 use super::audit;
 use super::credentials::subject;
 use super::devices::delete_device_row;
+use crate::db::{self, Connection, params};
 use crate::error::Done;
 use crate::hot::{devices, empty_payload, erase_gathered, notifications_of_device};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, BatchNo, DeviceNo, NotificationNo};
 use carillon_ports::registry::Actor;
-use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
 
 /// What there is of a user.
@@ -36,7 +36,7 @@ fn numbers(conn: &Connection, app: AppNo, user_id: &str) -> Done<BTreeSet<Device
     let mut statement =
         conn.prepare_cached("SELECT device_no FROM devices WHERE app_no = ?1 AND user_id = ?2")?;
     let found = statement.query_map(params![app.0, user_id], |row| row.get(0).map(DeviceNo))?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    Ok(found.collect::<db::Result<_>>()?)
 }
 
 /// Notifications that went to some of these devices and to no other.

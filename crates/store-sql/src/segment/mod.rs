@@ -10,6 +10,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+use crate::db::{Connection, OptionalExtension, Statement, params, params_from_iter};
 use crate::error::Done;
 use crate::hot::{PERSON, fanout_devices, person};
 use carillon_model::id::{AppNo, DeviceNo};
@@ -17,7 +18,6 @@ use carillon_model::push_type::Reach;
 use carillon_model::segment::{Sampling, SegmentSample};
 use carillon_ports::segment::{SegmentFilter, SegmentPage, SegmentSlice};
 use compile::{Plan, compile};
-use rusqlite::{Connection, OptionalExtension, Statement, params, params_from_iter};
 use sql::Param;
 use std::collections::BTreeSet;
 

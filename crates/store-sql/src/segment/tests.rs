@@ -2,6 +2,7 @@
 
 use super::compile::{Plan, compile};
 use super::{Asked, sql::Param};
+use crate::db::{Connection, Error, params, params_from_iter};
 use crate::hot::{PERSON, person};
 use carillon_model::expression::{
     Comparison, Condition, Expression, Literal, Moment, Operand, Path, Step, Vocabulary,
@@ -9,7 +10,6 @@ use carillon_model::expression::{
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_ports::segment::SegmentFilter;
 use proptest::prelude::*;
-use rusqlite::{Connection, params, params_from_iter};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ struct Row {
 }
 
 fn database(rows: &[Row]) -> Connection {
-    let conn = Connection::open_in_memory().unwrap();
+    let conn = rusqlite::Connection::open_in_memory().unwrap();
     crate::migrate::migrate(&conn, 0).unwrap();
     // As registrations are written: an empty list is none.
     let list = |texts: &[String]| (!texts.is_empty()).then(|| Value::from(texts).to_string());
@@ -57,7 +57,7 @@ fn database(rows: &[Row]) -> Connection {
         )
         .unwrap();
     }
-    conn
+    Connection::Sqlite(conn)
 }
 
 /// Devices for which a piece of SQL is true; it is never NULL.
@@ -80,7 +80,7 @@ fn true_for(conn: &Connection, piece: &super::sql::Sql) -> Result<Vec<i64>, Test
     Ok(found)
 }
 
-fn failed(error: &rusqlite::Error, sql: &str) -> TestCaseError {
+fn failed(error: &Error, sql: &str) -> TestCaseError {
     TestCaseError::fail(format!("{error}: {sql}"))
 }
 

@@ -1,13 +1,13 @@
 //! What came of calls: health, the queue, and the calls that are remembered.
 
 use super::{queue, rows};
+use crate::db::{self, Connection, OptionalExtension, params};
 use crate::error::Done;
 use crate::hot::add_event;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::WebhookNo;
 use carillon_ports::webhook::{CallSettlement, EndpointRow, KEPT_ATTEMPTS, WebhookAttempt};
-use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 
 pub(super) fn settle(
@@ -112,7 +112,7 @@ pub(super) fn attempts(conn: &Connection, no: WebhookNo, limit: u32) -> Done<Vec
             next_attempt_at: row.get(10)?,
         })
     })?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    Ok(found.collect::<db::Result<_>>()?)
 }
 
 /// Calls of endpoints that are gone.

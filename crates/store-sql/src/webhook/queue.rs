@@ -1,6 +1,7 @@
 //! What waits for endpoints: one row for each event.
 
 use super::rows;
+use crate::db::{self, Connection, OptionalExtension, params};
 use crate::error::Done;
 use crate::hot::add_event;
 use crate::writer::Tx;
@@ -9,7 +10,6 @@ use carillon_model::id::WebhookNo;
 use carillon_model::webhook::DisabledReason;
 use carillon_ports::store::Event;
 use carillon_ports::webhook::{EndpointRow, Enqueue, QueuedEvent};
-use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) fn enqueue(tx: &mut Tx<'_>, step: &Enqueue) -> Done<Option<EndpointRow>> {
     let Some(mut endpoint) = rows::one(tx.conn, step.endpoint.no)? else {
@@ -94,7 +94,7 @@ pub(super) fn due(
             due_at: row.get(6)?,
         })
     })?;
-    let found = found.collect::<rusqlite::Result<_>>()?;
+    let found = found.collect::<db::Result<_>>()?;
     let next = conn
         .prepare_cached(
             "SELECT due_at FROM webhook_queue WHERE webhook_no = ?1 AND due_at > ?2 ORDER BY due_at LIMIT 1",

@@ -1,5 +1,6 @@
 //! Rows of endpoints, and places in the event log.
 
+use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
 use crate::hot::add_event;
 use crate::writer::Tx;
@@ -8,11 +9,10 @@ use carillon_model::id::{AppNo, WebhookNo};
 use carillon_model::webhook::DisabledReason;
 use carillon_ports::store::StoreError;
 use carillon_ports::webhook::{EndpointRow, WebhookDefinition};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "webhook_no, app_no, cursor, queued, quiet_until, state, health";
 
-fn row(row: &Row<'_>) -> Done<EndpointRow> {
+fn row(row: Row<'_>) -> Done<EndpointRow> {
     let no = WebhookNo(row.get(0)?);
     let bad = |column: &'static str| {
         move |error: serde_json::Error| corrupt("webhook_cursors", column, no, error)
