@@ -1,4 +1,4 @@
-//! Tasks of the workspace: `cargo xtask tidy | test | bench | faults`.
+//! Tasks of the workspace: `cargo xtask tidy | test | bench | faults | databases`.
 //!
 //! Everything that checks, tests or measures the project as a whole is started here, so that a laptop and the gate
 //! run the same thing. It builds with the standard library and four small crates on purpose: it is compiled before
@@ -12,6 +12,7 @@
 
 mod args;
 mod bench;
+mod databases;
 mod faults;
 mod process;
 mod test;
@@ -35,6 +36,8 @@ usage: cargo xtask <task>
                                     --write puts them there; --only takes cases whose names contain a text
   faults [--minutes <n>] [--seed <n>] [--self-test] [--release]
                                     the accountant: the real binary under faults, then three books compared
+  databases [--setup] -- <command>  runs a command while a PostgreSQL and a MariaDB for tests do, with the variables
+                                    by which tests find them
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(args),
         Some("bench") => bench::run(args),
         Some("faults") => faults::run(args),
+        Some("databases") => databases::run(args),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

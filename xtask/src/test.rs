@@ -11,7 +11,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{args::Args, faults::ACCOUNTANT, process, toolbox::Toolbox, workspace};
+use crate::{
+    args::Args, databases::Databases, faults::ACCOUNTANT, process, toolbox::Toolbox, workspace,
+};
 
 /// The variable that names the file to which a test that skips itself adds a line.
 const SKIPS: &str = "PUSH_TEST_SKIPS";
@@ -31,6 +33,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     let filters = args.finish()?;
     let workspace = workspace::Workspace::load()?;
     let toolbox = Toolbox::open(&workspace, setup);
+    let databases = Databases::start(&workspace, setup);
     let skips = workspace.target.join("test-skips.txt");
     fs::create_dir_all(&workspace.target)
         .and_then(|()| fs::write(&skips, ""))
@@ -43,6 +46,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
     }
     cargo
         .envs(toolbox.variables())
+        .envs(databases.variables())
         .env(SKIPS, &skips)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
@@ -62,7 +66,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
         .wait()
         .with_context(|| format!("cannot wait for `{what}`"))?;
     if filters.is_empty() {
-        accountant(&mut tally)?;
+        accountant(&mut tally, &databases)?;
     }
 
     let mut skipped: Vec<String> = toolbox
@@ -74,6 +78,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
             )
         })
         .collect();
+    skipped.extend(databases.missing().map(str::to_owned));
     let by_themselves =
         fs::read_to_string(&skips).with_context(|| format!("cannot read {}", skips.display()))?;
     skipped.extend(by_themselves.lines().map(str::to_owned));
@@ -89,9 +94,12 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
 
 /// The short run of the accountant. The program needs a feature for it that nothing else is built with, so it is a second
 /// build; its own output says what broke and how to see it again.
-fn accountant(tally: &mut Tally) -> Result<()> {
+fn accountant(tally: &mut Tally, databases: &Databases) -> Result<()> {
     let mut cargo = workspace::cargo();
-    cargo.args(ACCOUNTANT).stdin(Stdio::null());
+    cargo
+        .args(ACCOUNTANT)
+        .envs(databases.variables())
+        .stdin(Stdio::null());
     let what = process::line(&cargo);
     println!("{what}");
     // No deadline here either: the accountant has one for every step.

@@ -179,7 +179,7 @@ pub(crate) fn h2load(setup: bool) -> Result<PathBuf> {
 }
 
 /// Installs packages of the system, where that is Debian and we may.
-fn debian(packages: &[&str]) -> Result<()> {
+pub(crate) fn debian(packages: &[&str]) -> Result<()> {
     let names = packages.join(" ");
     ensure!(
         Path::new("/etc/debian_version").exists(),
