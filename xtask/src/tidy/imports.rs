@@ -78,17 +78,13 @@ const WALLS: &[Wall] = &[
             "carillon-engine",
             "carillon-store-sql",
         ],
-        banned: &[
-            "axum",
-            "h2",
-            "hyper",
-            "http",
-            "reqwest",
-            "rustls",
-            "tokio-rustls",
-            "utoipa",
-        ],
-        why: "HTTP and TLS belong to api, outbound, the gateways' clients and the binary",
+        banned: &["axum", "h2", "hyper", "http", "reqwest", "utoipa"],
+        why: "HTTP belongs to api, outbound, the gateways' clients and the binary",
+    },
+    Wall {
+        crates: &["carillon-model", "carillon-ports", "carillon-engine"],
+        banned: &["rustls", "tokio-rustls"],
+        why: "TLS belongs to api, outbound, the gateways' clients, the store's connections to servers, and the binary",
     },
     Wall {
         crates: &[
