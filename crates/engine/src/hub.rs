@@ -109,7 +109,7 @@ impl Hub {
                 self.bells.prune.notify_one();
                 true
             }
-            StoreError::Busy | StoreError::Overloaded => true,
+            StoreError::Busy | StoreError::Overloaded | StoreError::Away(_) => true,
             StoreError::Closed if self.is_stopping() => false,
             StoreError::Corrupt(_) | StoreError::Failed(_) | StoreError::Closed => {
                 self.fail(format!("{what}: {error}"));

@@ -86,7 +86,7 @@ pub(crate) async fn index(shared: Arc<Shared>) {
 fn is_final(shared: &Shared, what: &str, error: &StoreError) -> bool {
     if matches!(
         error,
-        StoreError::DiskFull | StoreError::Busy | StoreError::Overloaded
+        StoreError::DiskFull | StoreError::Busy | StoreError::Overloaded | StoreError::Away(_)
     ) {
         tracing::warn!(%error, "{what} waits: {error}");
         return false;

@@ -29,6 +29,13 @@ pub struct News {
 pub type Owner = Option<(AppNo, UnixMs)>;
 
 impl News {
+    /// The notifications that it is about, whose owners will be asked for; one may be there more than once.
+    pub fn notifications(&self) -> impl Iterator<Item = NotificationNo> + '_ {
+        let failed = self.failed.keys().copied();
+        let receipts = self.receipts.keys().map(|(_, no)| *no);
+        failed.chain(receipts).chain(self.completed.iter().copied())
+    }
+
     /// Nothing happened.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -3,16 +3,16 @@
 use crate::config;
 use crate::exit::{Exit, Failure};
 use carillon_ports::store::StoreError;
-use carillon_store_sql::{OpenError, OpenErrorKind, SqliteConfig, SqliteStore};
+use carillon_store_sql::{OpenError, OpenErrorKind, SqlStore, SqliteConfig};
 use std::path::Path;
 
 /// Bytes of a page of the database file.
 const PAGE_BYTES: u64 = 4_096;
 
 /// Makes the directory if it is missing, and opens the file. Blocks.
-pub(crate) fn open(config: &config::Store) -> Result<SqliteStore, Failure> {
+pub(crate) fn open(config: &config::Store) -> Result<SqlStore, Failure> {
     make_directory(&config.path)?;
-    SqliteStore::open(settings(config)).map_err(|error| refused(&error))
+    SqlStore::open(settings(config)).map_err(|error| refused(&error))
 }
 
 /// As the store takes them.
@@ -55,7 +55,9 @@ pub(crate) fn make_directory(file: &Path) -> Result<(), Failure> {
 /// Why the database was not opened. The store's sentence already says what to do.
 pub(crate) fn refused(error: &OpenError) -> Failure {
     let exit = match error.kind() {
-        OpenErrorKind::Locked => Exit::TempFail,
+        OpenErrorKind::Locked | OpenErrorKind::LockedBy(_) | OpenErrorKind::Unreachable(_) => {
+            Exit::TempFail
+        }
         OpenErrorKind::Corrupt(_) | OpenErrorKind::Newer { .. } | OpenErrorKind::NotADatabase => {
             Exit::Data
         }
@@ -70,7 +72,9 @@ pub(crate) fn refused(error: &OpenError) -> Failure {
 pub(crate) fn failed(doing: &str, error: &StoreError) -> Failure {
     let exit = match error {
         StoreError::DiskFull | StoreError::Failed(_) => Exit::Io,
-        StoreError::Busy | StoreError::Overloaded | StoreError::Closed => Exit::TempFail,
+        StoreError::Busy | StoreError::Overloaded | StoreError::Away(_) | StoreError::Closed => {
+            Exit::TempFail
+        }
         StoreError::Corrupt(_) => Exit::Data,
     };
     Failure::new(exit, format!("cannot {doing}: {error}"))

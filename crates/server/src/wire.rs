@@ -21,7 +21,7 @@ use carillon_ports::clock::Clock;
 use carillon_ports::registry::{Actor, ApiKey, Registry, Scope};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::HotStore;
-use carillon_store_sql::SqliteStore;
+use carillon_store_sql::SqlStore;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) struct Running {
     url: String,
     admin_key: Option<SecretString>,
     engine: Engine,
-    store: SqliteStore,
+    store: SqlStore,
     handle: Handle<Peer>,
     api_ended: oneshot::Receiver<std::io::Result<()>>,
     stopping: Arc<AtomicBool>,
@@ -296,7 +296,7 @@ fn serve_api(
 }
 
 /// Follows the parts that may fail, and keeps the histograms small.
-fn supervise(engine: &Engine, store: &SqliteStore, lifecycle: &Lifecycle, metrics: Metrics) {
+fn supervise(engine: &Engine, store: &SqlStore, lifecycle: &Lifecycle, metrics: Metrics) {
     tokio::spawn({
         let (engine, lifecycle) = (engine.clone(), lifecycle.clone());
         async move {

@@ -16,7 +16,7 @@ use carillon_model::segment::{Estimate, Sampling};
 use carillon_ports::registry::{Actor, Registry};
 use carillon_ports::segment::SegmentFilter;
 use carillon_ports::store::HotStore;
-use carillon_store_sql::{SqliteConfig, SqliteStore};
+use carillon_store_sql::{SqlStore, SqliteConfig};
 use rustix::time::{ClockId, clock_gettime};
 
 const T0: i64 = 1_800_000_000_000;
@@ -42,7 +42,7 @@ async fn run() -> Outcome {
     let base = args.next().unwrap_or_else(|| ".".into());
     let count: u64 = args.next().map_or(Ok(1_000_000), |count| count.parse())?;
     let directory = tempfile::tempdir_in(base)?;
-    let store = SqliteStore::open(SqliteConfig::new(directory.path().join("bench.db")))?;
+    let store = SqlStore::open(SqliteConfig::new(directory.path().join("bench.db")))?;
     let by = Actor {
         api_key: None,
         request_id: None,
@@ -82,7 +82,7 @@ async fn run() -> Outcome {
     Ok(())
 }
 
-async fn measure(store: &SqliteStore, app: AppNo, text: &str) -> Outcome {
+async fn measure(store: &SqlStore, app: AppNo, text: &str) -> Outcome {
     let expression = Expression::parse_typed(text, &Vocabulary::DEVICE)?;
     let filter = SegmentFilter::new(expression, T0 + 90 * DAY);
     println!("\n{text}");

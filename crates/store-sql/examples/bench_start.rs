@@ -13,7 +13,7 @@ use carillon_model::push_type::{OnUnknown, Reach, TokenKind};
 use carillon_ports::conformance::{T0, lane, options};
 use carillon_ports::registry::Registry;
 use carillon_ports::store::{HotStore, NewBatch, NewNotification};
-use carillon_store_sql::{SqliteConfig, SqliteStore};
+use carillon_store_sql::{SqlStore, SqliteConfig};
 use rustix::time::{ClockId, clock_gettime};
 use std::path::Path;
 
@@ -33,7 +33,7 @@ async fn run() -> Outcome {
     let base = std::env::args().nth(1).unwrap_or_else(|| ".".into());
     let directory = tempfile::tempdir_in(base)?;
     let path = directory.path().join("bench.db");
-    let store = SqliteStore::open(SqliteConfig::new(&path))?;
+    let store = SqlStore::open(SqliteConfig::new(&path))?;
     report("opened an empty store", 0.0);
 
     let start = millis();
@@ -62,7 +62,7 @@ async fn run() -> Outcome {
     drop(store);
 
     let start = millis();
-    let store = SqliteStore::open(SqliteConfig::new(&crashed))?;
+    let store = SqlStore::open(SqliteConfig::new(&crashed))?;
     report("opened it after a crash", start);
     let start = millis();
     let lanes = store.waiting_lanes().await?.len();
@@ -117,7 +117,7 @@ fn registration(n: u64) -> DeviceRegistration {
     }
 }
 
-fn single(store: &SqliteStore) -> NewNotification {
+fn single(store: &SqlStore) -> NewNotification {
     let no = store.next_notification();
     let device = DeviceNo(1 + no.0 * 7_919 % 1_000_000);
     NewNotification {

@@ -15,7 +15,7 @@ use carillon_model::push_type::{OnUnknown, PushType, TokenKind};
 use carillon_ports::store::{
     BatchSettlement, HotStore, NewBatch, NewNotification, Settlement, WorkId,
 };
-use carillon_store_sql::{SqliteConfig, SqliteStore};
+use carillon_store_sql::{SqlStore, SqliteConfig};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ fn main() -> Outcome {
 async fn run() -> Outcome {
     let base = std::env::args().nth(1).unwrap_or_else(|| ".".into());
     let directory = tempfile::tempdir_in(base)?;
-    let store = SqliteStore::open(SqliteConfig::new(directory.path().join("bench.db")))?;
+    let store = SqlStore::open(SqliteConfig::new(directory.path().join("bench.db")))?;
     let store = Arc::new(store);
 
     for (name, group, rounds) in [
@@ -131,7 +131,7 @@ fn lane() -> Lane {
     }
 }
 
-fn singles(store: &SqliteStore, count: usize, round: usize) -> Vec<NewNotification> {
+fn singles(store: &SqlStore, count: usize, round: usize) -> Vec<NewNotification> {
     (0..count)
         .map(|n| {
             let device = ((round * count + n) as i64).wrapping_mul(0x9e37_79b9_7f4a) % DEVICES;

@@ -1,6 +1,7 @@
 //! What goes wrong inside a statement, sorted: this command's trouble, or the whole store's.
 
 use crate::db;
+use crate::db::driver::{ServerError, Trouble};
 use carillon_model::codec::Unreadable;
 use carillon_ports::store::StoreError;
 use rusqlite::ErrorCode;
@@ -13,6 +14,8 @@ pub(crate) enum Fault {
     Store(StoreError),
     /// Reading or writing the files failed: if the disk is not merely full, nothing may go on.
     Io(String),
+    /// The connection to the server is gone: on another one it can be run again.
+    Lost(String),
 }
 
 /// What the parts of a command return.
@@ -44,6 +47,13 @@ impl From<db::Error> for Fault {
     fn from(error: db::Error) -> Self {
         match error {
             db::Error::Sqlite(error) => error.into(),
+            db::Error::Server(ServerError { kind, text }) => Self::Store(match kind {
+                Trouble::Lost => return Self::Lost(text),
+                Trouble::Busy => StoreError::Busy,
+                Trouble::Full => StoreError::DiskFull,
+                Trouble::Corrupt => StoreError::Corrupt(text),
+                Trouble::Failed => StoreError::Failed(text),
+            }),
             db::Error::NoRow => StoreError::Failed(error.to_string()).into(),
         }
     }
@@ -60,6 +70,7 @@ impl From<Fault> for StoreError {
         match fault {
             Fault::Store(error) => error,
             Fault::Io(text) => Self::Failed(text),
+            Fault::Lost(text) => Self::Away(text),
         }
     }
 }

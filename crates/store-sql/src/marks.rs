@@ -22,7 +22,7 @@ pub(crate) struct Range {
 /// All of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Marks {
-    /// Notifications: given out by an atomic in [`crate::SqliteStore`]; here only the reserved end.
+    /// Notifications: given out by an atomic in [`crate::SqlStore`]; here only the reserved end.
     pub(crate) notification: Range,
     pub(crate) app: Range,
     pub(crate) credential: Range,
@@ -115,6 +115,6 @@ pub(crate) fn write_meta(conn: &Connection, name: &str, number: i64) -> Done<()>
     conn.prepare_cached(
         "INSERT INTO meta (name, number) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET number = excluded.number",
     )?
-    .execute(params![name, number])?;
+    .run(params![name, number])?;
     Ok(())
 }

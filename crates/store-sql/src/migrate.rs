@@ -19,7 +19,11 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (9, include_str!("../migrations/sqlite/0009_schedules.sql")),
 ];
 
-/// The newest schema.
+/// PostgreSQL's, by the same numbers.
+pub(crate) const POSTGRES: &[(i64, &str)] =
+    &[(9, include_str!("../migrations/postgres/0009_base.sql"))];
+
+/// SQLite's newest schema.
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// Brings a database of schema `found` (0: empty) to [`KNOWN`].

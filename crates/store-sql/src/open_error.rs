@@ -1,12 +1,15 @@
 //! Why a database could not be opened: each kind has its own exit code in the server.
 
-use std::path::{Path, PathBuf};
+use crate::db;
+use crate::db::driver::{ServerError, Trouble};
+use std::path::Path;
 
 /// A database that was not opened, backed up or restored. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {kind}", path.display())]
+#[error("{place}: {kind}")]
 pub struct OpenError {
-    path: PathBuf,
+    /// The file, or the server and the database's name.
+    place: String,
     kind: OpenErrorKind,
 }
 
@@ -19,6 +22,16 @@ pub enum OpenErrorKind {
         "the database is in use by another process: stop it, or talk to it through its API instead"
     )]
     Locked,
+    /// Another process has it, of which the server can say more.
+    #[error(
+        "the database is in use by another process ({0}): stop it, or talk to it through its API instead"
+    )]
+    LockedBy(String),
+    /// The server does not answer, or lets nobody in.
+    #[error(
+        "cannot connect ({0}): see that the server runs, that the database exists, and that host, port, user, password and TLS are those that it wants"
+    )]
+    Unreachable(String),
     /// Its pages or its rows make no sense.
     #[error("the database is damaged ({0}): restore a backup with `carillon restore`")]
     Corrupt(String),
@@ -32,8 +45,18 @@ pub enum OpenErrorKind {
         /// The newest that this program knows.
         known: i64,
     },
+    /// An older version of Carillon wrote it, and it may not be migrated by opening it.
+    #[error(
+        "the database has schema {found}, this program needs schema {known}: migrate it, or let it migrate by itself"
+    )]
+    Older {
+        /// Its schema; 0: it has none.
+        found: i64,
+        /// The one that this program needs.
+        known: i64,
+    },
     /// The file is something else.
-    #[error("the file is not a Carillon database: name another path")]
+    #[error("it is not a Carillon database: name another one, or an empty one")]
     NotADatabase,
     /// The operating system forbids it.
     #[error(
@@ -53,22 +76,17 @@ pub enum OpenErrorKind {
 
 impl OpenError {
     pub(crate) fn new(path: &Path, kind: OpenErrorKind) -> Self {
-        Self {
-            path: path.to_owned(),
-            kind,
-        }
+        Self::at(path.display().to_string(), kind)
+    }
+
+    pub(crate) fn at(place: String, kind: OpenErrorKind) -> Self {
+        Self { place, kind }
     }
 
     /// Why.
     #[must_use]
     pub fn kind(&self) -> &OpenErrorKind {
         &self.kind
-    }
-
-    /// The file that it is about.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
 
@@ -90,6 +108,21 @@ impl From<rusqlite::Error> for OpenErrorKind {
             ) => Self::NoPermission(text),
             Some(C::DiskFull) => Self::DiskFull,
             _ => Self::Io(text),
+        }
+    }
+}
+
+impl From<db::Error> for OpenErrorKind {
+    fn from(error: db::Error) -> Self {
+        match error {
+            db::Error::Sqlite(error) => error.into(),
+            db::Error::NoRow => Self::Io(error.to_string()),
+            db::Error::Server(ServerError { kind, text }) => match kind {
+                Trouble::Lost => Self::Unreachable(text),
+                Trouble::Full => Self::DiskFull,
+                Trouble::Corrupt => Self::Corrupt(text),
+                Trouble::Busy | Trouble::Failed => Self::Io(text),
+            },
         }
     }
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
 
 /// Who goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +133,15 @@ impl Queue {
             }
         }
         Some(group)
+    }
+
+    /// Waits so long, or until it is closed. Says whether it is.
+    pub(crate) fn is_closed_after(&self, pause: Duration) -> bool {
+        let until = (Instant::now() + pause).into_std();
+        let mut waiting = self.waiting.lock();
+        // What comes in meanwhile ends the waiting as well, but not the pause.
+        while !waiting.closed && !self.came.wait_until(&mut waiting, until).timed_out() {}
+        waiting.closed
     }
 
     /// Nothing comes in any more; what waits is still done.

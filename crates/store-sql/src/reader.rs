@@ -1,14 +1,16 @@
 //! Reader threads: each has a connection that cannot write. One of them takes only what the hot
 //! path asks, so that no page of somebody's list delays a push.
 
-use crate::db::{Connection, Step};
+use crate::db::driver::Server;
+use crate::db::{Connection, Session, Step};
 use carillon_ports::upkeep::Upkeep;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A read: gets the connection, answers by itself.
-pub(crate) type Read = Box<dyn FnOnce(&Connection) + Send>;
+/// A read: gets the connection, and answers by itself. It does not, and returns `false`, where the connection is lost and
+/// it may be run once more, which the second argument says.
+pub(crate) type Read = Box<dyn FnMut(&Connection, bool) -> bool + Send>;
 
 /// How long a reader has nothing to do before it gives its memory back. The hot one is asked four
 /// times a second even at rest.
@@ -69,15 +71,21 @@ impl Reads {
     }
 
     /// Serves until closed and empty.
-    pub(crate) fn serve(&self, conn: &Connection, hot_only: bool, upkeep: Upkeep) {
+    pub(crate) fn serve(
+        &self,
+        conn: &Connection,
+        server: Option<&dyn Server>,
+        hot_only: bool,
+        upkeep: Upkeep,
+    ) {
         while let Some(group) = self.next_group(hot_only, upkeep) {
-            // One snapshot for the group saves the locks of one each. Without it each is on its own.
-            let snapshot = group.len() > 1 && conn.step(Step::BeginReading).is_ok();
-            for read in group {
-                read(conn);
-            }
-            if snapshot && let Err(error) = conn.step(Step::Commit) {
-                tracing::warn!(%error, "could not end a read transaction");
+            match (conn.session(), server) {
+                (Some(session), Some(server)) => {
+                    for read in group {
+                        from_server(conn, session, server, read);
+                    }
+                }
+                _ => from_file(conn, group),
             }
         }
     }
@@ -113,5 +121,45 @@ impl Reads {
             }
             waiting.hot_is_idle &= !hot_only;
         }
+    }
+}
+
+fn from_file(conn: &Connection, group: Vec<Read>) {
+    // One snapshot for the group saves the locks of one each. Without it each is on its own.
+    let snapshot = group.len() > 1 && conn.step(Step::BeginReading).is_ok();
+    for mut read in group {
+        read(conn, false);
+    }
+    if snapshot && let Err(error) = conn.step(Step::Commit) {
+        tracing::warn!(%error, "could not end a read transaction");
+    }
+}
+
+/// Each read has a snapshot of its own: a statement that fails would end one that it shares.
+fn from_server(conn: &Connection, session: &Session, server: &dyn Server, mut read: Read) {
+    if !session.with(|driver| driver.is_alive()) {
+        renew(session, server);
+    }
+    if !in_snapshot(conn, &mut read, true) {
+        renew(session, server);
+        in_snapshot(conn, &mut read, false);
+    }
+}
+
+fn in_snapshot(conn: &Connection, read: &mut Read, may_repeat: bool) -> bool {
+    // Whatever is wrong, the read's own statements meet it, and whoever asked is told.
+    if let Err(error) = conn.step(Step::BeginReading) {
+        tracing::debug!(%error, "could not begin a read transaction");
+    }
+    let is_answered = read(conn, may_repeat);
+    if let Err(error) = conn.step(Step::Commit) {
+        tracing::debug!(%error, "could not end a read transaction");
+    }
+    is_answered
+}
+
+fn renew(session: &Session, server: &dyn Server) {
+    if let Err(error) = session.renew(server) {
+        tracing::debug!(%error, "no new connection to read");
     }
 }

@@ -5,22 +5,22 @@
 //! disk fails the group's intake and lets the rest try once more (pruning may make room). Any other
 //! I/O error poisons the store: nothing is written any more, and the server is told to stop.
 
-use crate::checkpoint::Checkpoints;
 use crate::db::{self, Connection, Statement as Prepared, Step};
-use crate::disk::{Bounds, is_full};
 use crate::error::{Done, Fault};
-use crate::lock::LockFile;
-use crate::marks::Marks;
+use crate::home::{Home, Stop};
+use crate::marks::{Marks, write_meta};
 use crate::queue::{Class, Job, Queue};
+use crate::server::{COMMIT, Gone};
 use crate::statements::{Statement, Statements};
 use carillon_ports::store::{Result, StoreError};
 use carillon_ports::upkeep::Upkeep;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::Receiver;
 use tokio::sync::watch;
+
+/// How often a group is run again whose connection was lost each time.
+const RERUNS: u32 = 3;
 
 /// What a command sees of the transaction it runs in.
 pub(crate) struct Tx<'c> {
@@ -46,31 +46,20 @@ impl<'c> Tx<'c> {
 /// The writer.
 pub(crate) struct Writer {
     pub(crate) conn: Connection,
+    pub(crate) home: Home,
     pub(crate) marks: Marks,
     pub(crate) epoch: i64,
+    /// On a server: the number of the transaction that was tried last.
+    pub(crate) commits: i64,
     pub(crate) seqs: Arc<AtomicI64>,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) path: PathBuf,
-    pub(crate) bounds: Bounds,
     /// Set once, to the reason, when nothing may be written any more.
     pub(crate) fatal: Arc<watch::Sender<Option<String>>>,
-    pub(crate) checkpoints: Arc<Checkpoints>,
-    /// Says that the other threads, and with them their connections, are gone: the last one to close
-    /// must be one that can write, so that it leaves no log behind.
-    pub(crate) others: Receiver<()>,
-    pub(crate) lock: LockFile,
     pub(crate) upkeep: Upkeep,
 }
 
-/// Why a group did not commit.
-enum Stop {
-    /// One job failed; the others may go on without it.
-    Job(StoreError),
-    /// All of it.
-    Group(StoreError),
-    /// All of it, and everything after it.
-    Io(String),
-}
+/// What becomes of a group that waits for its commit.
+type Group = Vec<Box<dyn Job>>;
 
 impl Writer {
     /// Serves until the queue is closed and empty.
@@ -82,107 +71,111 @@ impl Writer {
                 self.stop("the writer panicked; the log has the place");
             }
         }
-        self.checkpoints.close();
-        // Nothing is ever sent: an error is what this waits for.
-        let _ = self.others.recv();
-        if self.fatal.borrow().is_none()
-            && let Err(error) = self
-                .conn
-                .sqlite()
-                .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-        {
-            tracing::warn!(%error, "the last checkpoint failed; the next start repeats it");
-        }
-        drop(self.conn);
-        drop(self.lock);
+        let is_whole = self.fatal.borrow().is_none();
+        self.home.close(self.conn, is_whole);
     }
 
-    /// Nothing to do: what the page cache and the heap hold from the last load goes back.
     fn rest(&self) {
-        if let Err(error) = self.conn.sqlite().execute_batch("PRAGMA shrink_memory") {
-            tracing::debug!(%error, "could not give the page cache back");
-        }
+        self.home.rest(&self.conn);
         self.upkeep.once();
     }
 
-    fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
+    fn commit(&mut self, group: Group) {
         if let Some(reason) = self.fatal.borrow().clone() {
             return answer_all(group, &StoreError::Failed(reason));
         }
-        let room = if group.iter().any(|job| job.class() == Class::Intake) {
-            self.bounds.for_intake(self.conn.sqlite())
-        } else {
-            self.bounds.for_others(self.conn.sqlite()).map(|()| true)
-        };
-        match room {
-            Ok(true) => {}
-            Ok(false) => return self.without_intake(group),
-            Err(error) => return answer_all(group, &StoreError::from(Fault::from(error))),
-        }
-        let stop = match self.attempt(&mut group) {
-            Ok(()) => {
-                answer_all_ok(group);
-                return self.tend_log();
-            }
-            Err(stop) => stop,
-        };
-        match self.sort(stop) {
-            Stop::Job(StoreError::DiskFull) | Stop::Group(StoreError::DiskFull) => {
-                self.without_room(group);
-            }
-            Stop::Job(..) => self.commit_one_by_one(group),
-            Stop::Group(error) => answer_all(group, &error),
-            Stop::Io(text) => self.poison(&text, group),
+        let has_intake = group.iter().any(|job| job.class() == Class::Intake);
+        match self.home.has_room(&self.conn, has_intake) {
+            Ok(true) => self.commit_group(group, false),
+            Ok(false) => self.without_intake(group),
+            Err(error) => answer_all(group, &StoreError::from(Fault::from(error))),
         }
     }
 
-    /// What SQLite calls an I/O error may be a full disk.
-    fn sort(&self, stop: Stop) -> Stop {
-        match stop {
-            Stop::Io(text) if is_full(&self.path) => {
-                tracing::warn!(error = text, "the disk is full");
-                Stop::Group(StoreError::DiskFull)
-            }
-            other => other,
-        }
-    }
-
-    /// Runs the group, each command in a savepoint of its own.
-    fn commit_one_by_one(&mut self, mut group: Vec<Box<dyn Job>>) {
+    /// Runs the group until it is committed or refused; `each`: with a savepoint for each command, so that the failure of
+    /// one stays its own.
+    fn commit_group(&mut self, mut group: Group, mut each: bool) {
         let mut failed: Vec<Option<StoreError>> = vec![None; group.len()];
-        let stop = match self.attempt_with_savepoints(&mut group, &mut failed) {
-            Ok(()) => {
-                for (job, failure) in group.into_iter().zip(failed) {
-                    job.answer(failure.map_or(Ok(()), Err));
+        let mut losses = 0;
+        loop {
+            failed.fill(None);
+            let tried = if each {
+                self.attempt_with_savepoints(&mut group, &mut failed)
+            } else {
+                self.attempt(&mut group)
+            };
+            let Err(stop) = tried else {
+                return self.committed(group, failed);
+            };
+            match self.home.sort(stop) {
+                Stop::Job(StoreError::DiskFull) | Stop::Group(StoreError::DiskFull) if !each => {
+                    return self.without_room(group);
                 }
-                return;
+                Stop::Job(..) if !each => each = true,
+                Stop::Job(error) | Stop::Group(error) => return answer_all(group, &error),
+                Stop::Io(text) => return self.poison(&text, group),
+                Stop::Lost { text, is_in_doubt } => {
+                    losses += 1;
+                    match self.regain(&text, is_in_doubt) {
+                        Ok(true) => return self.committed(group, failed),
+                        Ok(false) if losses <= RERUNS => {}
+                        Ok(false) => return answer_all(group, &StoreError::Away(text)),
+                        Err(Gone::Away(text)) => return answer_all(group, &StoreError::Away(text)),
+                        Err(Gone::ForGood(text)) => return self.poison(&text, group),
+                    }
+                }
             }
-            Err(stop) => stop,
-        };
-        match self.sort(stop) {
-            Stop::Job(error) | Stop::Group(error) => answer_all(group, &error),
-            Stop::Io(text) => self.poison(&text, group),
         }
     }
 
-    /// No room on the disk. The log is copied into the database, so that it can be written from its
-    /// beginning again, and the group is tried once more; if that was not it, intake is refused and the
-    /// rest goes on alone: pruning makes room.
-    fn without_room(&mut self, mut group: Vec<Box<dyn Job>>) {
-        if let Err(error) = self
-            .conn
-            .sqlite()
-            .execute_batch("PRAGMA wal_checkpoint(PASSIVE)")
-        {
-            tracing::debug!(%error, "no room for a checkpoint either");
+    fn committed(&self, group: Group, failed: Vec<Option<StoreError>>) {
+        for (job, failure) in group.into_iter().zip(failed) {
+            job.answer(failure.map_or(Ok(()), Err));
         }
+        if let Err(text) = self.home.tend(&self.conn) {
+            self.stop(&text);
+        }
+    }
+
+    /// Renews the connection. Says whether the last transaction was committed after all. What is in doubt must be told
+    /// from what is not: if it cannot be, nothing may go on, and a new start finds out.
+    fn regain(&mut self, text: &str, is_in_doubt: bool) -> std::result::Result<bool, Gone> {
+        let Home::Server(place) = &mut self.home else {
+            return Err(Gone::ForGood(text.to_owned()));
+        };
+        tracing::warn!(
+            error = text,
+            is_in_doubt,
+            "the connection to the database is lost"
+        );
+        match place.regain(&self.conn, self.epoch, &self.queue) {
+            Ok(regained) => {
+                let prune_phase = self.marks.prune_phase;
+                self.marks = Marks {
+                    prune_phase,
+                    ..regained.marks
+                };
+                Ok(is_in_doubt && regained.commits == self.commits)
+            }
+            Err(Gone::Away(text)) if is_in_doubt => Err(Gone::ForGood(format!(
+                "the connection was lost during a commit, and the database did not come back to tell whether it was made: {text}"
+            ))),
+            Err(gone) => Err(gone),
+        }
+    }
+
+    /// No room on the disk. Some is made where that can be, and the group is tried once more; if that was not it,
+    /// intake is refused and the rest goes on alone: pruning makes room.
+    fn without_room(&mut self, mut group: Group) {
+        self.home.make_room(&self.conn);
         if self.attempt(&mut group).is_ok() {
-            return answer_all_ok(group);
+            let failed = vec![None; group.len()];
+            return self.committed(group, failed);
         }
         self.without_intake(group);
     }
 
-    fn without_intake(&mut self, group: Vec<Box<dyn Job>>) {
+    fn without_intake(&mut self, group: Group) {
         let (intake, rest): (Vec<_>, Vec<_>) = group
             .into_iter()
             .partition(|job| job.class() == Class::Intake);
@@ -190,8 +183,8 @@ impl Writer {
         if rest.is_empty() {
             return;
         }
-        match self.bounds.for_others(self.conn.sqlite()) {
-            Ok(()) => self.commit_one_by_one(rest),
+        match self.home.has_room(&self.conn, false) {
+            Ok(_) => self.commit_group(rest, true),
             Err(error) => answer_all(rest, &StoreError::from(Fault::from(error))),
         }
     }
@@ -200,10 +193,8 @@ impl Writer {
         let before = self.marks;
         let result = self.transaction(|tx| {
             for job in group.iter_mut() {
-                job.run(tx).map_err(|fault| match fault {
-                    Fault::Store(error) => Stop::Job(error),
-                    Fault::Io(text) => Stop::Io(text),
-                })?;
+                job.run(tx).map_err(Stop::of_job)?;
+                tx.conn.end_ahead();
             }
             Ok(())
         });
@@ -223,18 +214,21 @@ impl Writer {
             for (job, failure) in group.iter_mut().zip(failed) {
                 let marks = *tx.marks;
                 step(tx.conn, Step::Savepoint)?;
-                match job.run(tx) {
-                    Ok(()) => step(tx.conn, Step::Release)?,
-                    Err(Fault::Io(text)) => return Err(Stop::Io(text)),
-                    // A full disk may have ended the transaction; then there is nothing to go on with.
-                    Err(Fault::Store(error)) if tx.conn.is_autocommit() => {
-                        return Err(Stop::Group(error));
-                    }
+                // A server may tell only now of what it was sent before.
+                tx.conn.end_ahead();
+                let done = job.run(tx).and_then(|()| Ok(tx.conn.step(Step::Release)?));
+                match done {
+                    Ok(()) => {}
                     Err(Fault::Store(error)) => {
+                        // A full disk may have ended the transaction; then there is nothing to go on with.
+                        if tx.conn.is_autocommit() {
+                            return Err(Stop::Group(error));
+                        }
                         step(tx.conn, Step::Undo)?;
                         *tx.marks = marks;
                         *failure = Some(error);
                     }
+                    Err(fault) => return Err(Stop::of_group(fault)),
                 }
             }
             Ok(())
@@ -257,7 +251,19 @@ impl Writer {
             seqs: &self.seqs,
             statements: Statements::default(),
         };
-        let result = run(&mut tx).and_then(|()| step(&self.conn, Step::Commit));
+        let result = run(&mut tx).and_then(|()| {
+            if self.conn.session().is_some() {
+                self.commits += 1;
+                write_meta(&self.conn, COMMIT, self.commits).map_err(Stop::of_group)?;
+            }
+            step(&self.conn, Step::Commit).map_err(|stop| match stop {
+                Stop::Lost { text, .. } => Stop::Lost {
+                    text,
+                    is_in_doubt: true,
+                },
+                stop => stop,
+            })
+        });
         // SQLite has rolled back by itself after some errors, and not after others.
         if result.is_err()
             && !self.conn.is_autocommit()
@@ -266,17 +272,6 @@ impl Writer {
             tracing::warn!(%error, "rollback failed");
         }
         result
-    }
-
-    fn tend_log(&self) {
-        match self.checkpoints.tend(self.conn.sqlite()) {
-            Ok(()) => {}
-            Err(Fault::Store(error)) => tracing::warn!(%error, "checkpoint put off"),
-            Err(Fault::Io(text)) if is_full(&self.path) => {
-                tracing::warn!(error = text, "no room for a checkpoint");
-            }
-            Err(Fault::Io(text)) => drop(self.stop(&text)),
-        }
     }
 
     /// Nothing is written any more. Returns the sentence that says so.
@@ -290,28 +285,20 @@ impl Writer {
         reason
     }
 
-    fn poison(&self, text: &str, group: Vec<Box<dyn Job>>) {
+    fn poison(&self, text: &str, group: Group) {
         let reason = self.stop(text);
         answer_all(group, &StoreError::Failed(reason));
     }
 }
 
 fn step(conn: &Connection, step: Step) -> std::result::Result<(), Stop> {
-    conn.step(step).map_err(|error| match Fault::from(error) {
-        Fault::Store(error) => Stop::Group(error),
-        Fault::Io(text) => Stop::Io(text),
-    })
+    conn.step(step)
+        .map_err(|error| Stop::of_group(error.into()))
 }
 
-fn answer_all(group: Vec<Box<dyn Job>>, error: &StoreError) {
+fn answer_all(group: Group, error: &StoreError) {
     for job in group {
         job.answer(Err(error.clone()));
-    }
-}
-
-fn answer_all_ok(group: Vec<Box<dyn Job>>) {
-    for job in group {
-        job.answer(Ok(()));
     }
 }
 

@@ -170,6 +170,9 @@ codes! {
     STORE_BUSY = 503 "store.busy":
         "The database is locked by another program",
         "Find what else has the database open. Repeat after `Retry-After` seconds; nothing was changed.";
+    STORE_AWAY = 503 "store.away":
+        "The database server does not answer",
+        "See that it runs and can be reached. Repeat after `Retry-After` seconds; nothing was changed.";
     STORE_FULL = 507 "store.full":
         "The disk is full",
         "Free some space or lower the retention. Nothing was stored; reading and sending go on.";
@@ -195,14 +198,20 @@ pub(crate) mod groups {
         &REQUEST_INVALID,
     ];
     /// Operations that read the store.
-    pub(crate) static READS: &[&Code] =
-        &[&SERVER_ERROR, &SERVER_LATE, &SERVER_STOPPING, &STORE_BUSY];
+    pub(crate) static READS: &[&Code] = &[
+        &SERVER_ERROR,
+        &SERVER_LATE,
+        &SERVER_STOPPING,
+        &STORE_BUSY,
+        &STORE_AWAY,
+    ];
     /// Operations that write to it.
     pub(crate) static WRITES: &[&Code] = &[
         &SERVER_ERROR,
         &SERVER_LATE,
         &SERVER_STOPPING,
         &STORE_BUSY,
+        &STORE_AWAY,
         &STORE_OVERLOADED,
         &STORE_FULL,
     ];

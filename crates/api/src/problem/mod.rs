@@ -215,6 +215,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::DiskFull => Self::new(&codes::STORE_FULL, error.to_string()),
             StoreError::Busy => Self::new(&codes::STORE_BUSY, error.to_string()).retry_after(1),
+            StoreError::Away(_) => Self::new(&codes::STORE_AWAY, error.to_string()).retry_after(5),
             StoreError::Overloaded => {
                 Self::new(&codes::STORE_OVERLOADED, error.to_string()).retry_after(1)
             }

@@ -194,7 +194,7 @@ where
     let mut pause = limits.store_pause;
     for _ in 1..limits.store_tries {
         match work().await {
-            Err(StoreError::Overloaded | StoreError::Busy) => {}
+            Err(StoreError::Overloaded | StoreError::Busy | StoreError::Away(_)) => {}
             Ok(value) if is_overloaded(&value) => {}
             done => return done,
         }

@@ -302,6 +302,7 @@ async fn stores(world: &World, operation: &Operation) {
     let mut failures = match operation.stands_on {
         StandsOn::Reads | StandsOn::Writes => vec![
             (StoreError::Busy, 503, "store.busy"),
+            (StoreError::Away("it is off".into()), 503, "store.away"),
             (StoreError::Closed, 503, "server.stopping"),
             (
                 StoreError::Corrupt("devices.tags of 1".into()),

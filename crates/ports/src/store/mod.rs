@@ -59,6 +59,9 @@ pub enum StoreError {
     /// Anything else. On a commit it means that nothing may go on: the process stops.
     #[error("the store failed: {0}")]
     Failed(String),
+    /// The server that has the database does not answer, for longer than a call may wait for it.
+    #[error("the database cannot be reached ({0}); nothing was changed")]
+    Away(String),
     /// The store was shut down.
     #[error("the store is closed")]
     Closed,

@@ -417,7 +417,7 @@ CREATE TABLE IF NOT EXISTS batch_receipts (
 -- === triggers ===
 
 CREATE TABLE IF NOT EXISTS digests (
-    digest_no BIGINT PRIMARY KEY,
+    digest_no BIGINT AUTO_INCREMENT PRIMARY KEY,
     app_no BIGINT NOT NULL,
     definition_no BIGINT NOT NULL,
     user_id VARCHAR(128) NOT NULL,

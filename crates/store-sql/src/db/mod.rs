@@ -2,20 +2,32 @@
 //!
 //! Names and shapes are `rusqlite`'s, and so are values and their conversions, because every text here is written in
 //! SQLite's dialect with numbered parameters. SQLite is called straight, and nothing is allocated on the way; opening it,
-//! its log and its files are not this module's business, see [`Connection::sqlite`].
+//! its log and its files are not this module's business. A server's [`driver`] translates each text once.
 
+pub(crate) mod driver;
 mod params;
+pub(crate) mod postgres;
 mod rows;
+mod session;
+mod words;
 
+pub(crate) use driver::Dialect;
 pub(crate) use params::{Params, params_from_iter};
 pub(crate) use rows::{Mapped, Row, Rows};
 pub(crate) use rusqlite::params;
+pub(crate) use session::Session;
+
+use driver::ServerError;
+use rows::Fetched;
+use session::SessionStatement;
 
 /// A connection, of one thread.
 #[derive(Debug)]
 pub(crate) enum Connection {
-    /// A file.
+    /// To a file.
     Sqlite(rusqlite::Connection),
+    /// To a server.
+    Server(Session),
 }
 
 /// A statement that is prepared, and may be run any number of times.
@@ -24,6 +36,8 @@ pub(crate) enum Statement<'c> {
     Sqlite(rusqlite::Statement<'c>),
     /// Goes back to the connection's cache.
     SqliteCached(rusqlite::CachedStatement<'c>),
+    /// A server's.
+    Server(SessionStatement<'c>),
 }
 
 /// What begins, parts and ends transactions.
@@ -52,6 +66,9 @@ pub(crate) enum Error {
     /// SQLite's own words; also a value that is not of the type that was asked for.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// A server's words.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// A row was expected.
     #[error("the query gave no row")]
     NoRow,
@@ -64,6 +81,7 @@ impl Connection {
     pub(crate) fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
         match self {
             Self::Sqlite(conn) => Ok(Statement::SqliteCached(conn.prepare_cached(sql)?)),
+            Self::Server(session) => Ok(Statement::Server(session.prepare(sql, false)?)),
         }
     }
 
@@ -71,6 +89,7 @@ impl Connection {
     pub(crate) fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         match self {
             Self::Sqlite(conn) => Ok(Statement::Sqlite(conn.prepare(sql)?)),
+            Self::Server(session) => Ok(Statement::Server(session.prepare(sql, true)?)),
         }
     }
 
@@ -86,6 +105,7 @@ impl Connection {
                 Step::Release => "RELEASE job",
                 Step::Undo => "ROLLBACK TO job; RELEASE job",
             })?),
+            Self::Server(session) => session.step(step),
         }
     }
 
@@ -93,13 +113,38 @@ impl Connection {
     pub(crate) fn is_autocommit(&self) -> bool {
         match self {
             Self::Sqlite(conn) => conn.is_autocommit(),
+            Self::Server(session) => session.with(|driver| driver.is_autocommit()),
         }
     }
 
-    /// The same as SQLite's, for what only SQLite has.
-    pub(crate) fn sqlite(&self) -> &rusqlite::Connection {
+    /// Whose words a text must be in that is written once for each.
+    pub(crate) fn dialect(&self) -> Dialect {
         match self {
-            Self::Sqlite(conn) => conn,
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Server(session) => session.with(|driver| driver.dialect()),
+        }
+    }
+
+    /// What was asked [`ahead`](Statement::ahead) and not used is out of date from here on.
+    pub(crate) fn end_ahead(&self) {
+        if let Self::Server(session) = self {
+            session.with(|driver| driver.end_ahead());
+        }
+    }
+
+    /// What only SQLite has.
+    pub(crate) fn sqlite(&self) -> Option<&rusqlite::Connection> {
+        match self {
+            Self::Sqlite(conn) => Some(conn),
+            Self::Server(_) => None,
+        }
+    }
+
+    /// What only servers have.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Server(session) => Some(session),
         }
     }
 }
@@ -112,6 +157,26 @@ impl Statement<'_> {
         match self {
             Self::Sqlite(statement) => Ok(statement.execute(params.sqlite())?),
             Self::SqliteCached(statement) => Ok(statement.execute(params.sqlite())?),
+            Self::Server(statement) => statement.execute(params),
+        }
+    }
+
+    /// Runs it where nobody needs to know how many rows it changed. A server may be sent it together with the next
+    /// statement that is waited for, and that one brings its error.
+    pub(crate) fn run(&mut self, params: impl Params) -> Result<()> {
+        match self {
+            Self::Server(statement) => statement.queue(params),
+            _ => self.execute(params).map(drop),
+        }
+    }
+
+    /// Says for which values it is about to be run, one after the other: a server is asked for all of them at once. What
+    /// comes back is what was true now, so nothing that is written before its turn may change it. It
+    /// is for this command alone.
+    pub(crate) fn ahead<P: Params>(&mut self, all: impl Iterator<Item = P>) -> Result<()> {
+        match self {
+            Self::Server(statement) => statement.ahead(all),
+            _ => Ok(()),
         }
     }
 
@@ -120,6 +185,7 @@ impl Statement<'_> {
         match self {
             Self::Sqlite(statement) => Ok(Rows::Sqlite(statement.query(params.sqlite())?)),
             Self::SqliteCached(statement) => Ok(Rows::Sqlite(statement.query(params.sqlite())?)),
+            Self::Server(statement) => Ok(Rows::Server(Fetched::new(statement.query(params)?))),
         }
     }
 

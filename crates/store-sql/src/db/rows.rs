@@ -1,17 +1,35 @@
 //! Rows that a statement gave.
 
-use super::Result;
-use rusqlite::types::{FromSql, ValueRef};
+use super::driver::Record;
+use super::{Error, Result};
+use rusqlite::types::{FromSql, FromSqlError, Value, ValueRef};
 
 /// Rows of a statement that runs.
 pub(crate) enum Rows<'s> {
     Sqlite(rusqlite::Rows<'s>),
+    Server(Fetched),
+}
+
+/// Rows that a server sent, all of them.
+pub(crate) struct Fetched {
+    rest: std::vec::IntoIter<Record>,
+    current: Record,
+}
+
+impl Fetched {
+    pub(super) fn new(records: Vec<Record>) -> Self {
+        Self {
+            rest: records.into_iter(),
+            current: Box::default(),
+        }
+    }
 }
 
 /// One of them, until the next is asked for.
 #[derive(Clone, Copy)]
 pub(crate) enum Row<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
+    Server(&'r [Value]),
 }
 
 impl<'s> Rows<'s> {
@@ -19,6 +37,13 @@ impl<'s> Rows<'s> {
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
         match self {
             Self::Sqlite(rows) => Ok(rows.next()?.map(Row::Sqlite)),
+            Self::Server(rows) => Ok(match rows.rest.next() {
+                None => None,
+                Some(record) => {
+                    rows.current = record;
+                    Some(Row::Server(&rows.current))
+                }
+            }),
         }
     }
 }
@@ -28,6 +53,11 @@ impl<'r> Row<'r> {
     pub(crate) fn get<I: Column, T: FromSql>(self, column: I) -> Result<T> {
         match self {
             Self::Sqlite(row) => Ok(row.get(column.number())?),
+            Self::Server(_) => {
+                let column = column.number();
+                let value = self.get_ref(column)?;
+                T::column_result(value).map_err(|error| misfit(column, value, error))
+            }
         }
     }
 
@@ -35,8 +65,25 @@ impl<'r> Row<'r> {
     pub(crate) fn get_ref(self, column: usize) -> Result<ValueRef<'r>> {
         match self {
             Self::Sqlite(row) => Ok(row.get_ref(column)?),
+            Self::Server(record) => match record.get(column) {
+                Some(value) => Ok(value.into()),
+                None => Err(rusqlite::Error::InvalidColumnIndex(column).into()),
+            },
         }
     }
+}
+
+/// In the words that `rusqlite` has for it.
+fn misfit(column: usize, value: ValueRef<'_>, error: FromSqlError) -> Error {
+    use rusqlite::Error as E;
+    Error::Sqlite(match error {
+        FromSqlError::InvalidType => {
+            E::InvalidColumnType(column, column.to_string(), value.data_type())
+        }
+        FromSqlError::OutOfRange(number) => E::IntegralValueOutOfRange(column, number),
+        FromSqlError::Utf8Error(error) => E::Utf8Error(column, error),
+        other => E::FromSqlConversionFailure(column, value.data_type(), Box::new(other)),
+    })
 }
 
 /// What names a column. It is here so that `get` has the two types that `rusqlite`'s has.

@@ -94,22 +94,21 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
             .prepare_cached(
                 "INSERT INTO fanouts (notification_no, after_device, next_place, target) VALUES (?1, 0, ?2, ?3)",
             )?
-            .execute(params![item.no.0, item.batches.len() as i64, target])?;
+            .run(params![item.no.0, item.batches.len() as i64, target])?;
     }
     Ok(Acceptance::New)
 }
 
 fn insert(tx: &mut Tx<'_>, item: &NewNotification) -> Done<()> {
     tx.marks.notification.used(tx.conn, item.no.0)?;
-    tx.statement(Statement::InsertNotification)?
-        .execute(params![
-            item.no.0,
-            item.app.0,
-            item.accepted_at,
-            item.expires_at,
-            item.options.encode(),
-            &item.payload[..]
-        ])?;
+    tx.statement(Statement::InsertNotification)?.run(params![
+        item.no.0,
+        item.app.0,
+        item.accepted_at,
+        item.expires_at,
+        item.options.encode(),
+        &item.payload[..]
+    ])?;
     Ok(())
 }
 
@@ -120,7 +119,7 @@ fn insert_for_later(tx: &mut Tx<'_>, item: &NewNotification, send_at: UnixMs) ->
             "INSERT INTO notifications (notification_no, app_no, accepted_at, expires_at, options, payload, send_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![
+        .run(params![
             item.no.0,
             item.app.0,
             item.accepted_at,
@@ -136,7 +135,7 @@ fn insert_for_later(tx: &mut Tx<'_>, item: &NewNotification, send_at: UnixMs) ->
 fn begin(tx: &Tx<'_>, no: NotificationNo, at: UnixMs) -> Done<()> {
     tx.conn
         .prepare_cached("UPDATE notifications SET begun_at = ?2 WHERE notification_no = ?1")?
-        .execute([no.0, at])?;
+        .run([no.0, at])?;
     Ok(())
 }
 
@@ -168,7 +167,7 @@ fn forget_key(tx: &Tx<'_>, idempotency: Option<&Idempotency>) -> Done<()> {
     if let Some(idempotency) = idempotency {
         tx.conn
             .prepare_cached("DELETE FROM idempotency WHERE scoped_key = ?1")?
-            .execute([&idempotency.scoped_key])?;
+            .run([&idempotency.scoped_key])?;
     }
     Ok(())
 }
@@ -227,7 +226,7 @@ pub(super) fn remember_key(
     if keep_until <= now {
         tx.conn
             .prepare_cached("DELETE FROM idempotency WHERE scoped_key = ?1")?
-            .execute([&idempotency.scoped_key])?;
+            .run([&idempotency.scoped_key])?;
         return remember_key(tx, of, now, idempotency);
     }
     Ok(if body_hash == idempotency.body_hash {

@@ -31,7 +31,7 @@ impl Counting {
         }
         tx.conn
             .prepare_cached("INSERT INTO batch_badges (batch_no, badges) VALUES (?1, ?2)")?
-            .execute(params![batch.no.0, BatchBadges::new(badges).encode()])?;
+            .run(params![batch.no.0, BatchBadges::new(badges).encode()])?;
         Ok(())
     }
 
@@ -73,12 +73,12 @@ impl Counting {
              ON CONFLICT (app_no, user_id) DO UPDATE SET badge = excluded.badge,
                 notification_no = excluded.notification_no, updated_at = excluded.updated_at",
         )?
-        .execute(params![self.app.0, user, badge, self.no.0, self.now])?;
+        .run(params![self.app.0, user, badge, self.no.0, self.now])?;
         if self.is_fanout && self.has_others(conn, user, device)? {
             conn.prepare_cached(
                 "INSERT INTO counted_badges (notification_no, user_id, badge) VALUES (?1, ?2, ?3)",
             )?
-            .execute(params![self.no.0, user, badge])?;
+            .run(params![self.no.0, user, badge])?;
         }
         Ok(badge)
     }
@@ -111,7 +111,7 @@ impl Counting {
             "INSERT INTO device_badges (device_no, badge) VALUES (?1, ?2)
              ON CONFLICT (device_no) DO UPDATE SET badge = excluded.badge",
         )?
-        .execute(params![device.0, badge])?;
+        .run(params![device.0, badge])?;
         Ok(badge)
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn insert(
     let count = batch.devices.count();
     let large = usize::from(count) > INLINE_BATCH;
     let devices = batch.devices.encode();
-    tx.statement(Statement::InsertBatch)?.execute(params![
+    tx.statement(Statement::InsertBatch)?.run(params![
         no.0,
         count,
         sole,
@@ -42,7 +42,7 @@ pub(super) fn insert(
     } else {
         (Some(due_at), None)
     };
-    tx.statement(Statement::InsertWork)?.execute(params![
+    tx.statement(Statement::InsertWork)?.run(params![
         no.0,
         batch.lane.code(),
         batch.class.code(),
@@ -60,7 +60,7 @@ fn insert_devices(tx: &mut Tx<'_>, app: AppNo, batch: &NewBatch, devices: &[u8])
             "INSERT INTO batch_devices (batch_no, notification_no, lane, first_device, last_device, devices)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![
+        .run(params![
             batch.no.0,
             notification.0,
             batch.lane.code(),
@@ -70,7 +70,7 @@ fn insert_devices(tx: &mut Tx<'_>, app: AppNo, batch: &NewBatch, devices: &[u8])
         ])?;
     tx.conn
         .prepare_cached("INSERT OR IGNORE INTO crowds (app_no, notification_no) VALUES (?1, ?2)")?
-        .execute(params![app.0, notification.0])?;
+        .run(params![app.0, notification.0])?;
     Ok(())
 }
 
@@ -80,7 +80,7 @@ pub(super) fn index(tx: &Tx<'_>, no: BatchNo, devices: &BatchDevices) -> Done<()
         "INSERT OR IGNORE INTO device_batches (device_no, batch_no) VALUES (?1, ?2)",
     )?;
     for device in devices.as_slice() {
-        insert.execute(params![device.0, no.0])?;
+        insert.run(params![device.0, no.0])?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(super) fn slice(
         .prepare_cached(
             "UPDATE notifications SET cancelled_at = ?2 WHERE notification_no = ?1 AND cancelled_at IS NULL",
         )?
-        .execute(params![no.0, now])?;
+        .run(params![no.0, now])?;
     let mut ledger = Ledger::default();
     if super::fanout::finish(tx, no)? {
         ledger.touch(no);

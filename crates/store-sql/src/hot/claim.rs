@@ -11,6 +11,7 @@ use carillon_model::UnixMs;
 use carillon_model::lane::{Class, Lane};
 use carillon_ports::fault::{Bug, planted};
 use carillon_ports::store::{ClaimedWork, StoreError, Work, WorkId};
+use std::collections::BTreeSet;
 
 /// How long a work row that cannot be read is set aside, so that it does not stop its lane.
 const SET_ASIDE_MS: i64 = 3_600_000;
@@ -45,7 +46,7 @@ pub(super) fn backlog(conn: &Connection, limit: u32) -> Done<Vec<(Lane, u32, Uni
     )?;
     let mut count = conn.prepare_cached(
         "SELECT count(*), min(batch_no) >> 20, min(due_at) FROM
-            (SELECT batch_no, due_at FROM work INDEXED BY work_due WHERE due_at IS NOT NULL AND lane = ?1 LIMIT ?2)",
+            (SELECT batch_no, due_at FROM work INDEXED BY work_due WHERE due_at IS NOT NULL AND lane = ?1 LIMIT ?2) waiting",
     )?;
     let mut begun = conn.prepare_cached(
         "SELECT coalesce(begun_at, accepted_at) FROM notifications WHERE notification_no = ?1",
@@ -80,6 +81,7 @@ pub(super) fn claim(
     deliveries: u32,
 ) -> Done<Vec<ClaimedWork>> {
     let due = due(tx.conn, lane, class, now, batches)?;
+    read_ahead(tx.conn, &due)?;
     let mut ledger = Ledger::default();
     let mut claimed = Vec::new();
     let mut taken = 0u32;
@@ -173,12 +175,27 @@ fn read(conn: &Connection, id: WorkId) -> Done<ClaimedWork> {
     })
 }
 
-/// Reads a work row.
-pub(super) fn work(conn: &Connection, id: WorkId) -> Done<Option<Work>> {
-    let mut statement = conn.prepare_cached(&format!(
+/// All these are about to be read. Several works of one batch are not: what is read once is not there a second time.
+fn read_ahead(conn: &Connection, due: &[WorkId]) -> Done<()> {
+    let works = due.iter().map(|id| [id.batch.0, id.seq]);
+    conn.prepare_cached(&one_work())?.ahead(works)?;
+    let batches: BTreeSet<_> = due.iter().map(|id| id.batch).collect();
+    rows::batches_ahead(conn, batches.iter().copied())?;
+    rows::devices_ahead(conn, batches.iter().copied())?;
+    let notifications: BTreeSet<_> = batches.iter().map(|batch| batch.notification()).collect();
+    rows::notifications_ahead(conn, notifications.into_iter())
+}
+
+fn one_work() -> String {
+    format!(
         "SELECT {} FROM work WHERE batch_no = ?1 AND seq = ?2",
         rows::WORK
-    ))?;
+    )
+}
+
+/// Reads a work row.
+pub(super) fn work(conn: &Connection, id: WorkId) -> Done<Option<Work>> {
+    let mut statement = conn.prepare_cached(&one_work())?;
     let mut rows = statement.query(params![id.batch.0, id.seq])?;
     rows.next()?.map(rows::work).transpose()
 }
@@ -188,7 +205,7 @@ fn hold(tx: &Tx<'_>, id: WorkId) -> Done<()> {
         .prepare_cached(
             "UPDATE work SET due_at = NULL, holder = ?3 WHERE batch_no = ?1 AND seq = ?2",
         )?
-        .execute(params![id.batch.0, id.seq, tx.epoch])?;
+        .run(params![id.batch.0, id.seq, tx.epoch])?;
     Ok(())
 }
 
@@ -196,13 +213,13 @@ fn set_due(conn: &Connection, id: WorkId, due_at: UnixMs) -> Done<()> {
     conn.prepare_cached(
         "UPDATE work SET due_at = ?3, holder = NULL, watermark = 0 WHERE batch_no = ?1 AND seq = ?2",
     )?
-    .execute(params![id.batch.0, id.seq, due_at])?;
+    .run(params![id.batch.0, id.seq, due_at])?;
     Ok(())
 }
 
 pub(super) fn delete(tx: &mut Tx<'_>, id: WorkId) -> Done<()> {
     tx.statement(Statement::DeleteWork)?
-        .execute(params![id.batch.0, id.seq])?;
+        .run(params![id.batch.0, id.seq])?;
     Ok(())
 }
 
@@ -218,7 +235,7 @@ pub(super) fn watermark(tx: &mut Tx<'_>, marks: &[(WorkId, u16)]) -> Done<()> {
         "UPDATE work SET watermark = max(watermark, ?3) WHERE batch_no = ?1 AND seq = ?2",
     )?;
     for (id, watermark) in marks {
-        raise.execute(params![id.batch.0, id.seq, watermark])?;
+        raise.run(params![id.batch.0, id.seq, watermark])?;
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
             .prepare_cached(
                 "UPDATE fanouts SET after_device = ?2, next_place = ?3 WHERE notification_no = ?1",
             )?
-            .execute(params![page.notification.0, page.after.0, next_place])?;
+            .run(params![page.notification.0, page.after.0, next_place])?;
     }
     ledger.close(tx, page.now)?;
     Ok(true)

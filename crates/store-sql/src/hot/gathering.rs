@@ -43,7 +43,7 @@ fn add_one(tx: &mut Tx<'_>, add: &DigestAdd, now: UnixMs) -> Done<DigestAdded> {
                 .prepare_cached(
                     "UPDATE digests SET version = version + 1, event = ?2, state = ?3 WHERE digest_no = ?1",
                 )?
-                .execute(params![no, event, state.encode()])?;
+                .run(params![no, event, state.encode()])?;
             state
         }
         None => {
@@ -53,7 +53,7 @@ fn add_one(tx: &mut Tx<'_>, add: &DigestAdd, now: UnixMs) -> Done<DigestAdded> {
                     "INSERT INTO digests (app_no, definition_no, user_id, key, version, due_at, event, state)
                      VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7)",
                 )?
-                .execute(params![
+                .run(params![
                     add.app.0,
                     add.trigger.0,
                     add.user,
@@ -142,7 +142,7 @@ pub(super) fn take(
             "INSERT INTO throttles (definition_no, user_id, app_no, keep_until, state) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (definition_no, user_id) DO UPDATE SET keep_until = excluded.keep_until, state = excluded.state",
         )?
-        .execute(params![
+        .run(params![
             claim.trigger.0,
             claim.user,
             app.0,
@@ -158,7 +158,7 @@ pub(crate) fn erase_user(tx: &Tx<'_>, app: AppNo, user: &str) -> Done<()> {
         "DELETE FROM digests WHERE app_no = ?1 AND user_id = ?2",
         "DELETE FROM throttles WHERE app_no = ?1 AND user_id = ?2",
     ] {
-        tx.conn.prepare_cached(sql)?.execute(params![app.0, user])?;
+        tx.conn.prepare_cached(sql)?.run(params![app.0, user])?;
     }
     Ok(())
 }

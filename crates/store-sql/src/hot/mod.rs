@@ -33,7 +33,7 @@ pub(crate) use timers::PAUSED as SCHEDULER_PAUSED;
 
 use crate::queue::Class as Turn;
 use crate::segment;
-use crate::sqlite::SqliteStore;
+use crate::store::SqlStore;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::badges::BatchBadges;
@@ -54,7 +54,7 @@ use carillon_ports::store::{
 };
 
 #[async_trait]
-impl HotStore for SqliteStore {
+impl HotStore for SqlStore {
     fn next_notification(&self) -> NotificationNo {
         NotificationNo(self.next_notification_no())
     }
@@ -135,11 +135,10 @@ impl HotStore for SqliteStore {
         declared: TokenEnvironment,
         now: UnixMs,
     ) -> Result<Vec<Recipient>> {
-        let (tokens, known) = self
-            .read_hot(move |conn| {
-                let known = resolve::known_push_tokens(conn, app, &tokens, kind, declared)?;
-                Ok((tokens, known))
-            })
+        let tokens = std::sync::Arc::new(tokens);
+        let asked = tokens.clone();
+        let known = self
+            .read_hot(move |conn| resolve::known_push_tokens(conn, app, &asked, kind, declared))
             .await?;
         if let Some(known) = known.into_iter().collect() {
             return Ok(known);
@@ -380,18 +379,24 @@ impl HotStore for SqliteStore {
     }
 
     async fn disk(&self) -> Result<(u64, u64)> {
-        let path = self.config().path.clone();
-        self.read(move |_| crate::disk::usage(&path)).await
+        let path = self.file().map(|config| config.path.clone());
+        self.read(move |conn| match &path {
+            Some(path) => crate::sqlite::disk::usage(path),
+            None => crate::server::usage(conn),
+        })
+        .await
     }
 
     async fn backup(&self, to: std::path::PathBuf) -> Result<()> {
-        let config = self.config().clone();
-        crate::backup::backup(config, to).await
+        match self.file() {
+            Some(config) => crate::sqlite::backup::backup(config.clone(), to).await,
+            None => Err(crate::server::no_backup()),
+        }
     }
 }
 
 #[async_trait]
-impl ReceiptStore for SqliteStore {
+impl ReceiptStore for SqlStore {
     async fn record_receipts(
         &self,
         receipts: Vec<NewReceipt>,

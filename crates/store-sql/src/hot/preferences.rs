@@ -19,6 +19,7 @@ pub(super) fn of_devices(conn: &Connection, devices: &[DeviceNo]) -> Done<Vec<De
          LEFT JOIN user_preferences p ON p.app_no = d.app_no AND p.user_id = d.user_id
          WHERE d.device_no = ?1",
     )?;
+    statement.ahead(devices.iter().map(|no| [no.0]))?;
     let mut all = Vec::with_capacity(devices.len());
     for device in devices {
         let mut found = statement.query([device.0])?;
@@ -76,7 +77,7 @@ fn reserve_one(tx: &Tx<'_>, wanted: &Reservation, now: UnixMs) -> Done<bool> {
             "INSERT INTO user_sends (app_no, user_id, notification_no, at, keep_until, category)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![
+        .run(params![
             wanted.app.0,
             wanted.user_id,
             wanted.notification.0,

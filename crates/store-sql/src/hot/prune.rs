@@ -89,7 +89,7 @@ fn walk(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, slice: u32) -> Done<u64> {
                 .prepare_cached(
                     "INSERT OR IGNORE INTO stragglers (pass, notification_no) VALUES (?1, ?2)",
                 )?
-                .execute(params![pass as i64, candidate.no.0])?;
+                .run(params![pass as i64, candidate.no.0])?;
             budget -= 1;
         }
         cursor = candidate.no.0;
@@ -157,7 +157,7 @@ fn stragglers(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, budget: &mut i64) -> 
         if gone {
             tx.conn
                 .prepare_cached("DELETE FROM stragglers WHERE pass = ?1 AND notification_no = ?2")?
-                .execute(params![pass as i64, no])?;
+                .run(params![pass as i64, no])?;
         }
         last = no;
     }
@@ -330,7 +330,7 @@ fn stale_devices(tx: &Tx<'_>, now: UnixMs, slice: u32) -> Done<u64> {
     let apps: Vec<(i64, String)> = tx
         .conn
         .prepare_cached(
-            "SELECT app_no, settings FROM apps WHERE settings ->> '$.delete_stale_after_days' > 0",
+            "SELECT app_no, settings FROM apps WHERE settings LIKE '%delete_stale_after_days%'",
         )?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<db::Result<_>>()?;

@@ -98,9 +98,11 @@ fn of_batch(conn: &Connection, no: BatchNo) -> Done<BatchReceipts> {
 fn write(conn: &Connection, no: BatchNo, receipts: &BatchReceipts) -> Done<()> {
     let (delivered, opened) = receipts.counts();
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO batch_receipts (batch_no, delivered, opened, receipts) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO batch_receipts (batch_no, delivered, opened, receipts) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (batch_no) DO UPDATE SET delivered = excluded.delivered, opened = excluded.opened,
+            receipts = excluded.receipts",
     )?
-    .execute(params![no.0, delivered as i64, opened as i64, receipts.encode()])?;
+    .run(params![no.0, delivered as i64, opened as i64, receipts.encode()])?;
     Ok(())
 }
 

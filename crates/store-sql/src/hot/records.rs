@@ -21,7 +21,7 @@ pub(super) fn add_attempt(tx: &Tx<'_>, batch: BatchNo, attempt: &NewAttempt) -> 
                 elapsed_us, next_attempt_at, result, reason, raw, positions)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
-        .execute(params![
+        .run(params![
             batch.0,
             tx.next_seq(),
             attempt.position,
@@ -85,9 +85,9 @@ pub(super) fn attempts(conn: &Connection, id: DeliveryId) -> Done<Vec<Attempt>> 
 pub(super) fn add_count(conn: &Connection, count: &CountDelta, now: UnixMs) -> Done<()> {
     conn.prepare_cached(
         "INSERT INTO counts (app_no, hour, gateway, state, reason, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT DO UPDATE SET count = count + excluded.count",
+         ON CONFLICT (app_no, hour, gateway, state, reason) DO UPDATE SET count = counts.count + excluded.count",
     )?
-    .execute(params![
+    .run(params![
         count.app.0,
         now.div_euclid(HOUR),
         count.gateway.code(),
@@ -124,7 +124,7 @@ pub(crate) fn add_event(tx: &mut Tx<'_>, event: &NewEvent, now: UnixMs) -> Done<
         .prepare_cached(
             "INSERT INTO events (app_no, event_no, at, kind, subject, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![
+        .run(params![
             event.app.0,
             no,
             now,

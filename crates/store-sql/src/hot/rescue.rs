@@ -129,7 +129,7 @@ fn due(tx: &Tx<'_>, id: WorkId, now: UnixMs, in_doubt: bool) -> Done<()> {
             "UPDATE work SET due_at = ?3, holder = NULL, watermark = 0, in_doubt = ?4
              WHERE batch_no = ?1 AND seq = ?2",
         )?
-        .execute(params![id.batch.0, id.seq, now, in_doubt])?;
+        .run(params![id.batch.0, id.seq, now, in_doubt])?;
     Ok(())
 }
 

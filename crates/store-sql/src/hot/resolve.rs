@@ -1,7 +1,7 @@
 //! Targets to devices, devices to push tokens.
 
 use super::rows::{device_id, parse_device_id, token_environment};
-use super::settle::push_token;
+use super::settle::{push_token, push_tokens_ahead};
 use crate::db::{Connection, OptionalExtension, Row, Rows, params};
 use crate::error::{At, Done, corrupt};
 use crate::writer::Tx;
@@ -117,6 +117,7 @@ pub(super) fn people(conn: &Connection, devices: &[DeviceNo]) -> Done<Vec<Person
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {PERSON} FROM devices d WHERE d.device_no = ?1"
     ))?;
+    statement.ahead(devices.iter().map(|no| [no.0]))?;
     let mut people = Vec::with_capacity(devices.len());
     for no in devices {
         let mut found = statement.query([no.0])?;
@@ -176,7 +177,7 @@ pub(super) fn make_push_tokens(
                     .prepare_cached(
                         "UPDATE push_tokens SET environment = ?3 WHERE device_no = ?1 AND kind = ?2",
                     )?
-                    .execute(params![known.device.0, kind.code(), declared.code()])?;
+                    .run(params![known.device.0, kind.code(), declared.code()])?;
                 known.environment = declared;
             }
             Ok(known)
@@ -197,13 +198,13 @@ fn make(
         .prepare_cached(
             "INSERT INTO devices (device_no, app_no, generation, created_at, last_seen_at) VALUES (?1, ?2, 1, ?3, ?3)",
         )?
-        .execute(params![device.0, app.0, now])?;
+        .run(params![device.0, app.0, now])?;
     tx.conn
         .prepare_cached(
             "INSERT INTO push_tokens (device_no, kind, app_no, environment, generation, registered_at, address)
              VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6)",
         )?
-        .execute(params![
+        .run(params![
             device.0,
             kind.code(),
             app.0,
@@ -231,6 +232,7 @@ pub(super) fn read_push_tokens(
     kind: TokenKind,
     devices: &[DeviceNo],
 ) -> Done<(Vec<PushToken>, Vec<DeviceNo>)> {
+    push_tokens_ahead(conn, devices, kind)?;
     let mut exists = conn.prepare_cached("SELECT 1 FROM devices WHERE device_no = ?1")?;
     let (mut push_tokens, mut without) = (Vec::with_capacity(devices.len()), Vec::new());
     for device in devices {

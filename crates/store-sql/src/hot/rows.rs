@@ -85,13 +85,18 @@ impl Batch {
     }
 }
 
+const BATCH: &str = "SELECT b.count, b.sole, b.settled_at, coalesce(b.verdicts, v.verdicts)
+     FROM batches b LEFT JOIN batch_verdicts v ON b.count > 16 AND v.batch_no = b.batch_no
+     WHERE b.batch_no = ?1";
+
+/// These are about to be read, and each is changed only after it was.
+pub(crate) fn batches_ahead(conn: &Connection, all: impl Iterator<Item = BatchNo>) -> Done<()> {
+    Ok(conn.prepare_cached(BATCH)?.ahead(all.map(|no| [no.0]))?)
+}
+
 /// Reads one; `None` when it is gone.
 pub(crate) fn batch(conn: &Connection, no: BatchNo) -> Done<Option<Batch>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT b.count, b.sole, b.settled_at, coalesce(b.verdicts, v.verdicts)
-         FROM batches b LEFT JOIN batch_verdicts v ON b.count > 16 AND v.batch_no = b.batch_no
-         WHERE b.batch_no = ?1",
-    )?;
+    let mut statement = conn.prepare_cached(BATCH)?;
     let mut rows = statement.query([no.0])?;
     let Some(row) = rows.next()? else {
         return Ok(None);
@@ -109,13 +114,18 @@ pub(crate) fn batch(conn: &Connection, no: BatchNo) -> Done<Option<Batch>> {
     }))
 }
 
+const DEVICES: &str = "SELECT coalesce(b.devices, d.devices)
+     FROM batches b LEFT JOIN batch_devices d ON b.count > 16 AND d.batch_no = b.batch_no
+     WHERE b.batch_no = ?1";
+
+/// The devices of these are about to be read.
+pub(crate) fn devices_ahead(conn: &Connection, all: impl Iterator<Item = BatchNo>) -> Done<()> {
+    Ok(conn.prepare_cached(DEVICES)?.ahead(all.map(|no| [no.0]))?)
+}
+
 /// Devices of a batch.
 pub(crate) fn devices(conn: &Connection, no: BatchNo) -> Done<BatchDevices> {
-    let mut statement = conn.prepare_cached(
-        "SELECT coalesce(b.devices, d.devices)
-         FROM batches b LEFT JOIN batch_devices d ON b.count > 16 AND d.batch_no = b.batch_no
-         WHERE b.batch_no = ?1",
-    )?;
+    let mut statement = conn.prepare_cached(DEVICES)?;
     let mut rows = statement.query([no.0])?;
     match rows.next()? {
         Some(row) => BatchDevices::decode(blob(row.get_ref(0)?)).at("batches", "devices", no),
@@ -123,14 +133,26 @@ pub(crate) fn devices(conn: &Connection, no: BatchNo) -> Done<BatchDevices> {
     }
 }
 
+fn one_head() -> String {
+    format!("SELECT {HEAD} FROM notifications n WHERE n.notification_no = ?1")
+}
+
+/// These are about to be read.
+pub(crate) fn notifications_ahead(
+    conn: &Connection,
+    all: impl Iterator<Item = NotificationNo>,
+) -> Done<()> {
+    Ok(conn
+        .prepare_cached(&one_head())?
+        .ahead(all.map(|no| [no.0]))?)
+}
+
 /// Reads a notification.
 pub(crate) fn notification(
     conn: &Connection,
     no: NotificationNo,
 ) -> Done<Option<NotificationHead>> {
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT {HEAD} FROM notifications n WHERE n.notification_no = ?1"
-    ))?;
+    let mut statement = conn.prepare_cached(&one_head())?;
     let mut rows = statement.query([no.0])?;
     rows.next()?.map(head).transpose()
 }

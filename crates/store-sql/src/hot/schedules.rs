@@ -4,7 +4,7 @@ use super::records;
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done, corrupt};
 use crate::queue::Class;
-use crate::sqlite::SqliteStore;
+use crate::store::SqlStore;
 use crate::writer::Tx;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -16,7 +16,7 @@ use carillon_ports::schedule::{DueSchedule, NewRun, ScheduleRun, ScheduleStore, 
 use carillon_ports::store::{NewEvent, Result};
 
 #[async_trait]
-impl ScheduleStore for SqliteStore {
+impl ScheduleStore for SqlStore {
     async fn record_turn(
         &self,
         turn: ScheduleTurn,
@@ -68,7 +68,7 @@ pub(crate) fn plan(tx: &mut Tx<'_>, definition: &Definition) -> Done<()> {
              ON CONFLICT (kind, subject) DO UPDATE SET
                 due_at = excluded.due_at, fence = excluded.fence, attempts = 0, last_error = NULL",
         )?
-        .execute(params![
+        .run(params![
             number,
             definition.app.0,
             TimerKind::Schedule.code(),
@@ -84,7 +84,7 @@ pub(crate) fn plan(tx: &mut Tx<'_>, definition: &Definition) -> Done<()> {
 pub(crate) fn unplan(tx: &Tx<'_>, no: DefinitionNo) -> Done<()> {
     tx.conn
         .prepare_cached("DELETE FROM timers WHERE kind = ?1 AND subject = ?2")?
-        .execute(params![TimerKind::Schedule.code(), no.0])?;
+        .run(params![TimerKind::Schedule.code(), no.0])?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ pub(super) fn write_turn(
                     result, notification_no, code, message)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
-            .execute(params![
+            .run(params![
                 number,
                 turn.schedule.0,
                 run.due_at,

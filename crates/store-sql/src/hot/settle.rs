@@ -30,6 +30,11 @@ pub(super) fn weight(settlement: &Settlement) -> usize {
 
 pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Done<Vec<NotificationNo>> {
     let mut ledger = Ledger::default();
+    let learning = settlement
+        .batches
+        .iter()
+        .filter(|batch| !batch.verdicts.is_empty());
+    rows::batches_ahead(tx.conn, learning.map(|batch| batch.batch))?;
     for batch in &settlement.batches {
         settle_batch(tx, &mut ledger, batch, settlement.now)?;
     }
@@ -90,10 +95,13 @@ fn insert_work(tx: &Tx<'_>, work: &Work) -> Done<()> {
     let holder = work.due_at.is_none().then_some(tx.epoch);
     tx.conn
         .prepare_cached(
-            "INSERT OR REPLACE INTO work (batch_no, seq, lane, class, attempt, due_at, holder, watermark, in_doubt, positions)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO work (batch_no, seq, lane, class, attempt, due_at, holder, watermark, in_doubt, positions)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (batch_no, seq) DO UPDATE SET lane = excluded.lane, class = excluded.class,
+                attempt = excluded.attempt, due_at = excluded.due_at, holder = excluded.holder,
+                watermark = excluded.watermark, in_doubt = excluded.in_doubt, positions = excluded.positions",
         )?
-        .execute(params![
+        .run(params![
             work.id.batch.0,
             work.id.seq,
             work.lane.code(),
@@ -119,7 +127,7 @@ fn retire(conn: &Connection, retirement: &Retirement, now: UnixMs) -> Done<bool>
         conn.prepare_cached(
             "UPDATE push_tokens SET retired_at = ?3, retired_reason = ?4 WHERE device_no = ?1 AND kind = ?2",
         )?
-        .execute(params![
+        .run(params![
             retirement.device.0,
             retirement.kind.code(),
             now,
@@ -134,7 +142,7 @@ fn mend(conn: &Connection, repair: &EnvironmentRepair) -> Done<()> {
         "UPDATE push_tokens SET environment = ?4
          WHERE device_no = ?1 AND kind = ?2 AND generation = ?3 AND environment = ?5",
     )?
-    .execute(params![
+    .run(params![
         repair.device.0,
         repair.kind.code(),
         repair.generation,
@@ -144,16 +152,27 @@ fn mend(conn: &Connection, repair: &EnvironmentRepair) -> Done<()> {
     Ok(())
 }
 
+const PUSH_TOKEN: &str =
+    "SELECT environment, generation, registered_at, retired_at, address FROM push_tokens
+     WHERE device_no = ?1 AND kind = ?2";
+
+/// Push tokens of these devices are about to be read.
+pub(super) fn push_tokens_ahead(
+    conn: &Connection,
+    devices: &[DeviceNo],
+    kind: TokenKind,
+) -> Done<()> {
+    let all = devices.iter().map(|device| [device.0, kind.code().into()]);
+    Ok(conn.prepare_cached(PUSH_TOKEN)?.ahead(all)?)
+}
+
 /// Reads a push token.
 pub(super) fn push_token(
     conn: &Connection,
     device: DeviceNo,
     kind: TokenKind,
 ) -> Done<Option<PushToken>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT environment, generation, registered_at, retired_at, address FROM push_tokens
-         WHERE device_no = ?1 AND kind = ?2",
-    )?;
+    let mut statement = conn.prepare_cached(PUSH_TOKEN)?;
     let mut found = statement.query(params![device.0, kind.code()])?;
     let Some(row) = found.next()? else {
         return Ok(None);

@@ -5,7 +5,7 @@ use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, Fault, corrupt};
 use crate::marks::{read_meta, write_meta};
 use crate::queue::Class as Turn;
-use crate::sqlite::SqliteStore;
+use crate::store::SqlStore;
 use crate::writer::Tx;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,7 +24,7 @@ pub(crate) const PAUSED: &str = "scheduler_paused";
 const SEND: u8 = 1;
 
 #[async_trait]
-impl TimerStore for SqliteStore {
+impl TimerStore for SqlStore {
     async fn due_timers(&self, ask: DueAsk) -> Result<DueTimers> {
         self.read_hot(move |conn| due(conn, ask)).await
     }
@@ -196,7 +196,7 @@ pub(super) fn set(tx: &mut Tx<'_>, app: AppNo, no: NotificationNo, timer: &NewTi
             "INSERT INTO timers (timer_no, app_no, kind, subject, due_at, fence, missed, attempts, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6, 0, ?7)",
         )?
-        .execute(params![
+        .run(params![
             number,
             app.0,
             SEND,
@@ -290,7 +290,7 @@ fn change_send(tx: &mut Tx<'_>, change: &SendChange) -> Done<bool> {
             "UPDATE notifications SET send_at = ?2, expires_at = ?3, options = ?4, payload = ?5
              WHERE notification_no = ?1",
         )?
-        .execute(params![
+        .run(params![
             change.no.0,
             timer.due_at,
             change.expires_at,

@@ -12,7 +12,7 @@ use carillon_ports::store::StoreError;
 pub(super) fn all(conn: &Connection, only_valid: bool) -> Done<Vec<ApiKey>> {
     let mut statement = conn.prepare_cached(
         "SELECT api_key_no, id, name, app_no, scopes, hint, hash, created_at, revoked_at FROM api_keys
-         WHERE NOT ?1 OR revoked_at IS NULL ORDER BY api_key_no",
+         WHERE ?1 = 0 OR revoked_at IS NULL ORDER BY api_key_no",
     )?;
     let mut found = statement.query([only_valid])?;
     let mut keys = Vec::new();
@@ -45,7 +45,7 @@ pub(super) fn put(tx: &mut Tx<'_>, key: &ApiKey, by: &Actor) -> Done<ApiKey> {
             "INSERT INTO api_keys (api_key_no, id, name, app_no, scopes, hint, hash, created_at, revoked_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
-        .execute(params![
+        .run(params![
             no,
             key.id,
             key.name,
@@ -76,7 +76,7 @@ pub(super) fn revoke(tx: &mut Tx<'_>, id: &str, now: UnixMs, by: &Actor) -> Done
         Some(None) => {
             tx.conn
                 .prepare_cached("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1")?
-                .execute(params![id, now])?;
+                .run(params![id, now])?;
             audit::note(tx, now, by, "api_key.revoke", id)?;
             Ok(true)
         }

@@ -62,7 +62,7 @@ pub(super) fn put(
              ON CONFLICT (app_no) DO UPDATE SET name = excluded.name, settings = excluded.settings,
                 updated_at = excluded.updated_at",
         )?
-        .execute(params![no, id, name, json, created_at, now])?;
+        .run(params![no, id, name, json, created_at, now])?;
     audit::note(tx, now, by, "app.put", id)?;
     let app = App {
         no: AppNo(no),
@@ -78,11 +78,12 @@ pub(super) fn put(
 pub(super) fn delete(tx: &mut Tx<'_>, app: AppNo, now: UnixMs, by: &Actor) -> Done<bool> {
     let id: Option<String> = tx
         .conn
-        .prepare_cached("DELETE FROM apps WHERE app_no = ?1 RETURNING id")?
+        .prepare_cached("SELECT id FROM apps WHERE app_no = ?1")?
         .query_row([app.0], |row| row.get(0))
         .optional()?;
     let Some(id) = id else { return Ok(false) };
     for sql in [
+        "DELETE FROM apps WHERE app_no = ?1",
         "DELETE FROM credentials WHERE app_no = ?1",
         "DELETE FROM api_keys WHERE app_no = ?1",
         "DELETE FROM digests WHERE app_no = ?1",
@@ -91,11 +92,11 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: AppNo, now: UnixMs, by: &Actor) -> Do
         "DELETE FROM definitions WHERE app_no = ?1",
         "DELETE FROM webhook_cursors WHERE app_no = ?1",
     ] {
-        tx.conn.prepare_cached(sql)?.execute([app.0])?;
+        tx.conn.prepare_cached(sql)?.run([app.0])?;
     }
     tx.conn
         .prepare_cached("INSERT INTO deleted_apps (app_no, deleted_at) VALUES (?1, ?2)")?
-        .execute(params![app.0, now])?;
+        .run(params![app.0, now])?;
     audit::note(tx, now, by, "app.delete", &id)?;
     Ok(true)
 }

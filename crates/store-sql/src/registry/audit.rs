@@ -13,7 +13,7 @@ pub(super) fn note(tx: &Tx<'_>, now: UnixMs, by: &Actor, action: &str, subject: 
         .prepare_cached(
             "INSERT INTO audit (at, api_key_no, request_id, action, subject) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![
+        .run(params![
             now,
             by.api_key.map(|no| no.0),
             by.request_id,

@@ -62,13 +62,16 @@ pub(super) fn put(
     let older: Option<(u32, UnixMs)> = tx
         .conn
         .prepare_cached(
-            "DELETE FROM credentials WHERE app_no = ?1 AND name = ?2 RETURNING version, created_at",
+            "SELECT version, created_at FROM credentials WHERE app_no = ?1 AND name = ?2",
         )?
         .query_row(params![credential.app.0, credential.name], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
     if let Some((version, created_at)) = older {
+        tx.conn
+            .prepare_cached("DELETE FROM credentials WHERE app_no = ?1 AND name = ?2")?
+            .run(params![credential.app.0, credential.name])?;
         (credential.version, credential.created_at) = (version.saturating_add(1), created_at);
     }
     let facts = serde_json::to_string(&credential.facts)
@@ -78,7 +81,7 @@ pub(super) fn put(
             "INSERT INTO credentials (credential_no, app_no, name, gateway, version, created_at, updated_at, facts, secret)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
-        .execute(params![
+        .run(params![
             credential.no.0,
             credential.app.0,
             credential.name,
@@ -151,7 +154,7 @@ pub(super) fn put_provider_token(
             "INSERT INTO provider_tokens (name, updated_at, secret) VALUES (?1, ?2, ?3)
              ON CONFLICT (name) DO UPDATE SET updated_at = excluded.updated_at, secret = excluded.secret",
         )?
-        .execute(params![name, now, sealed.0])?;
+        .run(params![name, now, sealed.0])?;
     Ok(())
 }
 
@@ -169,9 +172,9 @@ pub(super) fn reseal(tx: &mut Tx<'_>, with: &Resealer, now: UnixMs, by: &Actor) 
             ))?
             .query_map([], |row| Ok((row.get(0)?, Sealed(row.get(1)?))))?
             .collect::<db::Result<_>>()?;
-        let mut update = tx
-            .conn
-            .prepare(&format!("UPDATE {table} SET secret = ?2 WHERE {key} = ?1"))?;
+        let mut update = tx.conn.prepare(&format!(
+            "UPDATE {table} SET secret = ?2 WHERE CAST({key} AS TEXT) = ?1"
+        ))?;
         for (row, old) in sealed {
             let new = with(table, "secret", &row, &old).map_err(StoreError::Failed)?;
             rows += update.execute(params![row, new.0])? as u64;

@@ -78,7 +78,7 @@ pub(super) fn put(
             "INSERT INTO definitions (definition_no, app_no, kind, name, version, created_at, updated_at, body, secret)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
-        .execute(params![
+        .run(params![
             definition.no.0,
             definition.app.0,
             definition.kind.code(),
@@ -131,8 +131,8 @@ fn take(
     let older: Option<(i64, u32, UnixMs, String)> = tx
         .conn
         .prepare_cached(
-            "DELETE FROM definitions WHERE app_no = ?1 AND kind = ?2 AND name = ?3
-             RETURNING definition_no, version, created_at, body",
+            "SELECT definition_no, version, created_at, body FROM definitions
+             WHERE app_no = ?1 AND kind = ?2 AND name = ?3",
         )?
         .query_row(params![app.0, kind.code(), name], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
@@ -141,12 +141,15 @@ fn take(
     let Some((no, version, created_at, body)) = older else {
         return Ok(None);
     };
+    tx.conn
+        .prepare_cached("DELETE FROM definitions WHERE definition_no = ?1")?
+        .run([no])?;
     if kind.keeps_versions() {
         tx.conn
             .prepare_cached(
                 "INSERT INTO definition_versions (definition_no, version, replaced_at, body) VALUES (?1, ?2, ?3, ?4)",
             )?
-            .execute(params![no, version, now, body])?;
+            .run(params![no, version, now, body])?;
     }
     Ok(Some((version, created_at)))
 }

@@ -271,7 +271,7 @@ pub(crate) fn delete_device_row(conn: &Connection, no: i64) -> Done<u64> {
         "DELETE FROM topic_devices WHERE device_no = ?1",
         "DELETE FROM device_badges WHERE device_no = ?1",
     ] {
-        conn.prepare_cached(sql)?.execute([no])?;
+        conn.prepare_cached(sql)?.run([no])?;
     }
     let devices = conn
         .prepare_cached("DELETE FROM devices WHERE device_no = ?1")?

@@ -15,7 +15,7 @@ pub(crate) use preferences::prune_app;
 
 use crate::queue::Class as Turn;
 use crate::segment;
-use crate::sqlite::SqliteStore;
+use crate::store::SqlStore;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::app::{App, AppSettings};
@@ -37,7 +37,7 @@ use carillon_ports::segment::{SegmentFilter, SegmentSlice};
 use carillon_ports::store::Result;
 
 #[async_trait]
-impl Registry for SqliteStore {
+impl Registry for SqlStore {
     async fn directory(&self) -> Result<Directory> {
         self.read(|conn| {
             Ok(Directory {

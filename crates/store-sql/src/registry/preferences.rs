@@ -43,7 +43,7 @@ pub(super) fn put(
              ON CONFLICT (app_no, user_id) DO UPDATE SET updated_at = excluded.updated_at,
                 preferences = excluded.preferences",
         )?
-        .execute(params![app.0, user_id, now, json])?;
+        .run(params![app.0, user_id, now, json])?;
     Ok(PreferencesPut {
         created: !known,
         is_first_of_app,
@@ -96,7 +96,7 @@ pub(super) fn set_badge(
              ON CONFLICT (app_no, user_id) DO UPDATE SET badge = excluded.badge, notification_no = NULL,
                 updated_at = excluded.updated_at",
         )?
-        .execute(params![app.0, user_id, badge, now])?;
+        .run(params![app.0, user_id, badge, now])?;
     Ok(())
 }
 
@@ -110,7 +110,7 @@ pub(super) fn erase(tx: &Tx<'_>, app: AppNo, user_id: &str) -> Done<()> {
             .prepare_cached(&format!(
                 "DELETE FROM {table} WHERE app_no = ?1 AND user_id = ?2"
             ))?
-            .execute(params![app.0, user_id])?;
+            .run(params![app.0, user_id])?;
     }
     Ok(())
 }

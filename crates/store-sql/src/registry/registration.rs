@@ -99,21 +99,19 @@ fn store(
         None => DeviceNo(tx.marks.device.take(tx.conn)?),
     };
     // An id that we made is not kept as text: it is told from number and time.
-    let (generation, created_at, id): (u32, UnixMs, Option<String>) = tx
-        .conn
+    tx.conn
         .prepare_cached(
             "INSERT INTO devices (device_no, app_no, generation, created_at, last_seen_at, id, user_id, locale,
                 time_zone, app_version, tags, platform, topics, attributes, secret_hash)
              VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-             ON CONFLICT (device_no) DO UPDATE SET generation = generation + 1, last_seen_at = excluded.last_seen_at,
+             ON CONFLICT (device_no) DO UPDATE SET generation = devices.generation + 1, last_seen_at = excluded.last_seen_at,
                 user_id = excluded.user_id, locale = excluded.locale, time_zone = excluded.time_zone,
                 app_version = excluded.app_version, platform = excluded.platform, topics = excluded.topics,
-                tags = CASE WHEN ?13 IS NULL THEN excluded.tags ELSE tags END,
-                attributes = CASE WHEN ?13 IS NULL THEN excluded.attributes ELSE attributes END,
-                secret_hash = coalesce(?13, secret_hash)
-             RETURNING generation, created_at, id",
+                tags = CASE WHEN ?13 IS NULL THEN excluded.tags ELSE devices.tags END,
+                attributes = CASE WHEN ?13 IS NULL THEN excluded.attributes ELSE devices.attributes END,
+                secret_hash = coalesce(?13, devices.secret_hash)",
         )?
-        .query_row(
+        .run(
             params![
                 no.0,
                 app.0,
@@ -129,15 +127,18 @@ fn store(
                 device.attributes,
                 own
             ],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
+    let (generation, created_at, id): (u32, UnixMs, Option<String>) = tx
+        .conn
+        .prepare_cached("SELECT generation, created_at, id FROM devices WHERE device_no = ?1")?
+        .query_row([no.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     subscribe(tx, app, no, known.is_some(), &device.topics)?;
     for old in &device.replaces {
         tx.conn
             .prepare_cached(
                 "DELETE FROM push_tokens WHERE app_no = ?1 AND kind = ?2 AND address = ?3",
             )?
-            .execute(params![app.0, old.kind.code(), &old.bytes.0[..]])?;
+            .run(params![app.0, old.kind.code(), &old.bytes.0[..]])?;
     }
     for push_token in &device.push_tokens {
         register_push_token(tx, app, no, generation, push_token, now)?;
@@ -180,7 +181,7 @@ fn evict(
         .conn
         .prepare_cached(
             "SELECT count(*) FROM (SELECT 1 FROM devices INDEXED BY devices_user
-                WHERE app_no = ?1 AND user_id = ?2 LIMIT ?3)",
+                WHERE app_no = ?1 AND user_id = ?2 LIMIT ?3) d",
         )?
         .query_row(params![app.0, user, i64::from(most) + 1], |row| row.get(0))?;
     if there <= most {
@@ -227,14 +228,14 @@ fn subscribe(
     if is_known {
         tx.conn
             .prepare_cached("DELETE FROM topic_devices WHERE device_no = ?1")?
-            .execute([device.0])?;
+            .run([device.0])?;
     }
     for topic in topics {
         tx.conn
             .prepare_cached(
                 "INSERT OR IGNORE INTO topic_devices (app_no, topic, device_no) VALUES (?1, ?2, ?3)",
             )?
-            .execute(params![app.0, topic, device.0])?;
+            .run(params![app.0, topic, device.0])?;
     }
     Ok(())
 }
@@ -264,7 +265,7 @@ fn register_push_token(
     if let Some((other, _)) = known.filter(|(other, _)| *other != device.0) {
         tx.conn
             .prepare_cached("DELETE FROM push_tokens WHERE device_no = ?1 AND kind = ?2")?
-            .execute(params![other, kind])?;
+            .run(params![other, kind])?;
     }
     tx.conn
         .prepare_cached(
@@ -274,7 +275,7 @@ fn register_push_token(
                 generation = excluded.generation, registered_at = excluded.registered_at, retired_at = NULL,
                 retired_reason = NULL, address = excluded.address",
         )?
-        .execute(params![
+        .run(params![
             device.0,
             kind,
             app.0,

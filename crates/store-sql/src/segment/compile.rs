@@ -9,9 +9,10 @@
 //! - Two values inside JSON, or one and a column, may be of any types.
 //! - A number with a fraction is read from JSON's text by the database, maybe not to the last bit.
 
-use super::dialect::{Json, Kind, Sqlite};
+use super::dialect::{Json, Kind, Words};
 use super::found::{Found, both, exactly, guarded, ordered, turned};
 use super::sql::{Bounds, Param, Sql};
+use crate::db::Dialect;
 use carillon_model::UnixMs;
 use carillon_model::expression::{
     Comparison, Condition, Fact, Literal, Lookup, Operand, Path, Step,
@@ -33,10 +34,10 @@ impl Plan {
     }
 }
 
-/// Compiles it as it is to be asked at `now`.
-pub(crate) fn compile(condition: &Condition, now: UnixMs) -> Plan {
+/// Compiles it as it is to be asked at `now`, in the words of a database.
+pub(crate) fn compile(condition: &Condition, now: UnixMs, dialect: Dialect) -> Plan {
     let mut compiler = Compiler {
-        dialect: Sqlite,
+        dialect: Words(dialect),
         now,
         residual: Vec::new(),
     };
@@ -66,7 +67,7 @@ enum Side<'a> {
 static NULL: Operand = Operand::Literal(Literal::Null);
 
 pub(super) struct Compiler {
-    pub(super) dialect: Sqlite,
+    pub(super) dialect: Words,
     now: UnixMs,
     residual: Vec<String>,
 }
@@ -259,7 +260,7 @@ impl Compiler {
                     found = found.or(exactly(self.dialect.sure(is_in)));
                 }
                 Side::Json(json) => {
-                    let is_in = json.value.clone().then(list);
+                    let is_in = json.text.clone().then(list);
                     let is_text = self.dialect.is(json, Kind::Text);
                     found = found.or(exactly(both(is_text, is_in)));
                 }
@@ -290,7 +291,7 @@ impl Compiler {
                 .then_raw(" WHEN ")
                 .then(self.dialect.is_whole(json))
                 .then_raw(" THEN ")
-                .then(json.value.clone())
+                .then(json.number.clone())
                 .then_raw(" IN (");
             let mut separator = "";
             for entry in entries {
@@ -330,7 +331,7 @@ impl Compiler {
             (Side::Constant(whole), Side::Json(part)) => match text_of(whole) {
                 Some(whole) => exactly(both(
                     sql.is(&part, Kind::Text),
-                    position(whole, part.value.clone()),
+                    position(whole, part.text.clone()),
                 )),
                 None => Found::Exactly(self.never()),
             },
@@ -338,7 +339,7 @@ impl Compiler {
                 let as_text = match text_of(part) {
                     Some(part) => exactly(both(
                         sql.is(&whole, Kind::Text),
-                        position(whole.value.clone(), part),
+                        position(whole.text.clone(), part),
                     )),
                     None => Found::Exactly(self.never()),
                 };
@@ -360,14 +361,14 @@ impl Compiler {
         let sql = self.dialect;
         let root = path.root.as_str();
         match (root, path.steps.as_slice()) {
-            ("attributes", steps) if !steps.is_empty() => self
-                .inside("d.attributes", steps)
+            ("attributes", steps) if !steps.is_empty() => sql
+                .json("d.attributes", steps)
                 .map_or(Side::Unsaid, Side::Json),
-            ("tags", [step @ Step::Index(_)]) => self
-                .inside("d.tags", std::slice::from_ref(step))
+            ("tags", [step @ Step::Index(_)]) => sql
+                .json("d.tags", std::slice::from_ref(step))
                 .map_or(Side::Unsaid, Side::Json),
-            ("topics", [step @ Step::Index(_)]) => self
-                .inside("d.topics", std::slice::from_ref(step))
+            ("topics", [step @ Step::Index(_)]) => sql
+                .json("d.topics", std::slice::from_ref(step))
                 .map_or(Side::Unsaid, Side::Json),
             ("id" | "attributes", []) => Side::Unsaid,
             ("tags", []) => Side::Texts("d.tags"),
@@ -383,17 +384,6 @@ impl Compiler {
             // A name that is none, or a step into what has none.
             _ => Side::Constant(&NULL),
         }
-    }
-
-    fn inside(&self, column: &'static str, steps: &[Step]) -> Option<Json> {
-        let mut path = "$".to_owned();
-        for step in steps {
-            path = match step {
-                Step::Field(name) => self.dialect.field(&path, name)?,
-                Step::Index(at) => self.dialect.entry(&path, *at)?,
-            };
-        }
-        Some(self.dialect.json(column, &path))
     }
 
     pub(super) fn never(&self) -> Bounds {

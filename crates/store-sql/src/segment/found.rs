@@ -52,7 +52,7 @@ pub(super) fn exactly(sql: Sql) -> Found {
 
 /// Asks only where a cheap condition holds.
 pub(super) fn guarded(guard: Sql, condition: Sql) -> Sql {
-    if guard.text == "1" {
+    if guard.text == "TRUE" {
         condition
     } else {
         both(guard, condition)

@@ -21,7 +21,7 @@ impl Compiler {
                 let value = Sql::param(Param::Text(text.clone()));
                 // What is cheap and says no most often comes first.
                 let found = both(
-                    ordered(json.value.clone(), comparison, value),
+                    ordered(json.text.clone(), comparison, value),
                     sql.is(json, Kind::Text),
                 );
                 exactly(if is_equal {
@@ -41,7 +41,7 @@ impl Compiler {
     fn number(&self, json: &Json, comparison: Comparison, exact: Param, near: f64) -> Found {
         let slack = near.abs() * 1e-12 + 1e-300;
         let (low, high) = (near - slack, near + slack);
-        let value = || json.value.clone();
+        let value = || json.number.clone();
         let real = |comparison, bound| ordered(value(), comparison, Sql::param(Param::Real(bound)));
         let (over, under) = match comparison {
             Comparison::Less | Comparison::LessOrEqual => {

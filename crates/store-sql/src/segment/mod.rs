@@ -211,7 +211,7 @@ impl<'a> Asked<'a> {
     /// Prepared anew each time: every segment has a text of its own, and would push the statements of
     /// sending out of the cache.
     fn new(conn: &'a Connection, filter: &'a SegmentFilter, app: AppNo) -> Done<Self> {
-        let plan = compile(filter.expression.condition(), filter.now);
+        let plan = compile(filter.expression.condition(), filter.now, conn.dialect());
         let range = "FROM devices d INDEXED BY devices_app WHERE d.app_no = ? AND d.device_no BETWEEN ? AND ?";
         let over = &plan.bounds.over.text;
         let columns = if plan.is_exact() {

@@ -77,8 +77,8 @@ impl Bounds {
 
     pub(super) fn not(self) -> Self {
         let not = |sql: Sql| match sql.text.as_str() {
-            "0" => Sql::raw("1"),
-            "1" => Sql::raw("0"),
+            "FALSE" => Sql::raw("TRUE"),
+            "TRUE" => Sql::raw("FALSE"),
             _ => Sql::raw("NOT ").then(sql),
         };
         Self {
@@ -89,12 +89,12 @@ impl Bounds {
 
     /// All of them.
     pub(super) fn all(parts: Vec<Self>) -> Self {
-        Self::joined(parts, " AND ", "1", "0")
+        Self::joined(parts, " AND ", "TRUE", "FALSE")
     }
 
     /// Any of them.
     pub(super) fn any(parts: Vec<Self>) -> Self {
-        Self::joined(parts, " OR ", "0", "1")
+        Self::joined(parts, " OR ", "FALSE", "TRUE")
     }
 
     fn joined(parts: Vec<Self>, word: &str, idle: &str, decisive: &str) -> Self {

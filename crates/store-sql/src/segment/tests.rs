@@ -2,7 +2,7 @@
 
 use super::compile::{Plan, compile};
 use super::{Asked, sql::Param};
-use crate::db::{Connection, Error, params, params_from_iter};
+use crate::db::{Connection, Dialect, Error, params, params_from_iter};
 use crate::hot::{PERSON, person};
 use carillon_model::expression::{
     Comparison, Condition, Expression, Literal, Moment, Operand, Path, Step, Vocabulary,
@@ -103,7 +103,7 @@ fn check(rows: &[Row], conditions: &[Condition]) -> Result<(), TestCaseError> {
         };
         let meant = people.iter().filter(|person| filter.holds(person));
         let meant: Vec<i64> = meant.map(|person| person.device.0).collect();
-        let plan = compile(filter.expression.condition(), NOW);
+        let plan = compile(filter.expression.condition(), NOW, conn.dialect());
         let over = true_for(&conn, &plan.bounds.over)?;
         let under = true_for(&conn, &plan.bounds.under)?;
         let why = format!("{text}\n{plan:#?}");
@@ -429,7 +429,7 @@ proptest! {
 
 fn plan(text: &str) -> Plan {
     let expression = Expression::parse_typed(text, &Vocabulary::DEVICE).unwrap();
-    compile(expression.condition(), NOW)
+    compile(expression.condition(), NOW, Dialect::Sqlite)
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn leave(conn: &Connection, no: WebhookNo, event: i64, call: &CallSettlement) ->
             conn.prepare_cached(
                 "UPDATE webhook_queue SET due_at = ?3, attempts = ?4 WHERE webhook_no = ?1 AND event_no = ?2",
             )?
-            .execute(params![no.0, event, due_at, call.attempt])?;
+            .run(params![no.0, event, due_at, call.attempt])?;
         }
         None => {
             let gone = conn
@@ -69,7 +69,7 @@ fn remember(tx: &Tx<'_>, no: WebhookNo, call: &CallSettlement, now: UnixMs) -> D
                 next_attempt_at, kind, result, sentence, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
-        .execute(params![
+        .run(params![
             no.0,
             attempt.no,
             attempt.event,
@@ -88,7 +88,7 @@ fn remember(tx: &Tx<'_>, no: WebhookNo, call: &CallSettlement, now: UnixMs) -> D
             "DELETE FROM webhook_attempts WHERE webhook_no = ?1 AND attempt_no <=
                 (SELECT attempt_no FROM webhook_attempts WHERE webhook_no = ?1 ORDER BY attempt_no DESC LIMIT 1 OFFSET ?2)",
         )?
-        .execute(params![no.0, KEPT_ATTEMPTS])?;
+        .run(params![no.0, KEPT_ATTEMPTS])?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ mod rows;
 pub(crate) use rows::{close, open};
 
 use crate::queue::Class as Turn;
-use crate::sqlite::SqliteStore;
+use crate::store::SqlStore;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, WebhookNo};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 // Telling may wait for sending: its writes have the turn of what is not urgent.
 #[async_trait]
-impl WebhookStore for SqliteStore {
+impl WebhookStore for SqlStore {
     async fn endpoints(&self) -> Result<Vec<EndpointRow>> {
         self.read_hot(rows::all).await
     }

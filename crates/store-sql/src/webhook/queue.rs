@@ -61,7 +61,7 @@ fn put(conn: &Connection, no: WebhookNo, events: &[i64], now: UnixMs) -> Done<u6
     for event in events {
         let row = params![no.0, event, now];
         if update.execute(row)? == 0 {
-            insert.execute(row)?;
+            insert.run(row)?;
             added += 1;
         }
     }
@@ -122,7 +122,7 @@ pub(super) fn left(conn: &Connection, no: WebhookNo, gone: u64) -> Done<()> {
         conn.prepare_cached(
             "UPDATE webhook_cursors SET queued = max(0, queued - ?2) WHERE webhook_no = ?1",
         )?
-        .execute(params![no.0, gone as i64])?;
+        .run(params![no.0, gone as i64])?;
     }
     Ok(())
 }

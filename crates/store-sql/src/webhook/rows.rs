@@ -54,10 +54,13 @@ pub(super) fn write(conn: &Connection, endpoint: &EndpointRow) -> Done<()> {
         StoreError::Failed(format!("cannot write a webhook's row: {error}"))
     };
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO webhook_cursors (webhook_no, app_no, cursor, queued, quiet_until, state, health)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO webhook_cursors (webhook_no, app_no, cursor, queued, quiet_until, state, health)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (webhook_no) DO UPDATE SET app_no = excluded.app_no, cursor = excluded.cursor,
+            queued = excluded.queued, quiet_until = excluded.quiet_until, state = excluded.state,
+            health = excluded.health",
     )?
-    .execute(params![
+    .run(params![
         endpoint.no.0,
         endpoint.app.0,
         endpoint.cursor,
@@ -82,7 +85,7 @@ pub(crate) fn open(tx: &Tx<'_>, no: WebhookNo, app: AppNo) -> Done<()> {
 pub(crate) fn close(tx: &Tx<'_>, no: WebhookNo) -> Done<()> {
     tx.conn
         .prepare_cached("DELETE FROM webhook_cursors WHERE webhook_no = ?1")?
-        .execute([no.0])?;
+        .run([no.0])?;
     Ok(())
 }
 

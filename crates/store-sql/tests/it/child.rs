@@ -4,7 +4,7 @@
 use crate::support::{accepted, beside, open, single};
 use carillon_model::id::NotificationNo;
 use carillon_ports::store::{HotStore, StoreError};
-use carillon_store_sql::SqliteStore;
+use carillon_store_sql::SqlStore;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -109,7 +109,7 @@ async fn fill(path: &Path) {
 
 /// The same limit, but the probe cannot tell that it is one: any other I/O error stops everything.
 async fn fail(path: &Path) {
-    let store: SqliteStore = open(path);
+    let store: SqlStore = open(path);
     std::fs::create_dir(beside(path, ".probe")).unwrap();
     let reason = loop {
         let no = store.next_notification();

@@ -6,7 +6,7 @@ use carillon_model::delivery::FinalState;
 use carillon_model::id::{DeviceNo, NotificationNo};
 use carillon_ports::conformance::{T0, first, settlement};
 use carillon_ports::store::{HotStore, Retention};
-use carillon_store_sql::{SqliteConfig, SqliteStore};
+use carillon_store_sql::{SqlStore, SqliteConfig};
 
 /// The log is copied beside the writer and begins anew: it stays much shorter than what was written.
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn the_log_begins_anew() {
         checkpoint_pages: 50,
         ..SqliteConfig::new(&path)
     };
-    let store = SqliteStore::open(config).unwrap();
+    let store = SqlStore::open(config).unwrap();
     let mut written = 0u64;
     for no in (1..=20_000).map(NotificationNo) {
         store

@@ -127,9 +127,7 @@ async fn a_store_that_is_dropped_loses_nothing() {
     for (epoch, no) in (1..).zip(&numbers) {
         let store = loop {
             // The threads of the last one end by themselves, soon.
-            match carillon_store_sql::SqliteStore::open(carillon_store_sql::SqliteConfig::new(
-                &path,
-            )) {
+            match carillon_store_sql::SqlStore::open(carillon_store_sql::SqliteConfig::new(&path)) {
                 Ok(store) => break store,
                 Err(error) => assert_eq!(*error.kind(), carillon_store_sql::OpenErrorKind::Locked),
             }

@@ -5,14 +5,14 @@ use crate::support::{accepted, beside, check_integrity, open, place, stored, to}
 use carillon_model::id::{DeviceNo, NotificationNo};
 use carillon_ports::conformance::T0;
 use carillon_ports::store::{HotStore, Retention, StoreError};
-use carillon_store_sql::{SqliteConfig, SqliteStore};
+use carillon_store_sql::{SqlStore, SqliteConfig};
 
 fn large(no: NotificationNo) -> carillon_ports::store::NewNotification {
     to(no, vec![DeviceNo(1)], 3_000)
 }
 
 /// On a store that just refused for want of room, with what it accepted before.
-pub(crate) async fn goes_on_without_room(store: &SqliteStore, numbers: &[NotificationNo]) {
+pub(crate) async fn goes_on_without_room(store: &SqlStore, numbers: &[NotificationNo]) {
     let more = store.next_notification();
     let refused = store.accept(vec![large(more)]).await;
     assert!(matches!(refused, Err(StoreError::DiskFull)), "{refused:?}");
@@ -47,7 +47,7 @@ async fn a_full_database_refuses_and_prunes() {
         max_pages: 400,
         ..SqliteConfig::new(&path)
     };
-    let store = SqliteStore::open(config).unwrap();
+    let store = SqlStore::open(config).unwrap();
     let mut numbers = Vec::new();
     loop {
         let no = store.next_notification();
@@ -98,7 +98,7 @@ async fn the_reserve_is_not_for_notifications() {
         reserve_bytes: u64::MAX,
         ..SqliteConfig::new(&path)
     };
-    let store = SqliteStore::open(config).unwrap();
+    let store = SqlStore::open(config).unwrap();
     let refused = store.accept(vec![large(NotificationNo(2))]).await;
     assert!(matches!(refused, Err(StoreError::DiskFull)), "{refused:?}");
     assert_eq!(store.settle(accepted(no.batch(0))).await.unwrap(), [no]);

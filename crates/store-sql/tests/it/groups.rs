@@ -7,7 +7,7 @@ use carillon_ports::conformance::T0;
 use carillon_ports::registry::{Actor, Registry};
 use carillon_ports::store::{Acceptance, HotStore, Result, StoreError};
 use carillon_ports::timer::{DueAsk, NewTimer, TimerStore as _, When};
-use carillon_store_sql::{SqliteConfig, SqliteStore};
+use carillon_store_sql::{SqlStore, SqliteConfig};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl Stranger {
 type Accepting = JoinHandle<Result<Vec<Acceptance>>>;
 
 /// Spawned in order; each has taken its place in the queue when this returns.
-async fn queue(store: &Arc<SqliteStore>, numbers: &[i64]) -> Vec<Accepting> {
+async fn queue(store: &Arc<SqlStore>, numbers: &[i64]) -> Vec<Accepting> {
     let mut calls = Vec::new();
     for no in numbers {
         let (store, item) = (store.clone(), single(NotificationNo(*no)));
@@ -140,7 +140,7 @@ async fn a_locked_file_is_busy_and_then_not() {
         busy_timeout_ms: 30,
         ..SqliteConfig::new(&path)
     };
-    let store = SqliteStore::open(config).unwrap();
+    let store = SqlStore::open(config).unwrap();
     let no = NotificationNo(1);
     let stranger = Stranger::locks(&path);
     let busy = store.accept(vec![single(no)]).await;
@@ -159,7 +159,7 @@ async fn queues_have_bounds() {
         queue_wait_ms: 20,
         ..SqliteConfig::new(&path)
     };
-    let store = Arc::new(SqliteStore::open(config).unwrap());
+    let store = Arc::new(SqlStore::open(config).unwrap());
     let stranger = Stranger::locks(&path);
     let calls = queue(&store, &[1, 2, 3, 4]).await;
     let refused = store.accept(vec![single(NotificationNo(5))]).await;

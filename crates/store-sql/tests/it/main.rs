@@ -1,4 +1,4 @@
-//! The SQLite store from outside.
+//! The stores from outside.
 
 mod backups;
 mod child;
@@ -8,6 +8,7 @@ mod full_disk;
 mod groups;
 mod model;
 mod opening;
+mod postgres;
 mod schemas;
 mod suite;
 mod support;

@@ -145,7 +145,7 @@ fn reservation((user, notification, category): (u8, i64, u8)) -> Reservation {
 
 /// Both stores, and what the history needs to know.
 struct Pair {
-    sqlite: carillon_store_sql::SqliteStore,
+    sqlite: carillon_store_sql::SqlStore,
     path: std::path::PathBuf,
     _directory: tempfile::TempDir,
     memory: MemoryStore,

@@ -1,13 +1,13 @@
 //! Every way in which a database is not opened: one clear sentence, nothing changed.
 
 use crate::support::{beside, open, place};
-use carillon_store_sql::{OpenErrorKind, SqliteConfig, SqliteStore};
+use carillon_store_sql::{OpenErrorKind, SqlStore, SqliteConfig};
 use rusqlite::Connection;
 use std::path::Path;
 
 /// The error's kind; its sentence names the path and says what to do.
 fn refused(path: &Path, hint: &str) -> OpenErrorKind {
-    let error = SqliteStore::open(SqliteConfig::new(path)).unwrap_err();
+    let error = SqlStore::open(SqliteConfig::new(path)).unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with(&path.display().to_string()), "{text}");
     assert!(text.contains(hint), "{text}");
@@ -116,7 +116,7 @@ async fn a_full_disk_leaves_nothing_half_made() {
         max_pages: 8,
         ..SqliteConfig::new(&path)
     };
-    let error = SqliteStore::open(config).unwrap_err();
+    let error = SqlStore::open(config).unwrap_err();
     assert_eq!(*error.kind(), OpenErrorKind::DiskFull);
     open(&path).close().await;
 }

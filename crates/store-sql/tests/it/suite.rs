@@ -5,13 +5,13 @@ use carillon_ports::receipt::ReceiptStore;
 use carillon_ports::registry::Registry;
 use carillon_ports::store::HotStore;
 use carillon_ports::webhook::WebhookStore;
-use carillon_store_sql::{SqliteConfig, SqliteStore};
+use carillon_store_sql::{SqlStore, SqliteConfig};
 use std::sync::Arc;
 use tempfile::TempDir;
 
 struct Sqlite {
     directory: TempDir,
-    store: SqliteStore,
+    store: SqlStore,
 }
 
 fn fresh() -> Sqlite {
@@ -20,8 +20,8 @@ fn fresh() -> Sqlite {
     Sqlite { directory, store }
 }
 
-fn open(directory: &TempDir) -> SqliteStore {
-    SqliteStore::open(SqliteConfig::new(directory.path().join("carillon.db"))).unwrap()
+fn open(directory: &TempDir) -> SqlStore {
+    SqlStore::open(SqliteConfig::new(directory.path().join("carillon.db"))).unwrap()
 }
 
 #[async_trait::async_trait]

@@ -8,7 +8,7 @@ use carillon_model::lane::Class;
 use carillon_model::push_type::OnUnknown;
 use carillon_ports::conformance::{T0, first, lane, options, settlement};
 use carillon_ports::store::{HotStore, NewBatch, NewNotification, Settlement};
-use carillon_store_sql::{SqliteConfig, SqliteStore};
+use carillon_store_sql::{SqlStore, SqliteConfig};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -22,8 +22,8 @@ pub(crate) fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-pub(crate) fn open(path: &Path) -> SqliteStore {
-    SqliteStore::open(SqliteConfig::new(path)).unwrap()
+pub(crate) fn open(path: &Path) -> SqlStore {
+    SqlStore::open(SqliteConfig::new(path)).unwrap()
 }
 
 /// `path` with something appended.
@@ -72,7 +72,7 @@ pub(crate) fn accepted(batch: BatchNo) -> Settlement {
 }
 
 /// Which of these notifications are there.
-pub(crate) async fn stored(store: &SqliteStore, numbers: &[NotificationNo]) -> Vec<bool> {
+pub(crate) async fn stored(store: &SqlStore, numbers: &[NotificationNo]) -> Vec<bool> {
     let mut found = Vec::new();
     for no in numbers {
         found.push(store.notification(APP, *no).await.unwrap().is_some());

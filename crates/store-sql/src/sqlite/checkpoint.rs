@@ -5,8 +5,9 @@
 //! more the little that came meanwhile; the writer itself copies only the last few pages between two
 //! commits, after which the log begins anew.
 
-use crate::disk::is_full;
 use crate::error::Fault;
+use crate::sqlite::disk::is_full;
+use carillon_ports::store::StoreError;
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 use std::path::Path;
@@ -84,8 +85,6 @@ impl Checkpoints {
             for _ in 0..ROUNDS {
                 match copy(conn) {
                     Ok(()) => {}
-                    // The pages stay in the log, where they are safe.
-                    Err(Fault::Store(error)) => tracing::warn!(%error, "checkpoint put off"),
                     Err(Fault::Io(text)) if is_full(path) => {
                         tracing::warn!(error = text, "no room for a checkpoint");
                     }
@@ -94,6 +93,10 @@ impl Checkpoints {
                         fatal.send_replace(Some(format!(
                             "writing the database failed ({text}): nothing is written any more"
                         )));
+                    }
+                    // The pages stay in the log, where they are safe.
+                    Err(fault) => {
+                        tracing::warn!(error = %StoreError::from(fault), "checkpoint put off")
                     }
                 }
             }

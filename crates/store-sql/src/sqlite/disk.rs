@@ -1,8 +1,8 @@
 //! How much room there is.
 
-use crate::config::SqliteConfig;
 use crate::error::Done;
-use crate::lock::{beside, private};
+use crate::sqlite::config::SqliteConfig;
+use crate::sqlite::lock::{beside, private};
 use carillon_ports::store::StoreError;
 use rusqlite::Connection;
 use rustix::process::{Resource, getrlimit};

@@ -1,9 +1,9 @@
 //! Opens the connections: checks whose file it is before touching it, then sets the pragmas.
 
-use crate::config::SqliteConfig;
-use crate::lock::private;
 use crate::migrate::{APPLICATION_ID, KNOWN, migrate};
 use crate::open_error::OpenErrorKind;
+use crate::sqlite::config::SqliteConfig;
+use crate::sqlite::lock::private;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;

@@ -1,12 +1,12 @@
 //! Copies of a running database, and the way back.
 
-use crate::config::SqliteConfig;
 use crate::db;
 use crate::error::Done;
-use crate::lock::{LockFile, beside, private};
 use crate::marks::{RANGES, read_meta, write_meta};
-use crate::open;
 use crate::open_error::{OpenError, OpenErrorKind};
+use crate::sqlite::config::SqliteConfig;
+use crate::sqlite::lock::{LockFile, beside, private};
+use crate::sqlite::open;
 use carillon_ports::store::{Result, StoreError};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -157,7 +157,7 @@ fn jump(path: &Path) -> std::result::Result<(), OpenErrorKind> {
         write_meta(&conn, crate::hot::SCHEDULER_PAUSED, 1)
     };
     jumped().map_err(|fault| OpenErrorKind::Io(StoreError::from(fault).to_string()))?;
-    conn.sqlite().execute_batch("COMMIT")?;
+    conn.step(db::Step::Commit)?;
     Ok(())
 }
 

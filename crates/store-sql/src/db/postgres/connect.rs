@@ -1,0 +1,166 @@
+//! Connecting to PostgreSQL.
+
+use super::trouble::{failed, sorted};
+use super::{Kept, Link};
+use crate::address::Host;
+use crate::db::driver::{Driver, Role, Server, ServerError, Trouble};
+use crate::db::{Error, Result};
+use crate::server_config::ServerConfig;
+use crate::tls::TlsMode;
+use rustls::ClientConfig;
+use secrecy::ExposeSecret as _;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// Beyond its own time-out a server is given so long to tell of it.
+const GRACE_MS: u64 = 5_000;
+
+/// A database on a PostgreSQL server.
+pub(crate) struct Postgres {
+    config: ServerConfig,
+    tls: Option<ClientConfig>,
+}
+
+impl Postgres {
+    /// Reads the files that TLS needs.
+    pub(crate) fn new(config: ServerConfig) -> std::result::Result<Self, String> {
+        let tls = match config.tls.mode {
+            TlsMode::Off => None,
+            TlsMode::VerifyCa | TlsMode::VerifyFull => Some(config.tls.client()?),
+        };
+        Ok(Self { config, tls })
+    }
+
+    fn wanted(&self, role: Role) -> Config {
+        let config = &self.config;
+        let mut wanted = Config::new();
+        wanted
+            .user(&config.url.user)
+            .dbname(&config.url.database)
+            .application_name(match role {
+                Role::Writer => "carillon writer",
+                Role::Reader => "carillon reader",
+            })
+            .connect_timeout(Duration::from_millis(config.connect_timeout_ms.into()))
+            .tcp_user_timeout(Duration::from_millis(config.statement_timeout_ms.into()))
+            .keepalives_idle(Duration::from_secs(10))
+            .ssl_mode(if self.tls.is_some() {
+                SslMode::Require
+            } else {
+                SslMode::Disable
+            })
+            // Of several hosts the one that may be written to, also for reading: what was just accepted is to be seen.
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        for host in &config.url.hosts {
+            match host {
+                Host::Tcp { host, port } => wanted.host(host).port(*port),
+                Host::Socket { path, port } => wanted.host_path(path).port(*port),
+            };
+        }
+        if let Some(password) = &config.password {
+            wanted.password(password.expose_secret());
+        }
+        wanted
+    }
+
+    /// What is set for the session.
+    fn settings(&self, role: Role) -> String {
+        let config = &self.config;
+        let mut sql = format!(
+            "SET statement_timeout = {}; SET lock_timeout = {}; SET jit = off;
+             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';",
+            config.statement_timeout_ms, config.lock_timeout_ms
+        );
+        if let Some(schema) = &config.schema {
+            sql.push_str(&format!(
+                " SET search_path TO \"{}\";",
+                schema.replace('"', "\"\"")
+            ));
+        }
+        sql.push_str(match role {
+            // Its tables are small or looked into by a key. What PostgreSQL believes of a table that has just been
+            // filled or emptied would now and then make it read all of it, for every group.
+            Role::Writer => {
+                " SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
+                  SET enable_mergejoin = off; SET enable_bitmapscan = off;"
+            }
+            Role::Reader => " SET default_transaction_read_only = on;",
+        });
+        sql
+    }
+
+    async fn client(&self, role: Role) -> std::result::Result<Client, tokio_postgres::Error> {
+        let wanted = self.wanted(role);
+        let client = match &self.tls {
+            None => {
+                let (client, connection) = wanted.connect(NoTls).await?;
+                tokio::spawn(moved(connection));
+                client
+            }
+            Some(tls) => {
+                let tls = MakeRustlsConnect::new(tls.clone());
+                let (client, connection) = wanted.connect(tls).await?;
+                tokio::spawn(moved(connection));
+                client
+            }
+        };
+        client.batch_execute(&self.settings(role)).await?;
+        Ok(client)
+    }
+}
+
+/// Moves what is sent and what comes until the connection ends; whoever waits for an answer then learns why.
+async fn moved(connection: impl Future<Output = std::result::Result<(), tokio_postgres::Error>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection to the database ended");
+    }
+}
+
+impl Server for Postgres {
+    fn connect(&self, role: Role) -> Result<Box<dyn Driver>> {
+        let failure = |error: std::io::Error| failed(Trouble::Failed, error.to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failure)?;
+        let hosts = self.config.url.hosts.len().max(1) as u64;
+        let deadline =
+            Duration::from_millis(u64::from(self.config.connect_timeout_ms) * hosts + GRACE_MS);
+        let connected =
+            runtime.block_on(async { tokio::time::timeout(deadline, self.client(role)).await });
+        let client = match connected {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => return Err(lost(sorted(&error))),
+            Err(_) => {
+                let text = format!("no connection within {} ms", deadline.as_millis());
+                return Err(failed(Trouble::Lost, text));
+            }
+        };
+        Ok(Box::new(Link {
+            client,
+            runtime,
+            patience: Duration::from_millis(u64::from(self.config.statement_timeout_ms) + GRACE_MS),
+            texts: Vec::new(),
+            by_sql: HashMap::new(),
+            kept: Kept::default(),
+            ahead: HashMap::new(),
+            has_begun: false,
+            is_lost: false,
+        }))
+    }
+
+    fn migrations(&self) -> &'static [(i64, &'static str)] {
+        crate::migrate::POSTGRES
+    }
+}
+
+/// Whatever kept it from connecting: there is no connection.
+fn lost(error: Error) -> Error {
+    match error {
+        Error::Server(ServerError { text, .. }) => failed(Trouble::Lost, text),
+        other => other,
+    }
+}

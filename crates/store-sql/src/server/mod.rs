@@ -1,0 +1,220 @@
+//! What only servers have: a lock that lasts as long as a connection, and connections that end.
+//!
+//! A connection that is gone is renewed, for a bounded time. The installation's lock is taken again, and the epoch must
+//! still be ours: otherwise another process has taken over, and this one stops. Whether a commit was made whose answer
+//! never came is told by a number that every transaction raises.
+
+use crate::address::ServerKind;
+use crate::db::driver::{Role, Server};
+use crate::db::postgres::Postgres;
+use crate::db::{self, Connection, Dialect, Session};
+use crate::error::{Done, Fault};
+use crate::marks::{Marks, read_meta};
+use crate::open_error::OpenErrorKind;
+use crate::queue::Queue;
+use crate::server_config::ServerConfig;
+use carillon_ports::store::StoreError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// In `meta`: the number of the schema.
+const SCHEMA: &str = "schema";
+
+/// In `meta`: how many transactions the writers have committed. Tells whether one was whose answer is missing.
+pub(crate) const COMMIT: &str = "commit";
+
+/// A database on a server, as the writer minds it.
+pub(crate) struct Place {
+    pub(crate) server: Arc<dyn Server>,
+    /// How long a group waits for a server that is gone.
+    patience: Duration,
+    /// The first pause between two tries, and the longest.
+    pauses: (Duration, Duration),
+    /// It did not come back in time: nobody waits for it any more until it does.
+    is_away: bool,
+}
+
+/// Why a connection was not regained.
+pub(crate) enum Gone {
+    /// The server does not answer.
+    Away(String),
+    /// Nothing may be written any more: it is somebody else's now, or cannot be read.
+    ForGood(String),
+}
+
+/// What is known again after a connection was renewed.
+pub(crate) struct Regained {
+    pub(crate) marks: Marks,
+    /// How many transactions were committed.
+    pub(crate) commits: i64,
+}
+
+/// The server of a configuration.
+pub(crate) fn server(config: ServerConfig) -> Result<Arc<dyn Server>, OpenErrorKind> {
+    match config.url.kind {
+        ServerKind::Postgres => match Postgres::new(config) {
+            Ok(server) => Ok(Arc::new(server)),
+            Err(why) => Err(OpenErrorKind::Io(why)),
+        },
+        ServerKind::Mysql => Err(OpenErrorKind::Io(
+            "MySQL and MariaDB cannot be used yet: use PostgreSQL or SQLite".into(),
+        )),
+    }
+}
+
+/// The writer's connection: it has the lock, and the newest schema.
+pub(crate) fn writer(server: &dyn Server, may_migrate: bool) -> Result<Connection, OpenErrorKind> {
+    let session = Session::open(server, Role::Writer).map_err(unreachable)?;
+    if let Some(who) = session.with(|driver| driver.lock())? {
+        return Err(OpenErrorKind::LockedBy(who));
+    }
+    migrate(&session, server, may_migrate)?;
+    Ok(Connection::Server(session))
+}
+
+/// A connection that cannot write.
+pub(crate) fn reader(server: &dyn Server) -> Result<Connection, OpenErrorKind> {
+    let session = Session::open(server, Role::Reader).map_err(unreachable)?;
+    Ok(Connection::Server(session))
+}
+
+fn unreachable(error: db::Error) -> OpenErrorKind {
+    OpenErrorKind::Unreachable(error.to_string())
+}
+
+/// Brings the schema to the newest. Refuses what is not ours, or newer, without changing it.
+fn migrate(session: &Session, server: &dyn Server, may_migrate: bool) -> Result<(), OpenErrorKind> {
+    let tables = session.with(|driver| driver.tables())?;
+    let is_ours = tables.iter().any(|table| table == "meta");
+    if !is_ours && !tables.is_empty() {
+        return Err(OpenErrorKind::NotADatabase);
+    }
+    let found = if is_ours { schema(session)? } else { 0 };
+    let known = server.migrations().last().map_or(0, |(number, _)| *number);
+    if found > known {
+        return Err(OpenErrorKind::Newer { found, known });
+    }
+    if found < known && !may_migrate {
+        return Err(OpenErrorKind::Older { found, known });
+    }
+    for (number, sql) in server.migrations() {
+        if *number > found {
+            let sql = format!(
+                "{sql};
+                 DELETE FROM meta WHERE name = '{SCHEMA}';
+                 INSERT INTO meta (name, number) VALUES ('{SCHEMA}', {number})"
+            );
+            session.with(|driver| driver.script(&sql))?;
+        }
+    }
+    Ok(())
+}
+
+fn schema(session: &Session) -> Result<i64, OpenErrorKind> {
+    let sql = format!("SELECT number FROM meta WHERE name = '{SCHEMA}'");
+    let rows = session.with(|driver| {
+        let ask = driver.prepare(&sql)?;
+        driver.query(ask, Vec::new())
+    })?;
+    match rows.first().and_then(|row| row.first()) {
+        Some(rusqlite::types::Value::Integer(number)) => Ok(*number),
+        _ => Err(OpenErrorKind::NotADatabase),
+    }
+}
+
+/// Bytes of the database, and what is free: nobody can tell, which is said by the largest number.
+pub(crate) fn usage(conn: &Connection) -> Done<(u64, u64)> {
+    let ask = match conn.dialect() {
+        Dialect::Postgres => "SELECT pg_database_size(current_database())",
+        Dialect::Sqlite => return Ok((0, u64::MAX)),
+    };
+    let used: i64 = conn.prepare_cached(ask)?.query_row([], |row| row.get(0))?;
+    Ok((used.max(0) as u64, u64::MAX))
+}
+
+/// Why there is no backup of a server's database by us.
+pub(crate) fn no_backup() -> StoreError {
+    StoreError::Failed(
+        "a database on a server is backed up with the server's own tools: `pg_dump` for PostgreSQL"
+            .into(),
+    )
+}
+
+impl Place {
+    pub(crate) fn new(server: Arc<dyn Server>, config: &ServerConfig) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        Self {
+            server,
+            patience: ms(config.reconnect_patience_ms),
+            pauses: (
+                ms(config.reconnect_min_ms.max(1)),
+                ms(config.reconnect_max_ms.max(1)),
+            ),
+            is_away: false,
+        }
+    }
+
+    /// Renews the writer's connection. Waits for the server as long as it may, or until the queue is closed.
+    pub(crate) fn regain(
+        &mut self,
+        conn: &Connection,
+        epoch: i64,
+        queue: &Queue,
+    ) -> Result<Regained, Gone> {
+        let until = Instant::now()
+            + if self.is_away {
+                Duration::ZERO
+            } else {
+                self.patience
+            };
+        let mut pause = self.pauses.0;
+        loop {
+            let text = match self.try_once(conn, epoch) {
+                Ok(regained) => {
+                    tracing::info!("the database is back");
+                    self.is_away = false;
+                    return Ok(regained);
+                }
+                Err(Gone::Away(text)) => text,
+                Err(gone) => return Err(gone),
+            };
+            if Instant::now() + pause > until || queue.is_closed_after(pause) {
+                if !self.is_away {
+                    tracing::error!(error = text, "the database does not come back");
+                }
+                self.is_away = true;
+                return Err(Gone::Away(text));
+            }
+            pause = (pause * 2).min(self.pauses.1);
+        }
+    }
+
+    fn try_once(&self, conn: &Connection, epoch: i64) -> Result<Regained, Gone> {
+        let Some(session) = conn.session() else {
+            return Err(Gone::ForGood("there is no server".into()));
+        };
+        let away = |error: db::Error| Gone::Away(error.to_string());
+        session.renew(self.server.as_ref()).map_err(away)?;
+        if let Some(who) = session.with(|driver| driver.lock()).map_err(away)? {
+            // Mostly our own connection from before, of which the server has not heard yet that it is gone.
+            return Err(Gone::Away(format!("its lock is held by {who}")));
+        }
+        let read = || -> Done<(Option<i64>, Regained)> {
+            let regained = Regained {
+                marks: Marks::read(conn)?,
+                commits: read_meta(conn, COMMIT)?.unwrap_or(0),
+            };
+            Ok((read_meta(conn, "epoch")?, regained))
+        };
+        match read() {
+            Ok((found, regained)) if found == Some(epoch) => Ok(regained),
+            Ok((found, _)) => Err(Gone::ForGood(format!(
+                "another process has taken the database over: its epoch is {}, and this process has {epoch}",
+                found.map_or_else(|| "gone".to_owned(), |found| found.to_string())
+            ))),
+            Err(Fault::Lost(text)) => Err(Gone::Away(text)),
+            Err(fault) => Err(Gone::Away(StoreError::from(fault).to_string())),
+        }
+    }
+}
