@@ -221,7 +221,8 @@ pub trait Registry: Send + Sync + 'static {
         name: String,
     ) -> Result<DefinitionNo>;
     /// Makes or changes a definition. The version rises; of kinds that keep them, the replaced version
-    /// can still be read.
+    /// can still be read. Two that make one name at once have two numbers: the later one's counts, and
+    /// what hung on the other's is gone.
     #[expect(
         clippy::too_many_arguments,
         reason = "a row's columns; a struct would only repeat Definition"
@@ -237,6 +238,15 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixMs,
         by: Actor,
     ) -> Result<Definition>;
+    /// Stores another body of a definition, whose secret stays, as [`Self::put_definition`] does; but only
+    /// if it is as it was read. `None`: it was changed or deleted meanwhile, and nothing was stored.
+    async fn change_definition(
+        &self,
+        read: Definition,
+        body: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Option<Definition>>;
     /// Deletes one; its versions stay as [`Self::put_definition`] says. `false`: there is none.
     async fn delete_definition(
         &self,

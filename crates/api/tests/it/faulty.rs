@@ -179,6 +179,7 @@ registry! {
     async fn delete_credential(app: AppNo, name: String, now: UnixMs, by: Actor) -> bool;
     async fn definition_no(app: AppNo, kind: DefinitionKind, name: String) -> DefinitionNo;
     async fn put_definition(no: DefinitionNo, app: AppNo, kind: DefinitionKind, name: String, body: String, secret: Option<Sealed>, now: UnixMs, by: Actor) -> Definition;
+    async fn change_definition(read: Definition, body: String, now: UnixMs, by: Actor) -> Option<Definition>;
     async fn delete_definition(app: AppNo, kind: DefinitionKind, name: String, now: UnixMs, by: Actor) -> bool;
     async fn definition_version(no: DefinitionNo, version: u32) -> Option<String>;
     async fn provider_token(name: String) -> Option<Sealed>;

@@ -1,8 +1,10 @@
 //! Schedules: stored, previewed, paused, run, and what came of them.
 
 use crate::catalogue::schedule;
-use crate::world::{Ask, Setup, World};
+use crate::world::{Ask, START, Setup, World};
 use axum::http::Method;
+use carillon_model::definition::DefinitionKind;
+use carillon_ports::registry::Actor;
 use serde_json::{Value, json};
 
 const PATH: &str = "/v1/apps/shop/schedules/new";
@@ -84,6 +86,34 @@ async fn a_schedule_is_stored_changed_paused_and_deleted() {
         gone["detail"].as_str().unwrap().contains("`news`"),
         "{gone}"
     );
+}
+
+/// Pausing says nothing about what is sent: what somebody else stored meanwhile stays.
+#[tokio::test]
+async fn pausing_does_not_undo_what_was_stored_meanwhile() {
+    let world = World::furnished(Setup::default()).await;
+    world.put(PATH, schedule()).await.is(201);
+    let registry = world.engine.registry();
+    let behind = async |cron: &str| {
+        let (app, kind, name) = (world.app("shop"), DefinitionKind::Schedule, "new");
+        let no = registry.definition_no(app, kind, name.into());
+        let no = no.await.unwrap();
+        let body = with(json!({"cron": cron})).to_string();
+        let by = Actor {
+            api_key: None,
+            request_id: None,
+        };
+        let put = registry.put_definition(no, app, kind, name.into(), body, None, START, by);
+        put.await.unwrap();
+    };
+    behind("30 8 * * *").await;
+    let path = format!("{PATH}/pause");
+    let paused = world.post(&path, json!({})).await.is(200).json();
+    assert_eq!(
+        (&paused["version"], &paused["state"]),
+        (&json!(3), &json!("paused"))
+    );
+    assert_eq!(paused["definition"]["cron"], "30 8 * * *");
 }
 
 #[tokio::test]

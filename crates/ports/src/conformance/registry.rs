@@ -327,6 +327,41 @@ async fn definition(f: &Fixture, name: &str, body: &str, secret: Option<&str>) -
     put.await.unwrap()
 }
 
+/// A definition that changed since it was read is not overwritten by who read it before.
+pub async fn changes_a_definition_only_as_it_was_read(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let read = definition(&f, "hook", "1", Some("secret")).await;
+    let change = async |read: &Definition, body: &str| {
+        let changed = f
+            .registry
+            .change_definition(read.clone(), body.into(), T0 + 5, nobody());
+        changed.await.unwrap()
+    };
+    let changed = change(&read, "2").await.unwrap();
+    assert_eq!((changed.no, changed.version), (read.no, 2));
+    assert_eq!((changed.created_at, changed.updated_at), (T0, T0 + 5));
+    assert_eq!(change(&read, "3").await, None, "it is of version 2 by now");
+    let stored = async || {
+        let all = f.registry.directory().await.unwrap().definitions;
+        all.into_iter().next().unwrap()
+    };
+    let secret = Some(Sealed(b"secret".to_vec()));
+    assert_eq!(
+        stored().await,
+        (changed.clone(), secret),
+        "its secret stays"
+    );
+    let kind = DefinitionKind::Webhook;
+    let gone = f
+        .registry
+        .delete_definition(f.app, kind, "hook".into(), T0, nobody());
+    assert!(gone.await.unwrap());
+    assert_eq!(change(&changed, "4").await, None, "it is gone");
+    let anew = definition(&f, "hook", "5", Some("s")).await;
+    assert_eq!(change(&changed, "6").await, None, "it is another");
+    assert_eq!(stored().await.0, anew);
+}
+
 /// Made, changed, deleted; versions of templates stay as long as records do.
 pub async fn keeps_definitions(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;

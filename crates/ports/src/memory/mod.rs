@@ -3,6 +3,7 @@
 //! It can be told to fail ([`MemoryStore::fail`]) and to restart ([`MemoryStore::restart`]), as if
 //! the process that held its work had gone.
 
+mod definitions;
 mod devices;
 mod gathering;
 mod history;
@@ -32,6 +33,7 @@ pub struct MemoryStore(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     failure: Mutex<Option<StoreError>>,
+    unreadable_user: Mutex<Option<String>>,
 }
 
 impl Default for MemoryStore {
@@ -52,6 +54,11 @@ impl MemoryStore {
     /// From now on every change fails with this; `None`: no more. Reads go on.
     pub fn fail(&self, with: Option<StoreError>) {
         *self.0.failure.lock() = with;
+    }
+
+    /// From now on the devices of this user cannot be read; `None`: all can.
+    pub fn spoil_user(&self, user: Option<&str>) {
+        *self.0.unreadable_user.lock() = user.map(str::to_owned);
     }
 
     /// A new epoch: what was held belongs to a process that is gone.

@@ -16,7 +16,7 @@ use carillon_model::app::{App, AppSettings};
 use carillon_model::credential::{Credential, CredentialFacts};
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
-use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo, DeviceNo, WebhookNo};
+use carillon_model::id::{ApiKeyNo, AppNo, CredentialNo, DefinitionNo, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_type::TokenKind;
@@ -155,28 +155,40 @@ impl Registry for MemoryStore {
         now: UnixMs,
         by: Actor,
     ) -> Result<Definition> {
-        let mut state = self.write()?;
-        let older = state.take_definition((app, kind, name.clone()), now);
         let definition = Definition {
             no,
             app,
             kind,
-            name: name.clone(),
-            version: older.as_ref().map_or(1, |older| older.version + 1),
+            name,
+            version: 1,
             body,
-            created_at: older.map_or(now, |older| older.created_at),
+            created_at: now,
             updated_at: now,
         };
-        state.note_in(now, by, &format!("{}.put", kind.as_str()), app, &name);
-        let key = (app, kind, name);
-        state.definitions.insert(key, (definition.clone(), secret));
-        if kind == DefinitionKind::Webhook {
-            state.open_webhook(WebhookNo(no.0), app);
-        }
-        if kind == DefinitionKind::Schedule {
-            state.plan_schedule(&definition, now);
-        }
-        Ok(definition)
+        Ok(self.write()?.put_definition(definition, secret, by))
+    }
+
+    async fn change_definition(
+        &self,
+        read: Definition,
+        body: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Option<Definition>> {
+        let mut state = self.write()?;
+        let key = (read.app, read.kind, read.name.clone());
+        let current = state.definitions.get(&key);
+        let current =
+            current.filter(|(found, _)| (found.no, found.version) == (read.no, read.version));
+        let Some(secret) = current.map(|(_, secret)| secret.clone()) else {
+            return Ok(None);
+        };
+        let changed = Definition {
+            body,
+            updated_at: now,
+            ..read
+        };
+        Ok(Some(state.put_definition(changed, secret, by)))
     }
 
     async fn delete_definition(
@@ -190,10 +202,7 @@ impl Registry for MemoryStore {
         let mut state = self.write()?;
         let gone = state.take_definition((app, kind, name.clone()), now);
         if let Some(gone) = &gone {
-            if kind == DefinitionKind::Webhook {
-                state.close_webhook(WebhookNo(gone.no.0));
-            }
-            state.unplan_schedule(gone.no);
+            state.close_definition(gone);
             state.note_in(now, by, &format!("{}.delete", kind.as_str()), app, &name);
         }
         Ok(gone.is_some())
@@ -485,7 +494,14 @@ impl State {
     }
 
     /// With `<App's id>/<name>` as the subject.
-    fn note_in(&mut self, at: UnixMs, actor: Actor, action: &str, app: AppNo, name: &str) {
+    pub(super) fn note_in(
+        &mut self,
+        at: UnixMs,
+        actor: Actor,
+        action: &str,
+        app: AppNo,
+        name: &str,
+    ) {
         let id = self
             .apps
             .get(&app)

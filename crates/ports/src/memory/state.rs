@@ -139,21 +139,6 @@ impl State {
         self.next
     }
 
-    /// Takes the current definition out, and keeps its version where the kind does.
-    pub(super) fn take_definition(
-        &mut self,
-        key: (AppNo, DefinitionKind, String),
-        now: UnixMs,
-    ) -> Option<Definition> {
-        let (taken, _) = self.definitions.remove(&key)?;
-        if taken.kind.keeps_versions() {
-            let version = (now, taken.body.clone());
-            self.definition_versions
-                .insert((taken.no, taken.version), version);
-        }
-        Some(taken)
-    }
-
     pub(super) fn batches_of(
         &self,
         no: NotificationNo,

@@ -70,8 +70,13 @@ pub(super) fn put(
 ) -> Done<Definition> {
     let now = definition.updated_at;
     let key = (definition.app, definition.kind, definition.name.clone());
-    if let Some((version, created_at)) = take(tx, &key, now)? {
-        (definition.version, definition.created_at) = (version.saturating_add(1), created_at);
+    if let Some(older) = take(tx, &key, now)? {
+        definition.version = older.version.saturating_add(1);
+        definition.created_at = older.created_at;
+        // Two that made it at once each had a number of their own.
+        if older.no != definition.no {
+            close(tx, definition.kind, older.no)?;
+        }
     }
     tx.conn
         .prepare_cached(
@@ -108,26 +113,60 @@ pub(super) fn delete(
     by: &Actor,
 ) -> Done<bool> {
     let key = (app, kind, name.to_owned());
-    let no = current(tx.conn, &key)?;
-    if take(tx, &key, now)?.is_none() {
+    let Some(older) = take(tx, &key, now)? else {
         return Ok(false);
-    }
-    if let Some(no) = no.filter(|_| kind == DefinitionKind::Webhook) {
-        crate::webhook::close(tx, WebhookNo(no))?;
-    }
-    if let Some(no) = no.filter(|_| kind == DefinitionKind::Schedule) {
-        crate::hot::unplan_schedule(tx, DefinitionNo(no))?;
-    }
+    };
+    close(tx, kind, older.no)?;
     tell(tx, &key, "delete", now, by)?;
     Ok(true)
 }
 
-/// Takes the current one out, and keeps its version where the kind does. Returns version and creation.
+/// Stores another body, if it is as it was read; its secret stays.
+pub(super) fn change(
+    tx: &mut Tx<'_>,
+    read: &Definition,
+    body: &str,
+    now: UnixMs,
+    by: &Actor,
+) -> Done<Option<Definition>> {
+    let found: Option<Option<Vec<u8>>> = tx
+        .conn
+        .prepare_cached("SELECT secret FROM definitions WHERE definition_no = ?1 AND version = ?2")?
+        .query_row(params![read.no.0, read.version], |row| row.get(0))
+        .optional()?;
+    let Some(secret) = found else {
+        return Ok(None);
+    };
+    let changed = Definition {
+        body: body.to_owned(),
+        updated_at: now,
+        ..read.clone()
+    };
+    put(tx, changed, secret.map(Sealed).as_ref(), by).map(Some)
+}
+
+/// Ends what hangs on the number of one that is gone.
+fn close(tx: &mut Tx<'_>, kind: DefinitionKind, no: DefinitionNo) -> Done<()> {
+    match kind {
+        DefinitionKind::Webhook => crate::webhook::close(tx, WebhookNo(no.0)),
+        DefinitionKind::Schedule => crate::hot::unplan_schedule(tx, no),
+        _ => Ok(()),
+    }
+}
+
+/// One that another takes the place of.
+struct Older {
+    no: DefinitionNo,
+    version: u32,
+    created_at: UnixMs,
+}
+
+/// Takes the current one out, and keeps its version where the kind does.
 fn take(
     tx: &Tx<'_>,
     (app, kind, name): &(AppNo, DefinitionKind, String),
     now: UnixMs,
-) -> Done<Option<(u32, UnixMs)>> {
+) -> Done<Option<Older>> {
     let older: Option<(i64, u32, UnixMs, String)> = tx
         .conn
         .prepare_cached(
@@ -151,7 +190,11 @@ fn take(
             )?
             .run(params![no, version, now, body])?;
     }
-    Ok(Some((version, created_at)))
+    Ok(Some(Older {
+        no: DefinitionNo(no),
+        version,
+        created_at,
+    }))
 }
 
 fn tell(

@@ -156,6 +156,19 @@ impl Registry for SqlStore {
         .await
     }
 
+    async fn change_definition(
+        &self,
+        read: Definition,
+        body: String,
+        now: UnixMs,
+        by: Actor,
+    ) -> Result<Option<Definition>> {
+        self.write(Turn::Fanout, 1, move |tx| {
+            definitions::change(tx, &read, &body, now, &by)
+        })
+        .await
+    }
+
     async fn delete_definition(
         &self,
         app: AppNo,
