@@ -128,6 +128,8 @@ pub struct EngineConfig {
     pub timer_round: u32,
     /// Most of them that belong to one App, and are fired together.
     pub timer_share: u32,
+    /// With so many bytes of what they say no more are read at once.
+    pub timer_round_bytes: u64,
     /// How often a timer that cannot fire is tried before it is set aside.
     pub timer_tries: u16,
     /// Pause after its first try; doubles with each.
@@ -226,6 +228,7 @@ impl Default for EngineConfig {
             index_slice: 5_000,
             timer_round: 2_000,
             timer_share: 500,
+            timer_round_bytes: 16 << 20,
             timer_tries: 8,
             timer_backoff_ms: 1_000,
             timer_backoff_max_ms: 600_000,
@@ -297,6 +300,9 @@ impl EngineConfig {
         ];
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err((name, "expected at least 1, found 0".into()));
+        }
+        if self.timer_round_bytes == 0 {
+            return Err(("timer_round_bytes", "expected at least 1, found 0".into()));
         }
         if self.intake_patience_ms > MAX_PATIENCE_MS {
             return Err((

@@ -81,10 +81,11 @@ async fn round(
         after: *turn,
         each: config.timer_share,
         most: config.timer_round,
+        most_bytes: config.timer_round_bytes,
     };
     let due = hub.parts.store.due_timers(ask).await?;
-    let is_full = due.timers.len() >= config.timer_round as usize;
-    *turn = due.timers.last().map(|last| last.app).filter(|_| is_full);
+    let last = due.timers.last().map(|last| last.app);
+    *turn = last.filter(|_| due.is_full);
     if due.timers.is_empty() {
         let until = due.next.unwrap_or(UnixMs::MAX);
         hub.timers_sleep_until.store(until, Relaxed);
@@ -112,24 +113,24 @@ fn by_app(timers: Vec<DueTimer>) -> Vec<(AppNo, Vec<DueTimer>)> {
     apps
 }
 
-/// Fires timers of one App together; where one of them makes that panic, each alone.
+/// Fires timers of one App together; where one of them makes that fail, each alone.
 async fn fire(
     shared: &Arc<Shared>,
     app: AppNo,
     timers: Vec<DueTimer>,
 ) -> Result<Firing, StoreError> {
-    let panic = match attempt(shared, app, timers.clone()).await {
-        Ok(firing) => return firing,
-        Err(panic) => panic,
+    let why = match attempt(shared, app, timers.clone()).await? {
+        Ok(firing) => return Ok(firing),
+        Err(why) => why,
     };
     if let [timer] = &timers[..] {
-        return Ok(panicked(timer, &panic));
+        return Ok(failed(timer, why));
     }
     let mut all = Firing::default();
     for timer in timers {
-        let firing = match attempt(shared, app, vec![timer.clone()]).await {
-            Ok(firing) => firing?,
-            Err(panic) => panicked(&timer, &panic),
+        let firing = match attempt(shared, app, vec![timer.clone()]).await? {
+            Ok(firing) => firing,
+            Err(why) => failed(&timer, why),
         };
         all.lateness.extend(firing.lateness);
         all.unfired.extend(firing.unfired);
@@ -137,27 +138,31 @@ async fn fire(
     Ok(all)
 }
 
-fn panicked(timer: &DueTimer, panic: &str) -> Firing {
+fn failed(timer: &DueTimer, why: String) -> Firing {
     Firing {
         lateness: Vec::new(),
-        unfired: vec![Unfired::new(timer, format!("firing it panicked: {panic}"))],
+        unfired: vec![Unfired::new(timer, why)],
     }
 }
 
-/// In a task of its own, so that a panic is an answer.
+/// In a task of its own, so that a panic is an answer. The sentence: what one of them is to blame for; the
+/// store's own trouble is an error.
 async fn attempt(
     shared: &Arc<Shared>,
     app: AppNo,
     timers: Vec<DueTimer>,
-) -> Result<Result<Firing, StoreError>, String> {
+) -> Result<Result<Firing, String>, StoreError> {
     let of_task = shared.clone();
     let firing = tokio::spawn(async move { of_task.fire(app, timers).await });
     match firing.await {
-        Ok(firing) => Ok(firing),
+        Ok(Ok(firing)) => Ok(Ok(firing)),
+        // A row of whom it is for, as a rule.
+        Ok(Err(error @ StoreError::Corrupt(_))) => Ok(Err(error.to_string())),
+        Ok(Err(error)) => Err(error),
         Err(error) => {
             shared.hub.meters.part_panicked("scheduler");
             tracing::error!(%app, "firing timers panicked: {error}");
-            Err(error.to_string())
+            Ok(Err(format!("firing it panicked: {error}")))
         }
     }
 }
@@ -216,6 +221,7 @@ fn failure(app: AppNo, unfired: Unfired, patience: TimerPatience, now: UnixMs) -
     });
     TimerFailure {
         claim: unfired.claim,
+        due_at: unfired.due_at,
         attempts,
         error,
         next_try_at,

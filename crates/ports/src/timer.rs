@@ -65,6 +65,9 @@ pub struct DueAsk {
     pub each: u32,
     /// Most in all; Apps that do not fit are left for the next time.
     pub most: u32,
+    /// With so many bytes of what they say and whom it is for, no more are read: one that is larger is
+    /// read all the same, alone.
+    pub most_bytes: u64,
 }
 
 /// What is due.
@@ -72,7 +75,9 @@ pub struct DueAsk {
 pub struct DueTimers {
     /// App by App, the oldest first. Those of deleted Apps are passed over.
     pub timers: Vec<DueTimer>,
-    /// When the next timer is due that is not due yet; unknown when `timers` is full.
+    /// Whether [`DueAsk::most`] or [`DueAsk::most_bytes`] ended it: more may be due.
+    pub is_full: bool,
+    /// When the next timer is due that is not due yet; unknown when it is full.
     pub next: Option<UnixMs>,
 }
 
@@ -83,7 +88,8 @@ pub struct DueTimer {
     pub claim: TimerClaim,
     /// Whose.
     pub app: AppNo,
-    /// When it was due.
+    /// When it was due: of a schedule its own time, however often it was tried since; of a notification
+    /// when it was to be tried, see [`NotificationHead::send_at`].
     pub due_at: UnixMs,
     /// Tries that failed so far.
     pub attempts: u16,
@@ -99,6 +105,18 @@ pub enum TimerSubject {
     Send(Box<DueSend>),
     /// A schedule that is due.
     Schedule(Box<DueSchedule>),
+}
+
+impl TimerSubject {
+    /// How many bytes it holds, about: what it says and whom it is for.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Send(send) => send.notification.payload.len() + send.body.len(),
+            Self::Schedule(schedule) => schedule.body.len(),
+        };
+        bytes as u64
+    }
 }
 
 /// A notification whose time has come.
@@ -117,6 +135,8 @@ pub struct DueSend {
 pub struct TimerFailure {
     /// It, as it was read; one that changed meanwhile is left alone.
     pub claim: TimerClaim,
+    /// When it was due, as in [`DueTimer::due_at`]: a schedule's next try is no time of its own.
+    pub due_at: UnixMs,
     /// Tries that failed, this one included.
     pub attempts: u16,
     /// Why, in words.

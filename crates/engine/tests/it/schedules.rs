@@ -8,6 +8,7 @@ use carillon_model::schedule::{RunCause, RunResult, ScheduleDefinition};
 use carillon_ports::clock::Clock as _;
 use carillon_ports::registry::Registry as _;
 use carillon_ports::schedule::{NewRun, ScheduleStore as _};
+use carillon_ports::timer::DueAsk;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -220,4 +221,31 @@ async fn one_that_is_asked_for_changes_nothing_else() {
     );
     world.pass(2 * MINUTE as u64).await;
     assert_eq!(runs(&world, &news).await.len(), 1, "it still rests");
+}
+
+/// One that is tried again, because it could not fire at its time, is the run of that time.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_tried_again_keeps_its_time() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let news = schedule(&world, minutely(json!({}))).await;
+    world.store.spoil_user(Some("u1"));
+    let timer = async || {
+        let ask = DueAsk {
+            now: T0 + 2 * MINUTE,
+            after: None,
+            each: 1,
+            most: 1,
+            most_bytes: 1,
+        };
+        let found = world.hot.due_timers(ask).await.unwrap();
+        found.timers.into_iter().next().unwrap()
+    };
+    let is_tried = async || timer().await.attempts == 3;
+    world.until(Duration::from_secs(3_600), is_tried).await;
+    world.store.spoil_user(None);
+    let seen = until_runs(&world, &news, 1).await;
+    assert_eq!(seen[0].due_at, T0 + MINUTE, "{seen:?}");
+    assert!(seen[0].fired_at > T0 + MINUTE + 3_000, "{seen:?}");
+    assert_eq!(told(&seen, MINUTE), [(1, RunResult::Sent, 1)]);
 }

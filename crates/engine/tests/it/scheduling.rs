@@ -403,6 +403,31 @@ async fn one_that_panics_fails_alone() {
     );
 }
 
+/// Where the devices of somebody cannot be read, what is for others goes on, and so does the server.
+#[tokio::test(start_paused = true)]
+async fn one_for_whom_cannot_be_read_fails_alone() {
+    let world = World::new().await;
+    world.devices(1..4).await;
+    let of = |user: &str| json!({"target": {"users": [user]}, "content": {"body": "x"}});
+    let spoilt = world.send(at(of("u2"), T0 + 50)).await;
+    let good = [
+        world.send(at(of("u1"), T0 + 50)).await,
+        world.send(at(of("u3"), T0 + 50)).await,
+    ];
+    world.store.spoil_user(Some("u2"));
+    let accepted = [(FinalState::Accepted, 1)];
+    for no in good {
+        assert_eq!(world.completed(no).await.states, accepted);
+    }
+    let SendState::Waiting { last_error, .. } = state(&world, spoilt).await else {
+        panic!("it is tried again");
+    };
+    let said = last_error.unwrap();
+    assert!(said.contains("the devices of u2 are spoilt"), "{said}");
+    world.store.spoil_user(None);
+    assert_eq!(world.completed(spoilt).await.states, accepted);
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_app_with_many_delays_no_other() {
     let config = EngineConfig {

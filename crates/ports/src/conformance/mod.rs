@@ -87,6 +87,8 @@ macro_rules! store_suite {
             throttles_let_so_many_through
             a_time_that_fired_is_not_planned_again
             schedules_are_due_by_their_definition
+            a_schedule_that_two_make_at_once_is_due_once
+            a_schedule_that_is_tried_again_keeps_its_time
             a_turn_is_written_once
             what_a_schedule_sends_is_its_run
             runs_are_read_page_by_page_and_pruned
@@ -96,6 +98,7 @@ macro_rules! store_suite {
             changes_until_it_is_sent
             a_cancel_withdraws_what_waits
             apps_take_turns
+            a_round_of_timers_is_bounded_by_bytes
             what_cannot_fire_is_set_aside
             lists_what_is_coming
             what_waits_goes_with_its_app
@@ -166,6 +169,7 @@ macro_rules! store_suite {
             erases_users
             keeps_apps
             keeps_credentials
+            changes_a_definition_only_as_it_was_read
             keeps_definitions
             keeps_api_keys
             reseals_secrets

@@ -3,7 +3,7 @@
 use super::{Fixture, Subject, T0, nobody};
 use crate::schedule::{NewRun, ScheduleTurn};
 use crate::store::{Acceptance, Idempotency, NewEvent, Retention};
-use crate::timer::{DueAsk, DueTimer, TimerClaim, TimerSubject};
+use crate::timer::{DueAsk, DueTimer, TimerClaim, TimerFailure, TimerSubject};
 use carillon_model::UnixMs;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::schedule::{RunCause, RunResult};
@@ -37,6 +37,7 @@ async fn due(f: &Fixture, now: UnixMs) -> (Vec<DueTimer>, Option<UnixMs>) {
         after: None,
         each: 10,
         most: 10,
+        most_bytes: u64::MAX,
     };
     let found = f.hot.due_timers(ask).await.unwrap();
     (found.timers, found.next)
@@ -132,6 +133,82 @@ pub async fn schedules_are_due_by_their_definition(subject: &mut dyn Subject) {
     assert!(gone.await.unwrap());
     let (none, next) = due(&f, T0 + HOUR).await;
     assert!(none.is_empty() && next.is_none());
+}
+
+/// One that could not fire is tried again, and is about the time that it was due at.
+pub async fn a_schedule_that_is_tried_again_keeps_its_time(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let made = put(&f, "news", HOURLY, T0).await;
+    let at = T0 + HOUR;
+    for attempts in 1..3 {
+        let tried_at = at + i64::from(attempts - 1) * 7;
+        let (found, _) = due(&f, tried_at).await;
+        assert_eq!((found.len(), found[0].due_at), (1, at));
+        let failure = TimerFailure {
+            claim: found[0].claim,
+            due_at: found[0].due_at,
+            attempts,
+            error: "x".into(),
+            next_try_at: Some(tried_at + 7),
+            event: None,
+        };
+        f.hot.fail_timers(vec![failure], tried_at).await.unwrap();
+        assert_eq!(due(&f, tried_at).await.1, Some(tried_at + 7));
+    }
+    let (found, _) = due(&f, at + 14).await;
+    assert_eq!((found[0].due_at, found[0].attempts), (at, 2));
+    let next = Some(at + HOUR);
+    let fired = turn(
+        &f,
+        &made,
+        Some((found[0].claim, next)),
+        vec![run(at, RunResult::Sent)],
+    );
+    assert!(f.hot.record_turn(fired, None, at + 14).await.unwrap());
+    let (found, _) = due(&f, at + HOUR).await;
+    assert_eq!(
+        found[0].due_at,
+        at + HOUR,
+        "its next time is one of its own"
+    );
+    let failure = TimerFailure {
+        claim: found[0].claim,
+        due_at: at + HOUR,
+        attempts: 1,
+        error: "x".into(),
+        next_try_at: None,
+        event: None,
+    };
+    f.hot.fail_timers(vec![failure], at + HOUR).await.unwrap();
+    put(&f, "news", HOURLY, at + HOUR).await;
+    let (found, _) = due(&f, at + 2 * HOUR).await;
+    assert_eq!(found[0].due_at, at + 2 * HOUR, "so is that of a change");
+}
+
+/// Two that make one schedule at once each have a number for it: the later one's is due, and only that.
+pub async fn a_schedule_that_two_make_at_once_is_due_once(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let (kind, name) = (DefinitionKind::Schedule, String::from("news"));
+    let one = f.registry.definition_no(f.app, kind, name.clone()).await;
+    let other = f.registry.definition_no(f.app, kind, name.clone()).await;
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_ne!(one, other, "nothing is stored yet");
+    for no in [one, other] {
+        let (name, body) = (name.clone(), HOURLY.to_owned());
+        let put = f
+            .registry
+            .put_definition(no, f.app, kind, name, body, None, T0, nobody());
+        put.await.unwrap();
+    }
+    let (found, _) = due(&f, T0 + HOUR).await;
+    let subjects: Vec<_> = found
+        .iter()
+        .map(|timer| match &timer.subject {
+            Ok(TimerSubject::Schedule(schedule)) => Ok(schedule.no),
+            other => Err(format!("{other:?}")),
+        })
+        .collect();
+    assert_eq!(subjects, [Ok(other)]);
 }
 
 /// A turn moves the timer and records its runs together, and only as the timer was read.

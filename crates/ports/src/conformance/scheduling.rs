@@ -39,6 +39,7 @@ async fn due(f: &Fixture, now: UnixMs) -> Vec<DueTimer> {
         after: None,
         each: 100,
         most: 1_000,
+        most_bytes: u64::MAX,
     };
     f.hot.due_timers(ask).await.unwrap().timers
 }
@@ -106,6 +107,7 @@ pub async fn sends_when_the_time_has_come(subject: &mut dyn Subject) {
         after: None,
         each: 9,
         most: 9,
+        most_bytes: u64::MAX,
     });
     let early = early.await.unwrap();
     assert!(early.timers.is_empty());
@@ -295,6 +297,7 @@ pub async fn apps_take_turns(subject: &mut dyn Subject) {
         after,
         each: 3,
         most,
+        most_bytes: u64::MAX,
     };
     let apps = |timers: &[DueTimer]| -> Vec<AppNo> { timers.iter().map(|t| t.app).collect() };
     let all = f.hot.due_timers(ask(None, 100)).await.unwrap();
@@ -314,12 +317,58 @@ pub async fn apps_take_turns(subject: &mut dyn Subject) {
     assert_eq!((early.timers.len(), early.next), (2, Some(T0 + 2)));
 }
 
+/// However large what they say is, no more of it is read at once than is asked for.
+pub async fn a_round_of_timers_is_bounded_by_bytes(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let put = f
+        .registry
+        .put_app("a".into(), "a".into(), AppSettings::default(), T0, nobody());
+    let other = put.await.unwrap().0.no;
+    let large = |app, due_at| {
+        let body = Bytes::from(vec![b'x'; 1_000]);
+        NewNotification {
+            app,
+            when: When::Later(NewTimer {
+                body,
+                ..timer(due_at)
+            }),
+            ..later(&f, due_at)
+        }
+    };
+    let items = [(f.app, 1), (f.app, 2), (f.app, 3), (other, 1)];
+    let items = items.map(|(app, after)| large(app, T0 + after)).to_vec();
+    f.hot.accept(items).await.unwrap();
+    let read = async |after, most_bytes| {
+        let ask = DueAsk {
+            now: T0 + MINUTE,
+            after,
+            each: 10,
+            most: 10,
+            most_bytes,
+        };
+        let found = f.hot.due_timers(ask).await.unwrap();
+        let of = |timer: &DueTimer| (timer.app, timer.due_at - T0);
+        (
+            found.timers.iter().map(of).collect::<Vec<_>>(),
+            found.is_full,
+        )
+    };
+    let (one, two) = (vec![(f.app, 1)], vec![(f.app, 1), (f.app, 2)]);
+    assert_eq!(read(None, 1).await, (one, true), "one at least");
+    assert_eq!(read(None, 2_000).await, (two, true));
+    let turned = vec![(other, 1), (f.app, 1)];
+    assert_eq!(read(Some(f.app), 1_500).await, (turned, true));
+    let (all, is_full) = read(None, 1 << 20).await;
+    assert_eq!((all.len(), is_full), (4, false));
+}
+
 /// What cannot fire is tried again, then set aside until it is changed; others go on.
 pub async fn what_cannot_fire_is_set_aside(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;
     let no = f.accept(later(&f, T0)).await;
     let failure = |claim, attempts, next_try_at: Option<UnixMs>| TimerFailure {
         claim,
+        due_at: T0,
         attempts,
         error: format!("failure {attempts}"),
         next_try_at,
@@ -392,6 +441,7 @@ pub async fn lists_what_is_coming(subject: &mut dyn Subject) {
     let read = f.hot.waiting_send(f.app, two).await.unwrap().unwrap();
     let failure = TimerFailure {
         claim: read.claim,
+        due_at: T0 + 2 * MINUTE,
         attempts: 1,
         error: "x".into(),
         next_try_at: None,

@@ -93,6 +93,10 @@ impl HotStore for MemoryStore {
         reach: Reach,
         limit: usize,
     ) -> Result<Vec<Recipient>> {
+        if self.0.unreadable_user.lock().as_deref() == Some(&*user) {
+            let what = format!("the devices of {user} are spoilt");
+            return Err(crate::store::StoreError::Corrupt(what));
+        }
         let state = self.read();
         Ok(state
             .devices_of(app, &user)

@@ -31,6 +31,7 @@ impl State {
             app: definition.app,
             of: Of::Schedule(definition.no),
             due_at: Some(due_at),
+            own_due_at: None,
             fence,
             missed: MissedRun::Fire,
             attempts: 0,
@@ -62,7 +63,7 @@ impl State {
                 return false;
             };
             (timer.fence, timer.due_at, timer.attempts) = (fence, next, 0);
-            timer.last_error = None;
+            (timer.last_error, timer.own_due_at) = (None, None);
             if next.is_none() {
                 self.timers.remove(&claim.no);
             }

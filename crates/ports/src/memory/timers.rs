@@ -20,6 +20,8 @@ pub(super) struct Timer {
     pub(super) app: AppNo,
     pub(super) of: Of,
     pub(super) due_at: Option<UnixMs>,
+    /// When a schedule was due that is tried again.
+    pub(super) own_due_at: Option<UnixMs>,
     pub(super) fence: i64,
     pub(super) missed: MissedRun,
     pub(super) attempts: u16,
@@ -41,6 +43,7 @@ impl State {
             app,
             of: Of::Send(no),
             due_at: Some(timer.due_at),
+            own_due_at: None,
             fence,
             missed: timer.missed,
             attempts: 0,
@@ -133,15 +136,21 @@ impl State {
         let is_later = |app: &AppNo| ask.after.is_none_or(|after| *app > after);
         let apps: Vec<_> = by_app.keys().copied().collect();
         let (first, rest): (Vec<_>, Vec<_>) = apps.into_iter().partition(is_later);
+        let mut bytes = 0;
         for app in first.into_iter().chain(rest) {
-            let room = ask.most as usize - due.timers.len();
-            let Some(numbers) = by_app.get_mut(&app).filter(|_| room > 0) else {
-                break;
+            let Some(numbers) = by_app.get_mut(&app) else {
+                continue;
             };
             numbers.sort_unstable();
-            numbers.truncate(room.min(ask.each as usize));
-            let found = numbers.iter().filter_map(|(_, number)| self.due(*number));
-            due.timers.extend(found);
+            numbers.truncate(ask.each as usize);
+            for timer in numbers.iter().filter_map(|(_, number)| self.due(*number)) {
+                if due.timers.len() >= ask.most as usize || bytes >= ask.most_bytes {
+                    due.is_full = true;
+                    return due;
+                }
+                bytes += timer.subject.as_ref().map_or(0, TimerSubject::bytes);
+                due.timers.push(timer);
+            }
         }
         due
     }
@@ -154,7 +163,7 @@ impl State {
                 fence: timer.fence,
             },
             app: timer.app,
-            due_at: timer.due_at?,
+            due_at: timer.own_due_at.or(timer.due_at)?,
             attempts: timer.attempts,
             subject: Ok(match timer.of {
                 Of::Send(no) => TimerSubject::Send(Box::new(DueSend {
@@ -200,6 +209,9 @@ impl TimerStore for MemoryStore {
                 continue;
             };
             (timer.fence, timer.due_at) = (fence, failure.next_try_at);
+            if let Of::Schedule(_) = timer.of {
+                timer.own_due_at = Some(failure.due_at);
+            }
             (timer.attempts, timer.last_error) = (failure.attempts, Some(failure.error));
             if let Some(event) = failure.event {
                 state.append(event, now);

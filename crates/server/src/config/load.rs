@@ -70,6 +70,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
     let scheduler = config.scheduler;
     config.engine.timer_round = scheduler.round;
     config.engine.timer_share = scheduler.share;
+    config.engine.timer_round_bytes = scheduler.round_bytes;
     config.engine.timer_tries = scheduler.tries;
     config.engine.timer_backoff_ms = millis(scheduler.backoff);
     config.engine.timer_backoff_max_ms = millis(scheduler.backoff_max);

@@ -261,6 +261,7 @@ pub(crate) struct Webhooks {
 pub(crate) struct Scheduler {
     pub(crate) round: u32,
     pub(crate) share: u32,
+    pub(crate) round_bytes: u64,
     pub(crate) tries: u16,
     pub(crate) backoff: Span,
     pub(crate) backoff_max: Span,

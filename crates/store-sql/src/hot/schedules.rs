@@ -66,7 +66,7 @@ pub(crate) fn plan(tx: &mut Tx<'_>, definition: &Definition) -> Done<()> {
             "INSERT INTO timers (timer_no, app_no, kind, subject, due_at, fence, missed, attempts, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6, 0, x'')
              ON CONFLICT (kind, subject) DO UPDATE SET
-                due_at = excluded.due_at, fence = excluded.fence, attempts = 0, last_error = NULL",
+                due_at = excluded.due_at, fence = excluded.fence, attempts = 0, last_error = NULL, body = excluded.body",
         )?
         .run(params![
             number,
@@ -120,7 +120,7 @@ pub(super) fn write_turn(
                 let fence = tx.marks.timer.take(tx.conn)?;
                 tx.conn
                     .prepare_cached(
-                        "UPDATE timers SET due_at = ?3, fence = ?4, attempts = 0, last_error = NULL
+                        "UPDATE timers SET due_at = ?3, fence = ?4, attempts = 0, last_error = NULL, body = x''
                          WHERE timer_no = ?1 AND fence = ?2",
                     )?
                     .execute([claim.no, claim.fence, next, fence])?

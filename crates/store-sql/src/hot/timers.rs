@@ -87,6 +87,7 @@ fn due(conn: &Connection, ask: DueAsk) -> Done<DueTimers> {
     let start = ask.after.map_or(i64::MIN, |app| app.0);
     let mut found = DueTimers::default();
     let (mut last, mut has_turned) = (start, false);
+    let mut bytes = 0;
     loop {
         let next = next_app
             .query_row([last], |row| {
@@ -108,17 +109,10 @@ fn due(conn: &Connection, ask: DueAsk) -> Done<DueTimers> {
             continue;
         }
         if at <= ask.now {
-            let room = (ask.most as usize).saturating_sub(found.timers.len());
-            if room == 0 {
+            due_of(conn, app, ask, &mut bytes, &mut found)?;
+            if found.is_full {
                 return Ok(found);
             }
-            due_of(
-                conn,
-                app,
-                ask.now,
-                room.min(ask.each as usize),
-                &mut found.timers,
-            )?;
             let later: Option<i64> = following.query_row([app, ask.now], |row| row.get(0))?;
             let Some(later) = later else { continue };
             at = later;
@@ -127,13 +121,17 @@ fn due(conn: &Connection, ask: DueAsk) -> Done<DueTimers> {
     }
 }
 
+/// The oldest of one App, as far as there is room.
 fn due_of(
     conn: &Connection,
     app: i64,
-    now: UnixMs,
-    limit: usize,
-    into: &mut Vec<DueTimer>,
+    ask: DueAsk,
+    bytes: &mut u64,
+    into: &mut DueTimers,
 ) -> Done<()> {
+    let room = (ask.most as usize).saturating_sub(into.timers.len());
+    let limit = room.min(ask.each as usize);
+    into.is_full = room == 0;
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {}, t.timer_no, t.fence, t.due_at, t.attempts, t.kind, t.missed, t.body, t.subject
          FROM timers t INDEXED BY timers_due
@@ -142,30 +140,37 @@ fn due_of(
          ORDER BY t.due_at LIMIT ?3",
         rows::HEAD
     ))?;
-    let mut found = statement.query(params![app, now, limit as i64])?;
+    let mut found = statement.query(params![app, ask.now, limit as i64])?;
     while let Some(row) = found.next()? {
+        if *bytes >= ask.most_bytes {
+            into.is_full = true;
+            break;
+        }
         let at = rows::HEAD_COLUMNS;
-        into.push(DueTimer {
+        let tried_at: UnixMs = row.get(at + 2)?;
+        let (due_at, subject) = match subject(conn, row, tried_at) {
+            Ok((due_at, subject)) => (due_at, Ok(subject)),
+            // What cannot be read fails alone.
+            Err(Fault::Store(StoreError::Corrupt(what))) => (tried_at, Err(what)),
+            Err(fault) => return Err(fault),
+        };
+        *bytes += subject.as_ref().map_or(0, TimerSubject::bytes);
+        into.timers.push(DueTimer {
             claim: TimerClaim {
                 no: row.get(at)?,
                 fence: row.get(at + 1)?,
             },
             app: AppNo(app),
-            due_at: row.get(at + 2)?,
+            due_at,
             attempts: row.get(at + 3)?,
-            subject: match subject(conn, row) {
-                Ok(subject) => Ok(subject),
-                // What cannot be read fails alone.
-                Err(Fault::Store(StoreError::Corrupt(what))) => Err(what),
-                Err(fault) => return Err(fault),
-            },
+            subject,
         });
     }
     Ok(())
 }
 
-/// What a row is about: columns as [`due_of`] selects them.
-fn subject(conn: &Connection, row: Row<'_>) -> Done<TimerSubject> {
+/// When a row was due, and what it is about: columns as [`due_of`] selects them.
+fn subject(conn: &Connection, row: Row<'_>, tried_at: UnixMs) -> Done<(UnixMs, TimerSubject)> {
     let at = rows::HEAD_COLUMNS;
     let no: i64 = row.get(at)?;
     let kind = TimerKind::from_code(row.get(at + 4)?).at("timers", "kind", no)?;
@@ -175,15 +180,23 @@ fn subject(conn: &Connection, row: Row<'_>) -> Done<TimerSubject> {
             if row.get::<_, Option<i64>>(0)?.is_none() {
                 return Err(corrupt("timers", "subject", no, "no such notification").into());
             }
-            Ok(TimerSubject::Send(Box::new(DueSend {
+            let send = DueSend {
                 notification: rows::head(row)?,
                 missed,
                 body: Bytes::copy_from_slice(rows::blob(row.get_ref(at + 6)?)),
-            })))
+            };
+            Ok((tried_at, TimerSubject::Send(Box::new(send))))
         }
         TimerKind::Schedule => {
+            // Empty unless it is tried again: then it keeps the time that it was due at.
+            let body = rows::blob(row.get_ref(at + 6)?);
+            let due_at = match <[u8; 8]>::try_from(body) {
+                Ok(own) => UnixMs::from_be_bytes(own),
+                Err(_) if body.is_empty() => tried_at,
+                Err(_) => return Err(corrupt("timers", "body", no, "no instant").into()),
+            };
             let schedule = schedules::due(conn, DefinitionNo(row.get(at + 7)?))?;
-            Ok(TimerSubject::Schedule(Box::new(schedule)))
+            Ok((due_at, TimerSubject::Schedule(Box::new(schedule))))
         }
     }
 }
@@ -231,7 +244,8 @@ fn fail(tx: &mut Tx<'_>, failure: &TimerFailure, now: UnixMs) -> Done<()> {
     let changed = tx
         .conn
         .prepare_cached(
-            "UPDATE timers SET due_at = ?3, attempts = ?4, last_error = ?5, fence = ?6
+            "UPDATE timers SET due_at = ?3, attempts = ?4, last_error = ?5, fence = ?6,
+                body = CASE WHEN kind = ?7 THEN ?8 ELSE body END
              WHERE timer_no = ?1 AND fence = ?2",
         )?
         .execute(params![
@@ -240,7 +254,9 @@ fn fail(tx: &mut Tx<'_>, failure: &TimerFailure, now: UnixMs) -> Done<()> {
             failure.next_try_at,
             failure.attempts,
             failure.error,
-            fence
+            fence,
+            TimerKind::Schedule.code(),
+            failure.due_at.to_be_bytes()
         ])?;
     match &failure.event {
         Some(event) if changed == 1 => records::add_event(tx, event, now),

@@ -300,6 +300,7 @@ async fn an_unreadable_timer_fails_alone() {
         after: None,
         each: 10,
         most: 10,
+        most_bytes: u64::MAX,
     };
     let due = store.due_timers(ask).await.unwrap().timers;
     let words: Vec<_> = due

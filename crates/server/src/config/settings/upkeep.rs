@@ -11,6 +11,11 @@ pub(super) const SCHEDULER: &[Setting] = &[
         "Most of them that belong to one App; they are fired in one transaction.",
     ),
     plain(
+        "scheduler.round_bytes",
+        "16777216",
+        "With so many bytes of what they say and whom it is for, no more are read at once.",
+    ),
+    plain(
         "scheduler.tries",
         "8",
         "How often a timer that cannot fire is tried before it is set aside.",
