@@ -5,6 +5,7 @@
 
 use crate::problem::{Problem, codes};
 use crate::state::Api;
+use crate::v1::lists;
 use crate::v1::server::backup;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -70,6 +71,7 @@ pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
 async fn within_deadline(api: &Api, request: Request, next: Next) -> Response {
     let deadline = match request.uri().path() {
         backup::PATH => api.limits.backup_deadline,
+        _ if lists::put::is_upload(&request) => api.limits.list_deadline,
         _ => api.limits.deadline,
     };
     let handler = AssertUnwindSafe(next.run(request)).catch_unwind();

@@ -146,6 +146,12 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(segments::try_out::try_out))
         .routes(routes!(segments::estimate::estimate))
         .routes(routes!(segments::count::count))
+        .routes(routes!(lists::list::list))
+        .routes(routes!(
+            lists::put::put,
+            lists::get::get,
+            lists::delete::delete
+        ))
         .routes(routes!(identity_keys::list::list))
         .routes(routes!(
             identity_keys::put::put,

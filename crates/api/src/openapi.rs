@@ -20,6 +20,7 @@ use utoipa::{Modify, OpenApi as _};
         (name = "apps", description = "Customer applications"),
         (name = "credentials", description = "What lets an App speak to a gateway"),
         (name = "templates", description = "What notifications say, in each reader's language"),
+        (name = "lists", description = "Uploaded devices, by name: whom to send to"),
         (name = "segments", description = "Conditions over devices, by name: whom to send to, and how many they are"),
         (name = "triggers", description = "What is sent when an event is reported"),
         (name = "schedules", description = "What is sent again and again, by the calendar"),

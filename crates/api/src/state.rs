@@ -85,6 +85,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// The same for a backup, which takes as long as the disk takes to copy the store.
     pub backup_deadline: Duration,
+    /// The same for the upload of a list, which takes as long as the client takes to send it.
+    pub list_deadline: Duration,
     /// How often a group of a stream is given to a store that is overloaded or locked, and how long
     /// the pauses between are, before its lines are answered with that problem.
     pub store_tries: u32,
@@ -109,6 +111,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(60),
             backup_deadline: Duration::from_secs(3_600),
+            list_deadline: Duration::from_secs(3_600),
             store_tries: 6,
             store_pause: Duration::from_millis(100),
             open_metrics: false,

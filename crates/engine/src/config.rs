@@ -167,6 +167,15 @@ pub struct EngineConfig {
     /// After so long an exact count answers with how far it came, to be continued.
     pub segment_count_ms: u32,
 
+    // --- lists ---
+    /// Most devices of one list.
+    pub list_devices: u32,
+    /// Most lists of one App.
+    pub lists_per_app: u32,
+    /// How long the devices of a list are kept after another upload took its name, at least; also those of an
+    /// upload that broke off.
+    pub list_grace_ms: i64,
+
     // --- supervision ---
     /// A part that panicked is started again after this time.
     pub restart_delay_ms: u32,
@@ -245,6 +254,9 @@ impl Default for EngineConfig {
             segment_names_sample: 2_000,
             segment_slice: 20_000,
             segment_count_ms: 10_000,
+            list_devices: 10_000_000,
+            lists_per_app: 100,
+            list_grace_ms: 3_600_000,
             restart_delay_ms: 100,
             drain_ms: 10_000,
         }
@@ -282,6 +294,8 @@ impl EngineConfig {
             ("segment_names_sample", self.segment_names_sample),
             ("segment_slice", self.segment_slice),
             ("segment_count_ms", self.segment_count_ms),
+            ("list_devices", self.list_devices),
+            ("lists_per_app", self.lists_per_app),
             ("rescue_slice", self.rescue_slice),
             ("prune_interval_ms", self.prune_interval_ms),
             ("prune_slice", self.prune_slice),

@@ -2,6 +2,7 @@
 
 use crate::hub::Hub;
 use crate::later;
+use crate::list;
 use crate::request::{IdempotencyKey, Origin, SendItem};
 use crate::saying::write;
 use crate::segment::freeze;
@@ -11,6 +12,7 @@ use carillon_model::body::BadgeChange;
 use carillon_model::duration;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, NotificationNo};
+use carillon_model::list::FrozenList;
 use carillon_model::notification::{NotificationRequest, SendOptions};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::Reach;
@@ -28,6 +30,8 @@ pub(crate) struct Draft {
     pub(crate) except_users: Vec<String>,
     /// What the segment is now, where the target is one.
     pub(crate) segment: Option<FrozenSegment>,
+    /// What the list is now, where the target is one.
+    pub(crate) list: Option<FrozenList>,
     pub(crate) declared: TokenEnvironment,
     pub(crate) options: SendOptions,
     /// What it says, as it is stored.
@@ -90,6 +94,16 @@ pub(crate) fn draft(
         }
         _ => None,
     };
+    let list = match &request.target {
+        Target::List(name) if problems.is_empty() => {
+            let frozen = list::freeze(hub, app, name);
+            frozen.map(Some).unwrap_or_else(|problem| {
+                problems.push(problem);
+                None
+            })
+        }
+        _ => None,
+    };
     let plan = plan(hub, &request, now).unwrap_or_else(|problem| {
         problems.push(problem);
         Plan::Now { late: false }
@@ -129,6 +143,7 @@ pub(crate) fn draft(
         target,
         except_users,
         segment,
+        list,
         declared: asked.environment.unwrap_or(TokenEnvironment::Auto),
         options,
         body: body.encode(),
@@ -206,7 +221,8 @@ fn except_problem(request: &NotificationRequest) -> Option<FieldProblem> {
         | Target::All(_)
         | Target::Topic(_)
         | Target::Tags(_)
-        | Target::Segment(_) => {
+        | Target::Segment(_)
+        | Target::List(_) => {
             let is_fine = |user: &String| (1..=128).contains(&user.len());
             if except.len() <= MAX_EXCEPT && except.iter().all(is_fine) {
                 return None;
@@ -217,7 +233,7 @@ fn except_problem(request: &NotificationRequest) -> Option<FieldProblem> {
             )
         }
         Target::Devices(_) | Target::PushTokens(_) | Target::Channel(_) => {
-            "expected the target users, topic, tags, segment or all: of others leave out what is not meant"
+            "expected the target users, topic, tags, segment, list or all: of others leave out what is not meant"
                 .to_owned()
         }
     };

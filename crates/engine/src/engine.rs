@@ -5,6 +5,7 @@ use crate::config::EngineConfig;
 use crate::directory::Directory;
 use crate::event::{EventAnswer, EventRefusal, EventRequest};
 use crate::key_ring::KeyRing;
+use crate::list::{self, ListUpload};
 use crate::rehearsal::{
     self, DryRunFor, DryRunReport, Filling, PreviewFor, PreviewReport, TrialReport,
 };
@@ -16,7 +17,7 @@ use crate::status::{EngineStatus, StopReport};
 use carillon_model::credential::CredentialSecret;
 use carillon_model::definition::Definition;
 use carillon_model::environment::Environment;
-use carillon_model::id::{AppNo, CredentialNo, NotificationNo};
+use carillon_model::id::{AppNo, CredentialNo, DeviceNo, NotificationNo};
 use carillon_model::lane;
 use carillon_model::notification::NotificationChange;
 use carillon_model::problem::FieldProblem;
@@ -25,7 +26,8 @@ use carillon_model::segment::{Estimate, SegmentDefinition};
 use carillon_model::trigger::TriggerDefinition;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::{Gateway, Gateways, PoolSpec};
-use carillon_ports::registry::{Registry, Sealed};
+use carillon_ports::list::{DeviceNames, ListPut};
+use carillon_ports::registry::{Actor, Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{HotStore, StoreError};
 use carillon_ports::upkeep::Upkeep;
@@ -354,6 +356,40 @@ impl Engine {
         progress: CountProgress,
     ) -> Result<Result<CountProgress, Vec<FieldProblem>>, StoreError> {
         segment::count(&self.shared().hub, app, segment, progress).await
+    }
+
+    /// The devices that an upload's names mean, in order; of a user as many as a notification to him would
+    /// go to.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list_look_up(
+        &self,
+        app: AppNo,
+        names: DeviceNames,
+    ) -> Result<Vec<Vec<DeviceNo>>, StoreError> {
+        list::look_up(&self.shared().hub, app, names).await
+    }
+
+    /// Whether an App has room for a list of this name, as far as is known.
+    #[must_use]
+    pub fn list_has_room(&self, app: AppNo, name: &str) -> bool {
+        list::has_room(&self.shared().hub, app, name)
+    }
+
+    /// Most devices that a list may have.
+    #[must_use]
+    pub fn list_most_devices(&self) -> u64 {
+        self.shared().hub.parts.config.list_devices.into()
+    }
+
+    /// Stores an upload whose rows were all read. Until it returns its name means what it meant before.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the name means what it meant before, and what was written goes by
+    /// itself.
+    pub async fn put_list(&self, upload: ListUpload, by: Actor) -> Result<ListPut, StoreError> {
+        list::put(&self.shared().hub, upload, by).await
     }
 
     /// Stops: claims nothing more, lets what is in flight finish until the deadline, gives the rest

@@ -11,7 +11,7 @@ use crate::service::Shared;
 use carillon_model::batch::BatchDevices;
 use carillon_model::body::{BadgeChange, Body, LateSource};
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::id::DeviceNo;
+use carillon_model::id::{DeviceNo, ListNo};
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::push_type::Reach;
 use carillon_model::target::Target;
@@ -147,6 +147,12 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     Ok((!finished).then_some(fanout))
 }
 
+/// How a page is found that has to look at more devices than it means.
+enum By {
+    Filter(SegmentFilter),
+    List(ListNo),
+}
+
 /// The devices of a page, before those who are left out.
 struct Look {
     devices: Vec<Recipient>,
@@ -178,7 +184,11 @@ async fn look(hub: &Hub, fanout: &Fanout, reach: Reach) -> Result<Look, StoreErr
             return Ok(look);
         }
     };
-    let Some(filter) = filter else {
+    let by = match (filter, audience.list) {
+        (Some(filter), _) => Some(By::Filter(filter)),
+        (None, list) => list.map(|list| By::List(list.no)),
+    };
+    let Some(by) = by else {
         let topic = match &audience.target {
             Target::Topic(name) => Some(name.clone()),
             _ => None,
@@ -193,16 +203,14 @@ async fn look(hub: &Hub, fanout: &Fanout, reach: Reach) -> Result<Look, StoreErr
     // Where few are meant, a page looks further, so that batches do not become tiny ones.
     for _ in 0..config.fanout_scans {
         let missing = limit - look.devices.len() as u32;
-        let page = store
-            .segment_devices(
-                head.app,
-                filter.clone(),
-                reach,
-                look.after,
-                missing,
-                config.fanout_scan,
-            )
-            .await?;
+        let (app, scan) = (head.app, config.fanout_scan);
+        let page = match &by {
+            By::Filter(filter) => {
+                store.segment_devices(app, filter.clone(), reach, look.after, missing, scan)
+            }
+            By::List(list) => store.list_devices(app, *list, reach, look.after, missing, scan),
+        };
+        let page = page.await?;
         look.devices.extend(page.recipients);
         (look.after, look.finished) = (page.looked_to, page.finished);
         if look.finished || look.devices.len() as u32 >= limit || hub.is_stopping() {

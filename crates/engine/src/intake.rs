@@ -275,6 +275,7 @@ pub(crate) fn make(
                 target: draft.target,
                 except_users: draft.except_users,
                 segment: draft.segment,
+                list: draft.list,
             }),
             idempotency,
             throttle: draft.origin.throttle,

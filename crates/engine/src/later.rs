@@ -6,6 +6,7 @@
 use crate::draft::{Draft, Fired, Plan, draft, leave_out};
 use crate::hub::Hub;
 use crate::intake::{answers_for, make};
+use crate::list;
 use crate::request::{ChangeRefusal, Origin, Refusal, SendItem};
 use crate::resolve::read_push_tokens;
 use crate::segment::freeze;
@@ -332,11 +333,19 @@ fn due_draft(
         }
         _ => None,
     };
+    let list = match &target {
+        Target::List(name) => {
+            let frozen = list::freeze(hub, timer.app, name);
+            Some(frozen.map_err(|problem| problem.to_string())?)
+        }
+        _ => None,
+    };
     Ok(Draft {
         at,
         target,
         except_users: request.except_users,
         segment,
+        list,
         declared: request
             .options
             .environment

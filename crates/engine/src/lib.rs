@@ -32,6 +32,7 @@ mod late;
 mod later;
 mod ledger;
 mod limiter;
+pub mod list;
 mod load;
 mod metrics;
 mod moment;

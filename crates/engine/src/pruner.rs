@@ -24,6 +24,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 content_before: now - config.content_retention_ms,
                 records_before: now - config.record_retention_ms,
                 versions_before: now - config.record_retention_ms - config.send_ahead_max_ms,
+                lists_before: now - config.list_grace_ms,
                 now,
                 slice: config.prune_slice,
             };

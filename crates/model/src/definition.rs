@@ -1,5 +1,5 @@
 //! What an App's people define by name and change without a restart: templates, triggers, webhook
-//! endpoints, identity keys, schedules, segments. Stored alike: a name, a version that rises, a JSON body, and for some a
+//! endpoints, identity keys, schedules, segments, lists. Stored alike: a name, a version that rises, a JSON body, and for some a
 //! sealed secret. What a body means is each kind's own business.
 
 use crate::UnixMs;
@@ -20,17 +20,20 @@ pub enum DefinitionKind {
     Schedule,
     /// A condition over devices.
     Segment,
+    /// Devices that were uploaded.
+    List,
 }
 
 impl DefinitionKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Template,
         Self::Trigger,
         Self::Webhook,
         Self::IdentityKey,
         Self::Schedule,
         Self::Segment,
+        Self::List,
     ];
 
     /// The number that stands for it in the store: from 1.
@@ -43,6 +46,7 @@ impl DefinitionKind {
             Self::IdentityKey => 4,
             Self::Schedule => 5,
             Self::Segment => 6,
+            Self::List => 7,
         }
     }
 
@@ -62,6 +66,7 @@ impl DefinitionKind {
             Self::IdentityKey => "identity_key",
             Self::Schedule => "schedule",
             Self::Segment => "segment",
+            Self::List => "list",
         }
     }
 

@@ -24,6 +24,9 @@ number!(/// Number of a credential.
     CredentialNo);
 number!(/// Number of a definition: a template, a trigger, a webhook endpoint, an identity key.
     DefinitionNo);
+number!(/// Number of what one upload of a list said: a list that is uploaded again gets another.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    ListNo);
 number!(/// Number of an API key.
     ApiKeyNo);
 number!(/// Number of a device, unique over all Apps.

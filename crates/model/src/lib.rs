@@ -24,6 +24,7 @@ pub mod facts;
 pub mod frequency;
 pub mod id;
 pub mod lane;
+pub mod list;
 pub mod locale;
 pub mod nearest;
 pub mod notification;

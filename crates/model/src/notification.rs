@@ -346,7 +346,11 @@ fn class(target: &Target, push_type: PushType, is_critical: bool) -> Class {
         return Class::Urgent;
     }
     match target {
-        Target::All(_) | Target::Topic(_) | Target::Tags(_) | Target::Segment(_) => Class::Bulk,
+        Target::All(_)
+        | Target::Topic(_)
+        | Target::Tags(_)
+        | Target::Segment(_)
+        | Target::List(_) => Class::Bulk,
         Target::Devices(list) | Target::Users(list) | Target::PushTokens(list)
             if list.len() > CROWD =>
         {

@@ -1,6 +1,7 @@
 //! Whom a notification is for.
 
 use crate::expression::{Expression, TagFilter, Vocabulary};
+use crate::list::FrozenList;
 use crate::problem::FieldProblem;
 use crate::segment::FrozenSegment;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub enum Target {
     Tags(TagFilter),
     /// Devices of a stored segment, by its name, as it was when the notification was accepted.
     Segment(String),
+    /// Devices of an uploaded list, by its name, as it was when the notification was accepted.
+    List(String),
     /// A broadcast channel (Live Activities, iOS 18+).
     Channel(String),
 }
@@ -42,6 +45,9 @@ pub struct Audience {
     /// What the segment was when the notification was accepted, where the target is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<FrozenSegment>,
+    /// What the list was then, where the target is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<FrozenList>,
 }
 
 impl Audience {
@@ -49,7 +55,8 @@ impl Audience {
     /// is an error: it was read when it was accepted.
     ///
     /// # Errors
-    /// What is wrong with the expression, or that the target is a segment without one.
+    /// What is wrong with the expression, or that the target is a segment without one or a list that was
+    /// not frozen.
     pub fn filter(&self) -> Result<Option<Expression>, FieldProblem> {
         match (&self.target, &self.segment) {
             (Target::Tags(filter), _) => filter.expression("/target/tags").map(Some),
@@ -64,6 +71,11 @@ impl Audience {
                 "target.unknown_segment",
                 format!("the segment {name:?} was not frozen"),
             )),
+            (Target::List(name), _) if self.list.is_none() => Err(FieldProblem::new(
+                "/target/list",
+                "target.unknown_list",
+                format!("the list {name:?} was not frozen"),
+            )),
             _ => Ok(None),
         }
     }
@@ -75,7 +87,7 @@ impl Target {
     pub fn is_fanned_out(&self) -> bool {
         matches!(
             self,
-            Self::All(_) | Self::Topic(_) | Self::Tags(_) | Self::Segment(_)
+            Self::All(_) | Self::Topic(_) | Self::Tags(_) | Self::Segment(_) | Self::List(_)
         )
     }
 
@@ -108,6 +120,16 @@ impl Target {
             }
             Self::Segment(name) => {
                 problems.extend(segment_problem(name, "/target/segment"));
+                return problems;
+            }
+            Self::List(name) => {
+                if !crate::device::is_plain_name(name, 64) {
+                    problems.push(FieldProblem::new(
+                        "/target/list",
+                        "target.list",
+                        format!("expected a list's name of 1 to 64 characters of A-Z a-z 0-9 . _ : @ -, found {name:?}"),
+                    ));
+                }
                 return problems;
             }
             Self::Tags(filter) => {
@@ -170,9 +192,26 @@ mod tests {
             r#"{"devices":["a"],"users":["b"]}"#,
             r#"{"everyone":true}"#,
             r#"{"devices":"a"}"#,
+            r#"{"list":["a"]}"#,
         ] {
             assert!(serde_json::from_str::<Target>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_list_that_was_not_frozen_is_not_everybody() {
+        let mut audience = Audience {
+            target: Target::List("vips".into()),
+            except_users: Vec::new(),
+            segment: None,
+            list: None,
+        };
+        assert_eq!(audience.filter().unwrap_err().pointer, "/target/list");
+        audience.list = Some(FrozenList {
+            version: 1,
+            no: crate::id::ListNo(7),
+        });
+        assert!(audience.filter().unwrap().is_none());
     }
 
     #[test]
@@ -187,5 +226,7 @@ mod tests {
             "/target/push_tokens/0"
         );
         assert_eq!(Target::All(false).problems()[0].pointer, "/target/all");
+        assert_eq!(Target::List("a b".into()).problems()[0].code, "target.list");
+        assert_eq!(Target::List("vips".into()).problems(), []);
     }
 }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod fault;
 pub mod gateway;
 pub mod gathering;
+pub mod list;
 pub mod news;
 pub mod own_device;
 pub mod preferences;

@@ -30,6 +30,7 @@ pub(crate) struct Marks {
     pub(crate) api_key: Range,
     pub(crate) device: Range,
     pub(crate) event: Range,
+    pub(crate) list: Range,
     /// Timers and their fences.
     pub(crate) timer: Range,
     /// Batches up to this number are in `device_batches`.
@@ -85,6 +86,7 @@ impl Marks {
             api_key: Range::read(conn, "api_key", 1)?,
             device: Range::read(conn, "device", 1 << 12)?,
             event: Range::read(conn, "event", 1 << 12)?,
+            list: Range::read(conn, "list", 1)?,
             timer: Range::read(conn, "timer", 1 << 12)?,
             indexed: read_meta(conn, "indexed")?.unwrap_or(0),
             prune_phase: 0,
@@ -93,7 +95,7 @@ impl Marks {
 }
 
 /// Names of all ranges, for a restore that jumps over what was given out after the backup.
-pub(crate) const RANGES: [&str; 8] = [
+pub(crate) const RANGES: [&str; 9] = [
     "notification",
     "app",
     "credential",
@@ -101,6 +103,7 @@ pub(crate) const RANGES: [&str; 8] = [
     "api_key",
     "device",
     "event",
+    "list",
     "timer",
 ];
 

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../migrations/sqlite/0007_triggers.sql")),
     (8, include_str!("../migrations/sqlite/0008_timers.sql")),
     (9, include_str!("../migrations/sqlite/0009_schedules.sql")),
+    (12, include_str!("../migrations/sqlite/0012_lists.sql")),
 ];
 
 /// PostgreSQL's, by the same numbers.

@@ -74,6 +74,9 @@ codes! {
     SEGMENT_UNKNOWN = 404 "segment.unknown":
         "No such segment",
         "Make it with `PUT /v1/apps/{app}/segments/{name}`, or correct its name.";
+    LIST_UNKNOWN = 404 "list.unknown":
+        "No such list",
+        "Upload it with `PUT /v1/apps/{app}/lists/{name}`, or correct its name.";
     SCHEDULE_UNKNOWN = 404 "schedule.unknown":
         "No such schedule",
         "Make it with `PUT /v1/apps/{app}/schedules/{name}`, or correct its name.";
@@ -119,6 +122,12 @@ codes! {
     SEGMENT_IN_USE = 409 "segment.in_use":
         "Triggers or schedules send to the segment",
         "Give the triggers and schedules that the detail names another audience, or delete them first.";
+    LIST_IN_USE = 409 "list.in_use":
+        "Schedules send to the list",
+        "Give the schedules that the detail names another target, or delete them first.";
+    LIST_LIMIT = 409 "list.limit":
+        "The App has as many lists as it may",
+        "Delete one that is not used, or upload under the name of one that is not needed any more.";
     CREDENTIAL_MISSING = 409 "credential.missing":
         "The App has no credential for this",
         "Set a credential for this environment with `PUT /v1/apps/{app}/credentials/{name}`.";

@@ -209,7 +209,7 @@ static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "target.except_users",
-        "At most 100 users are left out, of the targets `users`, `topic`, `tags`, `segment` and `all`.",
+        "At most 100 users are left out, of the targets `users`, `topic`, `tags`, `segment`, `list` and `all`.",
     ),
     (
         "content.one_of",
@@ -243,6 +243,26 @@ static FIELDS: &[(&str, &str)] = &[
     (
         "target.unknown_segment",
         "The segment is one of this App's. The message names the one that was probably meant.",
+    ),
+    (
+        "target.unknown_list",
+        "The list is one of this App's. The message names the one that was probably meant.",
+    ),
+    (
+        "target.list",
+        "A list's name has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.",
+    ),
+    (
+        "list.columns",
+        "The first row of an uploaded list has the column that says who is meant.",
+    ),
+    (
+        "list.nobody",
+        "An uploaded list names at least one device of the App.",
+    ),
+    (
+        "list.devices",
+        "A list has at most as many devices as the server allows (`engine.list_devices`).",
     ),
     (
         "target.segment",

@@ -103,7 +103,8 @@ pub(crate) async fn give<P: Parts>(
     Ok(respond(content_type, Body::from_stream(body)))
 }
 
-fn permit(api: &Api) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
+/// A place among the streams that are carried out at once.
+pub(crate) fn permit(api: &Api) -> Result<tokio::sync::OwnedSemaphorePermit, Problem> {
     std::sync::Arc::clone(&api.streams)
         .try_acquire_owned()
         .map_err(|_| {

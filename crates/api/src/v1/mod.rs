@@ -10,6 +10,7 @@ pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod identity_keys;
+pub(crate) mod lists;
 pub(crate) mod notifications;
 pub(crate) mod preferences;
 pub(crate) mod receipts;

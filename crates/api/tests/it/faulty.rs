@@ -5,15 +5,17 @@ use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::app::{App, AppSettings};
 use carillon_model::badges::BatchBadges;
+use carillon_model::batch::BatchDevices;
 use carillon_model::credential::{Credential, CredentialFacts};
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::DeviceRegistration;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::WebhookNo;
 use carillon_model::id::{
-    AppNo, BatchNo, CredentialNo, DefinitionNo, DeliveryId, DeviceNo, NotificationNo,
+    AppNo, BatchNo, CredentialNo, DefinitionNo, DeliveryId, DeviceNo, ListNo, NotificationNo,
 };
 use carillon_model::lane::{Class, Gateway, Lane};
+use carillon_model::list::ListDefinition;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
@@ -21,6 +23,7 @@ use carillon_model::receipts::DeliveryReceipts;
 use carillon_model::segment::{Sampling, SegmentSample};
 use carillon_model::webhook::DisabledReason;
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
+use carillon_ports::list::{DeviceNames, ListPut, ListStore};
 use carillon_ports::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use carillon_ports::preferences::{
     DevicePreferences, PreferencesPut, Reservation, StoredPreferences,
@@ -281,6 +284,19 @@ port! {
         async fn schedule_runs(schedule: DefinitionNo, before: Option<i64>, limit: u32) -> Vec<ScheduleRun>;
     }
     passed {}
+}
+
+port! {
+    ListStore for FaultyStore
+    struck {
+        async fn devices_named(app: AppNo, names: DeviceNames, most: u32) -> Vec<Vec<DeviceNo>>;
+        async fn begin_list(app: AppNo, now: UnixMs) -> ListNo;
+        async fn extend_list(list: ListNo, chunks: Vec<BatchDevices>, now: UnixMs) -> bool;
+        async fn name_list(app: AppNo, name: String, definition: ListDefinition, most: u32, now: UnixMs, by: Actor) -> ListPut;
+    }
+    passed {
+        async fn list_devices(app: AppNo, list: ListNo, reach: Reach, after: DeviceNo, limit: u32, scan: u32) -> SegmentPage;
+    }
 }
 
 port! {

@@ -13,6 +13,7 @@ mod faulty;
 mod gateway;
 mod identity;
 mod keys;
+mod lists;
 mod many;
 mod notifications;
 mod operations;

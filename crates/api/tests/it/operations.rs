@@ -69,6 +69,23 @@ async fn a_backup_has_a_deadline_of_its_own() {
 }
 
 #[tokio::test]
+async fn the_upload_of_a_list_has_a_deadline_of_its_own() {
+    let limits = Limits {
+        list_deadline: Duration::from_millis(50),
+        ..Setup::default().limits
+    };
+    let world = World::furnished(Setup {
+        limits,
+        ..Setup::default()
+    })
+    .await;
+    world.faults.set(Some(Fault::Hang));
+    let ask = Ask::new(Method::PUT, "/v1/apps/shop/lists/new").body("text/csv", "device\nphone\n");
+    let problem = world.send(ask).await.problem(503, "server.late");
+    assert_eq!(problem["detail"], "no answer within 0.05 s");
+}
+
+#[tokio::test]
 async fn a_rotation_seals_before_and_after_the_fresh_key() {
     let world = World::new().await;
     world.furnish().await;

@@ -86,7 +86,7 @@ async fn strangers(operation: &Operation) -> BTreeSet<Triple> {
             answer.text()
         );
     }
-    let weak = [Scope::Send, Scope::Devices, Scope::Read]
+    let weak = [Scope::Send, Scope::Devices, Scope::Read, Scope::Register]
         .into_iter()
         .find(|scope| !operation.scopes.contains(scope));
     let key = world.make_key(Some(shop), &[weak.unwrap()]).await;
@@ -436,6 +436,25 @@ async fn good(world: &World, operation: &Operation) {
                 .await
                 .problem(422, "request.invalid");
         }
+        "list_put" => {
+            let new = |n: u32| operation.ask(&format!("/v1/apps/shop/lists/more{n}"));
+            // One is there already.
+            for n in 1..100 {
+                world.send(new(n)).await.is(201);
+            }
+            world.send(new(100)).await.problem(409, "list.limit");
+        }
+        "list_delete" => {
+            let mut schedule = crate::catalogue::schedule();
+            schedule["notification"] =
+                json!({"target": {"list": "buyers"}, "content": {"body": "b"}});
+            let weekly = "/v1/apps/shop/schedules/weekly";
+            world.put(weekly, schedule).await.is(201);
+            let used = world.delete("/v1/apps/shop/lists/buyers").await;
+            let problem = used.problem(409, "list.in_use");
+            assert!(problem["detail"].as_str().unwrap().contains("weekly"));
+            world.delete(weekly).await.is(204);
+        }
         "segment_delete" => {
             let trigger = serde_json::json!(
                 {"event": "sale.begun", "content": {"body": "b"}, "audience": {"segment": "vips"}}
@@ -617,6 +636,7 @@ async fn special(operation: &Operation) -> BTreeSet<Triple> {
         let short = Limits {
             deadline: Duration::from_millis(300),
             backup_deadline: Duration::from_millis(300),
+            list_deadline: Duration::from_millis(300),
             ..limits()
         };
         let ids = World::furnished(Setup::default()).await;
@@ -634,7 +654,7 @@ async fn special(operation: &Operation) -> BTreeSet<Triple> {
             .problem(503, "server.late");
         seen.extend(world.document.seen());
     }
-    let streams = operation.stands_on == StandsOn::Stream;
+    let streams = operation.stands_on == StandsOn::Stream || operation.id == "list_put";
     if matches!(operation.body, Sends::Json(_)) || streams {
         let impatient = Limits {
             body_timeout: Duration::from_millis(50),
@@ -654,6 +674,14 @@ async fn special(operation: &Operation) -> BTreeSet<Triple> {
             .send(ask.with_body(endless()))
             .await
             .problem(408, "request.late");
+        if operation.id == "list_put" {
+            let dead = std::io::Error::other("the line went dead");
+            let dead = Body::from_stream(futures_util::stream::iter([Err::<Bytes, _>(dead)]));
+            world
+                .send(operation.ask(operation.path).with_body(dead))
+                .await
+                .problem(400, "request.syntax");
+        }
         if streams {
             let csv = |body: &str| {
                 operation

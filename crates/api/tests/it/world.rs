@@ -315,8 +315,8 @@ impl World {
         self.engine.refresh().await.unwrap();
     }
 
-    /// Two templates, a trigger that uses the second, and a segment, as the API would store them; and three schedules, one
-    /// of which rests and one cannot send.
+    /// Two templates, a trigger that uses the second, a segment and a list, as the API would store them; and three
+    /// schedules, one of which rests and one cannot send.
     async fn define(&self, app: AppNo) {
         use carillon_model::definition::DefinitionKind::{Schedule, Segment, Template, Trigger};
         let template: carillon_model::template::TemplateDefinition =
@@ -359,6 +359,15 @@ impl World {
             let put = registry.put_definition(no, app, kind, name, body, None, START, by);
             put.await.unwrap();
         }
+        let mut devices = carillon_model::list::DeviceSet::default();
+        devices.add(carillon_model::id::DeviceNo(1));
+        let upload = carillon_engine::list::ListUpload {
+            app,
+            name: "buyers".to_owned(),
+            devices,
+            counts: carillon_model::list::UploadCounts::default(),
+        };
+        self.engine.put_list(upload, by).await.unwrap();
     }
 
     pub(crate) fn app(&self, id: &str) -> AppNo {

@@ -7,8 +7,9 @@ use crate::fanout::meant;
 use crate::hub::Hub;
 use crate::resolve::{Question, resolve};
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::id::{AppNo, DeviceNo, ListNo};
 use carillon_model::problem::FieldProblem;
+use carillon_model::push_type::Reach;
 use carillon_model::target::{Audience, Target};
 use carillon_ports::segment::SegmentFilter;
 use carillon_ports::store::{Recipient, StoreError};
@@ -69,6 +70,33 @@ fn thinned(all: Vec<Recipient>, most: usize) -> Vec<Recipient> {
     (0..most).map(|at| all[at * count / most]).collect()
 }
 
+/// The next of a list that can be reached; fewer only where there are no more, or where they stand so far
+/// apart that a fan-out would make a page of them.
+async fn of_list(
+    hub: &Hub,
+    app: AppNo,
+    list: ListNo,
+    reach: Reach,
+    mut after: DeviceNo,
+    limit: u32,
+) -> Result<Vec<Recipient>, StoreError> {
+    let config = &hub.parts.config;
+    let mut found = Vec::new();
+    for _ in 0..config.fanout_scans {
+        let missing = limit - found.len() as u32;
+        let store = &hub.parts.store;
+        let page = store
+            .list_devices(app, list, reach, after, missing, config.fanout_scan)
+            .await?;
+        found.extend(page.recipients);
+        after = page.looked_to;
+        if page.finished || found.len() as u32 >= limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 async fn spread(
     hub: &Hub,
     app: AppNo,
@@ -80,14 +108,20 @@ async fn spread(
         Target::Topic(name) => Some(name.clone()),
         _ => None,
     };
-    let store = &hub.parts.store;
-    let page = |after: i64, limit: u32| {
-        store.fanout_devices(app, topic.clone(), reach, DeviceNo(after), limit)
-    };
     let audience = Audience {
         target: target.clone(),
         except_users: draft.except_users.clone(),
         segment: draft.segment.clone(),
+        list: draft.list,
+    };
+    let page = async |after: i64, limit: u32| match audience.list {
+        Some(list) => of_list(hub, app, list.no, reach, DeviceNo(after), limit).await,
+        None => {
+            let (store, topic) = (&hub.parts.store, topic.clone());
+            store
+                .fanout_devices(app, topic, reach, DeviceNo(after), limit)
+                .await
+        }
     };
     let now = hub.parts.clock.now();
     let filter = match audience.filter() {

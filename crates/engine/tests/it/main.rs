@@ -10,6 +10,7 @@ mod fairness;
 mod fake_gateway;
 mod fanning_out;
 mod intake;
+mod lists;
 mod patience;
 mod preferences;
 mod reach;

@@ -41,6 +41,7 @@ pub fn everybody() -> Audience {
         target: Target::All(true),
         except_users: Vec::new(),
         segment: None,
+        list: None,
     }
 }
 

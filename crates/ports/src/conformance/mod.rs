@@ -11,6 +11,7 @@ mod devices;
 mod fanning_out;
 mod fixture;
 mod gathering;
+mod listing;
 mod own_devices;
 mod people;
 mod preferences;
@@ -34,6 +35,7 @@ pub use devices::*;
 pub use fanning_out::*;
 pub use fixture::*;
 pub use gathering::*;
+pub use listing::*;
 pub use own_devices::*;
 pub use people::*;
 pub use preferences::*;
@@ -146,6 +148,11 @@ macro_rules! store_suite {
             segments_are_counted_in_slices
             segments_are_sampled
             attributes_have_names
+            finds_the_devices_of_an_upload
+            a_list_means_the_last_whole_upload
+            lists_are_fanned_out_in_bounds
+            lists_are_bounded_in_number
+            lists_without_a_name_go
             people_are_known
             keeps_preferences
             caps_are_kept

@@ -361,6 +361,7 @@ pub async fn deletes_stale_devices(subject: &mut dyn Subject) {
             content_before: T0,
             records_before: T0,
             versions_before: T0,
+            lists_before: T0,
             now: T0 + 13 * DAY,
             slice: 2,
         };

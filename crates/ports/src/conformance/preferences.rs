@@ -248,6 +248,7 @@ pub async fn counts_badges_once(subject: &mut dyn Subject) {
         content_before: T0 + 10,
         records_before: T0 + 10,
         versions_before: T0 + 10,
+        lists_before: T0 + 10,
         now: T0 + 10,
         slice: 100,
     };
@@ -298,6 +299,7 @@ pub async fn counts_badges_over_pages(subject: &mut dyn Subject) {
         content_before: T0,
         records_before: T0,
         versions_before: T0,
+        lists_before: T0,
         now: T0,
         slice: 100,
     };

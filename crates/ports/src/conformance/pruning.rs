@@ -19,6 +19,7 @@ async fn prune(f: &Fixture, content_before: UnixMs, records_before: UnixMs, now:
                 content_before,
                 records_before,
                 versions_before: records_before,
+                lists_before: records_before,
                 now,
                 slice: 5,
             })

@@ -122,6 +122,7 @@ pub async fn receipts_go_with_their_batch(subject: &mut dyn Subject) {
         content_before: T0 + DAY_MS,
         records_before: T0 + DAY_MS,
         versions_before: T0 + DAY_MS,
+        lists_before: T0 + DAY_MS,
         now: T0 + 2 * DAY_MS,
         slice: 100,
     };

@@ -367,6 +367,7 @@ pub async fn runs_are_read_page_by_page_and_pruned(subject: &mut dyn Subject) {
         content_before: T0 + 3 * HOUR,
         records_before: T0 + 3 * HOUR,
         versions_before: T0,
+        lists_before: T0,
         now: T0,
         slice: 2,
     };

@@ -410,6 +410,7 @@ pub async fn keeps_definitions(subject: &mut dyn Subject) {
         content_before: T0,
         records_before: T0 + 10,
         versions_before: T0 + 10,
+        lists_before: T0 + 10,
         now: T0,
         slice: 100,
     };

@@ -463,6 +463,7 @@ pub async fn what_waits_goes_with_its_app(subject: &mut dyn Subject) {
         content_before: before,
         records_before: before,
         versions_before: before,
+        lists_before: before,
         now: before,
         slice: 10,
     };

@@ -275,6 +275,7 @@ pub async fn queues_go_with_their_events(subject: &mut dyn Subject) {
         content_before: T0 + DAY,
         records_before: T0 + DAY,
         versions_before: T0 + DAY,
+        lists_before: T0 + DAY,
         now: T0 + 3 * DAY,
         slice: 100,
     };

@@ -50,6 +50,9 @@ impl State {
         now: UnixMs,
     ) -> Option<Definition> {
         let (taken, _) = self.definitions.remove(&key)?;
+        if taken.kind == DefinitionKind::List {
+            self.unname_lists(now, |list| list.definition == Some(taken.no));
+        }
         if taken.kind.keeps_versions() {
             let version = (now, taken.body.clone());
             self.definition_versions

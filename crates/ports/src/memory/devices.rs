@@ -41,6 +41,14 @@ impl State {
             .map(|(no, _)| *no)
     }
 
+    /// Whether it has a push token within reach that is not retired.
+    pub(super) fn is_within_reach(&self, device: DeviceNo, reach: Reach) -> bool {
+        reach.iter().any(|kind| {
+            let found = self.push_tokens.get(&(device, kind));
+            found.is_some_and(|found| found.retired_at.is_none())
+        })
+    }
+
     pub(super) fn recipient(&self, device: DeviceNo, reach: Reach) -> Recipient {
         let push_tokens = reach.iter().filter_map(|kind| {
             let found = self.push_tokens.get(&(device, kind))?;
@@ -68,7 +76,12 @@ impl State {
         })
     }
 
-    fn owner(&self, app: AppNo, kind: TokenKind, bytes: &PushTokenBytes) -> Option<DeviceNo> {
+    pub(super) fn owner(
+        &self,
+        app: AppNo,
+        kind: TokenKind,
+        bytes: &PushTokenBytes,
+    ) -> Option<DeviceNo> {
         let mut all = self.push_tokens.values();
         all.find(|found| {
             found.kind == kind && found.bytes == *bytes && self.app_of(found.device) == Some(app)

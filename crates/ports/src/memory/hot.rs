@@ -284,19 +284,13 @@ impl HotStore for MemoryStore {
         limit: u32,
     ) -> Result<Vec<Recipient>> {
         let state = self.read();
-        let is_living = |device: &DeviceNo| {
-            reach.iter().any(|kind| {
-                let found = state.push_tokens.get(&(*device, kind));
-                found.is_some_and(|found| found.retired_at.is_none())
-            })
-        };
         let wanted = state.devices.iter().filter(|(_, row)| {
             let topics = &row.registration.topics;
             row.app == app && topic.as_ref().is_none_or(|topic| topics.contains(topic))
         });
         Ok(wanted
             .map(|(no, _)| *no)
-            .filter(|no| *no > after && is_living(no))
+            .filter(|no| *no > after && state.is_within_reach(*no, reach))
             .take(limit as usize)
             .map(|no| state.recipient(no, reach))
             .collect())

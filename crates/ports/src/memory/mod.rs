@@ -8,6 +8,7 @@ mod devices;
 mod gathering;
 mod history;
 mod hot;
+mod lists;
 mod preferences;
 mod receipts;
 mod registry;

@@ -72,6 +72,7 @@ impl Registry for MemoryStore {
         state.api_keys.retain(|key| key.app != Some(app));
         state.definitions.retain(|(of, ..), _| *of != app);
         state.close_webhooks_of(app);
+        state.unname_lists(now, |list| list.app == app);
         state.digests.retain(|_, (open, _)| open.app != app);
         state.throttles.retain(|_, (of, _)| *of != app);
         state.deleted_apps.insert(app);

@@ -261,6 +261,7 @@ impl State {
     pub(super) fn prune(&mut self, retention: Retention) -> u64 {
         let slice = retention.slice.max(1) as usize;
         let mut rows = self.prune_timers() + self.prune_runs(retention.records_before);
+        rows += self.prune_lists(retention.lists_before);
         let old = |n: &Notification, before: UnixMs| n.completed_at.is_some_and(|at| at < before);
         let gone: Vec<_> = self
             .notifications

@@ -26,17 +26,12 @@ impl State {
         limit: u32,
         scan: u32,
     ) -> SegmentPage {
-        let is_living = |no: &DeviceNo| {
-            reach.iter().any(|kind| {
-                let found = self.push_tokens.get(&(*no, kind));
-                found.is_some_and(|found| found.retired_at.is_none())
-            })
-        };
         let mut page = SegmentPage {
             recipients: Vec::new(),
             looked_to: after,
             finished: false,
         };
+        let is_living = |no: &DeviceNo| self.is_within_reach(*no, reach);
         let living = self.numbers_after(app, after).filter(is_living);
         for (looked_at, no) in (0..).zip(living) {
             if looked_at == scan || page.recipients.len() == limit as usize {

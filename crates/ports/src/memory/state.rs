@@ -1,5 +1,6 @@
 //! What the fake remembers, and the rules that several methods share.
 
+use super::lists::StoredList;
 use super::timers::Timer;
 use super::webhooks::Webhooks;
 use crate::gathering::DueDigest;
@@ -20,7 +21,9 @@ use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::delivery::FinalState;
 use carillon_model::device::DeviceRegistration;
 use carillon_model::frequency::Counted;
-use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeliveryId, DeviceNo, NotificationNo};
+use carillon_model::id::{
+    AppNo, BatchNo, DefinitionNo, DeliveryId, DeviceNo, ListNo, NotificationNo,
+};
 use carillon_model::push_token::PushToken;
 use carillon_model::push_type::TokenKind;
 use carillon_model::receipts::BatchReceipts;
@@ -70,6 +73,7 @@ pub(super) struct State {
     pub(super) batch_badges: BTreeMap<BatchNo, BatchBadges>,
     pub(super) timers: BTreeMap<i64, Timer>,
     pub(super) schedule_runs: BTreeMap<i64, (DefinitionNo, NewRun)>,
+    pub(super) lists: BTreeMap<ListNo, StoredList>,
     pub(super) is_scheduler_paused: bool,
 }
 

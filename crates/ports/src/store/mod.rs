@@ -28,6 +28,7 @@ pub use view::{Attempt, Count, DeliveryFilter, DeliveryView, NotificationView, R
 pub use work::{ClaimedWork, NotificationHead, Work, WorkId};
 
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
+use crate::list::ListStore;
 use crate::preferences::{DevicePreferences, Reservation};
 use crate::schedule::ScheduleStore;
 use crate::segment::{SegmentFilter, SegmentPage};
@@ -72,7 +73,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The hot store. See the module's words.
 #[async_trait]
-pub trait HotStore: TimerStore + ScheduleStore {
+pub trait HotStore: TimerStore + ScheduleStore + ListStore {
     /// The next notification number; taken from memory, never reused over restarts.
     fn next_notification(&self) -> NotificationNo;
     /// The next `seq` for a work row; taken from memory, never reused over restarts.

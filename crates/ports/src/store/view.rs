@@ -89,6 +89,8 @@ pub struct Retention {
     /// Versions of templates that were replaced before this instant: a notification may wait for its time
     /// longer than records are kept.
     pub versions_before: UnixMs,
+    /// Lists that have had no name since before this instant, unless a fan-out reads them.
+    pub lists_before: UnixMs,
     /// Idempotency keys and other short-lived rows that ended before this instant.
     pub now: UnixMs,
     /// Most notifications to look at in one slice.

@@ -37,13 +37,14 @@ pub(super) fn fanouts(conn: &Connection, limit: u32) -> Done<Vec<Fanout>> {
 }
 
 /// Schema 1 stored the bare target.
-fn audience(json: &str) -> serde_json::Result<Audience> {
+pub(super) fn audience(json: &str) -> serde_json::Result<Audience> {
     serde_json::from_str(json).or_else(|error| {
         let target = serde_json::from_str(json).map_err(|_| error)?;
         Ok(Audience {
             target,
             except_users: Vec::new(),
             segment: None,
+            list: None,
         })
     })
 }

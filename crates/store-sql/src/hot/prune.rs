@@ -6,7 +6,7 @@
 
 use super::records::HOUR;
 use super::rows::blob;
-use super::{badges, preferences, schedules, timers};
+use super::{badges, lists, preferences, schedules, timers};
 use crate::db::{self, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
 use crate::marks::{read_meta, write_meta};
@@ -47,7 +47,7 @@ struct Candidate {
 }
 
 /// What is done one after the other: until nothing is left for one, then the next.
-const PHASES: u8 = 5;
+const PHASES: u8 = 6;
 
 /// One slice. Returns how many rows went, at least 1 while there is more to look at.
 pub(super) fn prune(tx: &mut Tx<'_>, retention: Retention) -> Done<u64> {
@@ -58,6 +58,7 @@ pub(super) fn prune(tx: &mut Tx<'_>, retention: Retention) -> Done<u64> {
             1 => deleted_app(tx, slice)?,
             2 => stale_devices(tx, retention.now, slice)?,
             3 => walk(tx, Pass::Content, retention.content_before, slice)?,
+            4 => lists::prune(tx, retention.lists_before, slice)?,
             _ => short_lived(tx, retention, slice)?,
         };
         if rows > 0 {

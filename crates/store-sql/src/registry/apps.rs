@@ -94,6 +94,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: AppNo, now: UnixMs, by: &Actor) -> Do
     ] {
         tx.conn.prepare_cached(sql)?.run([app.0])?;
     }
+    crate::hot::unname_lists(tx, app, now)?;
     tx.conn
         .prepare_cached("INSERT INTO deleted_apps (app_no, deleted_at) VALUES (?1, ?2)")?
         .run(params![app.0, now])?;

@@ -35,7 +35,7 @@ pub(super) fn all(conn: &Connection) -> Done<Vec<(Definition, Option<Sealed>)>> 
 }
 
 /// The number of a known name, else a new one.
-pub(super) fn number(
+pub(crate) fn number(
     tx: &mut Tx<'_>,
     app: AppNo,
     kind: DefinitionKind,
@@ -62,7 +62,7 @@ fn current(
 }
 
 /// Stores it in the place of an older one of the same kind and name.
-pub(super) fn put(
+pub(crate) fn put(
     tx: &mut Tx<'_>,
     mut definition: Definition,
     secret: Option<&Sealed>,
@@ -183,6 +183,9 @@ fn take(
     tx.conn
         .prepare_cached("DELETE FROM definitions WHERE definition_no = ?1")?
         .run([no])?;
+    if *kind == DefinitionKind::List {
+        crate::hot::unname_list(tx, DefinitionNo(no), now)?;
+    }
     if kind.keeps_versions() {
         tx.conn
             .prepare_cached(

@@ -10,6 +10,7 @@ mod preferences;
 mod registration;
 mod users;
 
+pub(crate) use definitions::{number as definition_no, put as put_definition};
 pub(crate) use devices::delete_device_row;
 pub(crate) use preferences::prune_app;
 

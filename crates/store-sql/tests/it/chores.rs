@@ -64,6 +64,7 @@ async fn slices_of_pruning_are_bounded() {
         content_before: T0 + 100,
         records_before: T0 + 100,
         versions_before: T0 + 100,
+        lists_before: T0 + 100,
         now: T0,
         slice: 8,
     };
@@ -105,6 +106,7 @@ async fn pruning_leaves_no_orphans() {
         content_before: T0 + 1,
         records_before: T0 + 1,
         versions_before: T0 + 1,
+        lists_before: T0 + 1,
         now: T0,
         slice: 10,
     };

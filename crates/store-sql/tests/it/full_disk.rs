@@ -26,6 +26,7 @@ pub(crate) async fn goes_on_without_room(store: &SqlStore, numbers: &[Notificati
         content_before: T0 + 100,
         records_before: T0 + 100,
         versions_before: T0 + 100,
+        lists_before: T0 + 100,
         now: T0 + 100,
         slice: 50,
     };

@@ -133,7 +133,12 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-fn read_one(kind: TokenKind, gateways: &Gateways, text: &str) -> Result<PushTokenBytes, String> {
+/// One address. The error is a sentence.
+pub(crate) fn read_one(
+    kind: TokenKind,
+    gateways: &Gateways,
+    text: &str,
+) -> Result<PushTokenBytes, String> {
     if EXPO.iter().any(|prefix| text.starts_with(prefix)) {
         return Err(format!(
             "{}…] is Expo's own alias, which only Expo's servers can push to, not the device's push token: call \

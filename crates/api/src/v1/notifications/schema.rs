@@ -16,7 +16,7 @@ pub(crate) struct RequestSchema {
     /// Whom it is for: exactly one of the keys.
     target: TargetSchema,
     /// Users whose devices are left out, at most 100: for the targets `users`, `topic`, `tags`,
-    /// `segment` and `all`.
+    /// `segment`, `list` and `all`.
     except_users: Option<Vec<String>>,
     /// What it says. Exactly one of `content` and `template`.
     content: Option<ContentSchema>,
@@ -144,6 +144,8 @@ pub(crate) enum TargetSchema {
     Tags(Value),
     /// All devices of this segment, as it is when the notification is accepted.
     Segment(String),
+    /// All devices of this uploaded list, as it is when the notification is accepted.
+    List(String),
     /// A broadcast channel (Live Activities, iOS 18).
     Channel(String),
 }

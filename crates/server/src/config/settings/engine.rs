@@ -258,6 +258,17 @@ pub(super) const ENGINE: &[Setting] = &[
         "After so long an exact count answers with how far it came, to be continued.",
     ),
     plain(
+        "engine.list_devices",
+        "10000000",
+        "Most devices of one uploaded list.",
+    ),
+    plain("engine.lists_per_app", "100", "Most lists of one App."),
+    plain(
+        "engine.list_grace",
+        "\"1h\"",
+        "How long what a list had before its last upload is kept at least, and an upload that broke off.",
+    ),
+    plain(
         "engine.restart_delay",
         "\"100ms\"",
         "A part that panicked is started again after this time.",

@@ -105,6 +105,11 @@ pub(super) const API: &[Setting] = &[
         "The same for a backup, which takes as long as the disk takes to copy the store.",
     ),
     plain(
+        "api.list_deadline",
+        "\"1h\"",
+        "The same for the upload of a list, which takes as long as the client takes to send it.",
+    ),
+    plain(
         "api.store_tries",
         "6",
         "How often a group of a stream is given to a store that is overloaded or locked.",
