@@ -2,8 +2,8 @@
 
 use crate::commands::{
     app, backup, bench, completions, config, credential, demo, device, doctor, event, explain,
-    identity_key, import, keys, notification, openapi, restore, resume, schedule, segment, send,
-    serve, simulate, template, trigger, user, webhook,
+    identity_key, import, keys, list, notification, openapi, restore, resume, schedule, segment,
+    send, serve, simulate, template, trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Template(template::Args),
     /// Store, estimate and count segments: whom to send to
     Segment(segment::Args),
+    /// Upload lists of devices, by name: whom to send to
+    List(list::Args),
     /// Store and try triggers: what is sent when something happens
     Trigger(trigger::Args),
     /// Store, preview, pause and run schedules: what is sent again and again, by the calendar

@@ -185,6 +185,23 @@ impl ApiClient {
         read_answer(status, &text)
     }
 
+    /// PUT of a stream with a content type of its own. Takes as long as it takes: the server bounds it.
+    pub(crate) async fn put_stream(
+        &self,
+        path: &str,
+        content_type: &'static str,
+        body: impl Into<reqwest::Body>,
+    ) -> Result<Answer, Failure> {
+        let request = self
+            .http
+            .put(format!("{}{path}", self.base))
+            .timeout(LONGEST)
+            .header(reqwest::header::CONTENT_TYPE, content_type)
+            .body(body);
+        let (status, text) = self.send(request).await?;
+        read_answer(status, &text)
+    }
+
     /// POST of text with a content type of its own; the answer's text as it is.
     pub(crate) async fn post_text(
         &self,

@@ -90,6 +90,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::User(args) => commands::user::run(args, output).await?,
         Command::Template(args) => commands::template::run(args, output).await?,
         Command::Segment(args) => commands::segment::run(args, output).await?,
+        Command::List(args) => commands::list::run(args, output).await?,
         Command::Trigger(args) => commands::trigger::run(args, output).await?,
         Command::Schedule(args) => commands::schedule::run(args, output).await?,
         Command::Event(args) => commands::event::run(args, output).await?,

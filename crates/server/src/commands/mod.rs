@@ -15,6 +15,7 @@ pub(crate) mod identity_key;
 pub(crate) mod import;
 mod json_file;
 pub(crate) mod keys;
+pub(crate) mod list;
 pub(crate) mod notification;
 pub(crate) mod openapi;
 pub(crate) mod restore;

@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// To the devices of this segment
     #[arg(long, group = "target", value_name = "NAME")]
     segment: Option<String>,
+    /// To the devices of this uploaded list
+    #[arg(long, group = "target", value_name = "NAME")]
+    list: Option<String>,
     /// To a broadcast channel
     #[arg(long, group = "target", value_name = "ID")]
     channel: Option<String>,
@@ -138,6 +141,8 @@ fn body(args: &Args) -> Result<Value, Failure> {
         json!({ "all": true })
     } else if let Some(segment) = &args.segment {
         json!({ "segment": segment })
+    } else if let Some(list) = &args.list {
+        json!({ "list": list })
     } else if let Some(channel) = &args.channel {
         json!({ "channel": channel })
     } else if !args.devices.is_empty() {
@@ -148,7 +153,7 @@ fn body(args: &Args) -> Result<Value, Failure> {
         json!({ "push_tokens": args.push_tokens })
     } else {
         return Err(Failure::new(Exit::Usage, "nobody to send to")
-            .mend("give --device, --user, --push-token, --segment, --channel or --all"));
+            .mend("give --device, --user, --push-token, --segment, --list, --channel or --all"));
     };
     let mut content = Map::new();
     let mut options = Map::new();

@@ -11,6 +11,7 @@ mod docs;
 mod doctor;
 mod import;
 mod later;
+mod lists;
 mod proxy;
 mod reporting;
 mod schedules;

@@ -133,7 +133,8 @@ pub(crate) fn import_path(app: &str) -> String {
     format!("/v1/apps/{}/devices/import", escape(app))
 }
 
-fn format(file: &Path, said: Option<&str>) -> Result<&'static str, Failure> {
+/// How a file is read: by its name, or as is said.
+pub(crate) fn format(file: &Path, said: Option<&str>) -> Result<&'static str, Failure> {
     let extension = file.extension().and_then(|ext| ext.to_str());
     match said.or(extension).map(str::to_ascii_lowercase).as_deref() {
         Some("csv") => Ok("csv"),

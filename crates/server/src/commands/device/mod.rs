@@ -3,7 +3,7 @@
 mod files;
 mod push_token;
 
-pub(crate) use files::import_path;
+pub(crate) use files::{format, import_path};
 
 use crate::client::{ApiClient, ServerOptions, escape};
 use crate::exit::{Exit, Failure};
