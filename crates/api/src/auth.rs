@@ -15,6 +15,7 @@ use carillon_model::app::App;
 use carillon_model::id::{ApiKeyNo, AppNo};
 use carillon_ports::registry::{Actor, Scope};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Who asks: the API key, and the directory as it was when he asked.
 pub(crate) struct Caller {
@@ -71,6 +72,9 @@ impl FromRequestParts<Api> for Caller {
             .api_key_by_hash(&api_key::hash(secret))
             .ok_or_else(|| Problem::new(&codes::AUTH_UNKNOWN, "no API key like this is in use"))?;
         let (api_key, app, scopes) = (key.no, key.app, Scopes::of(&key.scopes));
+        let is_publishable = key.scopes == [Scope::Register];
+        api.key_rates
+            .admit(api_key, is_publishable, Instant::now())?;
         let request_id = parts
             .extensions
             .get::<RequestId>()

@@ -17,6 +17,7 @@ mod guard;
 mod idempotency;
 mod instant;
 mod json;
+mod key_rates;
 mod openapi;
 mod ops;
 mod page;

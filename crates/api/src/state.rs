@@ -1,10 +1,12 @@
 //! What the API stands on, and its limits.
 
 use crate::idempotency::InProgress;
+use crate::key_rates::KeyRates;
 use crate::problem::{Problem, codes};
 use carillon_engine::Engine;
 use carillon_model::UnixMs;
 use carillon_model::lane;
+use carillon_model::rate::Rate;
 use carillon_ports::gateway::Gateway;
 use carillon_ports::registry::{Registry, Sealed};
 use carillon_ports::secret::Place;
@@ -79,6 +81,10 @@ pub struct Limits {
     pub streams: usize,
     /// Event streams at once; more get 503.
     pub event_streams: usize,
+    /// Requests with one API key; more get 429. `None`: no limit.
+    pub key_requests: Option<Rate>,
+    /// The same of a publishable key.
+    pub registrations: Option<Rate>,
     /// Longest time until a JSON body is complete; also the longest pause in a stream.
     pub body_timeout: Duration,
     /// Longest time until an answer begins.
@@ -108,6 +114,11 @@ impl Default for Limits {
             requests: 4_096,
             streams: 64,
             event_streams: 256,
+            key_requests: None,
+            registrations: Some(Rate {
+                per_second: 1_000,
+                burst: Some(10_000),
+            }),
             body_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(60),
             backup_deadline: Duration::from_secs(3_600),
@@ -137,6 +148,8 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Semaphore>,
     /// A permit for each event stream.
     pub(crate) event_streams: Arc<Semaphore>,
+    /// How many requests each API key makes.
+    pub(crate) key_rates: KeyRates,
     /// Idempotency-Keys whose request is being carried out.
     pub(crate) in_progress: InProgress,
     /// The turn to rotate the master key.
@@ -158,6 +171,7 @@ impl Shared {
             requests: Semaphore::new(limits.requests),
             streams: Arc::new(Semaphore::new(limits.streams)),
             event_streams: Arc::new(Semaphore::new(limits.event_streams)),
+            key_rates: KeyRates::new(limits.registrations, limits.key_requests),
             in_progress: InProgress::default(),
             rotation: tokio::sync::Mutex::default(),
             engine,

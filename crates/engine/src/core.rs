@@ -13,6 +13,7 @@ use crate::lanes::{Chunk, Lanes, Run};
 use crate::ledger::Ledger;
 use crate::moment::{Moment, ms};
 use crate::pools::Routes;
+use crate::rates::AppRates;
 use crate::repair::{FloodGuard, FloodRules};
 use crate::routing::route_for;
 use carillon_model::UnixMs;
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) notes: HashMap<NotificationNo, Weak<Note>>,
     pub(crate) lanes: Lanes,
     pub(crate) routes: Routes,
+    pub(crate) rates: AppRates,
     pub(crate) ledger: Ledger,
     /// Deliveries in the settlement that is being written.
     pub(crate) settling: usize,
@@ -139,6 +141,7 @@ impl Core {
             notes: HashMap::new(),
             lanes: Lanes::default(),
             routes: Routes::new(ring),
+            rates: AppRates::default(),
             ledger: Ledger::default(),
             settling: 0,
             settling_notes: Arc::default(),
@@ -203,7 +206,7 @@ impl Core {
         index
     }
 
-    /// Weight and limit as the App has them now.
+    /// Weight and rates as the App has them now.
     pub(crate) fn set_lane_rules(&mut self, index: usize, at: Instant) {
         let directory = self.hub.directory.load();
         let state = &mut self.lanes.all[index];
@@ -211,15 +214,7 @@ impl Core {
             return;
         };
         state.weight = app.settings.weight.clamp(1, 100);
-        let limit = app.settings.max_per_second;
-        if state
-            .limiter
-            .as_ref()
-            .map(crate::limiter::Limiter::per_second)
-            != limit
-        {
-            state.limiter = limit.map(|rate| crate::limiter::Limiter::new(rate, at));
-        }
+        self.rates.set(state.lane, &app.settings.rates(), at);
     }
 
     // --- taking work in ---

@@ -9,7 +9,7 @@
 use crate::core::Core;
 use crate::hub::{Hub, Vital};
 use crate::job::Step;
-use crate::lanes::{Chunk, Run};
+use crate::lanes::{Chunk, NO_CREDIT, Run};
 use crate::load::{Load, Pick, end_before_sending, send_load};
 use crate::moment::{Moment, ms};
 use crate::pools::Admission;
@@ -153,19 +153,26 @@ impl Core {
         let turn = quantum * state.weight as usize;
         state.deficit = (state.deficit + turn).min(turn * 2);
         let mut allowed = state.deficit.min(budget);
-        if let Some(limiter) = &mut state.limiter {
-            let permits = limiter.permits(moment.at);
-            if permits == 0 {
-                let next = limiter.next_at();
-                self.wake(next);
+        let of_lane = state.lane;
+        match self.rates.permits(of_lane, moment.at) {
+            Ok(permits) => allowed = allowed.min(permits),
+            Err((limit, next)) => {
+                if state.waiting() > 0 {
+                    state.limited = Some((limit, moment.at));
+                    self.wake(next);
+                }
+                allowed = 0;
             }
-            allowed = allowed.min(permits);
         }
         let mut total = 0;
         loop {
             let before = total;
             let classes: Vec<(Class, u32)> = self.lanes.all[lane].class_order().collect();
             for (class, credit) in classes {
+                if credit == NO_CREDIT && total > before {
+                    // Those with credit could use the room: a new round of the classes, if theirs is spent.
+                    break;
+                }
                 let want = allowed.min(credit as usize);
                 let taken = self.take(lane, class, want, loads, moment);
                 self.lanes.all[lane].spend(class, taken as u32);
@@ -182,9 +189,7 @@ impl Core {
         } else {
             state.deficit.saturating_sub(total)
         };
-        if let Some(limiter) = &mut state.limiter {
-            limiter.take(total);
-        }
+        self.rates.take(of_lane, total);
         total
     }
 

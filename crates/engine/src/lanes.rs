@@ -7,11 +7,13 @@
 
 use crate::gauge::LaneGauge;
 use crate::job::JobKey;
-use crate::limiter::Limiter;
+use crate::rates::RateLimit;
 use carillon_model::UnixMs;
 use carillon_model::lane::{Class, Lane};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Positions of one job, taken from the front.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +144,8 @@ pub(crate) struct LaneState {
     /// By route.
     pub(crate) flows: Vec<(usize, Flow)>,
     pub(crate) weight: u32,
-    pub(crate) limiter: Option<Limiter>,
+    /// What held it back at its last turn but for which it could have sent, and when.
+    pub(crate) limited: Option<(RateLimit, Instant)>,
     /// What is left of its turn.
     pub(crate) deficit: usize,
     /// What is left of each class' turns.
@@ -174,6 +177,13 @@ impl LaneState {
         self.flows.iter().map(|(_, flow)| flow.waiting()).sum()
     }
 
+    /// Which rate of its App it waits for. With one permit after the other it may just have got one, so
+    /// what held it back a moment ago still does.
+    pub(crate) fn limited(&self, at: Instant) -> Option<RateLimit> {
+        let (limit, since) = self.limited?;
+        (self.waiting() > 0 && at < since + LIMITED_SHOWN).then_some(limit)
+    }
+
     /// The classes in the order in which they may go now: those with credit first. Refills when none
     /// of those that have work has credit left.
     pub(crate) fn class_order(&mut self) -> impl Iterator<Item = (Class, u32)> + use<> {
@@ -200,7 +210,7 @@ impl LaneState {
         with_credit
             .map(move |class| (class, credits[usize::from(class.code())]))
             // Work without credit may still use room that the others cannot use.
-            .chain(without.map(|class| (class, u32::MAX)))
+            .chain(without.map(|class| (class, NO_CREDIT)))
     }
 
     pub(crate) fn spend(&mut self, class: Class, count: u32) {
@@ -213,6 +223,13 @@ impl LaneState {
         *due = Some(due.map_or(due_at, |known| known.min(due_at)));
     }
 }
+
+/// How long a lane that was held back by a rate still counts as such: longer than the slowest rate takes
+/// for one push.
+const LIMITED_SHOWN: Duration = Duration::from_secs(2);
+
+/// Stands for the credit of a class that has none: it may take what the others cannot.
+pub(crate) const NO_CREDIT: u32 = u32::MAX;
 
 /// Deliveries of one unit of `Class::weight` in a round of the classes.
 const CLASS_TURN: u32 = 8;
@@ -239,7 +256,7 @@ impl Lanes {
             gauge,
             flows: Vec::new(),
             weight: 1,
-            limiter: None,
+            limited: None,
             deficit: 0,
             credits: [0; 3],
             is_active: false,

@@ -39,6 +39,7 @@ mod moment;
 mod patience;
 mod pools;
 mod pruner;
+mod rates;
 pub mod receipt;
 pub mod rehearsal;
 mod repair;
@@ -64,6 +65,8 @@ pub use clerk::Receipts;
 pub use config::EngineConfig;
 pub use directory::Directory;
 pub use engine::{Engine, Parts, Webhooks};
+pub use limiter::Limiter;
+pub use rates::RateLimit;
 pub use request::{
     Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Origin, Refusal, SendItem,
 };

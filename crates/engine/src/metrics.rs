@@ -25,6 +25,7 @@ const QUEUED: &str = "carillon_lane_queued_deliveries";
 const IN_FLIGHT: &str = "carillon_lane_in_flight_deliveries";
 const OLDEST: &str = "carillon_lane_oldest_waiting_seconds";
 const BREAKER: &str = "carillon_lane_breaker_state";
+const LIMITED: &str = "carillon_lane_rate_limited";
 const UNSETTLED: &str = "carillon_unsettled_outcomes";
 const PANICS: &str = "carillon_part_panics_total";
 const RECEIPTS: &str = "carillon_receipts_total";
@@ -55,6 +56,7 @@ pub(crate) struct LaneFigures {
     pub(crate) oldest_secs: f64,
     /// 0 closed, 1 probing, 2 open.
     pub(crate) breaker: u8,
+    pub(crate) is_limited: bool,
 }
 
 impl Meters {
@@ -79,6 +81,7 @@ impl Meters {
         describe_gauge!(IN_FLIGHT, "Deliveries handed to a pool and not answered");
         describe_gauge!(OLDEST, Unit::Seconds, "Age of the oldest waiting delivery");
         describe_gauge!(BREAKER, "0 closed, 1 probing, 2 open");
+        describe_gauge!(LIMITED, "1: what waits, waits for a rate of its App");
         describe_gauge!(UNSETTLED, "Outcomes that are not on disk yet");
         describe_counter!(PANICS, "Parts of the engine that panicked");
         describe_counter!(RECEIPTS, "Receipts of apps that were new");
@@ -184,6 +187,7 @@ impl Meters {
         gauge!(IN_FLIGHT, &labels).set(figures.in_flight);
         gauge!(OLDEST, &labels).set(figures.oldest_secs);
         gauge!(BREAKER, &labels).set(figures.breaker);
+        gauge!(LIMITED, &labels).set(f64::from(u8::from(figures.is_limited)));
     }
 
     /// Receipts that were new.

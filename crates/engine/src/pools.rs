@@ -12,6 +12,7 @@ use crate::limiter::Limiter;
 use crate::moment::Moment;
 use crate::routing::Route;
 use carillon_model::outcome::{Trouble, TroubleScope};
+use carillon_model::rate::Rate;
 use carillon_ports::gateway::{OutcomeSink, Pool, PoolId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ impl Routes {
                 breaker: Breaker::default(),
                 limiter: route
                     .is_probing
-                    .then(|| Limiter::new(probing_per_second, at)),
+                    .then(|| Limiter::new(Rate::per_second(probing_per_second), at)),
                 is_failing: false,
             });
             self.all.len() - 1

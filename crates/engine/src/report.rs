@@ -10,13 +10,15 @@ use crate::status::{EngineStatus, LaneStatus, PoolReport};
 use carillon_model::delivery::{FinalState, Suppression};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use tokio::time::Instant;
 
 impl Shared {
     pub(crate) fn status(&self) -> EngineStatus {
         let core = self.core.lock();
+        let at = self.hub.moment().at;
         EngineStatus {
             lanes: (0..core.lanes.all.len())
-                .map(|at| core.lane_status(at))
+                .map(|index| core.lane_status(index, at))
                 .collect(),
             pools: core.pool_reports(),
             unsettled: core.unsettled() as u64,
@@ -30,7 +32,7 @@ impl Shared {
 }
 
 impl Core {
-    fn lane_status(&self, index: usize) -> LaneStatus {
+    fn lane_status(&self, index: usize, at: Instant) -> LaneStatus {
         let state = &self.lanes.all[index];
         let worst = state
             .flows
@@ -45,6 +47,7 @@ impl Core {
             oldest_accepted_at: self.oldest_waiting(index),
             breaker: worst.map(|breaker| breaker.state()).unwrap_or_default(),
             problem: worst.and_then(|breaker| breaker.problem()),
+            limited: state.limited(at),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the engine says of itself: for `/readyz`, `/metrics`, `doctor` and people.
 
+use crate::rates::RateLimit;
 use carillon_model::UnixMs;
 use carillon_model::id::AppNo;
 use carillon_model::lane::Lane;
@@ -43,6 +44,8 @@ pub struct LaneStatus {
     pub breaker: BreakerState,
     /// What is wrong, while a breaker is not closed.
     pub problem: Option<LaneProblem>,
+    /// Which of its App's rates it waits for.
+    pub limited: Option<RateLimit>,
 }
 
 /// State of a breaker.

@@ -155,6 +155,7 @@ impl Core {
             in_flight: state.in_flight,
             oldest_secs: oldest.map_or(0.0, |at| (moment.now - at).max(0) as f64 / 1e3),
             breaker: breaker as u8,
+            is_limited: state.limited(moment.at).is_some(),
         };
         self.hub.meters.lane(&app.id, state.lane, &figures);
     }

@@ -4,6 +4,8 @@ use crate::UnixMs;
 use crate::backoff::RetryPolicy;
 use crate::frequency::FrequencyCap;
 use crate::id::AppNo;
+use crate::lane::Gateway;
+use crate::rate::{Rate, RateOf, Rates};
 use std::collections::BTreeMap;
 
 /// An App as stored.
@@ -29,7 +31,12 @@ pub struct App {
 pub struct AppSettings {
     /// Its share of sending when several Apps have work: 1 to 100.
     pub weight: u32,
-    /// Most pushes a second for each of its lanes; `None`: no limit of ours.
+    /// How many of its pushes may leave in a second.
+    #[serde(skip_serializing_if = "Rates::are_none")]
+    pub rates: Rates,
+    /// Most pushes a second for each of its lanes, as stores hold it that are older than `rates`: a rate
+    /// for each gateway that has none. Read, never written.
+    #[serde(skip_serializing)]
     pub max_per_second: Option<u32>,
     /// Attempts in all for one delivery; see [`RetryPolicy`].
     pub max_attempts: u16,
@@ -84,6 +91,7 @@ impl Default for AppSettings {
         let retry = RetryPolicy::default();
         Self {
             weight: 1,
+            rates: Rates::default(),
             max_per_second: None,
             max_attempts: retry.max_attempts,
             max_age_secs: (retry.max_age_ms / 1_000) as u32,
@@ -119,6 +127,19 @@ impl AppSettings {
             max_attempts: self.max_attempts,
             max_age_ms: i64::from(self.max_age_secs) * 1_000,
             ..RetryPolicy::default()
+        }
+    }
+
+    /// Its rates, also where they were stored by another name.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        let former = self.max_per_second.map(Rate::per_second);
+        let gateway = |gateway| self.rates.get(RateOf::Gateway(gateway)).or(former);
+        Rates {
+            total: self.rates.total,
+            apns: gateway(Gateway::Apns),
+            fcm: gateway(Gateway::Fcm),
+            webpush: gateway(Gateway::WebPush),
         }
     }
 
@@ -162,6 +183,21 @@ mod tests {
         let before = r#"{"weight":1,"max_per_second":null,"max_attempts":12,"max_age_secs":86400}"#;
         let read: AppSettings = serde_json::from_str(before).unwrap();
         assert_eq!(read, AppSettings::default());
-        assert_eq!(serde_json::to_string(&read).unwrap(), before);
+        let now = r#"{"weight":1,"max_attempts":12,"max_age_secs":86400}"#;
+        assert_eq!(serde_json::to_string(&read).unwrap(), now);
+    }
+
+    #[test]
+    fn a_limit_of_before_is_a_rate_for_each_gateway() {
+        let read = r#"{"max_per_second":50,"rates":{"fcm":{"per_second":9}}}"#;
+        let read: AppSettings = serde_json::from_str(read).unwrap();
+        let fifty = Some(Rate::per_second(50));
+        let expected = Rates {
+            total: None,
+            apns: fifty,
+            fcm: Some(Rate::per_second(9)),
+            webpush: fifty,
+        };
+        assert_eq!(read.rates(), expected);
     }
 }

@@ -35,6 +35,7 @@ pub mod problem;
 pub mod push_token;
 pub mod push_type;
 pub mod quiet_hours;
+pub mod rate;
 pub mod receipts;
 pub mod schedule;
 pub mod segment;

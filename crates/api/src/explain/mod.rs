@@ -25,6 +25,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) switched_off: SwitchedOff,
     /// Why its lane cannot send just now: reason and mend.
     pub(crate) trouble: Option<(&'a str, &'a str)>,
+    /// A rate of its App that holds pushes back just now: the setting, and how many in a second.
+    pub(crate) limited: Option<(&'a str, u32)>,
 }
 
 /// Whose switch keeps a category from a user. The verdict does not say, so it is seen when it is told.
@@ -208,6 +210,18 @@ fn open(facts: &Facts<'_>, last: Option<&Attempt>, reason: &str) -> Verdict {
             format!("It waits: nothing can be sent in its lane just now ({reason})."),
             "While a credential or the gateway as a whole is in trouble, work waits and its attempts are not used up; one delivery at a time tries whether it is over.",
             Some(mend.to_owned()),
+        );
+    }
+    let is_tried_later = last.is_some() && facts.delivery.next_attempt_at.is_some();
+    if let Some((setting, per_second)) = facts.limited
+        && !is_tried_later
+    {
+        return (
+            format!(
+                "It waits for its turn: a rate of its App holds pushes back just now, `{setting}` with {per_second} in a second."
+            ),
+            "What waits for a rate is not tried, so no attempt is used up. Of what waits in one lane urgent work goes first, and bulk work keeps a share.",
+            Some("Raise that rate in the App's settings, or give what cannot wait the class `urgent`.".into()),
         );
     }
     match (facts.delivery.next_attempt_at, last) {

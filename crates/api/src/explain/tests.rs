@@ -50,6 +50,7 @@ fn tell(
         on_unknown: OnUnknown::Resend,
         switched_off: SwitchedOff::Unknown,
         trouble,
+        limited: None,
     })
 }
 
@@ -160,6 +161,33 @@ fn open_deliveries_name_what_they_wait_for() {
             .summary
             .contains("being sent")
     );
+}
+
+#[test]
+fn what_waits_for_a_rate_says_which_unless_it_waits_for_its_next_attempt() {
+    let tell = |next_attempt_at, attempts: &[Attempt]| {
+        let facts = Facts {
+            delivery: &delivery(None, next_attempt_at),
+            limited: Some(("rates.total", 50)),
+            attempts,
+            accepted_at: 0,
+            waited: None,
+            expires_at: None,
+            cancelled: false,
+            on_unknown: OnUnknown::Resend,
+            switched_off: SwitchedOff::Unknown,
+            trouble: None,
+        };
+        explain(&facts).summary
+    };
+    let failed = [attempt("retry", 500, "InternalServerError")];
+    for waiting in [tell(None, &[]), tell(Some(2_000), &[]), tell(None, &failed)] {
+        assert!(
+            waiting.ends_with("`rates.total` with 50 in a second."),
+            "{waiting}"
+        );
+    }
+    assert!(tell(Some(2_000), &failed).starts_with("It is tried again at"));
 }
 
 #[test]

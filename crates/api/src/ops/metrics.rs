@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use carillon_ports::registry::Scope;
 
-problems!(GLOBAL; AUTH_MISSING, AUTH_UNKNOWN, AUTH_SCOPE);
+problems!(GLOBAL; AUTH_MISSING, AUTH_UNKNOWN, AUTH_SCOPE, REQUEST_RATE);
 
 /// Metrics in Prometheus' text format.
 ///

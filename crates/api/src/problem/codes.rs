@@ -155,6 +155,9 @@ codes! {
     STORE_REFUSED = 422 "store.refused":
         "The store cannot do this",
         "Do what the detail says, e.g. name a file that does not exist yet. Nothing was lost or overwritten.";
+    REQUEST_RATE = 429 "request.rate":
+        "Too many requests with this API key",
+        "Repeat after `Retry-After` seconds; nothing was done. Send many notifications, devices or events in one request as NDJSON, or raise the setting that the detail names.";
     STORE_OVERLOADED = 429 "store.overloaded":
         "Carillon cannot store faster",
         "Repeat after `Retry-After` seconds, with the same Idempotency-Key. Nothing was stored.";
@@ -192,8 +195,13 @@ pub(crate) mod groups {
     use super::*;
 
     /// Every operation under `/v1` but the document itself.
-    pub(crate) static GUARDED: &[&Code] =
-        &[&AUTH_MISSING, &AUTH_UNKNOWN, &AUTH_SCOPE, &SERVER_BUSY];
+    pub(crate) static GUARDED: &[&Code] = &[
+        &AUTH_MISSING,
+        &AUTH_UNKNOWN,
+        &AUTH_SCOPE,
+        &REQUEST_RATE,
+        &SERVER_BUSY,
+    ];
     /// Operations of one App.
     pub(crate) static IN_APP: &[&Code] = &[&REQUEST_PARAMETER, &AUTH_APP, &APP_UNKNOWN];
     /// Operations on everything: not for API keys that are bound to an App.

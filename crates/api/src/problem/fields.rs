@@ -31,8 +31,12 @@ static FIELDS: &[(&str, &str)] = &[
     ("app.name", "A name for people has at most 200 bytes."),
     ("app.weight", "A share of sending is 1 to 100."),
     (
-        "app.max_per_second",
-        "A limit of pushes a second is 1 or more; leave it out for none.",
+        "app.rate",
+        "A rate is 1 to 1000000 pushes a second; leave it out for none.",
+    ),
+    (
+        "app.rate_burst",
+        "A burst is a hundredth of its rate to 1000000; leave it out for a fifth of the rate.",
     ),
     ("app.max_attempts", "Attempts are 1 to 100."),
     (

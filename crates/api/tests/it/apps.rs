@@ -11,14 +11,14 @@ async fn an_app_is_made_changed_and_deleted() {
         made,
         json!({
             "id": "shop", "name": "shop", "problems": [],
-            "settings": {"weight": 1, "max_per_second": null, "max_attempts": 12, "max_age": "1d",
+            "settings": {"weight": 1, "rates": {"total": null, "apns": null, "fcm": null, "webpush": null}, "max_attempts": 12, "max_age": "1d",
                          "stale_after_days": 60, "delete_stale_after_days": null, "max_devices_per_user": 20,
                          "time_zone": null, "categories": {}, "frequency_cap": [], "receipts": false},
             "created_at": "2026-08-01T12:00:00.000Z", "updated_at": "2026-08-01T12:00:00.000Z",
         })
     );
     world.clock.advance(1_500);
-    let settings = json!({"weight": 3, "max_per_second": 50, "max_attempts": 2, "max_age": "90m",
+    let settings = json!({"weight": 3, "rates": {"total": {"per_second": 50, "burst": 5}, "apns": null, "fcm": {"per_second": 9, "burst": null}, "webpush": null}, "max_attempts": 2, "max_age": "90m",
                           "time_zone": "Asia/Seoul", "categories": {"ads": {"default": "off"}},
                           "frequency_cap": [{"max": 3, "per": "1d", "categories": ["ads"]}], "receipts": true});
     let changed = world

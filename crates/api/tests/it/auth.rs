@@ -2,6 +2,7 @@
 
 use crate::world::{Ask, Setup, World};
 use axum::http::Method;
+use carillon_model::rate::Rate;
 use carillon_ports::registry::Scope;
 use serde_json::json;
 
@@ -72,4 +73,45 @@ async fn the_scheme_may_be_written_in_any_case() {
         .no_key()
         .header("authorization", &value);
     world.send(ask).await.is(200);
+}
+
+#[tokio::test]
+async fn a_publishable_key_has_a_rate_that_is_not_that_of_others() {
+    let limits = carillon_api::Limits {
+        registrations: Some(Rate {
+            per_second: 1,
+            burst: Some(2),
+        }),
+        ..Setup::default().limits
+    };
+    let world = World::furnished(Setup {
+        limits,
+        ..Setup::default()
+    })
+    .await;
+    let shop = Some(world.app("shop"));
+    let (one, other) = (
+        world.make_key(shop, &[Scope::Register]).await,
+        world.make_key(shop, &[Scope::Register]).await,
+    );
+    let register = |key: &str| {
+        let path = "/v1/apps/shop/devices";
+        world.send(Ask::new(Method::POST, path).key(key).json(&json!({})))
+    };
+    let mut answer = register(&one).await.is(201);
+    // The third, unless this machine takes a second for one.
+    for _ in 0..20 {
+        if answer.status == 429 {
+            break;
+        }
+        answer = register(&one).await;
+    }
+    assert_eq!(answer.header("retry-after"), "1");
+    let problem = answer.problem(429, "request.rate");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("api.registrations_per_second"), "{detail}");
+    register(&other).await.is(201);
+    for _ in 0..10 {
+        world.get("/v1/status").await.is(200);
+    }
 }

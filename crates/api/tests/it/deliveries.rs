@@ -99,3 +99,43 @@ async fn ids_of_other_apps_and_other_makes_are_unknown() {
         world.get(&path).await.problem(404, "delivery.unknown");
     }
 }
+
+#[tokio::test]
+async fn what_waits_for_a_rate_of_its_app_says_so() {
+    let world = World::furnished(Setup::default()).await;
+    let tokens: Vec<_> = (0..60u8).map(|n| format!("{n:02x}").repeat(32)).collect();
+    let settings = json!({"settings": {"rates": {"apns": {"per_second": 1}}}});
+    world.put("/v1/apps/shop", settings).await.is(200);
+    let body = json!({"target": {"push_tokens": tokens}, "content": {"body": "one a second"}});
+    let sent = world.post("/v1/apps/shop/notifications", body).await;
+    let id = sent.is(202).json()["id"].as_str().unwrap().to_owned();
+    let status = world
+        .wait("/v1/status", |seen| {
+            !seen["lanes"][0]["rate_limit"].is_null()
+        })
+        .await;
+    assert_eq!(
+        status["lanes"][0]["rate_limit"],
+        json!({"setting": "rates.apns", "per_second": 1, "burst": 1})
+    );
+    assert_eq!(status["lanes"][0]["breaker"], "closed");
+    let list = format!("/v1/apps/shop/notifications/{id}/deliveries?state=open");
+    let open = world.get(&list).await.is(200).json();
+    // The last of sixty, which is not tried for a minute.
+    let last = open["data"].as_array().unwrap().last().unwrap();
+    let path = format!("/v1/apps/shop/deliveries/{}", last["id"].as_str().unwrap());
+    let delivery = world.get(&path).await.is(200).json();
+    assert_eq!(delivery["attempts"], json!([]));
+    let summary = &delivery["explanation"]["summary"];
+    assert_eq!(
+        summary,
+        "It waits for its turn: a rate of its App holds pushes back just now, `rates.apns` with 1 in a second."
+    );
+
+    let settings = json!({"settings": {}});
+    world.put("/v1/apps/shop", settings).await.is(200);
+    let path = format!("/v1/apps/shop/notifications/{id}");
+    world
+        .wait(&path, |seen| seen["status"] == "completed")
+        .await;
+}

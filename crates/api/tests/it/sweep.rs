@@ -9,6 +9,7 @@ use crate::world::{Ask, Setup, World};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
 use carillon_api::Limits;
+use carillon_model::rate::Rate;
 use carillon_ports::registry::Scope;
 use carillon_ports::store::StoreError;
 use serde_json::json;
@@ -610,6 +611,37 @@ async fn devices_of_strangers(world: &World, operation: &Operation) {
     world.delete(theirs).await.is(204);
 }
 
+/// After a request that used up the API key's rate.
+async fn too_fast(operation: &Operation) -> BTreeSet<Triple> {
+    let one = Some(Rate {
+        per_second: 1,
+        burst: Some(1),
+    });
+    let slow = Limits {
+        key_requests: one,
+        registrations: one,
+        ..Setup::default().limits
+    };
+    let world = World::furnished(Setup {
+        limits: slow,
+        ..Setup::default()
+    })
+    .await;
+    // The second, unless this machine takes a second for one.
+    for _ in 0..20 {
+        world.get("/v1/status").await;
+        let answer = world.send(operation.ask(operation.path)).await;
+        if answer.status == 429 {
+            assert_eq!(answer.header("retry-after"), "1");
+            let problem = answer.problem(429, "request.rate");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains("api.key_requests_per_second"), "{detail}");
+            return world.document.seen();
+        }
+    }
+    panic!("{}: twenty requests, and no rate", operation.id);
+}
+
 /// What needs a server with other limits.
 async fn special(operation: &Operation) -> BTreeSet<Triple> {
     let mut seen = BTreeSet::new();
@@ -628,6 +660,9 @@ async fn special(operation: &Operation) -> BTreeSet<Triple> {
         assert_eq!(answer.header("retry-after"), "1");
         answer.problem(503, "server.busy");
         seen.extend(world.document.seen());
+    }
+    if !operation.scopes.is_empty() {
+        seen.extend(too_fast(operation).await);
     }
     if matches!(
         operation.stands_on,

@@ -13,6 +13,7 @@ mod intake;
 mod lists;
 mod patience;
 mod preferences;
+mod rates;
 mod reach;
 mod receipts;
 mod rehearsals;

@@ -6,6 +6,7 @@ use carillon_model::UnixMs;
 use carillon_model::app::AppSettings;
 use carillon_model::lane::{Class, Lane};
 use carillon_model::outcome::Outcome;
+use carillon_model::rate::{Rate, Rates};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -90,7 +91,10 @@ async fn nobody_waits_behind_a_crowd() {
 async fn nobody_waits_for_an_app_that_is_limited() {
     let world = narrow(100).await;
     let limited = AppSettings {
-        max_per_second: Some(1),
+        rates: Rates {
+            total: Some(Rate::per_second(1)),
+            ..Rates::default()
+        },
         ..AppSettings::default()
     };
     world.app("shop", limited).await;

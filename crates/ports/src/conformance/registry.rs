@@ -8,13 +8,17 @@ use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::environment::Environment;
 use carillon_model::id::{ApiKeyNo, AppNo};
 use carillon_model::lane::Gateway;
+use carillon_model::rate::{Rate, Rates};
 
 /// Made, changed, deleted; numbers and times stay or rise as they should.
 pub async fn keeps_apps(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;
     let settings = AppSettings {
         weight: 7,
-        max_per_second: Some(50),
+        rates: Rates {
+            apns: Some(Rate::per_second(50)),
+            ..Rates::default()
+        },
         ..AppSettings::default()
     };
     let (changed, new) = f

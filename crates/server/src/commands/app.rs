@@ -27,9 +27,10 @@ enum Command {
         /// Its share of sending when several Apps have work: 1 to 100
         #[arg(long)]
         weight: Option<u32>,
-        /// Most pushes a second for each of its environments
-        #[arg(long)]
-        max_per_second: Option<u32>,
+        /// How many of its pushes may leave in a second, and at once: total, apns, fcm or webpush; may be
+        /// given for each
+        #[arg(long = "rate", value_name = "WHICH=PER_SECOND[/BURST]", value_parser = rate)]
+        rates: Vec<(String, Value)>,
         /// Attempts in all for one delivery
         #[arg(long)]
         max_attempts: Option<u16>,
@@ -86,7 +87,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             app,
             name,
             weight,
-            max_per_second,
+            rates,
             max_attempts,
             max_age,
             stale_after_days,
@@ -97,7 +98,10 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             let mut settings = serde_json::Map::new();
             for (key, value) in [
                 ("weight", weight.map(Value::from)),
-                ("max_per_second", max_per_second.map(Value::from)),
+                (
+                    "rates",
+                    (!rates.is_empty()).then(|| rates.into_iter().collect()),
+                ),
                 ("max_attempts", max_attempts.map(Value::from)),
                 ("max_age", max_age.map(Value::from)),
                 ("stale_after_days", stale_after_days.map(Value::from)),
@@ -139,6 +143,43 @@ fn path(app: &str) -> String {
     format!("/v1/apps/{}", escape(app))
 }
 
+/// `total=500/1000`: which, how many in a second, how many at once.
+fn rate(text: &str) -> Result<(String, Value), String> {
+    let expected = "expected WHICH=PER_SECOND[/BURST], e.g. total=500 or apns=100/20";
+    let (which, rate) = text.split_once('=').ok_or(expected)?;
+    let (per_second, burst) = match rate.split_once('/') {
+        Some((per_second, burst)) => (per_second, Some(burst)),
+        None => (rate, None),
+    };
+    let number = |text: &str| text.parse::<u32>().map_err(|_| expected.to_owned());
+    let mut rate = json!({ "per_second": number(per_second)? });
+    if let Some(burst) = burst {
+        rate["burst"] = number(burst)?.into();
+    }
+    Ok((which.to_owned(), rate))
+}
+
+fn shown_rates(rates: &Value) -> String {
+    let set = rates.as_object().into_iter().flatten();
+    let set = set
+        .filter(|(_, rate)| !rate.is_null())
+        .map(|(which, rate)| {
+            let burst = &rate["burst"];
+            let burst = if burst.is_null() {
+                String::new()
+            } else {
+                format!("/{burst}")
+            };
+            format!("{which}={}{burst}", rate["per_second"])
+        });
+    let set: Vec<_> = set.collect();
+    if set.is_empty() {
+        "none".into()
+    } else {
+        set.join(" ")
+    }
+}
+
 fn tell(output: Output, app: &Value, done: Option<&str>) {
     if output.is_json() {
         output.json(app);
@@ -151,7 +192,7 @@ fn tell(output: Output, app: &Value, done: Option<&str>) {
         ("app", shown(app, "/id")),
         ("name", shown(app, "/name")),
         ("weight", shown(app, "/settings/weight")),
-        ("max per second", shown(app, "/settings/max_per_second")),
+        ("rates", shown_rates(&app["settings"]["rates"])),
         ("max attempts", shown(app, "/settings/max_attempts")),
         ("max age", shown(app, "/settings/max_age")),
         ("stale after days", shown(app, "/settings/stale_after_days")),
@@ -174,5 +215,28 @@ fn tell(output: Output, app: &Value, done: Option<&str>) {
             shown(problem, "/since"),
             shown(problem, "/mend"),
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_and_shown_alike() {
+        for (text, read) in [
+            ("total=500", json!({"per_second": 500})),
+            ("apns=100/20", json!({"per_second": 100, "burst": 20})),
+        ] {
+            let (which, rate) = rate(text).unwrap();
+            assert_eq!(rate, read);
+            let mut rates = json!({"total": null, "apns": null});
+            rates[which] = rate;
+            assert_eq!(shown_rates(&rates), text);
+        }
+        for bad in ["500", "total", "total=", "total=x", "apns=1/", "apns=-1"] {
+            assert!(rate(bad).unwrap_err().contains("apns=100/20"), "{bad}");
+        }
+        assert_eq!(shown_rates(&json!({"total": null})), "none");
     }
 }

@@ -19,6 +19,7 @@ pub(crate) use value::{Endpoint, Several, Span};
 
 use crate::exit::{Exit, Failure};
 use carillon_engine::EngineConfig;
+use carillon_model::rate::Rate;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -94,6 +95,10 @@ pub(crate) struct Api {
     pub(crate) requests: usize,
     pub(crate) streams: usize,
     pub(crate) event_streams: usize,
+    pub(crate) key_requests_per_second: u32,
+    pub(crate) key_requests_burst: u32,
+    pub(crate) registrations_per_second: u32,
+    pub(crate) registrations_burst: u32,
     pub(crate) body_timeout: Span,
     pub(crate) deadline: Span,
     pub(crate) backup_deadline: Span,
@@ -116,6 +121,8 @@ impl Api {
             requests: self.requests,
             streams: self.streams,
             event_streams: self.event_streams,
+            key_requests: rate(self.key_requests_per_second, self.key_requests_burst),
+            registrations: rate(self.registrations_per_second, self.registrations_burst),
             body_timeout: self.body_timeout.duration(),
             deadline: self.deadline.duration(),
             backup_deadline: self.backup_deadline.duration(),
@@ -125,6 +132,14 @@ impl Api {
             open_metrics: self.open_metrics,
         }
     }
+}
+
+/// A rate of requests; 0 in a second: none, and a burst of 0: the usual one.
+fn rate(per_second: u32, burst: u32) -> Option<Rate> {
+    (per_second > 0).then_some(Rate {
+        per_second,
+        burst: (burst > 0).then_some(burst),
+    })
 }
 
 /// `[secrets]`.

@@ -5,12 +5,14 @@ pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod put;
+pub(crate) mod rates;
 
 use crate::instant;
 use audience::{Cap, Category};
 use carillon_engine::EngineStatus;
 use carillon_model::app::{self, App};
 use carillon_model::problem::FieldProblem;
+use rates::Rates;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -47,9 +49,8 @@ pub(crate) struct Settings {
     /// Its share of sending when several Apps have work.
     #[schema(minimum = 1, maximum = 100, default = 1)]
     weight: u32,
-    /// Most pushes a second for each of its lanes; null for no limit.
-    #[schema(minimum = 1)]
-    max_per_second: Option<u32>,
+    /// How fast its pushes may leave.
+    rates: Rates,
     /// Attempts in all for one delivery.
     #[schema(minimum = 1, maximum = 100, default = 12)]
     max_attempts: u16,
@@ -89,7 +90,7 @@ impl From<&app::AppSettings> for Settings {
     fn from(settings: &app::AppSettings) -> Self {
         Self {
             weight: settings.weight,
-            max_per_second: settings.max_per_second,
+            rates: settings.rates().into(),
             max_attempts: settings.max_attempts,
             max_age: instant::duration(settings.max_age_secs.into()),
             stale_after_days: settings.stale_after_days,
@@ -121,12 +122,6 @@ impl Settings {
             "weight",
             "app.weight",
             "expected 1 to 100",
-        );
-        check(
-            self.max_per_second != Some(0),
-            "max_per_second",
-            "app.max_per_second",
-            "expected 1 or more, or null for no limit",
         );
         check(
             (1..=100).contains(&self.max_attempts),
@@ -162,6 +157,7 @@ impl Settings {
             .err()
             .map_or("expected 1s to 30d", String::as_str);
         check(in_range, "max_age", "app.max_age", expected);
+        let rates = self.rates.read(&mut problems);
         audience::read_time_zone(self.time_zone.as_deref(), &mut problems);
         let categories = audience::read_categories(&self.categories, &mut problems);
         let frequency_cap = audience::read_caps(&self.frequency_cap, &mut problems);
@@ -170,7 +166,8 @@ impl Settings {
         }
         Ok(app::AppSettings {
             weight: self.weight,
-            max_per_second: self.max_per_second,
+            rates,
+            max_per_second: None,
             max_attempts: self.max_attempts,
             max_age_secs: (max_age.unwrap_or_default() / 1_000) as u32,
             stale_after_days: self.stale_after_days,
@@ -241,7 +238,18 @@ mod tests {
         for (json, pointer) in [
             (r#"{"weight":0}"#, "/settings/weight"),
             (r#"{"weight":101}"#, "/settings/weight"),
-            (r#"{"max_per_second":0}"#, "/settings/max_per_second"),
+            (
+                r#"{"rates":{"fcm":{"per_second":0}}}"#,
+                "/settings/rates/fcm/per_second",
+            ),
+            (
+                r#"{"rates":{"total":{"per_second":1000001}}}"#,
+                "/settings/rates/total/per_second",
+            ),
+            (
+                r#"{"rates":{"apns":{"per_second":1000,"burst":9}}}"#,
+                "/settings/rates/apns/burst",
+            ),
             (r#"{"max_attempts":0}"#, "/settings/max_attempts"),
             (r#"{"max_age":"31d"}"#, "/settings/max_age"),
             (r#"{"max_age":"999ms"}"#, "/settings/max_age"),

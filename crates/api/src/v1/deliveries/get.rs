@@ -11,7 +11,7 @@ use crate::problem::{Problem, codes};
 use crate::state::Api;
 use axum::extract::State;
 use axum::response::Response;
-use carillon_engine::LaneProblem;
+use carillon_engine::LaneStatus;
 use carillon_model::app::App;
 use carillon_model::delivery::{FinalState, Suppression};
 use carillon_model::id::{AppNo, DeliveryId};
@@ -138,11 +138,17 @@ pub(crate) async fn get(
         .ok_or_else(unknown)?;
     let receipts = api.engine.receipts().store.receipts(id).await?;
     let head = &notification.head;
-    let trouble = if row.state.is_none() {
-        trouble(&api, app.no, attempts.last())
+    let lanes = if row.state.is_none() {
+        lanes(&api, app.no, attempts.last())
     } else {
-        None
+        Vec::new()
     };
+    // Credentials first, because a person must mend them.
+    let trouble = lanes
+        .iter()
+        .filter_map(|lane| lane.problem.as_ref())
+        .max_by_key(|problem| problem.is_credential);
+    let limited = lanes.iter().find_map(|lane| lane.limited);
     let switched_off = match row.state {
         Some(FinalState::Suppressed(Suppression::OptedOut)) => {
             let category = head.options.category.as_deref();
@@ -159,9 +165,8 @@ pub(crate) async fn get(
         cancelled: head.cancelled,
         on_unknown: head.options.on_unknown,
         switched_off,
-        trouble: trouble
-            .as_ref()
-            .map(|trouble| (trouble.reason.as_str(), trouble.mend.as_str())),
+        trouble: trouble.map(|trouble| (trouble.reason.as_str(), trouble.mend.as_str())),
+        limited: limited.map(|limit| (limit.of.setting(), limit.rate.per_second)),
     });
     answer::ok(&DeliveryStory {
         delivery: DeliveryItem::new(&row, Some(head.accepted_at)),
@@ -203,15 +208,12 @@ async fn switched_off(
     })
 }
 
-/// What keeps the lane from sending that it was last tried in; before a first try, any of the App's
-/// lanes. Credentials first, because a person must mend them.
-fn trouble(api: &Api, app: AppNo, last: Option<&Attempt>) -> Option<LaneProblem> {
+/// The lane that it was last tried in; before a first try, any of the App's.
+fn lanes(api: &Api, app: AppNo, last: Option<&Attempt>) -> Vec<LaneStatus> {
     let environment = last.and_then(|attempt| attempt.environment);
     let lanes = api.engine.status().lanes.into_iter().filter(|lane| {
         let tried = lane.lane.environment.known();
         lane.lane.app == app && (environment.is_none() || tried.is_none() || tried == environment)
     });
-    lanes
-        .filter_map(|lane| lane.problem)
-        .max_by_key(|problem| problem.is_credential)
+    lanes.collect()
 }

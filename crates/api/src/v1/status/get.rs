@@ -6,6 +6,7 @@ use crate::instant;
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::apps::rates::LimitView;
 use axum::extract::State;
 use axum::response::Response;
 use carillon_engine::{Directory, LaneProblem, LaneStatus, PoolReport};
@@ -61,6 +62,8 @@ pub(crate) struct LaneView {
     breaker: &'static str,
     /// What is wrong, while the breaker is not closed.
     problem: Option<Trouble>,
+    /// The rate of its App that what waits in it waits for; null when none does.
+    rate_limit: Option<LimitView>,
 }
 
 /// State of a pool of connections.
@@ -142,6 +145,7 @@ fn lane(status: &LaneStatus, directory: &Directory, now: UnixMs) -> LaneView {
             .map(|at| now.saturating_sub(at).max(0)),
         breaker: status.breaker.as_str(),
         problem: status.problem.as_ref().map(Trouble::from),
+        rate_limit: status.limited.map(LimitView::from),
     }
 }
 

@@ -90,6 +90,26 @@ pub(super) const API: &[Setting] = &[
         "Event streams (server-sent events) at once; more get 503.",
     ),
     plain(
+        "api.key_requests_per_second",
+        "0",
+        "Requests in a second with one API key; more get 429. 0: no limit.",
+    ),
+    plain(
+        "api.key_requests_burst",
+        "0",
+        "How many of them at once after a quiet time. 0: a fifth of a second's worth.",
+    ),
+    plain(
+        "api.registrations_per_second",
+        "1000",
+        "The same with one publishable key, which everybody may have. 0: no limit.",
+    ),
+    plain(
+        "api.registrations_burst",
+        "10000",
+        "How many of them at once after a quiet time: what a push to everybody makes apps do.\n0: a fifth of a second's worth.",
+    ),
+    plain(
         "api.body_timeout",
         "\"30s\"",
         "Longest time until a JSON body is complete; also the longest pause in a stream.",
