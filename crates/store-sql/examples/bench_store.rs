@@ -1,5 +1,7 @@
-//! What the store costs: `cargo run --release -p carillon-store-sql --example bench_store [directory]`.
+//! What the store costs: `cargo run --release -p carillon-store-sql --example bench_store [directory or URL]`.
 //!
+//! With a URL (`postgres://user@host:port/database`) it is measured on that server, without TLS, in a database that should
+//! be empty.
 //! Prints CPU (of the whole process, this program's own part included) and wall time for each push or
 //! delivery that is accepted and settled. Numbers of different machines do not compare.
 #![expect(clippy::print_stdout, reason = "a program that prints its findings")]
@@ -15,7 +17,7 @@ use carillon_model::push_type::{OnUnknown, PushType, TokenKind};
 use carillon_ports::store::{
     BatchSettlement, HotStore, NewBatch, NewNotification, Settlement, WorkId,
 };
-use carillon_store_sql::{SqlStore, SqliteConfig};
+use carillon_store_sql::{ServerConfig, SqlStore, SqliteConfig, StoreUrl, TlsMode};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 
@@ -35,8 +37,19 @@ fn main() -> Outcome {
 
 async fn run() -> Outcome {
     let base = std::env::args().nth(1).unwrap_or_else(|| ".".into());
+    if let Ok(StoreUrl::Server(url)) = StoreUrl::parse(&base) {
+        let mut config = ServerConfig::new(url);
+        config.tls.mode = TlsMode::Off;
+        return measure(SqlStore::open(config)?).await;
+    }
     let directory = tempfile::tempdir_in(base)?;
-    let store = SqlStore::open(SqliteConfig::new(directory.path().join("bench.db")))?;
+    measure(SqlStore::open(SqliteConfig::new(
+        directory.path().join("bench.db"),
+    ))?)
+    .await
+}
+
+async fn measure(store: SqlStore) -> Outcome {
     let store = Arc::new(store);
 
     for (name, group, rounds) in [

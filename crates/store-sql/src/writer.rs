@@ -255,6 +255,9 @@ impl Writer {
             if self.conn.session().is_some() {
                 self.commits += 1;
                 write_meta(&self.conn, COMMIT, self.commits).map_err(Stop::of_group)?;
+                // The commit goes alone: a connection that ends before it leaves no doubt.
+                let sent = self.conn.flush();
+                sent.map_err(|error| Stop::of_job(error.into()))?;
             }
             step(&self.conn, Step::Commit).map_err(|stop| match stop {
                 Stop::Lost { text, .. } => Stop::Lost {

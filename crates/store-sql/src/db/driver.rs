@@ -37,6 +37,8 @@ pub(crate) trait Driver: Send {
     fn execute(&mut self, handle: usize, values: Vec<Value>) -> Result<usize>;
     /// Runs a statement before the next one that is waited for, which also brings its error.
     fn queue(&mut self, handle: usize, values: Vec<Value>) -> Result<()>;
+    /// Sends what was queued, and waits for it.
+    fn flush(&mut self) -> Result<()>;
     /// Asks a query for many values at once, in one turn of the network, where the server can. Each answer is kept for the
     /// next [`Self::query`] with the same values, once, and not beyond the transaction.
     fn ahead(&mut self, handle: usize, all: Vec<Vec<Value>>) -> Result<()> {

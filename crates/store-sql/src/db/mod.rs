@@ -125,6 +125,14 @@ impl Connection {
         }
     }
 
+    /// Sends what was only to be [`run`](Statement::run), and waits for it.
+    pub(crate) fn flush(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Server(session) => session.with(|driver| driver.flush()),
+        }
+    }
+
     /// What was asked [`ahead`](Statement::ahead) and not used is out of date from here on.
     pub(crate) fn end_ahead(&self) {
         if let Self::Server(session) = self {

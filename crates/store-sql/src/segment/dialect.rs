@@ -100,7 +100,7 @@ impl Words {
                 })
             }
             Dialect::Postgres => {
-                let mut value = Sql::raw(format!("CAST({column} AS json)"));
+                let mut value = Sql::raw(postgres_document(column));
                 for step in steps {
                     value = Sql::raw("(").then(value).then_raw(" -> ");
                     value = match step {
@@ -222,7 +222,10 @@ impl Words {
         let (entries, value) = match self.0 {
             Dialect::Sqlite => (format!("json_each({column}) e"), "e.value"),
             Dialect::Postgres => (
-                format!("json_array_elements_text(CAST({column} AS json)) e(v)"),
+                format!(
+                    "json_array_elements_text({}) e(v)",
+                    postgres_document(column)
+                ),
                 "e.v",
             ),
         };
@@ -274,6 +277,16 @@ fn sqlite_path(steps: &[Step]) -> Option<String> {
         }
     }
     Some(path)
+}
+
+/// A JSON column. Where it has the one character that no text of PostgreSQL's can have, with another in its place, as the
+/// driver puts it: otherwise looking at it would be an error.
+fn postgres_document(column: &str) -> String {
+    format!(
+        r"(CASE WHEN strpos({column}, '\u0000') > 0
+            THEN CAST(regexp_replace({column}, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g') AS json)
+            ELSE CAST({column} AS json) END)"
+    )
 }
 
 /// A value of type `json`, which keeps numbers as they were written.

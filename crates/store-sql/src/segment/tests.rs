@@ -2,14 +2,19 @@
 
 use super::compile::{Plan, compile};
 use super::{Asked, sql::Param};
-use crate::db::{Connection, Dialect, Error, params, params_from_iter};
+use crate::address::StoreUrl;
+use crate::db::driver::Role;
+use crate::db::{Connection, Dialect, Error, Session, params, params_from_iter};
 use crate::hot::{PERSON, person};
+use crate::server_config::ServerConfig;
+use crate::tls::TlsMode;
 use carillon_model::expression::{
     Comparison, Condition, Expression, Literal, Moment, Operand, Path, Step, Vocabulary,
 };
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_ports::segment::SegmentFilter;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -31,15 +36,57 @@ struct Row {
     last_seen_at: i64,
 }
 
-fn database(rows: &[Row]) -> Connection {
+fn sqlite() -> Connection {
     let conn = rusqlite::Connection::open_in_memory().unwrap();
     crate::migrate::migrate(&conn, 0).unwrap();
+    Connection::Sqlite(conn)
+}
+
+/// A PostgreSQL with nothing but the table of devices, for this thread; `None`, and a word about it: there is no server.
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+fn postgres() -> Option<Connection> {
+    let name = "CARILLON_TEST_POSTGRES";
+    let Some(url) = std::env::var(name).ok().filter(|url| !url.is_empty()) else {
+        eprintln!(
+            "SKIPPED: segments on PostgreSQL: set {name}, or let `cargo xtask test --setup` do it"
+        );
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "this must not be skipped in CI"
+        );
+        return None;
+    };
+    let Ok(StoreUrl::Server(url)) = StoreUrl::parse(&format!("{url}postgres")) else {
+        panic!("{name} is {url}");
+    };
+    let mut config = ServerConfig::new(url);
+    config.tls.mode = TlsMode::Off;
+    let server = crate::server::server(config).unwrap();
+    let session = Session::open(server.as_ref(), Role::Writer).unwrap();
+    let schema = server.migrations()[0].1;
+    let table = &schema[schema.find("CREATE TABLE devices (").unwrap()..];
+    let table = &table[..table.find(");").unwrap() + 2];
+    let table = table.replace("CREATE TABLE", "CREATE TEMP TABLE");
+    session.with(|driver| driver.script(&table)).unwrap();
+    Some(Connection::Server(session))
+}
+
+/// These are the devices, and no others.
+fn fill(conn: &Connection, rows: &[Row]) {
+    conn.prepare("DELETE FROM devices")
+        .unwrap()
+        .execute([])
+        .unwrap();
     // As registrations are written: an empty list is none.
     let list = |texts: &[String]| (!texts.is_empty()).then(|| Value::from(texts).to_string());
     for (at, row) in rows.iter().enumerate() {
-        conn.execute(
+        conn.prepare(
             "INSERT INTO devices (device_no, app_no, generation, created_at, last_seen_at, id, user_id, locale,
              app_version, platform, tags, topics, attributes) VALUES (?1, 1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )
+        .unwrap()
+        .execute(
             params![
                 at as i64 + 1,
                 row.created_at,
@@ -57,7 +104,6 @@ fn database(rows: &[Row]) -> Connection {
         )
         .unwrap();
     }
-    Connection::Sqlite(conn)
 }
 
 /// Devices for which a piece of SQL is true; it is never NULL.
@@ -84,8 +130,8 @@ fn failed(error: &Error, sql: &str) -> TestCaseError {
     TestCaseError::fail(format!("{error}: {sql}"))
 }
 
-fn check(rows: &[Row], conditions: &[Condition]) -> Result<(), TestCaseError> {
-    let conn = database(rows);
+fn check(conn: &Connection, rows: &[Row], conditions: &[Condition]) -> Result<(), TestCaseError> {
+    fill(conn, rows);
     let mut people = Vec::new();
     let sql = format!("SELECT {PERSON} FROM devices d ORDER BY 1");
     let mut statement = conn.prepare(&sql).unwrap();
@@ -104,8 +150,8 @@ fn check(rows: &[Row], conditions: &[Condition]) -> Result<(), TestCaseError> {
         let meant = people.iter().filter(|person| filter.holds(person));
         let meant: Vec<i64> = meant.map(|person| person.device.0).collect();
         let plan = compile(filter.expression.condition(), NOW, conn.dialect());
-        let over = true_for(&conn, &plan.bounds.over)?;
-        let under = true_for(&conn, &plan.bounds.under)?;
+        let over = true_for(conn, &plan.bounds.over)?;
+        let under = true_for(conn, &plan.bounds.under)?;
         let why = format!("{text}\n{plan:#?}");
         prop_assert!(
             meant.iter().all(|no| over.contains(no)),
@@ -118,7 +164,7 @@ fn check(rows: &[Row], conditions: &[Condition]) -> Result<(), TestCaseError> {
         if plan.is_exact() {
             prop_assert_eq!(&over, &meant, "{}", why);
         }
-        let mut asked = Asked::new(&conn, &filter, AppNo(1)).unwrap();
+        let mut asked = Asked::new(conn, &filter, AppNo(1)).unwrap();
         let (all, matched) = asked.count(DeviceNo(0), DeviceNo(1_000)).unwrap();
         prop_assert_eq!(
             (all as usize, matched as usize),
@@ -421,7 +467,64 @@ proptest! {
         rows in prop::collection::vec(rows(), 1..10),
         conditions in prop::collection::vec(conditions(), 1..12),
     ) {
-        check(&rows, &conditions)?;
+        check(&sqlite(), &rows, &conditions)?;
+    }
+}
+
+#[test]
+fn postgres_says_what_the_evaluator_says() {
+    let Some(conn) = postgres() else { return };
+    let cases = (
+        prop::collection::vec(rows(), 1..10),
+        prop::collection::vec(conditions(), 1..12),
+    );
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(200)
+    };
+    let ran = TestRunner::new(config).run(&cases, |(rows, conditions)| {
+        // Whatever has the character that no text there can have is only not to fail: see below.
+        let text = format!("{rows:?} {conditions:?}");
+        if text.contains("\\0") || text.contains("\\u0000") {
+            return Ok(());
+        }
+        check(&conn, &rows, &conditions)
+    });
+    if let Err(error) = ran {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn no_character_makes_postgres_fail() {
+    let Some(conn) = postgres() else { return };
+    let row = Row {
+        id: None,
+        user_id: Some("a\0b".into()),
+        locale: None,
+        platform: None,
+        app_version: None,
+        tags: vec!["\0\0".into(), "\\u0000".into()],
+        topics: Vec::new(),
+        attributes: Some(json!({"a": "x\0", "b": "\\u0000"})),
+        created_at: NOW,
+        last_seen_at: NOW,
+    };
+    fill(&conn, &[row]);
+    for (text, holds) in [
+        ("user_id startswith 'a'", true),
+        ("attributes.a startswith 'x'", true),
+        (r"attributes.b == '\\u0000'", true),
+        (r"tags contains '\\u0000'", true),
+        ("tags contains 'y'", false),
+    ] {
+        let filter = SegmentFilter {
+            expression: Arc::new(Expression::parse(text).unwrap()),
+            now: NOW,
+        };
+        let mut asked = Asked::new(&conn, &filter, AppNo(1)).unwrap();
+        let (all, matched) = asked.count(DeviceNo(0), DeviceNo(9)).unwrap();
+        assert_eq!((all, matched), (1, u32::from(holds)), "{text}");
     }
 }
 

@@ -9,6 +9,8 @@ mod groups;
 mod model;
 mod opening;
 mod postgres;
+mod proxy;
+mod reconnecting;
 mod schemas;
 mod suite;
 mod support;

@@ -87,6 +87,10 @@ impl Kept {
         self.runs.len() - 1
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     /// Takes all of it out.
     pub(super) fn take(&mut self) -> Vec<Run> {
         std::mem::take(self).runs

@@ -347,6 +347,13 @@ impl Driver for Link {
         if self.kept.push(handle, known.text.simple.as_ref(), values) {
             return Ok(());
         }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.kept.is_empty() {
+            return Ok(());
+        }
         self.send(|_| async { Ok(()) }.boxed_local())
     }
 

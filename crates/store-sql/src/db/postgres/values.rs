@@ -34,6 +34,11 @@ impl ToSql for Bound<'_> {
             (Value::Integer(number), &Type::BOOL) => (*number != 0).to_sql(wanted, out),
             (Value::Integer(number), &Type::FLOAT8) => (*number as f64).to_sql(wanted, out),
             (Value::Real(number), &Type::FLOAT8) => number.to_sql(wanted, out),
+            // No text of PostgreSQL's can have this character. It means nothing to anybody, and nothing may fail for
+            // it: a gateway's own words are stored too.
+            (Value::Text(text), &Type::TEXT | &Type::VARCHAR) if text.contains('\0') => {
+                text.replace('\0', "\u{fffd}").to_sql(wanted, out)
+            }
             (Value::Text(text), &Type::TEXT | &Type::VARCHAR) => text.to_sql(wanted, out),
             (Value::Blob(bytes), &Type::BYTEA) => bytes.as_slice().to_sql(wanted, out),
             (value, wanted) => {

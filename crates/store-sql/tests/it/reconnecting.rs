@@ -1,0 +1,177 @@
+//! A server that goes away: nothing that was accepted is lost, nothing is done twice, and nobody waits for ever.
+
+use crate::postgres::Schema;
+use crate::proxy::{Mode, Proxy};
+use crate::support::{accepted, single, stored};
+use carillon_model::id::NotificationNo;
+use carillon_ports::store::{HotStore, StoreError};
+use carillon_store_sql::{Host, OpenErrorKind, ServerConfig, SqlStore};
+
+/// How long a call may wait for the server here.
+const PATIENCE_MS: u32 = 300;
+
+struct World {
+    store: SqlStore,
+    proxy: Proxy,
+    schema: Schema,
+}
+
+/// A store that reaches its server over a way that can be cut. `None`: there is no server.
+fn world(test: &str, patience_ms: u32) -> Option<World> {
+    let schema = Schema::make(test)?;
+    let Some(Host::Tcp { port, .. }) = schema.config.url.hosts.first().cloned() else {
+        panic!("{:?}", schema.config.url);
+    };
+    let proxy = Proxy::to(port);
+    let mut config = schema.config.clone();
+    config.url.hosts = vec![Host::Tcp {
+        host: "127.0.0.1".into(),
+        port: proxy.port,
+    }];
+    let config = ServerConfig {
+        reconnect_patience_ms: patience_ms,
+        reconnect_min_ms: 10,
+        reconnect_max_ms: 50,
+        ..config
+    };
+    Some(World {
+        store: SqlStore::open(config).unwrap(),
+        proxy,
+        schema,
+    })
+}
+
+const LONG_MS: u32 = 60_000;
+
+#[tokio::test]
+async fn a_commit_that_never_came_is_made_once_more() {
+    let Some(world) = world("a commit that never came", LONG_MS) else {
+        return;
+    };
+    let no = NotificationNo(1);
+    world.proxy.set(Mode::LoseCommit);
+    world.store.accept(vec![single(no)]).await.unwrap();
+    assert_eq!(stored(&world.store, &[no]).await, [true]);
+    // It is settled once: the second time there is nothing left to complete.
+    world.proxy.set(Mode::LoseCommit);
+    let done = world.store.settle(accepted(no.batch(0))).await.unwrap();
+    assert_eq!(done, [no]);
+    world.store.close().await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_not_made_twice() {
+    let Some(world) = world("a commit whose answer is lost", LONG_MS) else {
+        return;
+    };
+    let no = NotificationNo(1);
+    world.proxy.set(Mode::LoseAnswer);
+    // Run again it would meet its own rows and fail.
+    world.store.accept(vec![single(no)]).await.unwrap();
+    world.proxy.set(Mode::LoseAnswer);
+    let done = world.store.settle(accepted(no.batch(0))).await.unwrap();
+    assert_eq!(done, [no], "what it returned the first time");
+    let told = world.schema.ask("SELECT count(*) FROM events");
+    assert_eq!(told, ["1"], "told once");
+    world.store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_cut_while_idle_goes_on() {
+    let Some(world) = world("a connection cut while idle", LONG_MS) else {
+        return;
+    };
+    let numbers = [NotificationNo(1), NotificationNo(2)];
+    world.store.accept(vec![single(numbers[0])]).await.unwrap();
+    assert_eq!(stored(&world.store, &numbers).await, [true, false]);
+    world.proxy.cut();
+    assert_eq!(stored(&world.store, &numbers).await, [true, false], "reads");
+    world.proxy.cut();
+    world.store.accept(vec![single(numbers[1])]).await.unwrap();
+    assert_eq!(stored(&world.store, &numbers).await, [true, true]);
+    world.store.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_stays_away_is_told_and_waited_for_no_longer() {
+    let Some(world) = world("a server that stays away", PATIENCE_MS) else {
+        return;
+    };
+    let numbers = [NotificationNo(1), NotificationNo(2), NotificationNo(3)];
+    world.store.accept(vec![single(numbers[0])]).await.unwrap();
+    world.proxy.set(Mode::Shut);
+    world.proxy.cut();
+    for no in &numbers[1..] {
+        let away = world.store.accept(vec![single(*no)]).await;
+        assert!(matches!(away, Err(StoreError::Away(_))), "{away:?}");
+    }
+    let away = world.store.counts(crate::support::APP, 0).await;
+    assert!(matches!(away, Err(StoreError::Away(_))), "{away:?}");
+    world.proxy.set(Mode::Open);
+    world.store.accept(vec![single(numbers[2])]).await.unwrap();
+    assert_eq!(stored(&world.store, &numbers).await, [true, false, true]);
+    world.store.close().await;
+}
+
+#[tokio::test]
+async fn a_doubt_that_nobody_can_clear_up_stops_everything() {
+    let Some(world) = world("a doubt that stays", PATIENCE_MS) else {
+        return;
+    };
+    let no = NotificationNo(1);
+    world.proxy.set(Mode::LoseAnswerAndShut);
+    let doubt = world.store.accept(vec![single(no)]).await;
+    assert!(
+        matches!(&doubt, Err(StoreError::Failed(text)) if text.contains("during a commit")),
+        "{doubt:?}"
+    );
+    assert!(world.store.fatal().await.contains("during a commit"));
+    world.store.close().await;
+    // A new start finds what there is.
+    let store = world.schema.open();
+    assert_eq!(stored(&store, &[no]).await, [true]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn one_process_has_the_database() {
+    let Some(world) = world("a second process", PATIENCE_MS) else {
+        return;
+    };
+    let refused = SqlStore::open(world.schema.config.clone()).unwrap_err();
+    let OpenErrorKind::LockedBy(who) = refused.kind() else {
+        panic!("{refused}");
+    };
+    assert!(
+        who.contains("process") && who.contains("connected since"),
+        "{who}"
+    );
+    world.store.close().await;
+    world.schema.open().close().await;
+}
+
+#[tokio::test]
+async fn whoever_lost_the_database_to_another_process_stops() {
+    let Some(world) = world("a database that was taken over", PATIENCE_MS) else {
+        return;
+    };
+    world.proxy.set(Mode::Shut);
+    world.proxy.cut();
+    let away = world.store.accept(vec![single(NotificationNo(1))]).await;
+    assert!(matches!(away, Err(StoreError::Away(_))), "{away:?}");
+    world.schema.open().close().await;
+    world.proxy.set(Mode::Open);
+    let lost = world.store.accept(vec![single(NotificationNo(2))]).await;
+    assert!(
+        matches!(&lost, Err(StoreError::Failed(text)) if text.contains("taken the database over")),
+        "{lost:?}"
+    );
+    assert!(
+        world
+            .store
+            .fatal()
+            .await
+            .contains("taken the database over")
+    );
+    world.store.close().await;
+}
