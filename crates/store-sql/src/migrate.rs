@@ -20,9 +20,11 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../migrations/sqlite/0012_lists.sql")),
 ];
 
-/// PostgreSQL's, by the same numbers.
-pub(crate) const POSTGRES: &[(i64, &str)] =
-    &[(9, include_str!("../migrations/postgres/0009_base.sql"))];
+/// PostgreSQL's, by the same numbers, of which the first brings all before it.
+pub(crate) const POSTGRES: &[(i64, &str)] = &[
+    (9, include_str!("../migrations/postgres/0009_base.sql")),
+    (12, include_str!("../migrations/postgres/0012_lists.sql")),
+];
 
 /// SQLite's newest schema.
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
@@ -37,4 +39,17 @@ pub(crate) fn migrate(conn: &Connection, found: i64) -> rusqlite::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_have_the_same_numbers() {
+        let ours: Vec<_> = MIGRATIONS.iter().map(|(number, _)| *number).collect();
+        let theirs: Vec<_> = POSTGRES.iter().map(|(number, _)| *number).collect();
+        let begin = ours.iter().position(|number| *number == theirs[0]).unwrap();
+        assert_eq!(ours[begin..], theirs);
+    }
 }

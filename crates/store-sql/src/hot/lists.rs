@@ -2,7 +2,7 @@
 
 use super::fanout::audience;
 use super::resolve::recipients;
-use super::rows::{blob, parse_device_id};
+use super::rows::parse_device_id;
 use crate::db::{self, Connection, OptionalExtension, params};
 use crate::error::{Done, corrupt};
 use crate::queue::Class;
@@ -143,7 +143,7 @@ fn begin(tx: &mut Tx<'_>, app: AppNo, now: UnixMs) -> Done<ListNo> {
     let list = ListNo(tx.marks.list.take(tx.conn)?);
     tx.conn
         .prepare_cached("INSERT INTO lists (list_no, app_no, since) VALUES (?1, ?2, ?3)")?
-        .execute(params![list.0, app.0, now])?;
+        .run(params![list.0, app.0, now])?;
     Ok(list)
 }
 
@@ -160,7 +160,7 @@ fn extend(tx: &Tx<'_>, list: ListNo, chunks: &[BatchDevices], now: UnixMs) -> Do
     )?;
     for chunk in chunks {
         let last = chunk.as_slice().last().map_or(0, |last| last.0);
-        insert.execute(params![list.0, last, chunk.encode()])?;
+        insert.run(params![list.0, last, chunk.encode()])?;
     }
     Ok(true)
 }
@@ -209,7 +209,7 @@ fn name_list(
     let stored = put_definition(tx, stored, None, by)?;
     tx.conn
         .prepare_cached("UPDATE lists SET definition_no = ?2 WHERE list_no = ?1")?
-        .execute(params![definition.list.0, no.0])?;
+        .run(params![definition.list.0, no.0])?;
     Ok(ListPut::Stored(stored))
 }
 
@@ -219,7 +219,7 @@ pub(crate) fn unname(tx: &Tx<'_>, of: DefinitionNo, now: UnixMs) -> Done<()> {
         .prepare_cached(
             "UPDATE lists SET definition_no = NULL, since = ?2 WHERE definition_no = ?1",
         )?
-        .execute(params![of.0, now])?;
+        .run(params![of.0, now])?;
     Ok(())
 }
 
@@ -229,7 +229,7 @@ pub(crate) fn unname_app(tx: &Tx<'_>, app: AppNo, now: UnixMs) -> Done<()> {
         .prepare_cached(
             "UPDATE lists SET definition_no = NULL, since = ?2 WHERE app_no = ?1 AND definition_no IS NOT NULL",
         )?
-        .execute(params![app.0, now])?;
+        .run(params![app.0, now])?;
     Ok(())
 }
 
@@ -248,19 +248,29 @@ fn page(
         finished: true,
     };
     let mut chunks = conn.prepare_cached(
-        "SELECT devices FROM list_chunks WHERE list_no = ?1 AND last_device > ?2 ORDER BY last_device",
+        "SELECT last_device, devices FROM list_chunks WHERE list_no = ?1 AND last_device > ?2
+         ORDER BY last_device LIMIT 1",
     )?;
     // A device that is gone or another App's has no row here, and is passed over.
     let mut one = conn.prepare_cached(
         "SELECT device_no, kind, environment, 0 FROM push_tokens
          WHERE device_no = ?1 AND app_no = ?2 AND retired_at IS NULL AND (?3 >> kind) & 1",
     )?;
-    let mut found = chunks.query(params![list.0, after.0])?;
-    let mut looked_at = 0;
-    while let Some(row) = found.next()? {
-        let chunk = BatchDevices::decode(blob(row.get_ref(0)?))
+    let (mut looked_at, mut last) = (0, after.0);
+    // One after the other: a server would send all that come after as well.
+    while let Some((chunk_ends, devices)) = chunks
+        .query_row(params![list.0, last], |row| {
+            Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))
+        })
+        .optional()?
+    {
+        last = chunk_ends;
+        let chunk = BatchDevices::decode(&devices)
             .map_err(|error| corrupt("list_chunks", "devices", list, error))?;
-        for device in chunk.as_slice().iter().filter(|no| **no > after) {
+        let wanted = || chunk.as_slice().iter().filter(|no| **no > after);
+        let ahead = wanted().take((scan - looked_at) as usize);
+        one.ahead(ahead.map(|no| [no.0, app.0, i64::from(reach.bits())]))?;
+        for device in wanted() {
             if looked_at >= scan || page.recipients.len() >= limit as usize {
                 page.finished = false;
                 return Ok(page);
