@@ -1,4 +1,4 @@
-//! What the store costs: `cargo run --release -p carillon-store-sql --example bench_store [directory or URL]`.
+//! What the store costs: `cargo run --release -p carillon-store-sql --example bench_store [directory or URL [part of a name]]`.
 //!
 //! With a URL (`postgres://user@host:port/database`) it is measured on that server, without TLS, in a database that should
 //! be empty.
@@ -51,6 +51,8 @@ async fn run() -> Outcome {
 
 async fn measure(store: SqlStore) -> Outcome {
     let store = Arc::new(store);
+    let only = std::env::args().nth(2).unwrap_or_default();
+    let wanted = |name: &str| name.contains(&only);
 
     for (name, group, rounds) in [
         ("warm-up, 500 a call", 500, 40),
@@ -58,6 +60,9 @@ async fn measure(store: SqlStore) -> Outcome {
         ("singles, 50 a call", 50, 200),
         ("singles, 1 a call, 1 at a time", 1, 2_000),
     ] {
+        if !wanted(name) {
+            continue;
+        }
         let meter = Meter::start();
         for round in 0..rounds {
             let items = singles(&store, group, round);
@@ -69,7 +74,9 @@ async fn measure(store: SqlStore) -> Outcome {
     }
 
     let meter = Meter::start();
-    let (group, rounds) = (500, 100);
+    let group = 500;
+    let name = "singles, 1 a call, 500 at once";
+    let rounds = if wanted(name) { 100 } else { 0 };
     for round in 0..rounds {
         let items = singles(&store, group, round);
         let batches = items.iter().map(|item| item.batches[0].no).collect();
@@ -83,9 +90,11 @@ async fn measure(store: SqlStore) -> Outcome {
         }
         store.settle(accepted(batches, 1)).await?;
     }
-    meter.report("singles, 1 a call, 500 at once", group * rounds);
+    meter.report(name, group * rounds);
 
     let meter = Meter::start();
+    let name = "singles through stored backlog (claim 500)";
+    let rounds = if wanted(name) { 100 } else { 0 };
     for round in 0..rounds {
         let mut items = singles(&store, group, round);
         for item in &mut items {
@@ -96,10 +105,11 @@ async fn measure(store: SqlStore) -> Outcome {
         let batches = works.iter().map(|work| work.work.id.batch).collect();
         store.settle(accepted(batches, 1)).await?;
     }
-    meter.report("singles through stored backlog (claim 500)", group * rounds);
+    meter.report(name, group * rounds);
 
     let meter = Meter::start();
-    let batches = 500;
+    let name = "deliveries in batches of 1,000, 4 flushes each";
+    let batches = if wanted(name) { 500 } else { 0 };
     for round in 0..batches {
         let no = store.next_notification();
         let first = i64::from(round) * 1_000 % DEVICES + 1;
@@ -117,10 +127,7 @@ async fn measure(store: SqlStore) -> Outcome {
             store.settle(settlement).await?;
         }
     }
-    meter.report(
-        "deliveries in batches of 1,000, 4 flushes each",
-        batches as usize * 1_000,
-    );
+    meter.report(name, batches as usize * 1_000);
 
     let meter = Meter::start();
     let mut indexed = 0;
@@ -224,6 +231,9 @@ impl Meter {
     }
 
     fn report(&self, name: &str, count: usize) {
+        if count == 0 {
+            return;
+        }
         let each = |now: f64, then: f64| (now - then) / count as f64;
         println!(
             "{name:50} {:8.2} µs CPU {:9.2} µs wall each, {count} in all",
