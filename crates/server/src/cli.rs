@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Credential(credential::Args),
     /// Register, import, export and look at devices
     Device(device::Args),
-    /// Bring over what another push system has: an INI file's apps, a users table, OneSignal's export
+    /// Bring over what another push system has: an INI file's apps, a users table, OneSignal's export, rpush
     Import(import::Args),
     /// What users want to get, and their badge counters
     User(user::Args),

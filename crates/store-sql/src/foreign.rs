@@ -9,6 +9,13 @@ use std::path::Path;
 
 /// What is asked when nobody says: every row of a table named `users`.
 pub const ALL_USERS: &str = "SELECT * FROM users";
+/// The apps of an rpush database, whose columns differ from version to version.
+pub const RPUSH_APPS: &str = "SELECT * FROM rpush_apps ORDER BY id";
+/// Its notifications, as far as they tell what waits and which push tokens are dead.
+pub const RPUSH_NOTIFICATIONS: &str = "SELECT id, app_id, device_token, delivered, failed, failed_at, error_code, \
+     error_description, deliver_after FROM rpush_notifications";
+/// What Apple told it of push tokens.
+pub const RPUSH_FEEDBACK: &str = "SELECT id, app_id, device_token, failed_at FROM rpush_feedback";
 
 /// A database of another program, or a query on it, that cannot be read. A sentence for a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

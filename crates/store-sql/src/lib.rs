@@ -29,7 +29,9 @@ mod webhook;
 mod writer;
 
 pub use address::{Host, ServerKind, ServerUrl, StoreUrl};
-pub use foreign::{ALL_USERS, ForeignError, read_foreign};
+pub use foreign::{
+    ALL_USERS, ForeignError, RPUSH_APPS, RPUSH_FEEDBACK, RPUSH_NOTIFICATIONS, read_foreign,
+};
 pub use open_error::{OpenError, OpenErrorKind};
 pub use server_config::ServerConfig;
 pub use sqlite::backup::restore;

@@ -14,6 +14,7 @@ mod later;
 mod lists;
 mod proxy;
 mod reporting;
+mod rpush;
 mod schedules;
 mod secrets;
 mod segments;

@@ -1,6 +1,11 @@
-//! `carillon import ini|users|onesignal`: what other push systems have, brought over.
+//! `carillon import ini|users|onesignal|rpush|gorush-log`: what other push systems have, brought over.
 
+mod apply;
+mod dead_file;
+mod gorush;
 mod ini;
+mod rows;
+mod rpush;
 mod users;
 
 use crate::client::{ApiClient, ServerOptions};
@@ -23,6 +28,10 @@ enum Command {
     Users(Box<users::Args>),
     /// Register the devices of OneSignal's CSV export
     Onesignal(users::OneSignal),
+    /// Make the Apps and credentials of an rpush database; say what waits in it, and which push tokens are dead
+    Rpush(rpush::Args),
+    /// Say what a gorush log tells of pushes and of dead push tokens
+    GorushLog(gorush::Args),
 }
 
 /// Talks to the server.
@@ -31,6 +40,8 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     match args.command {
         Command::Ini(ini) => ini::run(client, ini, output).await,
         Command::Users(users) => users::run(&client()?, *users, output).await,
+        Command::Rpush(rpush) => rpush::run(client, rpush, output).await,
+        Command::GorushLog(log) => gorush::run(&log, output),
         Command::Onesignal(export) => users::one_signal(&client()?, export, output).await,
     }
 }

@@ -1,17 +1,18 @@
 //! `carillon import ini`: reads the file, makes the plan, carries it out by the API, and tells.
 
-mod apply;
 mod database;
 mod file;
 mod plan;
 mod section;
 
+use super::apply::{Made, apply};
 use crate::client::ApiClient;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use apply::Made;
 use carillon_model::nearest::did_you_mean;
-use plan::{Choices, Fate, Plan};
+use plan::{Choices, Plan};
+pub(super) use plan::{Fate, app_id};
+pub(super) use section::{FETCH, service_account};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ pub(super) async fn run(
     let made = if args.dry_run {
         plan.apps.iter().map(Made::planned).collect()
     } else {
-        apply::apply(&client()?, &plan).await?
+        apply(&client()?, &plan.apps).await?
     };
     tell(&plan, &made, output);
     let refused = made.iter().filter(|made| made.is_refused()).count();
@@ -94,7 +95,7 @@ fn unreadable(file: &Path, mistakes: &[file::Mistake], output: Output) -> Failur
 }
 
 /// `SECTION=VALUE`, each of a section that is there. A name may have a `=` itself: the longest that fits is meant.
-fn choices(
+pub(super) fn choices(
     flag: &str,
     written: &[String],
     sections: &[&str],

@@ -4,10 +4,10 @@
 use super::database;
 use super::file::{Entry, IniFile, Section};
 use super::section::{self, Reading};
+use crate::commands::import::apply::PlannedApp;
 use carillon_model::nearest::did_you_mean;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// Longest id of an App.
 const MAX_APP_ID: usize = 64;
@@ -18,7 +18,7 @@ const SERVER: &str = "Server";
 
 /// What became of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(in crate::commands::import) enum Fate {
     /// It is part of what is made.
     Taken,
     /// It is not needed, and why.
@@ -29,7 +29,7 @@ pub(super) enum Fate {
 
 impl Fate {
     /// Its word.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(in crate::commands::import) fn as_str(self) -> &'static str {
         match self {
             Self::Taken => "taken",
             Self::LeftOut => "left out",
@@ -51,44 +51,6 @@ pub(super) struct Finding {
     pub(super) fate: Fate,
     /// The same in words; never a secret.
     pub(super) what: String,
-}
-
-/// What an App is given to speak to its gateway.
-pub(super) enum Secret {
-    /// Apple's.
-    SigningKey {
-        /// The file's text.
-        pem: Zeroizing<String>,
-        /// Key ID.
-        key_id: String,
-        /// Team ID.
-        team_id: String,
-        /// Of its public half, as the server shows it.
-        fingerprint: String,
-        /// Environments; both where it does not say.
-        environments: Vec<&'static str>,
-        /// The one topic.
-        bundle_id: String,
-    },
-    /// Google's.
-    ServiceAccount {
-        /// The file's text.
-        json: Zeroizing<String>,
-        /// The key's id in it.
-        key_id: String,
-        /// The project.
-        project_id: String,
-    },
-}
-
-/// A section that becomes an App.
-pub(super) struct PlannedApp {
-    /// The section as written.
-    pub(super) section: String,
-    /// The App's id; empty where none can be made.
-    pub(super) app: String,
-    /// Its credential; `None`: a key is wrong, and it is not made.
-    pub(super) secret: Option<Secret>,
 }
 
 /// What was chosen on the command line, by section.
@@ -166,11 +128,8 @@ pub(super) fn make(file: &IniFile, directory: &Path, choices: &Choices) -> Plan 
             Some(chosen) => chosen.clone(),
             None => app_id(&section.name),
         };
-        plan.apps.push(PlannedApp {
-            section: section.name.clone(),
-            app,
-            secret,
-        });
+        plan.apps
+            .push(PlannedApp::new(section.name.clone(), app, secret));
     }
     check_ids(file, &mut plan);
     let apps: Vec<String> = plan.apps.iter().map(|app| app.app.clone()).collect();
@@ -200,7 +159,7 @@ pub(super) fn make(file: &IniFile, directory: &Path, choices: &Choices) -> Plan 
 }
 
 /// The id of an App: the section's name in lower case, each run of characters that an id cannot have as one `-`.
-pub(super) fn app_id(section: &str) -> String {
+pub(in crate::commands::import) fn app_id(section: &str) -> String {
     let mut id = String::new();
     for char in section.chars() {
         if char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | ':' | '@') {

@@ -1,6 +1,7 @@
 //! Old files by table: what each key becomes, and that no secret is in what is said.
 
 use super::*;
+use crate::commands::import::apply::Secret;
 use crate::commands::import::ini::file;
 
 /// A file beside a key that is one, and what comes of it.

@@ -1,8 +1,9 @@
 //! One App's section of an old INI file: what each of its keys becomes.
 
 use super::file::{Entry, IniFile, Section};
-use super::plan::{Fate, Finding, Secret, unknown};
+use super::plan::{Fate, Finding, unknown};
 use crate::commands::credential;
+use crate::commands::import::apply::Secret;
 use carillon_model::nearest::did_you_mean;
 use serde_json::Value;
 use std::path::Path;
@@ -25,7 +26,7 @@ const ENVIRONMENTS: [(&str, &str); 3] = [
     ("development", "sandbox"),
 ];
 /// What to fetch where Google's service account is missing.
-const FETCH: &str = "fetch a service account's key file (JSON): Firebase console, Project settings, Service accounts, \
+pub(in crate::commands::import) const FETCH: &str = "fetch a service account's key file (JSON): Firebase console, Project settings, Service accounts, \
      Generate new private key";
 
 /// Goes through one section.
@@ -313,21 +314,24 @@ impl<'a> Reading<'a> {
 fn read_service_account(path: &Path) -> Result<Secret, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let json = Zeroizing::new(text);
-    let account: Value = serde_json::from_str(&json).unwrap_or_default();
-    let field = |name: &str| account[name].as_str().map(str::to_owned);
-    match (field("private_key_id"), field("project_id")) {
-        (Some(key_id), Some(project_id)) if account["type"] == "service_account" => {
-            Ok(Secret::ServiceAccount {
-                json,
-                key_id,
-                project_id,
-            })
-        }
-        _ => Err(format!(
+    service_account(text).ok_or_else(|| {
+        format!(
             "{}: expected a service account's key file (JSON with type \"service_account\", project_id and \
              private_key_id); {FETCH}",
             path.display()
-        )),
-    }
+        )
+    })
+}
+
+/// A service account's key file, by its text.
+pub(in crate::commands::import) fn service_account(text: String) -> Option<Secret> {
+    let json = Zeroizing::new(text);
+    let account: Value = serde_json::from_str(&json).ok()?;
+    let field = |name: &str| account[name].as_str().map(str::to_owned);
+    let (key_id, project_id) = (field("private_key_id")?, field("project_id")?);
+    (account["type"] == "service_account").then_some(Secret::ServiceAccount {
+        json,
+        key_id,
+        project_id,
+    })
 }

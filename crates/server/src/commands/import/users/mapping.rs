@@ -1,8 +1,8 @@
 //! Which column is what, and a row as a device of the API.
 
-use super::rows::{Row, Rows};
+use crate::commands::import::rows::{Row, Rows};
 use crate::exit::{Exit, Failure};
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use carillon_model::nearest::did_you_mean;
 use serde_json::{Map, Value, json};
 
@@ -230,9 +230,7 @@ impl Device {
 
     /// The whole; its id comes from its push token where no column has one, so that a second import finds it again.
     pub(super) fn prepared(mut self) -> Prepared {
-        let hash = digest(&SHA256, canonical(self.to, &self.push_token).as_bytes());
-        let mut key = [0; 8];
-        key.copy_from_slice(&hash.as_ref()[..8]);
+        let (key, hash) = key_of(self.to, &self.push_token);
         if !self.body.contains_key("id") {
             let hex = hash.as_ref()[..ID_BYTES].iter();
             let id = hex.map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -251,9 +249,17 @@ impl Device {
         }
         Prepared::Device {
             body: Value::Object(self.body),
-            push_token: u64::from_be_bytes(key),
+            push_token: key,
         }
     }
+}
+
+/// The beginning of a push token's hash, equal for equal ones; and the whole.
+pub(super) fn key_of(to: To, push_token: &str) -> (u64, Digest) {
+    let hash = digest(&SHA256, canonical(to, push_token).as_bytes());
+    let mut key = [0; 8];
+    key.copy_from_slice(&hash.as_ref()[..8]);
+    (u64::from_be_bytes(key), hash)
 }
 
 /// A push token as it is hashed: Apple's in whatever way its bytes are written.

@@ -1,18 +1,19 @@
 //! `carillon import users` and `import onesignal`: rows become devices, page by page.
 
+mod leave_out;
 mod mapping;
 mod one_signal;
 mod progress;
-mod rows;
 mod send;
 mod tally;
 
 use crate::client::{ApiClient, escape};
+use crate::commands::import::rows::{Row, Source};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
+use leave_out::LeaveOut;
 use mapping::{Mapping, Prepared, To};
 use progress::Progress;
-use rows::{Row, Source};
 use send::Sending;
 use std::path::PathBuf;
 
@@ -76,6 +77,9 @@ struct Rest {
     /// The App
     #[arg(long)]
     app: String,
+    /// Leave out the push tokens of this CSV file, of its column push_token: such as are known to be dead
+    #[arg(long, value_name = "FILE")]
+    leave_out: Option<PathBuf>,
     /// Go on after the last row that was registered before an interruption
     #[arg(long)]
     resume: bool,
@@ -101,6 +105,7 @@ pub(super) async fn run(client: &ApiClient, args: Args, output: Output) -> anyho
         "{source:?} {} {:?} {to:?} {environment:?} {}",
         args.push_token_column, args.map, args.rest.app
     );
+    let what = format!("{what} {:?}", args.rest.leave_out);
     let progress = Progress::new(source.file(), &what)?;
     let rows = source.open(args.rest.page_rows as usize).await?;
     let mapping = Mapping::new(
@@ -110,7 +115,8 @@ pub(super) async fn run(client: &ApiClient, args: Args, output: Output) -> anyho
         to,
         environment.unwrap_or("auto"),
     )?;
-    let sending = Sending::begin(client, &args.rest.app, progress, args.rest.resume, output)?;
+    let leave_out = LeaveOut::read(args.rest.leave_out.as_deref())?;
+    let sending = Sending::begin(client, &args.rest, progress, leave_out, output)?;
     sending.run(rows, &mapping).await
 }
 
@@ -121,10 +127,14 @@ pub(super) async fn one_signal(
     output: Output,
 ) -> anyhow::Result<()> {
     let source = Source::read(&args.file.display().to_string(), None, None, false)?;
-    let progress = Progress::new(source.file(), &format!("onesignal {}", args.rest.app))?;
+    let progress = Progress::new(
+        source.file(),
+        &format!("onesignal {} {:?}", args.rest.app, args.rest.leave_out),
+    )?;
     let rows = source.open(args.rest.page_rows as usize).await?;
     let mapping = one_signal::Columns::new(&rows)?;
-    let sending = Sending::begin(client, &args.rest.app, progress, args.rest.resume, output)?;
+    let leave_out = LeaveOut::read(args.rest.leave_out.as_deref())?;
+    let sending = Sending::begin(client, &args.rest, progress, leave_out, output)?;
     sending.run(rows, &mapping).await
 }
 

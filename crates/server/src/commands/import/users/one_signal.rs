@@ -3,7 +3,7 @@
 
 use super::Prepare;
 use super::mapping::{Device, Prepared, To};
-use super::rows::{Row, Rows};
+use crate::commands::import::rows::{Row, Rows};
 use crate::exit::{Exit, Failure};
 use serde_json::Value;
 

@@ -1,12 +1,13 @@
 //! Pages of rows to the import of the API, and what it says of each row.
 
-use super::Prepare;
+use super::leave_out::{LEFT_OUT, LeaveOut};
 use super::mapping::Prepared;
 use super::progress::Progress;
-use super::rows::{Row, Rows};
 use super::tally::{RowProblem, Tally};
+use super::{Prepare, Rest};
 use crate::client::ApiClient;
 use crate::commands::device::import_path;
+use crate::commands::import::rows::{Row, Rows};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
 use serde_json::{Value, json};
@@ -23,6 +24,7 @@ pub(super) struct Sending<'a> {
     /// Beginnings of the hashes of the push tokens so far. Eight bytes each: two that are equal by chance would only
     /// be counted wrongly.
     seen: HashSet<u64>,
+    leave_out: LeaveOut,
     output: Output,
 }
 
@@ -36,25 +38,28 @@ impl<'a> Sending<'a> {
     /// Before the first row, or where it was interrupted.
     pub(super) fn begin(
         client: &'a ApiClient,
-        app: &str,
+        rest: &Rest,
         progress: Progress,
-        resume: bool,
+        leave_out: LeaveOut,
         output: Output,
     ) -> Result<Self, Failure> {
-        let tally = if resume { progress.load()? } else { None };
+        let tally = if rest.resume { progress.load()? } else { None };
         match &tally {
             Some(tally) => output.note(format!("going on after row {} of the source", tally.rows)),
-            None if resume => output.note("nothing was interrupted: beginning with the first row"),
+            None if rest.resume => {
+                output.note("nothing was interrupted: beginning with the first row")
+            }
             None => {}
         }
         let tally = tally.unwrap_or_default();
         Ok(Self {
             client,
-            path: import_path(app),
+            path: import_path(&rest.app),
             progress,
             done: tally.rows,
             tally,
             seen: HashSet::new(),
+            leave_out,
             output,
         })
     }
@@ -95,6 +100,10 @@ impl<'a> Sending<'a> {
                     body: device,
                     push_token,
                 } => {
+                    if self.leave_out.has(push_token) {
+                        *tally.left_out.entry(LEFT_OUT.to_owned()).or_default() += 1;
+                        continue;
+                    }
                     body.push_str(&device.to_string());
                     body.push('\n');
                     sent.push(Sent {

@@ -1,17 +1,88 @@
 //! Carries a plan out by the API. What is there already, and the same, is left as it is.
 
-use super::plan::{Plan, PlannedApp, Secret};
 use crate::client::{ApiClient, escape};
 use crate::exit::{Exit, Failure};
 use crate::output::shown;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+/// What an App is given to speak to its gateway.
+pub(super) enum Secret {
+    /// Apple's.
+    SigningKey {
+        /// The file's text.
+        pem: Zeroizing<String>,
+        /// Key ID.
+        key_id: String,
+        /// Team ID.
+        team_id: String,
+        /// Of its public half, as the server shows it.
+        fingerprint: String,
+        /// Environments; both where it is none.
+        environments: Vec<&'static str>,
+        /// The one topic.
+        bundle_id: String,
+    },
+    /// Apple's former kind.
+    Certificate {
+        /// The chain, leaf first.
+        chain_pem: String,
+        /// Its private key.
+        private_key_pem: Zeroizing<String>,
+        /// The environment; what the certificate says where it is none.
+        environments: Vec<&'static str>,
+        /// The topic; what the certificate says where it is none.
+        topics: Vec<String>,
+    },
+    /// Of browsers' push services.
+    VapidKeys {
+        /// PKCS#8.
+        private_key_pem: Zeroizing<String>,
+        /// Where a push service may write to.
+        contact: String,
+    },
+    /// Google's.
+    ServiceAccount {
+        /// The file's text.
+        json: Zeroizing<String>,
+        /// The key's id in it.
+        key_id: String,
+        /// The project.
+        project_id: String,
+    },
+}
+
+/// A credential, and the App that gets it.
+pub(super) struct PlannedApp {
+    /// What it comes from: a section as written, or an app by its name.
+    pub(super) section: String,
+    /// The App's id; empty where none can be made.
+    pub(super) app: String,
+    /// Its credential; `None`: something of it is wrong, and it is not made.
+    pub(super) secret: Option<Secret>,
+    /// The credential's name.
+    pub(super) credential: String,
+}
+
+impl PlannedApp {
+    /// With the credential's usual name.
+    pub(super) fn new(section: String, app: String, secret: Option<Secret>) -> Self {
+        let credential = secret.as_ref().map_or("", name_of).to_owned();
+        Self {
+            section,
+            app,
+            secret,
+            credential,
+        }
+    }
+}
 
 /// What became of one section's App and its credential.
 pub(super) struct Made {
     section: String,
     app: String,
     state: State,
-    credential: &'static str,
+    credential: String,
     credential_state: State,
     /// Why the server did not take it.
     problem: Option<String>,
@@ -51,7 +122,10 @@ impl Made {
             section: app.section.clone(),
             app: app.app.clone(),
             state,
-            credential: app.secret.as_ref().map_or("", name_of),
+            credential: match app.secret {
+                Some(_) => app.credential.clone(),
+                None => String::new(),
+            },
             credential_state: state,
             problem: None,
         }
@@ -83,16 +157,16 @@ impl Made {
             format!("[{}]", self.section),
             self.app.clone(),
             self.state.as_str().to_owned(),
-            self.credential.to_owned(),
+            self.credential.clone(),
             self.credential_state.as_str().to_owned(),
         ]
     }
 }
 
 /// Makes every App that has no error. One that the server refuses is told of, and the others are made.
-pub(super) async fn apply(client: &ApiClient, plan: &Plan) -> Result<Vec<Made>, Failure> {
+pub(super) async fn apply(client: &ApiClient, apps: &[PlannedApp]) -> Result<Vec<Made>, Failure> {
     let mut all = Vec::new();
-    for app in &plan.apps {
+    for app in apps {
         let mut made = Made::planned(app);
         if let Some(secret) = &app.secret {
             (made.state, made.credential_state) = (State::NotMade, State::NotMade);
@@ -137,15 +211,17 @@ async fn put_credential(
     app: &PlannedApp,
     secret: &Secret,
 ) -> Result<State, Failure> {
-    let name = name_of(secret);
+    let name = &app.credential;
     let base = format!("/v1/apps/{}/credentials", escape(&app.app));
     let there = client.list(&base, usize::MAX).await?;
-    if let Some(there) = there.iter().find(|it| shown(it, "/name") == name)
+    if let Some(there) = there.iter().find(|it| shown(it, "/name") == *name)
         && is_same(there, secret)
     {
         return Ok(State::Unchanged);
     }
-    let answer = client.put(&format!("{base}/{name}"), &body(secret)).await?;
+    let answer = client
+        .put(&format!("{base}/{}", escape(name)), &body(secret))
+        .await?;
     Ok(match answer.status {
         201 => State::Made,
         _ => State::Replaced,
@@ -155,7 +231,8 @@ async fn put_credential(
 /// The credential's name, as the documentation calls them everywhere.
 fn name_of(secret: &Secret) -> &'static str {
     match secret {
-        Secret::SigningKey { .. } => "apple",
+        Secret::SigningKey { .. } | Secret::Certificate { .. } => "apple",
+        Secret::VapidKeys { .. } => "browsers",
         Secret::ServiceAccount { .. } => "google",
     }
 }
@@ -189,6 +266,8 @@ fn is_same(there: &Value, secret: &Secret) -> bool {
                 && there["topics"] == json!([bundle_id])
                 && found == expected
         }
+        // The server shows nothing by which they could be told: they are set again.
+        Secret::Certificate { .. } | Secret::VapidKeys { .. } => false,
         Secret::ServiceAccount {
             key_id, project_id, ..
         } => {
@@ -213,6 +292,24 @@ fn body(secret: &Secret) -> Value {
             "environments": environments,
             "topics": [bundle_id],
             "signing_key": { "pem": **pem, "key_id": key_id, "team_id": team_id },
+        }),
+        Secret::Certificate {
+            chain_pem,
+            private_key_pem,
+            environments,
+            topics,
+        } => json!({
+            "gateway": "apns",
+            "environments": environments,
+            "topics": topics,
+            "certificate": { "chain_pem": chain_pem, "private_key_pem": **private_key_pem },
+        }),
+        Secret::VapidKeys {
+            private_key_pem,
+            contact,
+        } => json!({
+            "gateway": "webpush",
+            "vapid_keys": { "contact": contact, "private_key_pem": **private_key_pem },
         }),
         Secret::ServiceAccount { json, .. } => {
             json!({ "gateway": "fcm", "service_account": **json })
