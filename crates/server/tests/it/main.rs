@@ -12,6 +12,7 @@ mod doctor;
 mod import;
 mod later;
 mod lists;
+mod old_server;
 mod proxy;
 mod reporting;
 mod rpush;
