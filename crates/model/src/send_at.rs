@@ -107,7 +107,7 @@ impl SendAt {
     }
 }
 
-fn read_local(text: &str) -> Result<DateTime, String> {
+pub(crate) fn read_local(text: &str) -> Result<DateTime, String> {
     let wrong = |why: &str| {
         Err(format!(
             "expected a date and time such as \"2026-12-01T09:00\", found {text:?} ({why})"

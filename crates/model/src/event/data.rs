@@ -134,6 +134,19 @@ pub struct ScheduleFailed {
     pub message: String,
 }
 
+/// Data of `campaign.halted`. The event's subject is the campaign's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignHalted {
+    /// The campaign (`cmp_…`).
+    pub campaign: String,
+    /// Its name.
+    pub name: String,
+    /// Stable word: `failed`, `opted_out` or `nothing_ended`.
+    pub reason: String,
+    /// The same in words.
+    pub message: String,
+}
+
 /// Data of `timer.failed`. The event's subject is the same as `subject`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerFailed {
@@ -274,6 +287,15 @@ mod tests {
             },
             json!({"schedule": "monday-news", "due_at": 1_785_585_600_123_i64,
                    "code": "template.variable_missing", "message": "no variable \"name\""}),
+        );
+        reads_back(
+            &CampaignHalted {
+                campaign: "cmp_1".into(),
+                name: "spring".into(),
+                reason: "failed".into(),
+                message: "6 of the canary's 90".into(),
+            },
+            json!({"campaign": "cmp_1", "name": "spring", "reason": "failed", "message": "6 of the canary's 90"}),
         );
         reads_back(
             &TimerFailed {

@@ -7,9 +7,9 @@ mod data;
 mod failures;
 
 pub use self::data::{
-    CredentialFailing, CredentialRecovered, DeviceEvicted, DeviceRetired, EnvironmentFlood,
-    EnvironmentRepaired, NotificationCompleted, Receipts, RepairedEnvironment, RetiredPushToken,
-    ScheduleFailed, TimerFailed, TriggerFailed, WebhookDisabled,
+    CampaignHalted, CredentialFailing, CredentialRecovered, DeviceEvicted, DeviceRetired,
+    EnvironmentFlood, EnvironmentRepaired, NotificationCompleted, Receipts, RepairedEnvironment,
+    RetiredPushToken, ScheduleFailed, TimerFailed, TriggerFailed, WebhookDisabled,
 };
 pub use self::failures::{DeliveryFailed, FailureCount};
 
@@ -40,6 +40,8 @@ pub enum EventKind {
     TriggerFailed,
     /// A schedule was due and could not send: [`ScheduleFailed`].
     ScheduleFailed,
+    /// A campaign stopped by itself after its canary: [`CampaignHalted`].
+    CampaignHalted,
     /// Something that was to happen later could not, and is not tried again: [`TimerFailed`].
     TimerFailed,
     /// Carillon stopped calling a webhook endpoint: [`WebhookDisabled`]. The others are told.
@@ -48,7 +50,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, once.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NotificationCompleted,
         Self::DeliveryFailed,
         Self::DeviceRetired,
@@ -61,6 +63,7 @@ impl EventKind {
         Self::ReceiptOpened,
         Self::TriggerFailed,
         Self::ScheduleFailed,
+        Self::CampaignHalted,
         Self::TimerFailed,
         Self::WebhookDisabled,
     ];
@@ -81,6 +84,7 @@ impl EventKind {
             Self::ReceiptOpened => "receipt.opened",
             Self::TriggerFailed => "trigger.failed",
             Self::ScheduleFailed => "schedule.failed",
+            Self::CampaignHalted => "campaign.halted",
             Self::TimerFailed => "timer.failed",
             Self::WebhookDisabled => "webhook.disabled",
         }
@@ -110,6 +114,7 @@ impl EventKind {
             | Self::CredentialRecovered
             | Self::TriggerFailed
             | Self::ScheduleFailed
+            | Self::CampaignHalted
             | Self::TimerFailed
             | Self::WebhookDisabled => None,
         }

@@ -54,6 +54,7 @@ fn every_kind_is_shown_as_it_is_sent() {
             EventKind::TriggerFailed => is_shape::<event::TriggerFailed>(example),
             EventKind::TimerFailed => is_shape::<event::TimerFailed>(example),
             EventKind::ScheduleFailed => is_shape::<event::ScheduleFailed>(example),
+            EventKind::CampaignHalted => is_shape::<event::CampaignHalted>(example),
             EventKind::WebhookDisabled => is_shape::<event::WebhookDisabled>(example),
         }
     }
