@@ -19,6 +19,7 @@ use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::target::{Audience, Target};
 use carillon_ports::fault::{self, Bug};
+use carillon_ports::schedule::ScheduleTurn;
 use carillon_ports::store::{
     Acceptance, Idempotency, NewBatch, NewNotification, NotificationHead, Recipient, StoreError,
     Work, WorkId,
@@ -40,6 +41,20 @@ pub(crate) struct Ready {
     /// When it is sent, if that was asked for.
     send_at: Option<UnixMs>,
     late: bool,
+}
+
+impl Ready {
+    /// Takes the timer out of a schedule's turn: the turn that is left of it moves that, and nothing else.
+    pub(crate) fn take_timer(&mut self) -> Option<ScheduleTurn> {
+        let turn = self.new.turn.as_mut()?;
+        let timer = turn.timer.take()?;
+        Some(ScheduleTurn {
+            app: turn.app,
+            schedule: turn.schedule,
+            timer: Some(timer),
+            runs: Vec::new(),
+        })
+    }
 }
 
 impl Shared {

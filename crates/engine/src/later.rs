@@ -5,7 +5,7 @@
 
 use crate::draft::{Draft, Fired, Plan, draft, leave_out};
 use crate::hub::Hub;
-use crate::intake::{answers_for, make};
+use crate::intake::{Ready, answers_for, make};
 use crate::list;
 use crate::request::{ChangeRefusal, Origin, Refusal, SendItem};
 use crate::resolve::read_push_tokens;
@@ -21,6 +21,8 @@ use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::Reach;
 use carillon_model::target::Target;
 use carillon_model::timer::{MissedRun, TimerKind};
+use carillon_ports::fault::{self, Bug};
+use carillon_ports::schedule::ScheduleTurn;
 use carillon_ports::store::StoreError;
 use carillon_ports::timer::{
     DueSend, DueTimer, FiredTimer, NewTimer, SendChange, TimerClaim, TimerSubject,
@@ -31,8 +33,7 @@ use std::sync::Arc;
 
 /// Version of the stored record.
 const VERSION: u32 = 1;
-/// With so many names in the targets of what is fired together nothing more is taken in: they are looked up one by one, and
-/// the deliveries are one transaction.
+/// With so many names in the targets of what is fired together nothing more is taken in: the deliveries are one transaction.
 const MAX_ENTRIES: usize = 2_000;
 /// A change that others keep coming before is tried so often.
 const CHANGE_TRIES: u32 = 5;
@@ -199,7 +200,12 @@ impl Shared {
             return Ok(firing);
         }
         let places: Vec<usize> = ready.iter().map(|ready| ready.at).collect();
+        let torn = self.tear(&mut ready, now).await?;
         let answers = self.commit(app, ready).await?;
+        match torn {
+            None => fault::stage("timer.fired"),
+            Some(turns) => self.follow(turns, now).await?,
+        }
         let stored_at = hub.parts.clock.now();
         for (at, answer) in places.into_iter().zip(answers) {
             match answer {
@@ -220,6 +226,43 @@ impl Shared {
             hub.tell();
         }
         Ok(firing)
+    }
+
+    /// Where that bug is planted: takes the moves of timers out of what is one transaction with them. What is
+    /// returned is to follow it.
+    async fn tear(
+        &self,
+        ready: &mut [Ready],
+        now: UnixMs,
+    ) -> Result<Option<Vec<ScheduleTurn>>, StoreError> {
+        let is_before = fault::planted(Bug::MoveBeforeRun);
+        if !is_before && !fault::planted(Bug::MoveAfterRun) {
+            return Ok(None);
+        }
+        let turns = ready.iter_mut().filter_map(Ready::take_timer);
+        let turns: Vec<ScheduleTurn> = turns.collect();
+        if !is_before {
+            return Ok(Some(turns));
+        }
+        let has_any = !turns.is_empty();
+        for turn in turns {
+            self.hub.parts.store.record_turn(turn, None, now).await?;
+        }
+        if has_any {
+            fault::stage("timer.fired");
+        }
+        Ok(Some(Vec::new()))
+    }
+
+    /// See [`Self::tear`].
+    async fn follow(&self, turns: Vec<ScheduleTurn>, now: UnixMs) -> Result<(), StoreError> {
+        if !turns.is_empty() {
+            fault::stage("timer.fired");
+        }
+        for turn in turns {
+            self.hub.parts.store.record_turn(turn, None, now).await?;
+        }
+        Ok(())
     }
 
     /// See [`crate::Engine::change`].

@@ -16,6 +16,7 @@ use carillon_model::UnixMs;
 use carillon_model::event::{EventKind, TimerFailed};
 use carillon_model::id::AppNo;
 use carillon_model::timer::TimerPatience;
+use carillon_ports::fault::{self, Bug};
 use carillon_ports::store::StoreError;
 use carillon_ports::timer::{DueAsk, DueTimer, TimerFailure};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use std::time::Duration;
 
 /// Longest time without a look: a clock that was moved, either way, is seen then.
 const LONGEST_SLEEP_MS: i64 = 1_000;
+/// How much too early timers fire where that bug is planted.
+const PLANTED_EARLY_MS: i64 = 2_000;
 /// Most bytes of an error that are kept.
 const MAX_ERROR_BYTES: usize = 1_024;
 
@@ -76,8 +79,13 @@ async fn round(
         return Ok(Some(longest));
     }
     let now = hub.parts.clock.now();
+    let early = if fault::planted(Bug::FireEarly) {
+        PLANTED_EARLY_MS
+    } else {
+        0
+    };
     let ask = DueAsk {
-        now,
+        now: now + early,
         after: *turn,
         each: config.timer_share,
         most: config.timer_round,
@@ -92,6 +100,7 @@ async fn round(
         let wait = until.saturating_sub(now).clamp(1, LONGEST_SLEEP_MS);
         return Ok(Some(Duration::from_millis(wait as u64)));
     }
+    fault::stage("timer.read");
     for (app, timers) in by_app(due.timers) {
         if hub.is_stopping() {
             return Ok(None);

@@ -27,7 +27,7 @@ pub fn planted(bug: Bug) -> bool {
 }
 
 /// Every stage that the code announces.
-pub const STAGES: [&str; 11] = [
+pub const STAGES: [&str; 14] = [
     "intake.committed",
     "fanout.page_committed",
     "dispatch.watermark_committed",
@@ -36,6 +36,9 @@ pub const STAGES: [&str; 11] = [
     "settle.in_transaction",
     "settle.committed",
     "prune.slice_committed",
+    "timer.read",
+    "timer.in_transaction",
+    "timer.fired",
     "digest.told",
     "webhook.enqueued",
     "webhook.settled",
@@ -77,11 +80,21 @@ pub enum Bug {
     ForgetCall,
     /// Some notifications are completed without an entry in the log of events.
     ForgetCompletion,
+    /// Timers fire before their time.
+    FireEarly,
+    /// A change of a notification that waits is acknowledged, and what it says stays as it was.
+    ForgetChange,
+    /// Some timers are deleted without their effect.
+    LoseTimer,
+    /// A schedule's timer moves on before what it sends is stored.
+    MoveBeforeRun,
+    /// A schedule's timer moves on only after what it sends was stored.
+    MoveAfterRun,
 }
 
 impl Bug {
     /// All of them, each once.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::NoFence,
         Self::SettleBeforeAnswer,
         Self::ResendVoip,
@@ -98,6 +111,11 @@ impl Bug {
         Self::ResendAfterFault,
         Self::ForgetCall,
         Self::ForgetCompletion,
+        Self::FireEarly,
+        Self::ForgetChange,
+        Self::LoseTimer,
+        Self::MoveBeforeRun,
+        Self::MoveAfterRun,
     ];
 
     /// The word that names it on the accountant's command line.
@@ -120,6 +138,11 @@ impl Bug {
             Self::ResendAfterFault => "resend-after-fault",
             Self::ForgetCall => "forget-call",
             Self::ForgetCompletion => "forget-completion",
+            Self::FireEarly => "fire-early",
+            Self::ForgetChange => "forget-change",
+            Self::LoseTimer => "lose-timer",
+            Self::MoveBeforeRun => "move-before-run",
+            Self::MoveAfterRun => "move-after-run",
         }
     }
 }

@@ -9,13 +9,13 @@ use futures_util::stream;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::books::Books;
 use crate::books::accepted::{Asked, Audience, DeviceEntry, Kind};
 use crate::books::received::Meaning;
 use crate::books::stored::{Heard, KeptDelivery, KeptNotification, KeptToken, State};
+use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
 use crate::scene::Scene;
-use crate::telling;
+use crate::{schedules, telling};
 
 /// Questions at once.
 pub(crate) const AT_ONCE: usize = 16;
@@ -124,7 +124,7 @@ fn app_paths(scene: &Scene) -> Vec<String> {
 }
 
 /// Every entry of a paged list.
-async fn list(caller: &Caller, path: &str, limit: usize) -> Result<Vec<Value>> {
+pub(crate) async fn list(caller: &Caller, path: &str, limit: usize) -> Result<Vec<Value>> {
     let mut found = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -148,7 +148,7 @@ async fn list(caller: &Caller, path: &str, limit: usize) -> Result<Vec<Value>> {
 pub(crate) async fn read(scene: &Scene) -> Result<Books> {
     let mut kept: HashMap<String, KeptNotification> = HashMap::new();
     let mut paths = Vec::new();
-    let mut accepted = HashMap::new();
+    let mut accepted = Accepted::new();
     for app in app_paths(scene) {
         for item in list(
             &scene.caller,
@@ -199,16 +199,19 @@ pub(crate) async fn read(scene: &Scene) -> Result<Books> {
     }
     drop(lists);
     let tokens = push_tokens(scene, &ids).await?;
-    let (receipts, told) = scene.gateway.read_book(&scene.addresses.lock())?;
+    let book = scene.gateway.read_book(&scene.addresses.lock())?;
     let mut books = std::mem::take(&mut *scene.books.lock());
-    books.receipts = receipts;
+    books.receipts = book.receipts;
     books.tokens = tokens;
     books.kept = books
         .asked
         .iter()
         .map(|asked| kept.remove(&asked.accepted.as_ref()?.0))
         .collect();
-    telling::enter(scene, &mut books, told, kept, &accepted).await?;
+    let owners = telling::owners(scene, &kept, &accepted).await?;
+    let (left, sent) = (&mut kept, book.scheduled);
+    schedules::enter(scene, &mut books, sent, &owners, left, &accepted).await?;
+    telling::enter(&mut books, book.told, kept, &owners, &accepted)?;
     books.close();
     let details = read_details(&scene.caller, &books).await?;
     enter_details(&mut books, details);
@@ -230,6 +233,15 @@ fn delivery(item: &Value, ids: &HashMap<String, u32>) -> Result<KeptDelivery> {
         gateway_id: None,
         heard: None,
     })
+}
+
+/// Where a notification was accepted, and when: the path of its App and the API's instant.
+pub(crate) type Accepted = HashMap<String, (String, String)>;
+
+/// An instant of the API.
+pub(crate) fn micros(instant: &str) -> Result<Micros> {
+    let instant: jiff::Timestamp = instant.parse()?;
+    Ok(instant.as_microsecond())
 }
 
 /// All push tokens of the devices that were registered and not deleted.

@@ -5,6 +5,7 @@
 
 pub(crate) mod accepted;
 pub(crate) mod events;
+pub(crate) mod later;
 pub(crate) mod received;
 pub(crate) mod stored;
 pub(crate) mod story;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use accepted::{Address, AppEntry, Asked, DeviceEntry, Gateway};
 use events::{Event, Telling};
+use later::{ClockMove, Schedule};
 use received::Receipt;
 use stored::{KeptNotification, KeptToken};
 use webhooks::Hooks;
@@ -39,6 +41,10 @@ pub(crate) struct Books {
     pub(crate) events: Vec<Event>,
     /// What its triggers made of them, as far as anybody received it.
     pub(crate) tellings: Vec<Telling>,
+    /// First book, too: the schedules that it was told, and in it from the second what came of them.
+    pub(crate) schedules: Vec<Schedule>,
+    /// How far business time was ahead, in order.
+    pub(crate) clock: Vec<ClockMove>,
     /// Notifications that no request asked for and of which nobody received anything.
     pub(crate) unread: Vec<String>,
     /// Second book: what the store says at the end, in the order of `asked`; `None`: it knows no such notification.
@@ -109,6 +115,13 @@ impl Books {
         };
         let place = self.devices.iter().position(is_it)?;
         u32::try_from(place).ok()
+    }
+
+    /// Business time at an instant of this computer's clock.
+    pub(crate) fn business(&self, at: Micros) -> Micros {
+        let so_far = self.clock.partition_point(|step| step.at <= at);
+        let last = so_far.checked_sub(1).map(|last| self.clock[last]);
+        at + last.map_or(0, |last| last.ahead)
     }
 
     pub(crate) fn device_of(&self, receipt: &Receipt) -> u32 {

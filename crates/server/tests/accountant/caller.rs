@@ -201,10 +201,16 @@ impl Caller {
             .map_or(PAUSE, Duration::from_secs);
         match response.text().await {
             Err(_) => Try::Later("answer cut short".to_owned(), PAUSE),
-            Ok(text) if matches!(status, 408 | 409 | 429 | 500..) => Try::Later(
-                format!("{status} {}", code_of(status, &text)),
-                retry_after.min(MAX_PAUSE),
-            ),
+            // A conflict with anything but a request of the same key is an answer.
+            Ok(text)
+                if matches!(status, 408 | 429 | 500..)
+                    || code_of(status, &text) == "idempotency.in_progress" =>
+            {
+                Try::Later(
+                    format!("{status} {}", code_of(status, &text)),
+                    retry_after.min(MAX_PAUSE),
+                )
+            }
             Ok(text) => Try::Answered(Said { status, text }),
         }
     }

@@ -11,6 +11,7 @@ mod expiry;
 mod forge;
 mod happened;
 mod identity;
+mod later;
 mod memory;
 mod neighbours;
 mod once;
@@ -18,6 +19,7 @@ mod one_final_state;
 mod one_way;
 mod push_tokens;
 mod recovery;
+mod schedules;
 pub(crate) mod throttles;
 mod truth;
 mod webhooks;
@@ -39,6 +41,8 @@ pub(crate) enum Law {
     Identity,
     Digests,
     Throttles,
+    Later,
+    Schedules,
     Webhooks,
     Neighbours,
     Memory,
@@ -54,7 +58,7 @@ pub(crate) struct Breach {
 }
 
 impl Law {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::OneFinalState,
         Self::Truth,
         Self::Once,
@@ -67,6 +71,8 @@ impl Law {
         Self::Identity,
         Self::Digests,
         Self::Throttles,
+        Self::Later,
+        Self::Schedules,
         Self::Webhooks,
         Self::Neighbours,
         Self::Memory,
@@ -88,6 +94,8 @@ impl Law {
             Self::Identity => "identity",
             Self::Digests => "digests",
             Self::Throttles => "throttles",
+            Self::Later => "later",
+            Self::Schedules => "schedules",
             Self::Webhooks => "webhooks",
             Self::Neighbours => "neighbours",
             Self::Memory => "memory",
@@ -110,6 +118,8 @@ impl Law {
             Self::Identity => "a delivery has one id, and what is sent again replaces itself",
             Self::Digests => "each event that was acknowledged is told in exactly one digest",
             Self::Throttles => "each event is told once or kept back, and never more than allowed",
+            Self::Later => "what waits is sent at its time, as it was changed last",
+            Self::Schedules => "each time of a schedule comes to one run, or is missed by its rule",
             Self::Webhooks => "each event of the log is told, and each completion logged once",
             Self::Neighbours => "the trouble of one App or gateway does not stop another",
             Self::Memory => "memory stays bounded",
@@ -133,6 +143,8 @@ impl Law {
             Self::Identity => identity::check(books),
             Self::Digests => digests::check(books),
             Self::Throttles => throttles::check(books),
+            Self::Later => later::check(books),
+            Self::Schedules => schedules::check(books),
             Self::Webhooks => webhooks::check(books),
             Self::Neighbours => neighbours::check(books),
             Self::Memory => memory::check(books),

@@ -194,6 +194,7 @@ fn wanted(load: &Load, app: u32, kind: Kind, audience: Audience, dice: &mut Dice
         on_unknown,
         audience,
         expires_at,
+        due: None,
     }
 }
 

@@ -253,6 +253,7 @@ fn at_stage(stage: usize, dice: &mut Dice) -> Ending {
         "fanout.page_committed" => 30,
         "dispatch.watermark_committed" => 40,
         "digest.told" | "webhook.enqueued" | "webhook.settled" => 20,
+        "timer.read" | "timer.in_transaction" | "timer.fired" => 20,
         "prune.slice_committed" => 6,
         _ => 300,
     };

@@ -40,6 +40,7 @@ pub(crate) async fn probe(
         on_unknown: OnUnknown::Resend,
         audience: Audience::Devices(vec![device]),
         expires_at: None,
+        due: None,
     })?;
     let number = entered.number;
     scene.send_surely(entered).await?;

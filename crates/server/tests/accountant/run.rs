@@ -17,7 +17,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::audience::{self, APPS};
 use crate::audit;
-use crate::books::accepted::Gateway as Side;
+use crate::books::accepted::{Asked, Gateway as Side};
+use crate::books::later::Asked::Pause;
+use crate::books::later::{self as book, ClockMove, RunResult};
 use crate::books::received::Receipt;
 use crate::books::{Books, Life, Micros, SECOND};
 use crate::caller::{Caller, Up};
@@ -26,12 +28,14 @@ use crate::events;
 use crate::gateway::Gateway;
 use crate::hooks;
 use crate::instant::{Ahead, now};
+use crate::later;
 use crate::load::{self, Pace};
 use crate::plan::Plan;
 use crate::plan::happening::Happening;
 use crate::receiver::Receivers;
 use crate::report;
 use crate::scene::Scene;
+use crate::schedules;
 use crate::subject::{Alive, Started, Subject, Wish};
 use crate::trouble::{Probes, Trouble};
 
@@ -43,6 +47,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// they may expire.
 const RENEWABLE_AT: Micros = 30 * 60 * SECOND;
 const RENEWABLE_UNTIL: Micros = 40 * 60 * SECOND;
+/// How long before a full minute of business time a life begins.
+const BEFORE_MINUTE: Micros = 2 * SECOND;
+const MINUTE: Micros = 60 * SECOND;
 /// What is added to the lag that was measured, for what cannot be measured.
 const LEAST_SLACK: Micros = SECOND * 3 / 10;
 
@@ -166,6 +173,7 @@ impl Run {
         let began = Instant::now();
         let fates = audience::set_up(&self.scene, signing_keys, self.plan.load.devices).await?;
         events::set_up(&self.scene).await?;
+        schedules::set_up(&self.scene).await?;
         hooks::set_up(&self.scene).await?;
         let devices = self.scene.books.lock().devices.len();
         self.tell(&format!(
@@ -196,6 +204,16 @@ impl Run {
             let dice = Dice::for_purpose(plan.seed, &format!("events {caller}"));
             tasks.spawn(async move { events::call(&scene, dice).await });
         }
+        for caller in 0..later::CALLERS {
+            let scene = Arc::clone(&self.scene);
+            let dice = Dice::for_purpose(plan.seed, &format!("later {caller}"));
+            tasks.spawn(async move { later::call(&scene, dice).await });
+        }
+        let (scene, dice) = (
+            Arc::clone(&self.scene),
+            Dice::for_purpose(plan.seed, "schedules"),
+        );
+        tasks.spawn(async move { schedules::call(&scene, dice).await });
         let (scene, dice) = (
             Arc::clone(&self.scene),
             Dice::for_purpose(plan.seed, "watch"),
@@ -247,12 +265,24 @@ impl Run {
         }
     }
 
+    /// Lets a life begin shortly before a full minute of business time: schedules are due then.
+    fn approach_minute(&self) {
+        let business = now() + self.scene.ahead.get();
+        let left = MINUTE - business.rem_euclid(MINUTE);
+        if left > BEFORE_MINUTE {
+            self.move_clocks(left - BEFORE_MINUTE);
+        }
+    }
+
     fn token_age(&self) -> Micros {
         now() + self.scene.ahead.get() - self.renewed_at.load(Ordering::Relaxed)
     }
 
     fn move_clocks(&self, by: Micros) {
         self.scene.ahead.grow(by);
+        let ahead = self.scene.ahead.get();
+        let moved = ClockMove { at: now(), ahead };
+        self.scene.books.lock().clock.push(moved);
         let by = Duration::from_micros(by.unsigned_abs());
         self.scene.gateway.simulator().advance(by);
         self.scene.gateway.note(Happening::ClockAhead, 1);
@@ -267,6 +297,7 @@ impl Run {
         let before = now();
         let faults = self.plan.last_faults.clone();
         self.age_tokens(&faults);
+        self.approach_minute();
         let mut alive = self
             .start(&Wish::default())
             .await?
@@ -289,6 +320,7 @@ impl Run {
             scene.errands.wait().await;
             let drains = Instant::now();
             report::progress(began, "draining");
+            schedules::end(&scene).await?;
             events::until_told(&scene, drain_deadline).await;
             let open = audit::drain(&scene, drain_deadline).await?;
             let drained_after = drains.elapsed();
@@ -322,6 +354,9 @@ impl Run {
             if count > 0 || self.plan.is_complete {
                 books.faults.insert(happening.name(), count);
             }
+        }
+        if self.plan.is_complete {
+            books.faults.extend(later_happened(&books));
         }
         books.slack = LEAST_SLACK + 2 * self.lag.load(Ordering::Relaxed);
         let refusals = self.scene.caller.refusals();
@@ -359,6 +394,46 @@ fn dead_addresses(books: &Books, happening: Happening) -> u64 {
         _ => receipt.gateway == Side::WebPush && receipt.status == 404,
     };
     books.receipts.iter().filter(is_it).count() as u64
+}
+
+/// What the laws of what happens later need to have seen.
+fn later_happened(books: &Books) -> [(&'static str, u64); 7] {
+    let planned = books.asked.iter().filter(|asked| asked.planned.is_some());
+    let outcomes = |wanted| {
+        let changes = planned
+            .clone()
+            .filter_map(|asked| asked.planned.as_ref()?.change);
+        changes
+            .filter(|change| change.outcome == Some(wanted))
+            .count() as u64
+    };
+    let is_withdrawn = |asked: &&Asked| {
+        let (planned, cancelled) = (asked.planned.as_ref(), asked.cancelled);
+        planned
+            .zip(cancelled)
+            .is_some_and(|(planned, cancelled)| books.business(cancelled.at) < planned.due)
+    };
+    let runs = books.schedules.iter().flat_map(|schedule| &schedule.runs);
+    let ended = |result| runs.clone().filter(|run| run.result == result).count() as u64;
+    let calls = books.schedules.iter().flat_map(|schedule| &schedule.calls);
+    [
+        ("a notification for later", planned.clone().count() as u64),
+        ("changed while it waited", outcomes(book::Outcome::Done)),
+        ("changed too late", outcomes(book::Outcome::TooLate)),
+        (
+            "cancelled before its time",
+            planned.clone().filter(is_withdrawn).count() as u64,
+        ),
+        ("a schedule ran", ended(RunResult::Sent)),
+        (
+            "a schedule skipped what it missed",
+            ended(RunResult::Skipped),
+        ),
+        (
+            "a schedule was paused",
+            calls.filter(|call| call.what == Pause).count() as u64,
+        ),
+    ]
 }
 
 async fn until_accepted(scene: &Scene, deliveries: u64) {

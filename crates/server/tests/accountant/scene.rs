@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::audience::{topic_id, user_id};
 use crate::books::accepted::{Asked, Audience, Cancelled, Kind, OnUnknown};
+use crate::books::later::{Planned, UNCHANGED};
 use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
 use crate::gateway::Gateway;
@@ -44,6 +45,8 @@ pub(crate) struct Wanted {
     pub(crate) on_unknown: OnUnknown,
     pub(crate) audience: Audience,
     pub(crate) expires_at: Option<Micros>,
+    /// When it is to be sent, by business time; `None`: at once.
+    pub(crate) due: Option<Micros>,
 }
 
 /// A notification that stands in the first book and may be sent to the API.
@@ -117,14 +120,10 @@ impl Scene {
             (Kind::Voip, OnUnknown::Resend) => Some("resend"),
             _ => None,
         };
-        let mut content = json!({ "data": { "n": number } });
-        if wanted.kind == Kind::Alert {
-            content["title"] = json!("Accountant");
-            content["body"] = json!(format!("Notification {number}"));
-        }
+        let text = wanted.due.map(|_| UNCHANGED);
         let mut body = json!({
             "target": target,
-            "content": content,
+            "content": content(number, wanted.kind, text),
             "options": { "push_type": push_type },
         });
         if let Some(on_unknown) = on_unknown {
@@ -133,12 +132,18 @@ impl Scene {
         if let Some(expires_at) = expires_at {
             body["expires_at"] = json!(expires_at);
         }
+        if let Some(due) = wanted.due {
+            body["send_at"] = json!(rfc3339(due)?);
+            // An answer that was lost may be asked for again after it.
+            body["if_past"] = json!("send_now");
+        }
         books.asked.push(Asked {
             app: wanted.app,
             kind: wanted.kind,
             on_unknown: wanted.on_unknown,
             audience: wanted.audience,
             expires_at: wanted.expires_at.map(|at| at.div_euclid(1000) * 1000),
+            planned: wanted.due.map(|due| Planned { due, change: None }),
             ahead,
             sent: now(),
             accepted: None,
@@ -242,4 +247,17 @@ impl Scene {
         }
         Ok(())
     }
+}
+
+/// What a notification says: its number, by which it is known, and which of its texts this is, where it has several.
+pub(crate) fn content(number: u32, kind: Kind, text: Option<u32>) -> Value {
+    let mut content = json!({ "data": { "n": number } });
+    if let Some(text) = text {
+        content["data"]["v"] = json!(text.to_string());
+    }
+    if kind == Kind::Alert {
+        content["title"] = json!("Accountant");
+        content["body"] = json!(format!("Notification {number}"));
+    }
+    content
 }

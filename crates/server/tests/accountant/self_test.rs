@@ -73,6 +73,9 @@ fn forbids(bug: Bug) -> &'static [Law] {
         Bug::IgnoreThrottle => &[Law::Throttles],
         Bug::ResendAfterFault => &[Law::Drop],
         Bug::ForgetCall | Bug::ForgetCompletion => &[Law::Webhooks],
+        Bug::FireEarly | Bug::ForgetChange => &[Law::Later],
+        Bug::LoseTimer => &[Law::OneFinalState],
+        Bug::MoveBeforeRun | Bug::MoveAfterRun => &[Law::Schedules],
     }
 }
 
@@ -126,7 +129,14 @@ fn provoke(seed: u64, bug: Bug) -> Plan {
         | Bug::GatherAgain
         | Bug::IgnoreThrottle
         | Bug::ForgetCall
-        | Bug::ForgetCompletion => {}
+        | Bug::ForgetCompletion
+        | Bug::FireEarly
+        | Bug::ForgetChange
+        | Bug::LoseTimer => {}
+        Bug::MoveBeforeRun | Bug::MoveAfterRun => {
+            // Between the two halves: only schedules come by there.
+            plan.lives = VecDeque::from([dies_at("timer.fired", 1), dies_at("timer.fired", 2)]);
+        }
         Bug::ConsumeBeforeTelling | Bug::ConsumeAfterTelling => {
             plan.lives = VecDeque::from([
                 dies_at("digest.told", 3),

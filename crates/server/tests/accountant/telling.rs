@@ -6,28 +6,24 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream};
 
-use crate::audit::{AT_ONCE, gateway_id};
+use crate::audit::{AT_ONCE, Accepted, gateway_id, micros};
+use crate::books::Books;
 use crate::books::accepted::{Asked, Audience, Kind, OnUnknown};
 use crate::books::events::Telling;
 use crate::books::stored::KeptNotification;
-use crate::books::{Books, Micros};
 use crate::caller::Question;
 use crate::gateway::reading::Told;
 use crate::scene::Scene;
 
-/// Where a notification was accepted, and when: the path of its App and the API's instant.
-pub(crate) type Accepted = HashMap<String, (String, String)>;
-
 /// Enters what triggers made. `kept` are the notifications of the store that no request asked for, by their ids; of those
 /// of which nobody received anything the books keep only that.
-pub(crate) async fn enter(
-    scene: &Scene,
+pub(crate) fn enter(
     books: &mut Books,
     told: Vec<Told>,
     mut kept: HashMap<String, KeptNotification>,
+    owners: &HashMap<u128, String>,
     accepted: &Accepted,
 ) -> Result<()> {
-    let owners = owners(scene, &kept, accepted).await?;
     let mut tellings: HashMap<String, usize> = HashMap::new();
     for (mut receipt, count, events) in told {
         let owner = receipt.own_id.and_then(|id| owners.get(&id));
@@ -58,6 +54,7 @@ pub(crate) async fn enter(
                     on_unknown: OnUnknown::Resend,
                     audience: Audience::Users(vec![user]),
                     expires_at: None,
+                    planned: None,
                     ahead: 0,
                     sent,
                     accepted: Some((id.clone(), accepted_at)),
@@ -90,7 +87,7 @@ pub(crate) async fn enter(
 }
 
 /// Which notification each delivery belongs to, by the delivery's own id.
-async fn owners(
+pub(crate) async fn owners(
     scene: &Scene,
     kept: &HashMap<String, KeptNotification>,
     accepted: &Accepted,
@@ -112,9 +109,4 @@ async fn owners(
         .await
         .into_iter()
         .collect()
-}
-
-fn micros(instant: &str) -> Result<Micros> {
-    let instant: jiff::Timestamp = instant.parse()?;
-    Ok(instant.as_microsecond())
 }

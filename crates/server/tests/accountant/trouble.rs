@@ -203,6 +203,7 @@ impl Trouble {
             on_unknown: OnUnknown::Resend,
             audience: Audience::Devices(vec![first.context("nobody has such a device")?]),
             expires_at: None,
+            due: None,
         })?;
         self.scene.send_surely(entered).await.map(drop)
     }

@@ -9,7 +9,7 @@ use crate::statements::Statement;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::NotificationNo;
-use carillon_ports::fault::{Bug, planted};
+use carillon_ports::fault::{Bug, planted, stage};
 use carillon_ports::store::{Acceptance, Idempotency, NewNotification, StoreError};
 use carillon_ports::timer::When;
 
@@ -48,6 +48,12 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
     {
         forget_key(tx, item.idempotency.as_ref())?;
         return Ok(Acceptance::Stale);
+    }
+    if is_by_timer(item) {
+        stage("timer.in_transaction");
+        if planted(Bug::LoseTimer) && item.no.0 % 7 == 0 {
+            return Ok(Acceptance::Stale);
+        }
     }
     match &item.when {
         When::Fired(fired) => begin(tx, item.no, fired.at)?,
@@ -97,6 +103,12 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
             .run(params![item.no.0, item.batches.len() as i64, target])?;
     }
     Ok(Acceptance::New)
+}
+
+/// Whether it is a timer's effect: its own, or a schedule's.
+fn is_by_timer(item: &NewNotification) -> bool {
+    let is_turn = item.turn.as_ref().is_some_and(|turn| turn.timer.is_some());
+    is_turn || matches!(item.when, When::Fired(_))
 }
 
 fn insert(tx: &mut Tx<'_>, item: &NewNotification) -> Done<()> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Micros;
+use super::later::Planned;
 
 /// An App of the run.
 #[derive(Clone, Debug)]
@@ -125,6 +126,8 @@ pub(crate) struct Asked {
     pub(crate) audience: Audience,
     /// After this instant it must not be written.
     pub(crate) expires_at: Option<Micros>,
+    /// When it is to be sent, if not at once.
+    pub(crate) planned: Option<Planned>,
     /// How far business time was ahead of the books' when it was entered: the gateway is told business time.
     pub(crate) ahead: Micros,
     /// Before it was first sent.

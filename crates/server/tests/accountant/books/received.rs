@@ -12,6 +12,8 @@ pub(crate) struct Receipt {
     pub(crate) at: Micros,
     /// The notification: the number in its payload.
     pub(crate) asked: u32,
+    /// The text that it says, by its number, where that is to be told.
+    pub(crate) text: Option<u32>,
     /// The push token it went to: the place in [`super::Books::addresses`].
     pub(crate) address: u32,
     pub(crate) gateway: Gateway,
@@ -125,6 +127,7 @@ mod tests {
             seq: 1,
             at: 0,
             asked: 0,
+            text: None,
             address: 0,
             gateway: Gateway::Apns,
             own_id: Some(0),

@@ -9,14 +9,22 @@ use push_sim::{AnswerFate, Effect, Host, Received, ReceivedFilter};
 use super::Gateway;
 use crate::books::accepted::Gateway as Side;
 use crate::books::received::{Answer, Receipt};
+use crate::schedules::Sent;
 
 /// Stands for the number of what no request asked for.
 pub(crate) const UNNUMBERED: u32 = u32::MAX;
 
 /// A push that tells events: how many it counts, and their numbers.
 pub(crate) type Told = (Receipt, u64, Vec<u32>);
-/// What was asked for, and what triggers made.
-pub(crate) type Book = (Vec<Receipt>, Vec<Told>);
+/// The third book, by what made a push.
+pub(crate) struct Book {
+    /// What was asked for.
+    pub(crate) receipts: Vec<Receipt>,
+    /// What triggers made.
+    pub(crate) told: Vec<Told>,
+    /// What schedules sent.
+    pub(crate) scheduled: Vec<Sent>,
+}
 
 /// The simulator's word for a gateway.
 pub(super) fn gateway_of(side: Side) -> push_sim::Gateway {
@@ -36,10 +44,13 @@ fn side_of(gateway: push_sim::Gateway) -> Side {
 }
 
 impl Gateway {
-    /// The whole third book: what was asked for, and what triggers made. `addresses` says which push token is which.
+    /// The whole third book. `addresses` says which push token is which.
     pub(crate) fn read_book(&self, addresses: &HashMap<String, u32>) -> Result<Book> {
-        let mut receipts = Vec::with_capacity(self.simulator.received_count());
-        let mut told = Vec::new();
+        let mut book = Book {
+            receipts: Vec::with_capacity(self.simulator.received_count()),
+            told: Vec::new(),
+            scheduled: Vec::new(),
+        };
         let mut filter = ReceivedFilter {
             limit: 10_000,
             ..ReceivedFilter::default()
@@ -53,16 +64,19 @@ impl Gateway {
                 if !is_push(received.host) {
                     continue;
                 }
-                let events = received.payload.as_deref().and_then(events_in);
-                let receipt = self.receipt(received, addresses, events.is_some())?;
-                match events {
-                    Some((count, events)) => told.push((receipt, count, events)),
-                    None => receipts.push(receipt),
+                let payload = received.payload.as_deref().unwrap_or_default();
+                let (events, schedule) = (events_in(payload), schedule_in(payload));
+                let has_number = events.is_none() && schedule.is_none();
+                let receipt = self.receipt(received, addresses, has_number)?;
+                match (events, schedule) {
+                    (Some((count, events)), _) => book.told.push((receipt, count, events)),
+                    (None, Some(schedule)) => book.scheduled.push((receipt, schedule)),
+                    (None, None) => book.receipts.push(receipt),
                 }
             }
             match page.next_after_seq {
                 Some(after) => filter.after_seq = after,
-                None => return Ok((receipts, told)),
+                None => return Ok(book),
             }
         }
     }
@@ -91,14 +105,14 @@ impl Gateway {
         &self,
         received: Received,
         addresses: &HashMap<String, u32>,
-        is_telling: bool,
+        has_number: bool,
     ) -> Result<Receipt> {
         let gateway = side_of(received.gateway);
         let payload = received.payload.as_deref().unwrap_or_default();
-        let asked = match is_telling {
+        let asked = match has_number {
             // It is found out by the delivery's own id, later.
-            true => UNNUMBERED,
-            false => {
+            false => UNNUMBERED,
+            true => {
                 number_in(payload).with_context(|| format!("a push without a number: {payload}"))?
             }
         };
@@ -115,6 +129,7 @@ impl Gateway {
             seq: received.seq,
             at: received.wall_us,
             asked,
+            text: text_in(payload, "v").and_then(|text| text.parse().ok()),
             address: *address,
             gateway,
             own_id: match gateway {
@@ -170,6 +185,11 @@ fn events_in(payload: &str) -> Option<(u64, Vec<u32>)> {
     let numbers = text_in(payload, "e")?.split_whitespace();
     let events: Result<Vec<u32>, _> = numbers.map(str::parse).collect();
     Some((count, events.ok()?))
+}
+
+/// The schedule by which a push says that it was sent.
+fn schedule_in(payload: &str) -> Option<u32> {
+    text_in(payload, "schedule")?.parse().ok()
 }
 
 /// The first text under a key in a payload, which may end anywhere.

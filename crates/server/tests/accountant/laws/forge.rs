@@ -7,6 +7,7 @@ use crate::books::accepted::{
     Sighting,
 };
 use crate::books::events::{Acknowledged, Event, Manner, Telling};
+use crate::books::later::{self, Missed, Planned, Run, RunResult, Schedule, ScheduleCall};
 use crate::books::received::{Answer, Receipt};
 use crate::books::stored::{KeptDelivery, KeptNotification, KeptToken, State};
 use crate::books::webhooks::{Endpoint, HookCall, Logged, Temper};
@@ -99,6 +100,7 @@ impl Forged {
             },
             audience: Audience::Devices(devices.to_vec()),
             expires_at: None,
+            planned: None,
             ahead: 0,
             sent,
             accepted: Some((format!("ntf_{number}"), sent + SECOND / 10)),
@@ -138,6 +140,7 @@ impl Forged {
             seq,
             at: asked.sent + SECOND / 2 + seq as Micros * 10_000,
             asked: number,
+            text: None,
             address: 2 * device + voip,
             gateway: Gateway::Apns,
             own_id: Some(u128::from(number) << 32 | u128::from(device)),
@@ -277,6 +280,58 @@ impl Forged {
                 });
             }
         }
+    }
+
+    /// A notification that is due so long after it was accepted.
+    pub(crate) fn plan(&mut self, devices: &[u32], after: Micros) -> u32 {
+        let number = self.ask(Kind::Alert, devices);
+        let asked = &mut self.0.asked[number as usize];
+        asked.planned = Some(Planned {
+            due: asked.sent + after,
+            change: None,
+        });
+        number
+    }
+
+    pub(crate) fn planned(&mut self, number: u32) -> &mut Planned {
+        let asked = &mut self.0.asked[number as usize];
+        asked.planned.as_mut().unwrap()
+    }
+
+    /// A schedule for the first user that is active from [`START`] on, for twelve minutes.
+    pub(crate) fn schedule(&mut self, missed: Missed) {
+        let call = |what, at| ScheduleCall {
+            what,
+            sent: at,
+            answered: Some(at + SECOND),
+        };
+        self.0.schedules.push(Schedule {
+            app: 0,
+            name: "forged".into(),
+            users: vec![0],
+            missed,
+            calls: vec![
+                call(later::Asked::Put(1), START),
+                call(later::Asked::Pause, START + 12 * 60 * SECOND),
+            ],
+            runs: Vec::new(),
+        });
+    }
+
+    /// A run of that schedule so long after [`START`], with what it sent.
+    pub(crate) fn fire(&mut self, after: Micros) {
+        let number = self.ask(Kind::Alert, &[0]);
+        self.receive(number, 0, 200, "").text = Some(1);
+        let due = START + after;
+        self.0.schedules[0].runs.push(Run {
+            due,
+            last_due: due,
+            fired: due + SECOND / 100,
+            is_asked: false,
+            result: RunResult::Sent,
+            id: Some(format!("ntf_{number}")),
+            number: Some(number),
+        });
     }
 
     /// What all laws find.

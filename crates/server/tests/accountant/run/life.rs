@@ -30,6 +30,7 @@ impl Run {
     pub(super) async fn live(&mut self, plan: &LifePlan) -> Result<()> {
         let before = now();
         self.age_tokens(&plan.faults);
+        self.approach_minute();
         let kill_at = match plan.ending {
             Ending::AtStage { stage, count } => Some(format!("{}:{count}", STAGES[stage])),
             _ => None,
