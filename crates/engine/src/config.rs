@@ -120,7 +120,8 @@ pub struct EngineConfig {
     pub prune_slice: u32,
     /// How often a slice of the device → batch index is filled.
     pub index_interval_ms: u32,
-    /// Rows of such a slice.
+    /// Rows of such a slice: what is written meanwhile waits for it. While something is being sent there are at
+    /// most ten slices in each interval.
     pub index_slice: u32,
 
     // --- timers ---
@@ -234,7 +235,7 @@ impl Default for EngineConfig {
             prune_interval_ms: 60_000,
             prune_slice: 500,
             index_interval_ms: 1_000,
-            index_slice: 5_000,
+            index_slice: 500,
             timer_round: 2_000,
             timer_share: 500,
             timer_round_bytes: 16 << 20,

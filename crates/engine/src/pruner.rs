@@ -7,6 +7,9 @@ use carillon_ports::fault;
 use carillon_ports::store::{Retention, StoreError};
 use std::sync::Arc;
 
+/// Slices of the index in one interval while something is being sent.
+const BUSY_SLICES: u32 = 10;
+
 /// Runs until the engine is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let config = &shared.hub.parts.config;
@@ -57,7 +60,7 @@ pub(crate) async fn index(shared: Arc<Shared>) {
         if shared.hub.is_stopping() {
             return;
         }
-        // Busy: one slice. Idle: until all is there.
+        // Until all is there. Busy: with pauses, since whatever is written waits while the writer is at a slice.
         loop {
             let added = match shared
                 .hub
@@ -75,10 +78,14 @@ pub(crate) async fn index(shared: Arc<Shared>) {
                 }
             };
             let is_idle = shared.hub.gauges.held().0 == 0;
-            if added == 0 || !is_idle || shared.hub.is_stopping() {
+            if added == 0 || shared.hub.is_stopping() {
                 break;
             }
-            tokio::task::yield_now().await;
+            if is_idle {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(ms(config.index_interval_ms / BUSY_SLICES)).await;
+            }
         }
     }
 }

@@ -14,6 +14,10 @@ use carillon_model::target::Target;
 use carillon_ports::store::{Recipient, StoreError};
 use std::collections::HashMap;
 
+/// Most users whose devices are read in one go: one by one each would wait its turn among what else is read,
+/// and all at once would let the others wait.
+const USERS_AT_ONCE: usize = 500;
+
 /// A target to resolve.
 pub(crate) struct Question<'a> {
     pub(crate) target: &'a Target,
@@ -106,18 +110,27 @@ async fn users(
     questions: &[Question<'_>],
     answers: &mut [Answer],
 ) -> Result<(), StoreError> {
+    /// Users, and for which item each is named.
+    type Asked = (Vec<String>, Vec<usize>);
     let limit = hub.parts.config.max_devices_per_user;
+    let mut asked: HashMap<Reach, Asked> = HashMap::new();
     for (item, question) in questions.iter().enumerate() {
-        let Target::Users(users) = question.target else {
-            continue;
-        };
-        for user in users {
+        if let Target::Users(users) = question.target {
+            let (all, items) = asked.entry(question.reach).or_default();
+            all.extend(users.iter().cloned());
+            items.extend(users.iter().map(|_| item));
+        }
+    }
+    for (reach, (users, items)) in asked {
+        for (users, items) in users.chunks(USERS_AT_ONCE).zip(items.chunks(USERS_AT_ONCE)) {
             let store = &hub.parts.store;
             let found = store
-                .resolve_user(app, user.clone(), question.reach, limit)
+                .resolve_users(app, users.to_vec(), reach, limit)
                 .await?;
-            if let Ok(recipients) = &mut answers[item] {
-                recipients.extend(found);
+            for (item, found) in items.iter().zip(found) {
+                if let Ok(recipients) = &mut answers[*item] {
+                    recipients.extend(found);
+                }
             }
         }
     }

@@ -26,6 +26,8 @@ const SAMPLE: u32 = 20_000;
 const PLACES: u32 = 2_000;
 const SCAN: u32 = 5_000;
 const SLICE: u32 = 20_000;
+/// Comparisons of attributes in the longest expression.
+const MANY: usize = 150;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -78,6 +80,11 @@ async fn run() -> Outcome {
     ] {
         measure(&store, app.no, text).await?;
     }
+    // As long as an expression may be.
+    let many: Vec<String> = (0..MANY)
+        .map(|n| format!("attributes.a{n} == 'x'"))
+        .collect();
+    measure(&store, app.no, &many.join(" or ")).await?;
     store.close().await;
     Ok(())
 }

@@ -129,6 +129,13 @@ async fn measure(store: SqlStore) -> Outcome {
     }
     meter.report(name, batches as usize * 1_000);
 
+    for slice in [5_000, 500] {
+        let (meter, slices) = (Meter::start(), 20);
+        for _ in 0..slices {
+            store.index_devices(slice).await?;
+        }
+        meter.report(&format!("device index, a slice of {slice}"), slices);
+    }
     let meter = Meter::start();
     let mut indexed = 0;
     loop {

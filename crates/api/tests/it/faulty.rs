@@ -118,7 +118,7 @@ hot_store! {
         async fn accept(items: Vec<NewNotification>) -> Vec<Acceptance>;
         async fn cancel(app: AppNo, no: NotificationNo, now: UnixMs) -> Option<CancelMark>;
         async fn resolve_devices(app: AppNo, ids: Vec<String>, reach: Reach) -> Vec<Option<Recipient>>;
-        async fn resolve_user(app: AppNo, user: String, reach: Reach, limit: usize) -> Vec<Recipient>;
+        async fn resolve_users(app: AppNo, users: Vec<String>, reach: Reach, limit: usize) -> Vec<Vec<Recipient>>;
         async fn notification(app: AppNo, no: NotificationNo) -> Option<NotificationView>;
         async fn notifications(app: AppNo, before: Option<NotificationNo>, limit: u32) -> Vec<NotificationView>;
         async fn deliveries(app: AppNo, no: NotificationNo, after: Option<DeliveryId>, filter: DeliveryFilter, limit: u32) -> Vec<DeliveryView>;

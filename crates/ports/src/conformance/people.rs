@@ -139,8 +139,11 @@ pub async fn push_tokens_move_between_users_and_not_between_apps(subject: &mut d
     register(&f, phone("b", "eve"), T0 + 2).await;
     let reach = Reach::only(TokenKind::Alert);
     let of = async |user: &str| {
-        let found = f.hot.resolve_user(f.app, user.into(), reach, 9).await;
-        found.unwrap().len()
+        let found = f
+            .hot
+            .resolve_users(f.app, vec![user.into()], reach, 9)
+            .await;
+        found.unwrap()[0].len()
     };
     assert_eq!((of("bob").await, of("eve").await), (0, 1));
 }

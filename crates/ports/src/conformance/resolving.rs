@@ -58,10 +58,12 @@ pub async fn reaches_devices_by_preference(subject: &mut dyn Subject) {
     };
     let (apns, fcm, web) = (Gateway::Apns, Gateway::Fcm, Gateway::WebPush);
     assert_eq!(gateways().await, [apns, fcm, web, apns]);
-    let of_user = f.hot.resolve_user(f.app, "kim".into(), reach, 9).await;
+    let of_user = f
+        .hot
+        .resolve_users(f.app, vec!["kim".into()], reach, 9)
+        .await;
     assert_eq!(
-        of_user
-            .unwrap()
+        of_user.unwrap()[0]
             .iter()
             .map(|r| r.gateway)
             .collect::<Vec<_>>(),
@@ -222,10 +224,9 @@ pub async fn resolves_devices_and_users(subject: &mut dyn Subject) {
     assert_eq!(voip[0], Some(one(devices[2], auto)));
 
     let user = async |user: &str, limit| {
-        let all = f
-            .hot
-            .resolve_user(f.app, user.into(), Reach::only(TokenKind::Alert), limit);
-        all.await.unwrap()
+        let reach = Reach::only(TokenKind::Alert);
+        let all = f.hot.resolve_users(f.app, vec![user.into()], reach, limit);
+        all.await.unwrap().remove(0)
     };
     let all = [
         one(devices[1], production),
@@ -235,6 +236,12 @@ pub async fn resolves_devices_and_users(subject: &mut dyn Subject) {
     assert_eq!(user("u2", 10).await, all);
     assert_eq!(user("u2", 2).await, all[..2]);
     assert_eq!(user("nobody", 2).await, []);
+    // Several are told apart, in their order.
+    let several = ["nobody", "u2", "nobody", "u2"].map(String::from).to_vec();
+    let reach = Reach::only(TokenKind::Alert);
+    let found = f.hot.resolve_users(f.app, several, reach, 2).await;
+    let two = all[..2].to_vec();
+    assert_eq!(found.unwrap(), [vec![], two.clone(), vec![], two]);
     let other = AppNo(f.app.0 + 1);
     let none = f
         .hot

@@ -86,23 +86,24 @@ impl HotStore for MemoryStore {
             .collect())
     }
 
-    async fn resolve_user(
+    async fn resolve_users(
         &self,
         app: AppNo,
-        user: String,
+        users: Vec<String>,
         reach: Reach,
         limit: usize,
-    ) -> Result<Vec<Recipient>> {
-        if self.0.unreadable_user.lock().as_deref() == Some(&*user) {
+    ) -> Result<Vec<Vec<Recipient>>> {
+        let unreadable = self.0.unreadable_user.lock().clone();
+        if let Some(user) = unreadable.filter(|user| users.contains(user)) {
             let what = format!("the devices of {user} are spoilt");
             return Err(crate::store::StoreError::Corrupt(what));
         }
         let state = self.read();
-        Ok(state
-            .devices_of(app, &user)
-            .take(limit)
-            .map(|no| state.recipient(no, reach))
-            .collect())
+        let of = |user: &String| {
+            let devices = state.devices_of(app, user).take(limit);
+            devices.map(|no| state.recipient(no, reach)).collect()
+        };
+        Ok(users.iter().map(of).collect())
     }
 
     async fn resolve_push_tokens(

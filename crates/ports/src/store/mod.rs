@@ -113,14 +113,14 @@ pub trait HotStore: TimerStore + ScheduleStore + ListStore {
         ids: Vec<String>,
         reach: Reach,
     ) -> Result<Vec<Option<Recipient>>>;
-    /// All devices of a user, ascending, at most `limit`.
-    async fn resolve_user(
+    /// All devices of each of these users, in order: ascending, at most `limit` of one.
+    async fn resolve_users(
         &self,
         app: AppNo,
-        user: String,
+        users: Vec<String>,
         reach: Reach,
         limit: usize,
-    ) -> Result<Vec<Recipient>>;
+    ) -> Result<Vec<Vec<Recipient>>>;
     /// Anonymous (or known) devices of raw push tokens, in order; made when missing.
     async fn resolve_push_tokens(
         &self,

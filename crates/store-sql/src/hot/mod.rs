@@ -118,15 +118,19 @@ impl HotStore for SqlStore {
             .await
     }
 
-    async fn resolve_user(
+    async fn resolve_users(
         &self,
         app: AppNo,
-        user: String,
+        users: Vec<String>,
         reach: Reach,
         limit: usize,
-    ) -> Result<Vec<Recipient>> {
-        self.read_hot(move |conn| resolve::user(conn, app, &user, reach, limit))
-            .await
+    ) -> Result<Vec<Vec<Recipient>>> {
+        self.read_hot(move |conn| {
+            let each = users.iter();
+            each.map(|user| resolve::user(conn, app, user, reach, limit))
+                .collect()
+        })
+        .await
     }
 
     async fn resolve_push_tokens(

@@ -231,7 +231,11 @@ pub(super) const ENGINE: &[Setting] = &[
         "\"1s\"",
         "How often the index from devices to their deliveries is filled.",
     ),
-    plain("engine.index_slice", "5000", "Rows of such a slice."),
+    plain(
+        "engine.index_slice",
+        "500",
+        "Rows of such a slice, for which whatever else is written waits. While pushes are sent, at most\nten slices are filled in each index_interval.",
+    ),
     plain(
         "engine.segment_sample",
         "20000",
