@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod badges;
 pub(crate) mod channels;
 pub(crate) mod credentials;
+pub(crate) mod definitions;
 pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod events;

@@ -1,11 +1,12 @@
 //! `GET /v1/apps/{app}/schedules/{name}`
 
-use super::{ScheduleView, find};
+use super::ScheduleView;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::SCHEDULES;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -30,5 +31,5 @@ pub(crate) async fn get(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    super::answer(&api, StatusCode::OK, find(&caller, app, &name)?)
+    super::answer(&api, StatusCode::OK, SCHEDULES.find(&caller, app, &name)?)
 }

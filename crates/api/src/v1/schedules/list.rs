@@ -1,19 +1,16 @@
 //! `GET /v1/apps/{app}/schedules`
 
 use super::ScheduleView;
-use crate::answer;
 use crate::auth::Caller;
-use crate::page::{List, MAX, Page, PageParams};
-use crate::params::{Params, PathOf, limit};
+use crate::page::{Page, PageParams};
+use crate::params::{Params, PathOf};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::SCHEDULES;
 use axum::extract::State;
 use axum::response::Response;
-use carillon_model::definition::DefinitionKind;
 use carillon_ports::registry::Scope;
-
-const LIST: List = List("sch");
 
 problems!(GUARDED, IN_APP, PAGES);
 
@@ -32,22 +29,6 @@ pub(crate) async fn list(
     Params(params): Params<PageParams>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    let limit = limit(params.limit, MAX)?;
-    let after = params
-        .cursor
-        .as_deref()
-        .map(|cursor| LIST.key(cursor))
-        .transpose()?;
-    let all = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Schedule);
-    let rows = all
-        .map(|(definition, _)| definition)
-        .filter(|row| after.is_none_or(|after| row.name.as_str() > after))
-        .take(limit as usize + 1);
     let now = api.now();
-    let views = rows
-        .map(|row| ScheduleView::of(row, now, 1))
-        .collect::<Result<Vec<_>, _>>()?;
-    answer::ok(&LIST.page(views, limit, |view| view.name.to_owned(), |view| view))
+    SCHEDULES.list(&caller, app, &params, |row| ScheduleView::of(row, now, 1))
 }

@@ -12,16 +12,13 @@ pub(crate) mod schema;
 pub(crate) mod switch;
 
 use crate::answer;
-use crate::auth::Caller;
 use crate::instant;
-use crate::problem::{Problem, codes};
+use crate::problem::Problem;
 use crate::state::Api;
 use axum::http::StatusCode;
 use axum::response::Response;
 use carillon_model::UnixMs;
-use carillon_model::app::App;
-use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::nearest::did_you_mean;
+use carillon_model::definition::Definition;
 use carillon_model::schedule::{Occurrence, ScheduleDefinition, SchedulePlan};
 use jiff::tz::TimeZone;
 use schema::DefinitionSchema;
@@ -131,23 +128,4 @@ fn unreadable(stored: &Definition, why: &str) -> Problem {
 
 fn answer(api: &Api, status: StatusCode, stored: &Definition) -> Result<Response, Problem> {
     answer::json(status, &ScheduleView::of(stored, api.now(), SHOWN)?)
-}
-
-/// A schedule by its name.
-fn find<'a>(caller: &'a Caller, app: &App, name: &str) -> Result<&'a Definition, Problem> {
-    let directory = &caller.directory;
-    let found = directory.definition(app.no, DefinitionKind::Schedule, name);
-    found.ok_or_else(|| unknown(caller, app, name))
-}
-
-/// There is no schedule of this name.
-fn unknown(caller: &Caller, app: &App, name: &str) -> Problem {
-    let all = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Schedule);
-    let hint = did_you_mean(name, all.map(|(known, _)| &*known.name));
-    Problem::new(
-        &codes::SCHEDULE_UNKNOWN,
-        format!("{} has no schedule {name:?}{hint}", app.id),
-    )
 }

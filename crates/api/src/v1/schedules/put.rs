@@ -2,18 +2,16 @@
 
 use super::ScheduleView;
 use super::schema::DefinitionSchema;
-use crate::answer;
 use crate::auth::Caller;
 use crate::body::Json;
 use crate::params::{PathOf, plain_name};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::{SCHEDULES, written};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use carillon_model::app::App;
-use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::schedule::ScheduleDefinition;
 use carillon_ports::registry::Scope;
 
@@ -47,7 +45,7 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Admin])?;
     plain_name("name", &name, 64)?;
-    let former = super::find(&caller, app, &name).ok();
+    let former = SCHEDULES.find(&caller, app, &name).ok();
     let body = written(&definition)?;
     // Also of one that has ended since, which could not be made any more.
     if let Some(same) = former.filter(|former| former.body == body) {
@@ -55,36 +53,10 @@ pub(crate) async fn put(
     }
     let plan = api.engine.plan_schedule(app.no, &definition);
     plan.map_err(Problem::invalid)?;
-    let stored = store(&api, &caller, app, name, body).await?;
+    let stored = SCHEDULES.put(&api, &caller, app, name, body).await?;
     let status = match former {
         None => StatusCode::CREATED,
         Some(_) => StatusCode::OK,
     };
     super::answer(&api, status, &stored)
-}
-
-/// As it is stored.
-pub(super) fn written(definition: &ScheduleDefinition) -> Result<String, Problem> {
-    serde_json::to_string(definition).map_err(|error| Problem::internal(error.to_string()))
-}
-
-/// Stores it, and with it when it is due.
-pub(super) async fn store(
-    api: &Api,
-    caller: &Caller,
-    app: &App,
-    name: String,
-    body: String,
-) -> Result<Definition, Problem> {
-    let (no, by, shared) = (app.no, caller.actor(), Api::clone(api));
-    answer::change(api, async move {
-        let registry = shared.registry();
-        let kind = DefinitionKind::Schedule;
-        let definition = registry.definition_no(no, kind, name.clone()).await?;
-        let now = shared.now();
-        Ok(registry
-            .put_definition(definition, no, kind, name, body, None, now, by)
-            .await?)
-    })
-    .await
 }

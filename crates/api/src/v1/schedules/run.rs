@@ -1,6 +1,5 @@
 //! `POST /v1/apps/{app}/schedules/{name}/run`
 
-use super::find;
 use crate::answer;
 use crate::api_key::sha256;
 use crate::auth::Caller;
@@ -9,6 +8,7 @@ use crate::params::PathOf;
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::SCHEDULES;
 use crate::v1::notifications::send::{AcceptedView, refused};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -38,7 +38,7 @@ pub(crate) async fn run(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Send])?;
-    let stored = find(&caller, app, &name)?;
+    let stored = SCHEDULES.find(&caller, app, &name)?;
     let held = Held::take(&api, &caller, app.no, &headers)?;
     let idempotency = held.as_ref().map(|held| IdempotencyKey {
         scoped_key: held.scoped().to_owned(),

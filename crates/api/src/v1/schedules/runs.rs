@@ -1,6 +1,5 @@
 //! `GET /v1/apps/{app}/schedules/{name}/runs`
 
-use super::find;
 use crate::answer;
 use crate::auth::Caller;
 use crate::instant;
@@ -9,6 +8,7 @@ use crate::params::{Params, PathOf, limit};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::SCHEDULES;
 use axum::extract::State;
 use axum::response::Response;
 use carillon_model::app::App;
@@ -102,7 +102,7 @@ pub(crate) async fn runs(
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
     let limit = limit(params.limit, MAX)?;
     let before = LIST.number(params.cursor.as_deref())?;
-    let stored = find(&caller, app, &name)?;
+    let stored = SCHEDULES.find(&caller, app, &name)?;
     let store = api.engine.store();
     let rows = store.schedule_runs(stored.no, before, limit + 1).await?;
     let page = LIST.page(rows, limit, |row| row.no.to_string(), |row| row);

@@ -1,20 +1,16 @@
 //! `POST /v1/apps/{app}/schedules/{name}/pause` and `…/resume`
 
-use super::{ScheduleView, find, unknown};
-use crate::answer;
+use super::ScheduleView;
 use crate::auth::Caller;
 use crate::params::PathOf;
+use crate::problem::Problem;
 use crate::problem::document::problems;
-use crate::problem::{Problem, codes};
 use crate::state::Api;
+use crate::v1::definitions::{SCHEDULES, written};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use carillon_model::definition::DefinitionKind;
 use carillon_ports::registry::Scope;
-
-/// One that others keep changing is tried so often.
-const TRIES: u32 = 5;
 
 problems!(GUARDED, IN_APP, WRITES; SCHEDULE_UNKNOWN);
 
@@ -66,31 +62,13 @@ async fn switch(
     paused: bool,
 ) -> Result<Response, Problem> {
     let app = caller.app(app, &[Scope::Admin])?;
-    let mut stored = find(caller, app, &name)?.clone();
-    for _ in 0..TRIES {
-        let (mut definition, _) = super::read(&stored)?;
+    let stored = SCHEDULES.change(api, caller, app, &name, |stored| {
+        let (mut definition, _) = super::read(stored)?;
         if definition.paused == paused {
-            return super::answer(api, StatusCode::OK, &stored);
+            return Ok(None);
         }
         definition.paused = paused;
-        let body = super::put::written(&definition)?;
-        let (shared, by) = (Api::clone(api), caller.actor());
-        let changed = answer::change(api, async move {
-            let now = shared.now();
-            let changed = shared.registry().change_definition(stored, body, now, by);
-            Ok(changed.await?)
-        });
-        if let Some(changed) = changed.await? {
-            return super::answer(api, StatusCode::OK, &changed);
-        }
-        // Somebody else changed it since it was read: what he said stays, and is switched.
-        let directory = api.engine.directory();
-        let found = directory.definition(app.no, DefinitionKind::Schedule, &name);
-        stored = found.ok_or_else(|| unknown(caller, app, &name))?.clone();
-    }
-    Err(Problem::new(
-        &codes::SERVER_BUSY,
-        format!("others keep changing the schedule {name:?} at the same time"),
-    )
-    .retry_after(1))
+        written(&definition).map(Some)
+    });
+    super::answer(api, StatusCode::OK, &stored.await?)
 }

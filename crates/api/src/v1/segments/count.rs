@@ -1,6 +1,6 @@
 //! `POST /v1/apps/{app}/segments/{name}/count`
 
-use super::{find, read};
+use super::read;
 use crate::answer;
 use crate::auth::Caller;
 use crate::page::List;
@@ -8,6 +8,7 @@ use crate::params::{Params, PathOf, bad_cursor};
 use crate::problem::document::problems;
 use crate::problem::{Problem, codes};
 use crate::state::Api;
+use crate::v1::definitions::SEGMENTS;
 use axum::extract::State;
 use axum::response::Response;
 use carillon_engine::segment::CountProgress;
@@ -70,7 +71,7 @@ pub(crate) async fn count(
     Params(params): Params<CountParams>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    let stored = find(&caller, app, &name)?;
+    let stored = SEGMENTS.find(&caller, app, &name)?;
     let definition = read(stored)?;
     let progress = match params.cursor.as_deref() {
         None => CountProgress::begin(api.now()),

@@ -1,12 +1,13 @@
 //! `GET /v1/apps/{app}/segments/{name}/estimate`
 
-use super::{find, read};
+use super::read;
 use crate::answer;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::document::problems;
 use crate::problem::{FieldProblemSchema, Problem};
 use crate::state::Api;
+use crate::v1::definitions::SEGMENTS;
 use axum::extract::State;
 use axum::response::Response;
 use carillon_model::problem::FieldProblem;
@@ -73,7 +74,7 @@ pub(crate) async fn estimate(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    let definition = read(find(&caller, app, &name)?)?;
+    let definition = read(SEGMENTS.find(&caller, app, &name)?)?;
     // What is stored was taken with all its attributes: by now they can only be warned of.
     let check = api.engine.segment_check(app.no, &definition).await?;
     let mut warnings = check.warnings;

@@ -1,10 +1,11 @@
 //! `GET /v1/apps/{app}/segments/{name}`
 
-use super::{SegmentView, find};
+use super::SegmentView;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::Problem;
 use crate::problem::document::problems;
+use crate::v1::definitions::SEGMENTS;
 use axum::http::StatusCode;
 use axum::response::Response;
 use carillon_ports::registry::Scope;
@@ -27,5 +28,5 @@ pub(crate) async fn get(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    super::answer(StatusCode::OK, find(&caller, app, &name)?)
+    super::answer(StatusCode::OK, SEGMENTS.find(&caller, app, &name)?)
 }

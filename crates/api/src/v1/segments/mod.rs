@@ -11,14 +11,11 @@ pub(crate) mod schema;
 pub(crate) mod try_out;
 
 use crate::answer;
-use crate::auth::Caller;
 use crate::instant;
-use crate::problem::{FieldProblemSchema, Problem, codes};
+use crate::problem::{FieldProblemSchema, Problem};
 use axum::http::StatusCode;
 use axum::response::Response;
-use carillon_model::app::App;
-use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::nearest::did_you_mean;
+use carillon_model::definition::Definition;
 use carillon_model::problem::FieldProblem;
 use carillon_model::segment::SegmentDefinition;
 use schema::DefinitionSchema;
@@ -70,27 +67,8 @@ fn answer(status: StatusCode, stored: &Definition) -> Result<Response, Problem> 
     answer::json(status, &SegmentView::of(stored)?)
 }
 
-/// A segment by its name.
-fn find<'a>(caller: &'a Caller, app: &App, name: &str) -> Result<&'a Definition, Problem> {
-    let directory = &caller.directory;
-    let found = directory.definition(app.no, DefinitionKind::Segment, name);
-    found.ok_or_else(|| unknown(caller, app, name))
-}
-
 /// What a stored segment says.
 fn read(stored: &Definition) -> Result<SegmentDefinition, Problem> {
     carillon_engine::segment::read(stored)
         .ok_or_else(|| Problem::internal(format!("definition {} is no segment", stored.no)))
-}
-
-/// There is no segment of this name.
-fn unknown(caller: &Caller, app: &App, name: &str) -> Problem {
-    let all = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Segment);
-    let hint = did_you_mean(name, all.map(|(known, _)| &*known.name));
-    Problem::new(
-        &codes::SEGMENT_UNKNOWN,
-        format!("{} has no segment {name:?}{hint}", app.id),
-    )
 }

@@ -9,10 +9,10 @@ use crate::params::{PathOf, plain_name};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::{SEGMENTS, written};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use carillon_model::definition::DefinitionKind;
 use carillon_model::segment::SegmentDefinition;
 use carillon_ports::registry::Scope;
 
@@ -51,9 +51,8 @@ pub(crate) async fn put(
     if !check.problems.is_empty() {
         return Err(Problem::invalid(check.problems));
     }
-    let body =
-        serde_json::to_string(&definition).map_err(|error| Problem::internal(error.to_string()))?;
-    let former = super::find(&caller, app, &name).ok();
+    let body = written(&definition)?;
+    let former = SEGMENTS.find(&caller, app, &name).ok();
     if let Some(same) = former.filter(|former| former.body == body) {
         return answer::json(
             StatusCode::OK,
@@ -63,17 +62,7 @@ pub(crate) async fn put(
             },
         );
     }
-    let (no, by, shared) = (app.no, caller.actor(), Api::clone(&api));
-    let stored = answer::change(&api, async move {
-        let registry = shared.registry();
-        let kind = DefinitionKind::Segment;
-        let definition = registry.definition_no(no, kind, name.clone()).await?;
-        let now = shared.now();
-        Ok(registry
-            .put_definition(definition, no, kind, name, body, None, now, by)
-            .await?)
-    })
-    .await?;
+    let stored = SEGMENTS.put(&api, &caller, app, name, body).await?;
     let status = match former {
         None => StatusCode::CREATED,
         Some(_) => StatusCode::OK,

@@ -1,18 +1,13 @@
 //! `DELETE /v1/apps/{app}/templates/{name}`
 
-use super::unknown;
-use crate::answer;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::document::problems;
 use crate::problem::{Problem, codes};
 use crate::state::Api;
+use crate::v1::definitions::{TEMPLATES, users};
 use axum::extract::State;
 use axum::response::Response;
-use carillon_model::app::App;
-use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::schedule::ScheduleDefinition;
-use carillon_model::trigger::TriggerDefinition;
 use carillon_ports::registry::Scope;
 
 problems!(GUARDED, IN_APP, WRITES; TEMPLATE_UNKNOWN, TEMPLATE_IN_USE);
@@ -35,49 +30,20 @@ pub(crate) async fn delete(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Admin])?;
-    let users = using(&caller, app, &name);
+    let users = users(
+        &caller,
+        app,
+        |trigger| trigger.template.as_deref() == Some(&*name),
+        |schedule| {
+            let template = schedule.notification.template.as_ref();
+            template.is_some_and(|template| template.name == name)
+        },
+    );
     if !users.is_empty() {
         return Err(Problem::new(
             &codes::TEMPLATE_IN_USE,
             format!("{name:?} is used by {}", users.join(", ")),
         ));
     }
-    let (no, by, shared, wanted) = (app.no, caller.actor(), Api::clone(&api), name.clone());
-    let deleted = answer::change(&api, async move {
-        let kind = DefinitionKind::Template;
-        let now = shared.now();
-        Ok(shared
-            .registry()
-            .delete_definition(no, kind, wanted, now, by)
-            .await?)
-    })
-    .await?;
-    if deleted {
-        Ok(answer::gone())
-    } else {
-        Err(unknown(&caller, app, &name))
-    }
-}
-
-/// The triggers and schedules that say what they say by this template.
-fn using(caller: &Caller, app: &App, name: &str) -> Vec<String> {
-    let all = |kind| {
-        let all = caller.directory.definitions(app.no, kind);
-        all.map(|(definition, _)| definition)
-    };
-    let by_trigger = |trigger: &&Definition| {
-        let read: Option<TriggerDefinition> = serde_json::from_str(&trigger.body).ok();
-        read.is_some_and(|read| read.template.as_deref() == Some(name))
-    };
-    let by_schedule = |schedule: &&Definition| {
-        let read: Option<ScheduleDefinition> = serde_json::from_str(&schedule.body).ok();
-        let template = read.and_then(|read| read.notification.template);
-        template.is_some_and(|template| template.name == name)
-    };
-    let triggers = all(DefinitionKind::Trigger).filter(by_trigger);
-    let schedules = all(DefinitionKind::Schedule).filter(by_schedule);
-    triggers
-        .chain(schedules)
-        .map(|user| format!("the {} {}", user.kind.as_str(), user.name))
-        .collect()
+    TEMPLATES.delete(&api, &caller, app, name).await
 }

@@ -1,6 +1,5 @@
 //! `POST /v1/apps/{app}/templates/{name}/dry-run`
 
-use super::find;
 use super::schema::{DigestSchema, EventSchema};
 use crate::answer;
 use crate::auth::Caller;
@@ -9,6 +8,7 @@ use crate::params::PathOf;
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::TEMPLATES;
 use crate::v1::notifications::schema::{ContentSchema, OptionsSchema, TargetSchema};
 use axum::extract::State;
 use axum::response::Response;
@@ -222,7 +222,7 @@ pub(crate) async fn dry_run(
     Json(body): Json<DryRunRequest>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    find(&caller, app, &name)?;
+    TEMPLATES.find(&caller, app, &name)?;
     let filling = Filling {
         template: TemplateUse {
             name,

@@ -1,11 +1,12 @@
 //! `GET /v1/apps/{app}/templates/{name}`
 
-use super::{TemplateView, find};
+use super::TemplateView;
 use crate::auth::Caller;
 use crate::params::{Params, PathOf};
 use crate::problem::document::problems;
 use crate::problem::{Problem, codes};
 use crate::state::Api;
+use crate::v1::definitions::TEMPLATES;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -44,7 +45,7 @@ pub(crate) async fn get(
     Params(params): Params<VersionParams>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    let found = find(&caller, app, &name)?;
+    let found = TEMPLATES.find(&caller, app, &name)?;
     let Some(version) = params.version else {
         return super::answer(StatusCode::OK, found, found.version, &found.body);
     };

@@ -1,20 +1,18 @@
 //! `GET /v1/apps/{app}/templates`
 
-use crate::answer;
 use crate::auth::Caller;
 use crate::instant;
-use crate::page::{List, MAX, Page, PageParams};
-use crate::params::{Params, PathOf, limit};
+use crate::page::{Page, PageParams};
+use crate::params::{Params, PathOf};
 use crate::problem::Problem;
 use crate::problem::document::problems;
+use crate::v1::definitions::TEMPLATES;
 use axum::response::Response;
-use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::definition::Definition;
 use carillon_model::template::TemplateDefinition;
 use carillon_ports::registry::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-const LIST: List = List("tpl");
 
 /// A template, without what it says.
 #[derive(Serialize, ToSchema)]
@@ -84,23 +82,5 @@ pub(crate) async fn list(
     Params(params): Params<PageParams>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    let limit = limit(params.limit, MAX)?;
-    let after = params
-        .cursor
-        .as_deref()
-        .map(|cursor| LIST.key(cursor))
-        .transpose()?;
-    let all = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Template);
-    let rows = all
-        .map(|(definition, _)| definition)
-        .filter(|row| after.is_none_or(|after| row.name.as_str() > after))
-        .take(limit as usize + 1);
-    answer::ok(&LIST.page(
-        rows.collect(),
-        limit,
-        |row| row.name.clone(),
-        TemplateSummary::from,
-    ))
+    TEMPLATES.list(&caller, app, &params, |row| Ok(TemplateSummary::from(row)))
 }

@@ -10,14 +10,11 @@ pub(crate) mod put;
 pub(crate) mod schema;
 
 use crate::answer;
-use crate::auth::Caller;
 use crate::instant;
-use crate::problem::{Problem, codes};
+use crate::problem::Problem;
 use axum::http::StatusCode;
 use axum::response::Response;
-use carillon_model::app::App;
-use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::nearest::did_you_mean;
+use carillon_model::definition::Definition;
 use schema::DefinitionSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -61,27 +58,4 @@ fn answer(
         updated_at: instant::rfc3339(definition.updated_at),
     };
     answer::json(status, &view)
-}
-
-/// A template by its name.
-pub(crate) fn find<'a>(
-    caller: &'a Caller,
-    app: &App,
-    name: &str,
-) -> Result<&'a Definition, Problem> {
-    let directory = &caller.directory;
-    let found = directory.definition(app.no, DefinitionKind::Template, name);
-    found.ok_or_else(|| unknown(caller, app, name))
-}
-
-/// There is no template of this name.
-fn unknown(caller: &Caller, app: &App, name: &str) -> Problem {
-    let all = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Template);
-    let hint = did_you_mean(name, all.map(|(known, _)| &*known.name));
-    Problem::new(
-        &codes::TEMPLATE_UNKNOWN,
-        format!("{} has no template {name:?}{hint}", app.id),
-    )
 }

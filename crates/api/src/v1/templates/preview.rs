@@ -1,6 +1,5 @@
 //! `POST /v1/apps/{app}/templates/{name}/preview`
 
-use super::find;
 use super::schema::{DigestSchema, EventSchema, RenderFailure};
 use crate::answer;
 use crate::auth::Caller;
@@ -9,6 +8,7 @@ use crate::params::PathOf;
 use crate::problem::document::problems;
 use crate::problem::{FieldProblemSchema, Problem};
 use crate::state::Api;
+use crate::v1::definitions::TEMPLATES;
 use crate::v1::notifications::schema::{ContentSchema, OptionsSchema};
 use axum::extract::State;
 use axum::response::Response;
@@ -148,7 +148,7 @@ pub(crate) async fn preview(
     Json(body): Json<PreviewRequest>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    find(&caller, app, &name)?;
+    TEMPLATES.find(&caller, app, &name)?;
     if body.locales.len() > MAX_LOCALES {
         return Err(Problem::invalid(vec![FieldProblem::new(
             "/locales",

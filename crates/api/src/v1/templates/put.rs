@@ -2,17 +2,16 @@
 
 use super::TemplateView;
 use super::schema::DefinitionSchema;
-use crate::answer;
 use crate::auth::Caller;
 use crate::body::Json;
 use crate::params::{PathOf, plain_name};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::{TEMPLATES, written};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use carillon_model::definition::DefinitionKind;
 use carillon_model::template::{CompiledTemplate, TemplateDefinition, TemplateProblem};
 use carillon_ports::registry::Scope;
 
@@ -48,23 +47,12 @@ pub(crate) async fn put(
         let problems = problems.iter().map(TemplateProblem::field_problem);
         Problem::invalid(problems.collect())
     })?;
-    let body =
-        serde_json::to_string(&definition).map_err(|error| Problem::internal(error.to_string()))?;
-    let former = super::find(&caller, app, &name).ok();
+    let body = written(&definition)?;
+    let former = TEMPLATES.find(&caller, app, &name).ok();
     if let Some(same) = former.filter(|former| former.body == body) {
         return super::answer(StatusCode::OK, same, same.version, &same.body);
     }
-    let (no, by, shared) = (app.no, caller.actor(), Api::clone(&api));
-    let stored = answer::change(&api, async move {
-        let registry = shared.registry();
-        let kind = DefinitionKind::Template;
-        let definition = registry.definition_no(no, kind, name.clone()).await?;
-        let now = shared.now();
-        Ok(registry
-            .put_definition(definition, no, kind, name, body, None, now, by)
-            .await?)
-    })
-    .await?;
+    let stored = TEMPLATES.put(&api, &caller, app, name, body).await?;
     let status = match former {
         None => StatusCode::CREATED,
         Some(_) => StatusCode::OK,

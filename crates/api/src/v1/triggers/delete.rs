@@ -1,15 +1,13 @@
 //! `DELETE /v1/apps/{app}/triggers/{name}`
 
-use super::unknown;
-use crate::answer;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::TRIGGERS;
 use axum::extract::State;
 use axum::response::Response;
-use carillon_model::definition::DefinitionKind;
 use carillon_ports::registry::Scope;
 
 problems!(GUARDED, IN_APP, WRITES; TRIGGER_UNKNOWN);
@@ -32,19 +30,5 @@ pub(crate) async fn delete(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Admin])?;
-    let (no, by, shared, wanted) = (app.no, caller.actor(), Api::clone(&api), name.clone());
-    let deleted = answer::change(&api, async move {
-        let kind = DefinitionKind::Trigger;
-        let now = shared.now();
-        Ok(shared
-            .registry()
-            .delete_definition(no, kind, wanted, now, by)
-            .await?)
-    })
-    .await?;
-    if deleted {
-        Ok(answer::gone())
-    } else {
-        Err(unknown(&caller, app, &name))
-    }
+    TRIGGERS.delete(&api, &caller, app, name).await
 }

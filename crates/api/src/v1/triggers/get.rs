@@ -1,10 +1,11 @@
 //! `GET /v1/apps/{app}/triggers/{name}`
 
-use super::{TriggerView, find};
+use super::TriggerView;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::Problem;
 use crate::problem::document::problems;
+use crate::v1::definitions::TRIGGERS;
 use axum::http::StatusCode;
 use axum::response::Response;
 use carillon_ports::registry::Scope;
@@ -27,5 +28,5 @@ pub(crate) async fn get(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    super::answer(StatusCode::OK, find(&caller, app, &name)?)
+    super::answer(StatusCode::OK, TRIGGERS.find(&caller, app, &name)?)
 }

@@ -9,14 +9,11 @@ pub(crate) mod schema;
 pub(crate) mod test;
 
 use crate::answer;
-use crate::auth::Caller;
 use crate::instant;
-use crate::problem::{Problem, codes};
+use crate::problem::Problem;
 use axum::http::StatusCode;
 use axum::response::Response;
-use carillon_model::app::App;
-use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::nearest::did_you_mean;
+use carillon_model::definition::Definition;
 use schema::DefinitionSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -59,23 +56,4 @@ impl<'a> TriggerView<'a> {
 
 fn answer(status: StatusCode, stored: &Definition) -> Result<Response, Problem> {
     answer::json(status, &TriggerView::of(stored)?)
-}
-
-/// A trigger by its name.
-fn find<'a>(caller: &'a Caller, app: &App, name: &str) -> Result<&'a Definition, Problem> {
-    let directory = &caller.directory;
-    let found = directory.definition(app.no, DefinitionKind::Trigger, name);
-    found.ok_or_else(|| unknown(caller, app, name))
-}
-
-/// There is no trigger of this name.
-fn unknown(caller: &Caller, app: &App, name: &str) -> Problem {
-    let all = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Trigger);
-    let hint = did_you_mean(name, all.map(|(known, _)| &*known.name));
-    Problem::new(
-        &codes::TRIGGER_UNKNOWN,
-        format!("{} has no trigger {name:?}{hint}", app.id),
-    )
 }

@@ -2,17 +2,16 @@
 
 use super::TriggerView;
 use super::schema::DefinitionSchema;
-use crate::answer;
 use crate::auth::Caller;
 use crate::body::Json;
 use crate::params::{PathOf, plain_name};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
+use crate::v1::definitions::{TRIGGERS, written};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use carillon_model::definition::DefinitionKind;
 use carillon_model::trigger::TriggerDefinition;
 use carillon_ports::registry::Scope;
 
@@ -50,23 +49,12 @@ pub(crate) async fn put(
     if !problems.is_empty() {
         return Err(Problem::invalid(problems));
     }
-    let body =
-        serde_json::to_string(&definition).map_err(|error| Problem::internal(error.to_string()))?;
-    let former = super::find(&caller, app, &name).ok();
+    let body = written(&definition)?;
+    let former = TRIGGERS.find(&caller, app, &name).ok();
     if let Some(same) = former.filter(|former| former.body == body) {
         return super::answer(StatusCode::OK, same);
     }
-    let (no, by, shared) = (app.no, caller.actor(), Api::clone(&api));
-    let stored = answer::change(&api, async move {
-        let registry = shared.registry();
-        let kind = DefinitionKind::Trigger;
-        let definition = registry.definition_no(no, kind, name.clone()).await?;
-        let now = shared.now();
-        Ok(registry
-            .put_definition(definition, no, kind, name, body, None, now, by)
-            .await?)
-    })
-    .await?;
+    let stored = TRIGGERS.put(&api, &caller, app, name, body).await?;
     let status = match former {
         None => StatusCode::CREATED,
         Some(_) => StatusCode::OK,

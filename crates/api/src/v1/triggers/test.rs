@@ -1,6 +1,5 @@
 //! `POST /v1/apps/{app}/triggers/{name}/test`
 
-use super::find;
 use crate::answer;
 use crate::auth::Caller;
 use crate::body::Json;
@@ -8,6 +7,7 @@ use crate::params::PathOf;
 use crate::problem::document::problems;
 use crate::problem::{FieldProblemSchema, Problem};
 use crate::state::Api;
+use crate::v1::definitions::TRIGGERS;
 use crate::v1::events::schema::ReportedEventSchema;
 use crate::v1::notifications::schema::TargetSchema;
 use crate::v1::templates::dry_run::Findings;
@@ -122,7 +122,7 @@ pub(crate) async fn test(
     Json(body): Json<TriggerTest>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    let stored = find(&caller, app, &name)?;
+    let stored = TRIGGERS.find(&caller, app, &name)?;
     let report = api.engine.trial(app.no, stored, &body.event).await?;
     let report: TrialReport = report.map_err(|problems| {
         let problems = problems.into_iter().map(|problem| problem.under("/event"));
