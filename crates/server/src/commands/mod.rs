@@ -6,6 +6,7 @@ pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod credential;
+mod definition;
 pub(crate) mod demo;
 pub(crate) mod device;
 pub(crate) mod doctor;

@@ -1,7 +1,8 @@
 //! `carillon schedule list|show|put|preview|pause|resume|run|runs|delete`.
 
+use super::definition::Definitions;
 use super::json_file;
-use crate::client::{ApiClient, ServerOptions, escape};
+use crate::client::{ApiClient, ServerOptions};
 use crate::exit::Failure;
 use crate::output::{Output, shown};
 use serde_json::{Value, json};
@@ -78,40 +79,34 @@ enum Command {
 pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let client = ApiClient::new(&args.server)?;
     let app = super::required_app(&args.app)?;
+    let schedules = Definitions {
+        client: &client,
+        app,
+        noun: "schedules",
+        output,
+    };
     match args.command {
-        Command::List => list(&client, app, output).await?,
-        Command::Show { schedule } => {
-            let schedule = client.get(&path(app, &schedule)).await?;
-            if output.is_json() {
-                output.json(&schedule);
-            } else {
-                // What was stored, so that it can go into a file and back.
-                let text = serde_json::to_string_pretty(&schedule["definition"])?;
-                output.text(&text);
-            }
-        }
+        Command::List => list(&schedules).await?,
+        Command::Show { schedule } => schedules.show(&schedule, "").await?,
         Command::Put { file, name } => {
-            let definition = json_file::read(&file)?;
-            let name = json_file::name(name, &file)?;
-            let stored = client.put(&path(app, &name), &definition).await?.body;
-            output.line(format!(
-                "{name} is stored, version {}, {}",
-                shown(&stored, "/version"),
-                shown(&stored, "/state")
-            ));
+            let (_, stored) = schedules.put_file(name, &file).await?;
             times(&stored, output);
         }
         Command::Preview { file } => {
             let definition = json_file::read(&file)?;
-            let path = format!("{}/preview", paths(app));
-            times(&client.post(&path, &definition).await?.body, output);
+            let path = format!("{}/preview", schedules.all());
+            let said = client.post(&path, &definition).await?.body;
+            if output.is_json() {
+                output.json(&said);
+            }
+            times(&said, output);
         }
         Command::Pause { schedule } => {
-            switch(&client, &path(app, &schedule), "pause", output).await?;
+            switch(&client, &schedules.one(&schedule), "pause", output).await?;
             output.line(format!("{schedule} rests"));
         }
         Command::Resume { schedule } => {
-            let resumed = switch(&client, &path(app, &schedule), "resume", output).await?;
+            let resumed = switch(&client, &schedules.one(&schedule), "resume", output).await?;
             let next = shown(&resumed, "/next/0/local");
             output.line(match &*next {
                 "" => format!("{schedule} goes on, but is never due again"),
@@ -122,7 +117,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             schedule,
             idempotency_key,
         } => {
-            let path = format!("{}/run", path(app, &schedule));
+            let path = format!("{}/run", schedules.one(&schedule));
             let key = idempotency_key.map(|key| ("Idempotency-Key", key));
             let headers: Vec<_> = key.into_iter().collect();
             let text = client.post_text(&path, "application/json", &headers, "{}");
@@ -133,33 +128,15 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             }
         }
         Command::Runs { schedule, limit } => {
-            let path = format!("{}/runs", path(app, &schedule));
+            let path = format!("{}/runs", schedules.one(&schedule));
             runs(&client.list(&path, limit).await?, output);
         }
-        Command::Delete { schedule } => {
-            client.delete(&path(app, &schedule)).await?;
-            output.line(format!("{schedule} is deleted"));
-            if output.is_json() {
-                output.json(&json!({ "deleted": schedule }));
-            }
-        }
+        Command::Delete { schedule } => schedules.delete(&schedule).await?,
     }
     Ok(())
 }
 
-fn paths(app: &str) -> String {
-    format!("/v1/apps/{}/schedules", escape(app))
-}
-
-fn path(app: &str, name: &str) -> String {
-    format!("{}/{}", paths(app), escape(name))
-}
-
-async fn list(client: &ApiClient, app: &str, output: Output) -> Result<(), Failure> {
-    let all = client.list(&paths(app), usize::MAX).await?;
-    if output.is_json() {
-        output.json(&json!({ "data": all }));
-    }
+async fn list(schedules: &Definitions<'_>) -> Result<(), Failure> {
     let row = |schedule: &Value| {
         vec![
             shown(schedule, "/name"),
@@ -170,11 +147,8 @@ async fn list(client: &ApiClient, app: &str, output: Output) -> Result<(), Failu
             shown(schedule, "/definition/description"),
         ]
     };
-    output.table(
-        &["name", "cron", "time zone", "state", "next", "description"],
-        all.iter().map(row).collect(),
-    );
-    Ok(())
+    let heads = ["name", "cron", "time zone", "state", "next", "description"];
+    schedules.list(&heads, row).await
 }
 
 async fn switch(
@@ -193,9 +167,6 @@ async fn switch(
 
 /// Tells the next times, and what may not be meant.
 fn times(said: &Value, output: Output) {
-    if output.is_json() {
-        output.json(said);
-    }
     for warning in said["warnings"].as_array().into_iter().flatten() {
         output.line(format!("mind: {}", shown(warning, "")));
     }

@@ -1,5 +1,6 @@
 //! `carillon segment list|show|put|estimate|count|delete`.
 
+use super::definition::Definitions;
 use super::json_file;
 use crate::client::{ApiClient, ServerOptions, escape};
 use crate::exit::{Exit, Failure};
@@ -65,18 +66,15 @@ enum Command {
 pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let client = ApiClient::new(&args.server)?;
     let app = super::required_app(&args.app)?;
+    let segments = Definitions {
+        client: &client,
+        app,
+        noun: "segments",
+        output,
+    };
     match args.command {
-        Command::List => list(&client, app, output).await?,
-        Command::Show { segment } => {
-            let segment = client.get(&path(app, &segment)).await?;
-            if output.is_json() {
-                output.json(&segment);
-            } else {
-                // What was stored, so that it can go into a file and back.
-                let text = serde_json::to_string_pretty(&segment["definition"])?;
-                output.text(&text);
-            }
-        }
+        Command::List => list(&segments).await?,
+        Command::Show { segment } => segments.show(&segment, "").await?,
         Command::Put { file, filter, name } => {
             let (name, definition) = match (file, filter, name) {
                 (Some(file), _, name) => (json_file::name(name, &file)?, json_file::read(&file)?),
@@ -86,26 +84,21 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
                     return Err(Failure::new(Exit::Usage, message).into());
                 }
             };
-            let answer = client.put(&path(app, &name), &definition).await?;
-            let version = shown(&answer.body, "/version");
-            output.line(format!("{name} is stored, version {version}"));
-            warn(&answer.body, output);
+            let stored = segments.put(&name, &definition).await?;
+            warn(&stored, output);
             output.note(format!(
                 "how many it has: carillon segment estimate --app {app} {name}"
             ));
-            if output.is_json() {
-                output.json(&answer.body);
-            }
         }
         Command::Estimate { segment, filter } => {
             let estimate = match (segment, filter) {
                 (Some(segment), _) => {
-                    let path = format!("{}/estimate", path(app, &segment));
+                    let path = format!("{}/estimate", segments.one(&segment));
                     client.get(&path).await?
                 }
                 (None, filter) => {
                     let body = json!({ "filter": filter.unwrap_or_default() });
-                    client.post(&path(app, "estimate"), &body).await?.body
+                    client.post(&segments.one("estimate"), &body).await?.body
                 }
             };
             if output.is_json() {
@@ -116,7 +109,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             }
         }
         Command::Count { segment } => {
-            let count = count(&client, app, &segment, output).await?;
+            let count = count(&segments, &segment).await?;
             output.line(format!(
                 "{segment} has {} of {} devices",
                 shown(&count, "/count"),
@@ -126,27 +119,12 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
                 output.json(&count);
             }
         }
-        Command::Delete { segment } => {
-            client.delete(&path(app, &segment)).await?;
-            output.line(format!("{segment} is deleted"));
-            if output.is_json() {
-                output.json(&json!({ "deleted": segment }));
-            }
-        }
+        Command::Delete { segment } => segments.delete(&segment).await?,
     }
     Ok(())
 }
 
-fn path(app: &str, name: &str) -> String {
-    format!("/v1/apps/{}/segments/{}", escape(app), escape(name))
-}
-
-async fn list(client: &ApiClient, app: &str, output: Output) -> Result<(), Failure> {
-    let path = format!("/v1/apps/{}/segments", escape(app));
-    let all = client.list(&path, usize::MAX).await?;
-    if output.is_json() {
-        output.json(&json!({ "data": all }));
-    }
+async fn list(segments: &Definitions<'_>) -> Result<(), Failure> {
     let row = |segment: &Value| {
         vec![
             shown(segment, "/name"),
@@ -156,21 +134,14 @@ async fn list(client: &ApiClient, app: &str, output: Output) -> Result<(), Failu
             shown(segment, "/updated_at"),
         ]
     };
-    output.table(
-        &["name", "filter", "description", "version", "changed"],
-        all.iter().map(row).collect(),
-    );
-    Ok(())
+    let heads = ["name", "filter", "description", "version", "changed"];
+    segments.list(&heads, row).await
 }
 
 /// Counts to the end: a call that says how far it came is followed by the next.
-async fn count(
-    client: &ApiClient,
-    app: &str,
-    segment: &str,
-    output: Output,
-) -> Result<Value, Failure> {
-    let path = format!("{}/count", path(app, segment));
+async fn count(segments: &Definitions<'_>, segment: &str) -> Result<Value, Failure> {
+    let (client, output) = (segments.client, segments.output);
+    let path = format!("{}/count", segments.one(segment));
     let mut counted = client.post(&path, &json!({})).await?.body;
     while let Some(next) = counted["next"].as_str() {
         output.note(format!(

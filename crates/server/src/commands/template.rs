@@ -1,7 +1,8 @@
 //! `carillon template list|show|put|delete|preview|dry-run`.
 
+use super::definition::Definitions;
 use super::json_file;
-use crate::client::{ApiClient, ServerOptions, escape};
+use crate::client::{ApiClient, ServerOptions};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
 use serde_json::{Value, json};
@@ -93,58 +94,32 @@ struct DryRun {
 pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let client = ApiClient::new(&args.server)?;
     let app = super::required_app(&args.app)?;
+    let templates = Definitions {
+        client: &client,
+        app,
+        noun: "templates",
+        output,
+    };
     match args.command {
-        Command::List => list(&client, app, output).await?,
+        Command::List => list(&templates).await?,
         Command::Show { name, version } => {
-            let version = version.map_or(String::new(), |no| format!("?version={no}"));
-            let path = format!("{}{version}", path(app, &name));
-            let template = client.get(&path).await?;
-            if output.is_json() {
-                output.json(&template);
-            } else {
-                // What was stored, so that it can go into a file and back.
-                let text = serde_json::to_string_pretty(&template["definition"])?;
-                output.text(&text);
-            }
+            let query = version.map_or(String::new(), |no| format!("?version={no}"));
+            templates.show(&name, &query).await?;
         }
         Command::Put { file, name } => {
-            let definition = json_file::read(&file)?;
-            let name = json_file::name(name, &file)?;
-            let answer = client.put(&path(app, &name), &definition).await?;
-            output.line(format!(
-                "{name} is stored, version {}",
-                shown(&answer.body, "/version")
-            ));
+            let (name, _) = templates.put_file(name, &file).await?;
             output.note(format!(
                 "see what it says with: carillon template preview --app {app} {name} --variables '{{…}}'"
             ));
-            if output.is_json() {
-                output.json(&answer.body);
-            }
         }
-        Command::Delete { name } => {
-            client.delete(&path(app, &name)).await?;
-            output.line(format!("{name} is deleted"));
-            if output.is_json() {
-                output.json(&json!({ "deleted": name }));
-            }
-        }
-        Command::Preview(asked) => preview(&client, app, &asked, output).await?,
-        Command::DryRun(asked) => dry_run(&client, app, &asked, output).await?,
+        Command::Delete { name } => templates.delete(&name).await?,
+        Command::Preview(asked) => preview(&templates, &asked).await?,
+        Command::DryRun(asked) => dry_run(&templates, &asked).await?,
     }
     Ok(())
 }
 
-fn path(app: &str, name: &str) -> String {
-    format!("/v1/apps/{}/templates/{}", escape(app), escape(name))
-}
-
-async fn list(client: &ApiClient, app: &str, output: Output) -> Result<(), Failure> {
-    let path = format!("/v1/apps/{}/templates", escape(app));
-    let all = client.list(&path, usize::MAX).await?;
-    if output.is_json() {
-        output.json(&json!({ "data": all }));
-    }
+async fn list(templates: &Definitions<'_>) -> Result<(), Failure> {
     let columns = [
         "/name",
         "/version",
@@ -153,27 +128,20 @@ async fn list(client: &ApiClient, app: &str, output: Output) -> Result<(), Failu
         "/category",
         "/updated_at",
     ];
+    let heads = [
+        "name",
+        "version",
+        "locales",
+        "variables",
+        "category",
+        "changed",
+    ];
     let row = |template: &Value| columns.map(|at| shown(template, at)).to_vec();
-    output.table(
-        &[
-            "name",
-            "version",
-            "locales",
-            "variables",
-            "category",
-            "changed",
-        ],
-        all.iter().map(row).collect(),
-    );
-    Ok(())
+    templates.list(&heads, row).await
 }
 
-async fn preview(
-    client: &ApiClient,
-    app: &str,
-    asked: &Preview,
-    output: Output,
-) -> anyhow::Result<()> {
+async fn preview(templates: &Definitions<'_>, asked: &Preview) -> anyhow::Result<()> {
+    let output = templates.output;
     let mut body = json!({ "locales": asked.locales });
     if let Some(variables) = json_file::object("--variables", asked.variables.as_deref())? {
         body["variables"] = variables;
@@ -184,8 +152,8 @@ async fn preview(
     if let Some(gateway) = &asked.gateway {
         body["options"] = json!({ "gateway": gateway });
     }
-    let path = format!("{}/preview", path(app, &asked.name));
-    let report = client.post(&path, &body).await?.body;
+    let path = format!("{}/preview", templates.one(&asked.name));
+    let report = templates.client.post(&path, &body).await?.body;
     if output.is_json() {
         output.json(&report);
     }
@@ -243,12 +211,8 @@ fn tell(preview: &Value, output: Output) -> bool {
     is_good
 }
 
-async fn dry_run(
-    client: &ApiClient,
-    app: &str,
-    asked: &DryRun,
-    output: Output,
-) -> anyhow::Result<()> {
+async fn dry_run(templates: &Definitions<'_>, asked: &DryRun) -> anyhow::Result<()> {
+    let output = templates.output;
     let target = match (&asked.topic, &asked.tags) {
         (Some(topic), _) => json!({ "topic": topic }),
         (_, Some(tags)) => json!({ "tags": tags }),
@@ -259,8 +223,8 @@ async fn dry_run(
     if let Some(variables) = json_file::object("--variables", asked.variables.as_deref())? {
         body["variables"] = variables;
     }
-    let path = format!("{}/dry-run", path(app, &asked.name));
-    let report = client.post(&path, &body).await?.body;
+    let path = format!("{}/dry-run", templates.one(&asked.name));
+    let report = templates.client.post(&path, &body).await?.body;
     if output.is_json() {
         output.json(&report);
     }

@@ -1,8 +1,8 @@
 //! `carillon trigger list|show|put|delete|test`.
 
+use super::definition::Definitions;
 use super::event::EventArgs;
-use super::json_file;
-use crate::client::{ApiClient, ServerOptions, escape};
+use crate::client::{ApiClient, ServerOptions};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
 use serde_json::{Value, json};
@@ -55,43 +55,25 @@ enum Command {
 pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let client = ApiClient::new(&args.server)?;
     let app = super::required_app(&args.app)?;
+    let triggers = Definitions {
+        client: &client,
+        app,
+        noun: "triggers",
+        output,
+    };
     match args.command {
-        Command::List => list(&client, app, output).await?,
-        Command::Show { trigger } => {
-            let trigger = client.get(&path(app, &trigger)).await?;
-            if output.is_json() {
-                output.json(&trigger);
-            } else {
-                // What was stored, so that it can go into a file and back.
-                let text = serde_json::to_string_pretty(&trigger["definition"])?;
-                output.text(&text);
-            }
-        }
+        Command::List => list(&triggers).await?,
+        Command::Show { trigger } => triggers.show(&trigger, "").await?,
         Command::Put { file, name } => {
-            let definition = json_file::read(&file)?;
-            let name = json_file::name(name, &file)?;
-            let answer = client.put(&path(app, &name), &definition).await?;
-            output.line(format!(
-                "{name} is stored, version {}",
-                shown(&answer.body, "/version")
-            ));
+            let (name, stored) = triggers.put_file(name, &file).await?;
             output.note(format!(
                 "try it with: carillon trigger test --app {app} {name} {} --to USER --data '{{…}}'",
-                shown(&answer.body, "/definition/event")
+                shown(&stored, "/definition/event")
             ));
-            if output.is_json() {
-                output.json(&answer.body);
-            }
         }
-        Command::Delete { trigger } => {
-            client.delete(&path(app, &trigger)).await?;
-            output.line(format!("{trigger} is deleted"));
-            if output.is_json() {
-                output.json(&json!({ "deleted": trigger }));
-            }
-        }
+        Command::Delete { trigger } => triggers.delete(&trigger).await?,
         Command::Test { trigger, event } => {
-            let path = format!("{}/test", path(app, &trigger));
+            let path = format!("{}/test", triggers.one(&trigger));
             let body = json!({ "event": event.body()? });
             let trial = client.post(&path, &body).await?.body;
             if output.is_json() {
@@ -106,16 +88,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn path(app: &str, name: &str) -> String {
-    format!("/v1/apps/{}/triggers/{}", escape(app), escape(name))
-}
-
-async fn list(client: &ApiClient, app: &str, output: Output) -> Result<(), Failure> {
-    let path = format!("/v1/apps/{}/triggers", escape(app));
-    let all = client.list(&path, usize::MAX).await?;
-    if output.is_json() {
-        output.json(&json!({ "data": all }));
-    }
+async fn list(triggers: &Definitions<'_>) -> Result<(), Failure> {
     let row = |trigger: &Value| {
         let is_resting = trigger["definition"]["enabled"] == json!(false);
         vec![
@@ -128,19 +101,16 @@ async fn list(client: &ApiClient, app: &str, output: Output) -> Result<(), Failu
             shown(trigger, "/updated_at"),
         ]
     };
-    output.table(
-        &[
-            "name",
-            "event",
-            "condition",
-            "template",
-            "digest",
-            "state",
-            "changed",
-        ],
-        all.iter().map(row).collect(),
-    );
-    Ok(())
+    let heads = [
+        "name",
+        "event",
+        "condition",
+        "template",
+        "digest",
+        "state",
+        "changed",
+    ];
+    triggers.list(&heads, row).await
 }
 
 /// Tells a trial to a person. `false`: nothing would be sent.
