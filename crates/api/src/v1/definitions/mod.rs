@@ -1,4 +1,4 @@
-//! What segments, schedules, triggers and templates have in common: each is found by its name, listed page by page,
+//! What lists, segments, schedules, triggers and templates have in common: each is found by its name, listed page by page,
 //! stored, and deleted unless another uses it. What each of them says is its own room's business.
 
 use crate::answer;
@@ -24,6 +24,11 @@ pub(crate) struct Definitions {
     list: List,
 }
 
+pub(crate) static LISTS: Definitions = Definitions {
+    kind: DefinitionKind::List,
+    unknown: &codes::LIST_UNKNOWN,
+    list: List("lst"),
+};
 pub(crate) static SCHEDULES: Definitions = Definitions {
     kind: DefinitionKind::Schedule,
     unknown: &codes::SCHEDULE_UNKNOWN,

@@ -1,17 +1,13 @@
 //! `DELETE /v1/apps/{app}/lists/{name}`
 
-use super::unknown;
-use crate::answer;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::document::problems;
 use crate::problem::{Problem, codes};
 use crate::state::Api;
+use crate::v1::definitions::{LISTS, users};
 use axum::extract::State;
 use axum::response::Response;
-use carillon_model::app::App;
-use carillon_model::definition::DefinitionKind;
-use carillon_model::schedule::ScheduleDefinition;
 use carillon_model::target::Target;
 use carillon_ports::registry::Scope;
 
@@ -36,41 +32,17 @@ pub(crate) async fn delete(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Devices])?;
-    let users = using(&caller, app, &name);
+    let users = users(
+        &caller,
+        app,
+        |_| false,
+        |schedule| matches!(&schedule.notification.target, Target::List(its) if *its == name),
+    );
     if !users.is_empty() {
         return Err(Problem::new(
             &codes::LIST_IN_USE,
             format!("{name:?} is the target of {}", users.join(", ")),
         ));
     }
-    let (no, by, shared, wanted) = (app.no, caller.actor(), Api::clone(&api), name.clone());
-    let deleted = answer::change(&api, async move {
-        let kind = DefinitionKind::List;
-        let now = shared.now();
-        Ok(shared
-            .registry()
-            .delete_definition(no, kind, wanted, now, by)
-            .await?)
-    })
-    .await?;
-    if deleted {
-        Ok(answer::gone())
-    } else {
-        Err(unknown(&caller, app, &name))
-    }
-}
-
-/// The schedules that send to this list.
-fn using(caller: &Caller, app: &App, name: &str) -> Vec<String> {
-    let schedules = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Schedule);
-    let sends_to_it = schedules.filter(|(schedule, _)| {
-        let read: Option<ScheduleDefinition> = serde_json::from_str(&schedule.body).ok();
-        let target = read.map(|read| read.notification.target);
-        matches!(target, Some(Target::List(its)) if its == name)
-    });
-    sends_to_it
-        .map(|(schedule, _)| format!("the schedule {}", schedule.name))
-        .collect()
+    LISTS.delete(&api, &caller, app, name).await
 }

@@ -1,11 +1,12 @@
 //! `GET /v1/apps/{app}/lists/{name}`
 
-use super::{ListView, find};
+use super::ListView;
 use crate::answer;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::Problem;
 use crate::problem::document::problems;
+use crate::v1::definitions::LISTS;
 use axum::response::Response;
 use carillon_ports::registry::Scope;
 
@@ -27,5 +28,5 @@ pub(crate) async fn get(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Devices, Scope::Read, Scope::Send])?;
-    answer::ok(&ListView::of(find(&caller, app, &name)?)?)
+    answer::ok(&ListView::of(LISTS.find(&caller, app, &name)?)?)
 }

@@ -8,13 +8,10 @@ pub(crate) mod names;
 pub(crate) mod put;
 pub(crate) mod tally;
 
-use crate::auth::Caller;
 use crate::instant;
-use crate::problem::{Problem, codes};
-use carillon_model::app::App;
-use carillon_model::definition::{Definition, DefinitionKind};
+use crate::problem::Problem;
+use carillon_model::definition::Definition;
 use carillon_model::list::{ListDefinition, UploadCounts};
-use carillon_model::nearest::did_you_mean;
 use serde::Serialize;
 use tally::BadLine;
 use utoipa::ToSchema;
@@ -90,22 +87,4 @@ impl<'a> ListView<'a> {
             updated_at: instant::rfc3339(stored.updated_at),
         })
     }
-}
-
-/// A list by its name.
-fn find<'a>(caller: &'a Caller, app: &App, name: &str) -> Result<&'a Definition, Problem> {
-    let found = caller
-        .directory
-        .definition(app.no, DefinitionKind::List, name);
-    found.ok_or_else(|| unknown(caller, app, name))
-}
-
-/// There is no list of this name.
-fn unknown(caller: &Caller, app: &App, name: &str) -> Problem {
-    let all = caller.directory.definitions(app.no, DefinitionKind::List);
-    let hint = did_you_mean(name, all.map(|(known, _)| &*known.name));
-    Problem::new(
-        &codes::LIST_UNKNOWN,
-        format!("{} has no list {name:?}{hint}", app.id),
-    )
 }
