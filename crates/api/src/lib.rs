@@ -138,6 +138,12 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(schedules::switch::resume))
         .routes(routes!(schedules::run::run))
         .routes(routes!(schedules::runs::runs))
+        .routes(routes!(campaigns::create::create, campaigns::list::list))
+        .routes(routes!(campaigns::get::get))
+        .routes(routes!(campaigns::switch::pause))
+        .routes(routes!(campaigns::switch::resume))
+        .routes(routes!(campaigns::cancel::cancel))
+        .routes(routes!(campaigns::progress::progress))
         .routes(routes!(segments::list::list))
         .routes(routes!(
             segments::put::put,

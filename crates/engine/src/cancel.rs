@@ -68,6 +68,7 @@ fn figures(view: &NotificationView) -> (u64, u64) {
 impl Core {
     /// Ends what waits in memory, and has the pools take back what they did not write.
     fn cancel(&mut self, no: NotificationNo, moment: Moment) {
+        self.paused.remove(&no);
         let jobs = self.jobs.keys(|job| job.note.no == no);
         let stone = Tombstone {
             since: moment.at,

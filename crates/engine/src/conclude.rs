@@ -269,10 +269,16 @@ impl Core {
         let app = directory.app_by_no(note.app);
         let policy = app.map_or_else(Default::default, |app| app.settings.retry_policy());
         let is_cancelled = note.is_cancelled() && !fault::planted(Bug::IgnoreCancel);
+        // A slice of a campaign may begin days after it: attempts and expiry are its bounds.
+        let since = if note.is_campaign {
+            moment.now
+        } else {
+            note.begins_at
+        };
         let due_at = policy
             .next_attempt_at(
                 job.work.attempt.saturating_add(1),
-                note.begins_at,
+                since,
                 moment.now,
                 retry_after_ms,
                 self.hub.parts.clock.random() as u32,

@@ -108,6 +108,12 @@ pub struct EngineConfig {
     pub fanout_scans: u32,
     /// How often unfinished fan-outs are looked for besides wake-ups.
     pub fanout_interval_ms: u32,
+    /// Devices of a campaign's audience that are written down in one step.
+    pub campaign_gather: u32,
+    /// How long before the first clocks anywhere show its time a campaign by local time begins.
+    pub campaign_lead_ms: u32,
+    /// How long a pause waits for what is being sent before it answers how much that is.
+    pub pause_wait_ms: u32,
     /// Work rows of a dead process that are freed in one slice.
     pub rescue_slice: u32,
     /// Content of a notification is kept so long after its last delivery is final.
@@ -229,6 +235,9 @@ impl Default for EngineConfig {
             fanout_scan: 5_000,
             fanout_scans: 20,
             fanout_interval_ms: 1_000,
+            campaign_gather: 10_000,
+            campaign_lead_ms: 600_000,
+            pause_wait_ms: 800,
             rescue_slice: 500,
             content_retention_ms: 7 * 86_400_000,
             record_retention_ms: 30 * 86_400_000,
@@ -290,6 +299,9 @@ impl EngineConfig {
             ("fanout_scan", self.fanout_scan),
             ("fanout_scans", self.fanout_scans),
             ("fanout_interval_ms", self.fanout_interval_ms),
+            ("campaign_gather", self.campaign_gather),
+            ("campaign_lead_ms", self.campaign_lead_ms),
+            ("pause_wait_ms", self.pause_wait_ms),
             ("segment_sample", self.segment_sample),
             ("segment_places", self.segment_places),
             ("segment_names_sample", self.segment_names_sample),

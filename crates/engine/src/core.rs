@@ -25,7 +25,7 @@ use carillon_model::lane::Lane;
 use carillon_model::push_type::TokenKind;
 use carillon_ports::gateway::OutcomeSink;
 use carillon_ports::store::{Failure, NotificationHead};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
 use tokio::time::Instant;
 
@@ -50,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) doubts: Doubts,
     pub(crate) floods: HashMap<(AppNo, Environment), FloodGuard>,
     /// Notifications cancelled of late: their work may still surface from a commit or a claim.
+    /// Campaigns that rest: those that were paused since the start, by this process.
+    pub(crate) paused: HashSet<NotificationNo>,
     pub(crate) tombstones: HashMap<NotificationNo, Tombstone>,
     /// Push token reads under way.
     pub(crate) loads: u32,
@@ -150,6 +152,7 @@ impl Core {
             doubts: Doubts::default(),
             floods: HashMap::new(),
             tombstones: HashMap::new(),
+            paused: HashSet::new(),
             loads: 0,
             claims: 0,
             claim_cursor: 0,
@@ -306,6 +309,9 @@ impl Core {
         }
         if end.is_some() || open == 0 {
             return;
+        }
+        if self.is_paused(note.no) {
+            return self.give_back(key, moment.now);
         }
         let options = &note.options;
         let credentials = directory.credentials(note.app);

@@ -120,7 +120,8 @@ async fn tell(shared: &Arc<Shared>, digest: DueDigest) -> Result<(), StoreError>
             let (code, why) = first.map_or(("", ""), |first| (first.code, &*first.message));
             drop(shared, &digest, code, why).await
         }
-        Some(Err(Refusal::AppGone | Refusal::KeyReused)) => {
+        // A digest is no campaign.
+        Some(Err(Refusal::AppGone | Refusal::KeyReused | Refusal::NameTaken { .. })) => {
             drop(shared, &digest, "app.gone", "its App is gone").await
         }
     }
@@ -156,6 +157,7 @@ fn item(shared: &Shared, digest: &DueDigest) -> Option<SendItem> {
             }),
             consumes: Some(digest.claim),
             turn: None,
+            campaign: None,
         },
     })
 }

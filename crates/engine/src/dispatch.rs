@@ -258,6 +258,14 @@ impl Core {
     ) -> usize {
         let Run { job: key, chunk } = run;
         let rules = self.probe_rules();
+        let Some(job) = self.jobs.get(key) else {
+            return 0;
+        };
+        if self.is_paused(job.note.no) {
+            let positions: Vec<u16> = chunk.iter().collect();
+            self.put_aside(key, &positions, moment);
+            return 0;
+        }
         let Some(job) = self.jobs.get_mut(key) else {
             return 0;
         };

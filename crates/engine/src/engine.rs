@@ -1,5 +1,6 @@
 //! The engine's face: what api and server hold.
 
+use crate::campaign::{self, rehearsal::CampaignRehearsal};
 use crate::clerk::Receipts;
 use crate::config::EngineConfig;
 use crate::directory::Directory;
@@ -9,11 +10,15 @@ use crate::list::{self, ListUpload};
 use crate::rehearsal::{
     self, DryRunFor, DryRunReport, Filling, PreviewFor, PreviewReport, TrialReport,
 };
-use crate::request::{Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Refusal, SendItem};
+use crate::request::{
+    Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, PauseAnswer, Refusal, ResumeAnswer,
+    SendItem,
+};
 use crate::schedule;
 use crate::segment::{self, CountProgress, SegmentCheck};
 use crate::service::{self, Shared};
 use crate::status::{EngineStatus, StopReport};
+use carillon_model::campaign::CampaignRequest;
 use carillon_model::credential::CredentialSecret;
 use carillon_model::definition::Definition;
 use carillon_model::environment::Environment;
@@ -241,6 +246,7 @@ impl Engine {
         let hub = &self.shared().hub;
         let was_paused = hub.parts.store.resume_scheduler().await?;
         hub.bells.timers.notify_one();
+        hub.bells.fanout.notify_one();
         Ok(was_paused)
     }
 
@@ -317,6 +323,66 @@ impl Engine {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Result<Accepted, Refusal>, StoreError> {
         self.shared().run_schedule(app, stored, idempotency).await
+    }
+
+    /// Accepts a campaign: it is on disk when this returns, and begins when it says. The same idempotency
+    /// key is the same campaign. Problems point into the campaign's own body.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; nothing was accepted then.
+    pub async fn create_campaign(
+        &self,
+        app: AppNo,
+        request: CampaignRequest,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Result<Accepted, Refusal>, StoreError> {
+        self.shared()
+            .create_campaign(app, request, idempotency)
+            .await
+    }
+
+    /// What a campaign would be. Nothing is sent or stored; problems point into the campaign's own body.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn rehearse_campaign(
+        &self,
+        app: AppNo,
+        request: CampaignRequest,
+    ) -> Result<Result<CampaignRehearsal, Vec<FieldProblem>>, StoreError> {
+        campaign::rehearsal::rehearse(&self.shared().hub, app, request).await
+    }
+
+    /// Pauses a campaign: when this returns nothing new of it is sent, also after a restart. `None`: the
+    /// App has no such campaign.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn pause_campaign(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+    ) -> Result<Option<PauseAnswer>, StoreError> {
+        let shared = self.shared().clone();
+        // In a task: a caller who goes away must not leave a pause half done.
+        let pausing = tokio::spawn(async move { shared.pause_campaign(app, no).await });
+        let panicked = |error| Err(StoreError::Failed(format!("pausing panicked: {error}")));
+        pausing.await.unwrap_or_else(panicked)
+    }
+
+    /// Lets a campaign go on that rests, or that halted by itself. `None`: the App has no such campaign.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn resume_campaign(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+    ) -> Result<Option<ResumeAnswer>, StoreError> {
+        let shared = self.shared().clone();
+        let resuming = tokio::spawn(async move { shared.resume_campaign(app, no).await });
+        let panicked = |error| Err(StoreError::Failed(format!("resuming panicked: {error}")));
+        resuming.await.unwrap_or_else(panicked)
     }
 
     /// What is to be said of a segment that is to be stored: its own rules, and attributes that no

@@ -309,7 +309,10 @@ impl Shared {
                     return Ok(Ok(TriggerResult::Refused(problems)));
                 }
                 Err(Refusal::KeyReused) => return Ok(Err(EventRefusal::KeyReused)),
-                Err(Refusal::AppGone | Refusal::Stale) => return Ok(Err(EventRefusal::AppGone)),
+                // An event's notification is no campaign.
+                Err(Refusal::AppGone | Refusal::Stale | Refusal::NameTaken { .. }) => {
+                    return Ok(Err(EventRefusal::AppGone));
+                }
                 Err(Refusal::Overloaded { retry_after_ms }) => {
                     return Ok(Err(EventRefusal::Overloaded { retry_after_ms }));
                 }

@@ -4,27 +4,32 @@
 //! Pages go to the store only; dispatch claims them when a lane has room. So memory stays flat, however
 //! large the audience. Several fan-outs take turns.
 
+use crate::campaign;
 use crate::dispatch::pause_ms;
 use crate::hub::Hub;
 use crate::moment::ms;
 use crate::service::Shared;
+use carillon_model::UnixMs;
 use carillon_model::batch::BatchDevices;
 use carillon_model::body::{BadgeChange, Body, LateSource};
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{DeviceNo, ListNo};
-use carillon_model::lane::{Gateway, Lane};
+use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::push_type::Reach;
 use carillon_model::target::Target;
 use carillon_ports::fault;
 use carillon_ports::segment::SegmentFilter;
 use carillon_ports::store::{
-    Fanout, FanoutPage, NewBatch, NotificationHead, Recipient, StoreError,
+    DueFanouts, Fanout, FanoutPage, NewBatch, NotificationHead, Recipient, StoreError,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 /// Most fan-outs that take turns; the others wait for their end.
 const AT_ONCE: u32 = 16;
+/// Work of campaigns that is brought back in one slice.
+const BRING_BACK: u32 = 200;
 
 /// Runs until the engine is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -35,15 +40,17 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             return;
         }
         match round(&shared).await {
-            Ok(true) => {
+            Ok(None) => {
                 refusals = 0;
                 tokio::task::yield_now().await;
             }
-            Ok(false) => {
+            Ok(Some(next)) => {
                 refusals = 0;
+                let longest = ms(config.fanout_interval_ms);
+                let sleep = next.map_or(longest, |at| longest.min(until(&shared, at)));
                 tokio::select! {
                     () = shared.hub.bells.fanout.notified() => {}
-                    () = tokio::time::sleep(ms(config.fanout_interval_ms)) => {}
+                    () = tokio::time::sleep(sleep) => {}
                 }
             }
             Err(error) => {
@@ -58,38 +65,65 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Works on the fan-outs there are, a page each in turns, until they are done. `false`: there was none.
-async fn round(shared: &Shared) -> Result<bool, StoreError> {
-    let mut open = shared.hub.parts.store.fanouts(AT_ONCE).await?;
+/// How long it is to an instant.
+fn until(shared: &Shared, at: UnixMs) -> Duration {
+    let wait = at.saturating_sub(shared.hub.parts.clock.now()).max(1);
+    Duration::from_millis(wait as u64)
+}
+
+/// Works on the fan-outs of which a page is due, one each in turns, until they are done. `Some`: there was
+/// none, and when there will be one.
+async fn round(shared: &Shared) -> Result<Option<Option<UnixMs>>, StoreError> {
+    // What was put aside of campaigns that go on.
+    while shared.hub.parts.store.bring_back(BRING_BACK).await? > 0 {
+        shared.hub.bells.dispatch.notify_one();
+        if shared.hub.is_stopping() {
+            return Ok(Some(None));
+        }
+        tokio::task::yield_now().await;
+    }
+    let found = due(shared).await?;
+    let mut open = found.due;
     let count = open.len() as u32;
     shared.hub.fanouts.store(count, Relaxed);
     if open.is_empty() {
-        return Ok(false);
+        return Ok(Some(found.next));
     }
     while !open.is_empty() {
         let mut next = Vec::with_capacity(open.len());
         for fanout in open {
             if shared.hub.is_stopping() {
-                return Ok(false);
+                return Ok(Some(None));
             }
-            next.extend(page(shared, fanout).await?);
+            match fanout.campaign.clone() {
+                // What is to be done next for it is read anew.
+                Some(campaign) => campaign::step(shared, &fanout, &campaign).await?,
+                None => next.extend(page(shared, fanout).await?),
+            }
             tokio::task::yield_now().await;
         }
         // New ones join the turns at once.
-        let known = next.len() as u32;
-        open = if known < count {
-            next
-        } else {
-            refill(shared, next).await?
-        };
+        open = refill(shared, next).await?;
         shared.hub.fanouts.store(open.len() as u32, Relaxed);
     }
-    Ok(true)
+    Ok(None)
+}
+
+/// Fan-outs of which a page is due. After a restore campaigns rest with everything else that happens later.
+async fn due(shared: &Shared) -> Result<DueFanouts, StoreError> {
+    let store = &shared.hub.parts.store;
+    let now = shared.hub.parts.clock.now();
+    let mut found = store.fanouts(now, AT_ONCE).await?;
+    let is_campaign = |fanout: &Fanout| fanout.campaign.is_some();
+    if found.due.iter().any(is_campaign) && store.is_scheduler_paused().await? {
+        found.due.retain(|fanout| !is_campaign(fanout));
+    }
+    Ok(found)
 }
 
 async fn refill(shared: &Shared, mut open: Vec<Fanout>) -> Result<Vec<Fanout>, StoreError> {
     if (open.len() as u32) < AT_ONCE {
-        for fanout in shared.hub.parts.store.fanouts(AT_ONCE).await? {
+        for fanout in due(shared).await?.due {
             let no = fanout.notification.no;
             if !open.iter().any(|known| known.notification.no == no) {
                 open.push(fanout);
@@ -108,7 +142,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
         devices,
         after,
         finished,
-    } = look(hub, &fanout, written.reach).await?;
+    } = look(hub, &fanout, written.reach, hub.parts.config.fanout_page).await?;
     let devices = meant(hub, None, &fanout.audience.except_users, devices).await?;
     let batches = batches(&fanout, &devices);
     let made = batches.len() as u32;
@@ -120,6 +154,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
         batches,
         after,
         finished,
+        campaign: None,
         now: hub.parts.clock.now(),
     };
     let is_stored = hub.parts.store.store_fanout_page(page).await?;
@@ -131,20 +166,27 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     if !is_stored {
         return Ok(None);
     }
-    {
-        let moment = hub.moment();
-        let mut core = shared.core.lock();
-        for lane in lanes {
-            let index = core.lane_index(lane, moment.at);
-            let state = &mut core.lanes.all[index];
-            state.gauge.mark_crowd(class);
-            state.note_due(class, moment.now);
-        }
-    }
-    hub.bells.dispatch.notify_one();
+    note_due(shared, lanes, class);
     fanout.after = after;
     fanout.next_place += made;
     Ok((!finished).then_some(fanout))
+}
+
+/// Lanes have new work in the store.
+pub(crate) fn note_due(shared: &Shared, lanes: Vec<Lane>, class: Class) {
+    if lanes.is_empty() {
+        return;
+    }
+    let moment = shared.hub.moment();
+    let mut core = shared.core.lock();
+    for lane in lanes {
+        let index = core.lane_index(lane, moment.at);
+        let state = &mut core.lanes.all[index];
+        state.gauge.mark_crowd(class);
+        state.note_due(class, moment.now);
+    }
+    drop(core);
+    shared.hub.bells.dispatch.notify_one();
 }
 
 /// How a page is found that has to look at more devices than it means.
@@ -154,18 +196,23 @@ enum By {
 }
 
 /// The devices of a page, before those who are left out.
-struct Look {
-    devices: Vec<Recipient>,
+pub(crate) struct Look {
+    pub(crate) devices: Vec<Recipient>,
     /// Devices up to this number are done.
-    after: DeviceNo,
+    pub(crate) after: DeviceNo,
     /// Whether there are none after them.
-    finished: bool,
+    pub(crate) finished: bool,
 }
 
-async fn look(hub: &Hub, fanout: &Fanout, reach: Reach) -> Result<Look, StoreError> {
+/// At most `limit` of the next devices.
+pub(crate) async fn look(
+    hub: &Hub,
+    fanout: &Fanout,
+    reach: Reach,
+    limit: u32,
+) -> Result<Look, StoreError> {
     let (head, audience, store) = (&fanout.notification, &fanout.audience, &hub.parts.store);
     let config = &hub.parts.config;
-    let limit = config.fanout_page;
     let mut look = Look {
         devices: Vec::new(),
         after: fanout.after,
@@ -246,14 +293,14 @@ pub(crate) async fn meant(
 }
 
 /// What a fan-out needs to know of what it says.
-struct Written {
+pub(crate) struct Written {
     /// By what its devices are reached: the gateways that it is written for.
-    reach: Reach,
+    pub(crate) reach: Reach,
     /// What becomes of badge counters.
-    badge: Option<BadgeChange>,
+    pub(crate) badge: Option<BadgeChange>,
 }
 
-fn written(head: &NotificationHead) -> Written {
+pub(crate) fn written(head: &NotificationHead) -> Written {
     let Ok(body) = Body::decode(&head.payload) else {
         return Written {
             reach: Reach::only(head.options.token_kind),
@@ -277,7 +324,7 @@ fn written(head: &NotificationHead) -> Written {
 }
 
 /// The batches of a page: one for each lane.
-fn batches(fanout: &Fanout, devices: &[Recipient]) -> Vec<NewBatch> {
+pub(crate) fn batches(fanout: &Fanout, devices: &[Recipient]) -> Vec<NewBatch> {
     let head = &fanout.notification;
     let mut lanes: Vec<((Gateway, TokenEnvironment), Vec<DeviceNo>)> = Vec::new();
     for recipient in devices {

@@ -247,6 +247,8 @@ pub(crate) fn make(
                         options: options.clone(),
                         payload: payload.clone(),
                         cancelled: false,
+                        is_campaign: false,
+                        paused: false,
                     }))
                 });
                 hot.push(Incoming {
@@ -296,6 +298,7 @@ pub(crate) fn make(
             throttle: draft.origin.throttle,
             consumes: draft.origin.consumes,
             turn: draft.origin.turn,
+            campaign: draft.origin.campaign,
         },
         hot,
         deliveries: (!is_fanout && !is_later).then_some(deliveries as u64),
@@ -470,6 +473,9 @@ impl Said {
                 return Err(Refusal::Throttled { next_allowed_at });
             }
             Acceptance::Stale => return Err(Refusal::Stale),
+            Acceptance::NameTaken { no, accepted_at } => {
+                return Err(Refusal::NameTaken { no, accepted_at });
+            }
             Acceptance::New => (self.no, self.accepted_at, self.deliveries, false),
             Acceptance::Repeated { no, accepted_at } => (no, accepted_at, None, true),
         };

@@ -30,6 +30,8 @@ pub(crate) struct Note {
     pub(crate) accepted_at: UnixMs,
     /// Since when it is being sent.
     pub(crate) begins_at: UnixMs,
+    /// Its slices begin at other times than it.
+    pub(crate) is_campaign: bool,
     pub(crate) expires_at: Option<UnixMs>,
     pub(crate) options: SendOptions,
     /// What it weighs in memory besides its devices.
@@ -81,6 +83,7 @@ impl Note {
             app: head.app,
             accepted_at: head.accepted_at,
             begins_at: head.begins_at(),
+            is_campaign: head.is_campaign,
             expires_at,
             bytes: head.payload.len(),
             says,

@@ -6,6 +6,7 @@
 
 mod badge;
 mod breaker;
+mod campaign;
 mod cancel;
 mod claim;
 mod clerk;
@@ -61,6 +62,7 @@ pub mod trigger;
 mod vault;
 pub mod webhooks;
 
+pub use campaign::rehearsal::CampaignRehearsal;
 pub use clerk::Receipts;
 pub use config::EngineConfig;
 pub use directory::Directory;
@@ -68,6 +70,7 @@ pub use engine::{Engine, Parts, Webhooks};
 pub use limiter::Limiter;
 pub use rates::RateLimit;
 pub use request::{
-    Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Origin, Refusal, SendItem,
+    Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Origin, PauseAnswer, Refusal,
+    ResumeAnswer, SendItem,
 };
 pub use status::{BreakerState, EngineStatus, LaneProblem, LaneStatus, PoolReport, StopReport};

@@ -179,7 +179,8 @@ impl Core {
             .map(|open| open.pool.clone());
         let route = state.route;
         let directory = self.hub.directory.load();
-        let mut back = Vec::new();
+        let is_paused = self.is_paused(note.no);
+        let (mut back, mut aside) = (Vec::new(), Vec::new());
         let mut elsewhere: Vec<(carillon_model::environment::TokenEnvironment, Vec<u16>)> =
             Vec::new();
         let mut held: Vec<(UnixMs, Vec<u16>)> = Vec::new();
@@ -197,6 +198,11 @@ impl Core {
             if let Some(state) = end_before_sending(&note, moment) {
                 unsent += 1;
                 self.end(key, position, state, "", moment);
+                continue;
+            }
+            if is_paused {
+                unsent += 1;
+                aside.push(position);
                 continue;
             }
             let gate = (!gates.is_empty()).then(|| gates.get(&(key, position)));
@@ -289,7 +295,7 @@ impl Core {
             let push_type = note.options.push_type;
             let meters = self.hub.meters.send(note.app, name, push_type);
             meters.sent.increment(sent.into());
-            if is_first {
+            if is_first && !note.is_campaign {
                 let waited = (moment.now - note.begins_at).max(0) as f64 / 1e3;
                 meters.accept_to_send.record_many(waited, sent as usize);
             }
@@ -298,6 +304,7 @@ impl Core {
         for (until, positions) in held {
             self.hold(key, &positions, until, moment);
         }
+        self.put_aside(key, &aside, moment);
         for (environment, positions) in elsewhere {
             self.requeue(key, positions, environment, moment);
         }

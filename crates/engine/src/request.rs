@@ -5,6 +5,7 @@ use carillon_model::body::{DigestSource, EventSource};
 use carillon_model::id::NotificationNo;
 use carillon_model::notification::NotificationRequest;
 use carillon_model::problem::FieldProblem;
+use carillon_ports::campaign::NewCampaign;
 use carillon_ports::gathering::{DigestClaim, ThrottleClaim};
 use carillon_ports::schedule::ScheduleTurn;
 
@@ -32,6 +33,8 @@ pub struct Origin {
     pub consumes: Option<DigestClaim>,
     /// The turn of a schedule that it is sent by.
     pub turn: Option<ScheduleTurn>,
+    /// The campaign that it is.
+    pub campaign: Option<NewCampaign>,
 }
 
 /// An idempotency key with what it stands for.
@@ -94,6 +97,13 @@ pub enum Refusal {
     },
     /// The digest that it tells is gone, or has one more event; or its schedule was changed.
     Stale,
+    /// The App has a campaign of this name: this one.
+    NameTaken {
+        /// Its notification's number.
+        no: NotificationNo,
+        /// When that was accepted.
+        accepted_at: UnixMs,
+    },
 }
 
 /// What a cancel did.
@@ -106,4 +116,28 @@ pub struct CancelAnswer {
     /// Whether everybody who held work of it has confirmed: nothing more of it is written. `false`:
     /// still cancelling.
     pub confirmed: bool,
+}
+
+/// What a pause did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseAnswer {
+    /// Nothing new of it is sent.
+    Paused {
+        /// Deliveries that a gateway has, or is about to have, and whose answers are still to come. What
+        /// one of them needs besides an answer waits as well.
+        in_flight: u64,
+    },
+    /// It is over: it was cancelled, or every delivery has ended.
+    Over,
+}
+
+/// What letting a campaign go on did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResumeAnswer {
+    /// It goes on, or did not rest.
+    Going,
+    /// It is over: it was cancelled, or every delivery has ended.
+    Over,
+    /// Others keep changing it at the same time.
+    Contended,
 }

@@ -168,6 +168,8 @@ impl Core {
             .iter()
             .flat_map(|(_, flow)| flow.queues.iter().filter_map(|queue| queue.front()))
             .filter_map(|run| self.jobs.get(run.job))
+            // When a slice of a campaign was made is not known here.
+            .filter(|job| !job.note.is_campaign)
             .map(|job| job.note.begins_at)
             .min();
         let in_store = state.oldest_stored;

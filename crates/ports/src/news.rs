@@ -64,6 +64,11 @@ impl News {
         }
     }
 
+    /// Deliveries that ended without reaching anybody, by notification.
+    pub fn failed(&self) -> impl Iterator<Item = (NotificationNo, &DeliveryFailed)> {
+        self.failed.iter().map(|(no, failed)| (*no, failed))
+    }
+
     /// No delivery of this notification is open any more.
     pub fn completed(&mut self, no: NotificationNo) {
         self.completed.push(no);

@@ -217,7 +217,8 @@ pub trait TimerStore: Send + Sync + 'static {
     async fn due_timers(&self, ask: DueAsk) -> Result<DueTimers>;
     /// Writes down that timers could not fire, all in one transaction.
     async fn fail_timers(&self, failures: Vec<TimerFailure>, now: UnixMs) -> Result<()>;
-    /// The timer of a notification that waits for its time. `None`: it does not wait.
+    /// The timer of a notification that waits for its time. `None`: it does not wait, or is a campaign,
+    /// which is not changed.
     async fn waiting_send(&self, app: AppNo, no: NotificationNo) -> Result<Option<WaitingSend>>;
     /// Changes a notification that waits for its time. `false`: it, or its timer, changed meanwhile;
     /// nothing was changed.

@@ -1,9 +1,9 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    app, backup, bench, completions, config, credential, demo, device, doctor, event, explain,
-    identity_key, import, keys, list, notification, openapi, restore, resume, schedule, segment,
-    send, serve, simulate, template, trigger, user, webhook,
+    app, backup, bench, campaign, completions, config, credential, demo, device, doctor, event,
+    explain, identity_key, import, keys, list, notification, openapi, restore, resume, schedule,
+    segment, send, serve, simulate, template, trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Trigger(trigger::Args),
     /// Store, preview, pause and run schedules: what is sent again and again, by the calendar
     Schedule(schedule::Args),
+    /// Start, follow, pause and end campaigns: one notification to a large audience, over time
+    Campaign(campaign::Args),
     /// Report that something has happened
     Event(event::Args),
     /// Set what the user ids that apps send are signed with

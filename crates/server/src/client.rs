@@ -306,6 +306,26 @@ impl ApiClient {
         Ok(())
     }
 
+    /// GET of server-sent events; the data of each is handed over as it comes, until the server ends.
+    pub(crate) async fn follow(
+        &self,
+        path: &str,
+        mut each: impl FnMut(&str),
+    ) -> Result<(), Failure> {
+        let mut rest = Vec::new();
+        self.download(path, |part| {
+            rest.extend_from_slice(part);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                if let Some(data) = String::from_utf8_lossy(&line).strip_prefix("data: ") {
+                    each(data.trim_end());
+                }
+            }
+            true
+        })
+        .await
+    }
+
     /// GET of something that is not JSON.
     pub(crate) async fn get_text(&self, path: &str) -> Result<String, Failure> {
         let (status, text) = self

@@ -141,6 +141,7 @@ fn single(store: &SqlStore) -> NewNotification {
         throttle: None,
         consumes: None,
         turn: None,
+        campaign: None,
     }
 }
 

@@ -202,6 +202,7 @@ fn notification(batch: BatchNo, devices: Vec<DeviceNo>) -> NewNotification {
         throttle: None,
         consumes: None,
         turn: None,
+        campaign: None,
     }
 }
 

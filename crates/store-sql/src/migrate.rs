@@ -17,12 +17,17 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../migrations/sqlite/0007_triggers.sql")),
     (8, include_str!("../migrations/sqlite/0008_timers.sql")),
     (9, include_str!("../migrations/sqlite/0009_schedules.sql")),
+    (10, include_str!("../migrations/sqlite/0010_campaigns.sql")),
     (12, include_str!("../migrations/sqlite/0012_lists.sql")),
 ];
 
 /// PostgreSQL's, by the same numbers, of which the first brings all before it.
 pub(crate) const POSTGRES: &[(i64, &str)] = &[
     (9, include_str!("../migrations/postgres/0009_base.sql")),
+    (
+        10,
+        include_str!("../migrations/postgres/0010_campaigns.sql"),
+    ),
     (12, include_str!("../migrations/postgres/0012_lists.sql")),
 ];
 

@@ -80,6 +80,9 @@ codes! {
     SCHEDULE_UNKNOWN = 404 "schedule.unknown":
         "No such schedule",
         "Make it with `PUT /v1/apps/{app}/schedules/{name}`, or correct its name.";
+    CAMPAIGN_UNKNOWN = 404 "campaign.unknown":
+        "No such campaign",
+        "Start it with `POST /v1/apps/{app}/campaigns`, or correct its id or name. Campaigns are kept as long as records are.";
     DEVICE_UNKNOWN = 404 "device.unknown":
         "No such device",
         "Register it with `PUT /v1/apps/{app}/devices/{id}`, or correct its id. A deleted device stays deleted.";
@@ -116,6 +119,12 @@ codes! {
     NOTIFICATION_NOT_WAITING = 409 "notification.not_waiting":
         "The notification does not wait for its time",
         "Only one that is `scheduled` or `set_aside` can be changed. Read it to see what became of it; cancel takes back what was not written yet.";
+    CAMPAIGN_NAME_TAKEN = 409 "campaign.name_taken":
+        "There is a campaign of this name",
+        "Give it another name; the detail has the id of the one that is there. To repeat a request safely send an `Idempotency-Key`.";
+    CAMPAIGN_OVER = 409 "campaign.over":
+        "The campaign is over",
+        "Only one that is not over can be paused or go on. Read it to see how it ended.";
     TEMPLATE_IN_USE = 409 "template.in_use":
         "Triggers or schedules use the template",
         "Give the triggers and schedules that the detail names another template, or delete them first.";

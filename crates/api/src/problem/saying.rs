@@ -168,6 +168,39 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
         "What is sent again and again says no instants: leave out `send_at` and `if_past`, and say `expires_in` instead of `expires_at`.",
     ),
     (
+        "campaign.name",
+        "A campaign's name has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`, and does not begin with `cmp_`.",
+    ),
+    (
+        "campaign.audience",
+        "A campaign is for `all`, `tags`, a `segment`, a `list` or a `topic`. To single devices or users send a notification.",
+    ),
+    (
+        "campaign.audience_mode",
+        "`local_time`, `canary` and `pace.over` need an audience that is `frozen`.",
+    ),
+    ("campaign.slice_size", "A slice has 1 to 1000 devices."),
+    (
+        "campaign.pace",
+        "A pace is `{\"per_second\": n}` with 1 to 1000000, or `{\"over\": \"30m\"}` with `1s` to `30d`. To send nothing, pause the campaign.",
+    ),
+    (
+        "campaign.canary",
+        "A canary has 1 to 100000 devices, a `hold` of `1s` to `7d`, and at least one share in `halt_if`, from 0 to below 1.",
+    ),
+    (
+        "campaign.local_time",
+        "`local_time` is a date and time without offset, such as `2026-12-01T09:00`, and the IANA zone of devices that say none.",
+    ),
+    (
+        "campaign.one_of",
+        "A campaign has `send_at` or `local_time`, not both.",
+    ),
+    (
+        "campaign.past",
+        "A local time has not passed everywhere, unless `if_past` says `send_now`.",
+    ),
+    (
         "event.name",
         "An event's name has 1 to 100 characters of `a-z A-Z 0-9 . _ -`.",
     ),

@@ -52,7 +52,7 @@ pub(crate) enum StandsOn {
 }
 
 impl Operation {
-    /// The good request. `{ntf}`, `{later}`, `{dlv}` and `{key}` in the path are filled in from the world.
+    /// The good request. `{ntf}`, `{later}`, `{cmp}`, `{dlv}` and `{key}` in the path are filled in from the world.
     pub(crate) fn ask(&self, path: &str) -> Ask {
         let ask = Ask::new(self.method.clone(), path);
         match self.body {
@@ -75,6 +75,11 @@ impl Operation {
 
 pub(crate) fn notification() -> Value {
     json!({"target": {"devices": ["phone"]}, "content": {"title": "Hello", "body": "World"}})
+}
+
+/// It waits for its time.
+pub(crate) fn campaign() -> Value {
+    json!({"name": "spring", "audience": {"all": true}, "content": {"body": "Hello"}, "send_at": "2026-09-01T12:00:00Z"})
 }
 
 fn change() -> Value {
@@ -225,6 +230,13 @@ pub(crate) async fn fill(world: &World, path: &str) -> String {
         body["send_at"] = json!("2026-09-01T12:00:00Z");
         let sent = world.post("/v1/apps/shop/notifications", body).await;
         path = path.replace("{later}", sent.is(202).json()["id"].as_str().unwrap());
+    }
+    if path.contains("{cmp}") {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let mut body = campaign();
+        body["name"] = json!(format!("c{}", MADE.fetch_add(1, Ordering::Relaxed)));
+        let made = world.post("/v1/apps/shop/campaigns", body).await;
+        path = path.replace("{cmp}", made.is(202).json()["id"].as_str().unwrap());
     }
     if path.contains("{key}") {
         let made = world.post("/v1/api-keys", api_key()).await.is(201).json();
@@ -953,6 +965,89 @@ pub(crate) fn operations() -> Vec<Operation> {
             ),
             "list.unknown",
             "/v1/apps/shop/lists/nobody",
+        ),
+        operation(
+            "campaign_create",
+            post.clone(),
+            "/v1/apps/shop/campaigns",
+            Json(campaign),
+            &[Send],
+            App,
+            Writes,
+        ),
+        operation(
+            "campaign_list",
+            get.clone(),
+            "/v1/apps/shop/campaigns",
+            NONE,
+            &[Read, Send],
+            App,
+            Reads,
+        ),
+        unknown(
+            operation(
+                "campaign_get",
+                get.clone(),
+                "/v1/apps/shop/campaigns/{cmp}",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "campaign.unknown",
+            "/v1/apps/shop/campaigns/nobody",
+        ),
+        unknown(
+            operation(
+                "campaign_progress",
+                get.clone(),
+                "/v1/apps/shop/campaigns/{cmp}/progress",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "campaign.unknown",
+            "/v1/apps/shop/campaigns/nobody/progress",
+        ),
+        unknown(
+            operation(
+                "campaign_pause",
+                post.clone(),
+                "/v1/apps/shop/campaigns/{cmp}/pause",
+                NONE,
+                &[Send],
+                App,
+                Writes,
+            ),
+            "campaign.unknown",
+            "/v1/apps/shop/campaigns/nobody/pause",
+        ),
+        unknown(
+            operation(
+                "campaign_resume",
+                post.clone(),
+                "/v1/apps/shop/campaigns/{cmp}/resume",
+                NONE,
+                &[Send],
+                App,
+                Writes,
+            ),
+            "campaign.unknown",
+            "/v1/apps/shop/campaigns/nobody/resume",
+        ),
+        unknown(
+            operation(
+                "campaign_cancel",
+                post.clone(),
+                "/v1/apps/shop/campaigns/{cmp}/cancel",
+                NONE,
+                &[Send],
+                App,
+                Writes,
+            ),
+            "campaign.unknown",
+            "/v1/apps/shop/campaigns/nobody/cancel",
         ),
         operation(
             "segment_list",

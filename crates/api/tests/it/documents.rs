@@ -85,6 +85,7 @@ fn codes_in(folder: &Path, found: &mut Vec<String>) {
 
 fn is_field_code(literal: &str) -> bool {
     let events = [
+        "campaign.halted",
         "credential.failing",
         "credential.recovered",
         "schedule.failed",
@@ -92,6 +93,7 @@ fn is_field_code(literal: &str) -> bool {
     ];
     let of_fields = [
         "apns.",
+        "campaign.",
         "content.",
         "credential.",
         "event.",

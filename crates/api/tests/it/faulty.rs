@@ -22,6 +22,7 @@ use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::receipts::DeliveryReceipts;
 use carillon_model::segment::{Sampling, SegmentSample};
 use carillon_model::webhook::DisabledReason;
+use carillon_ports::campaign::{CampaignStore, CampaignView, Chunk};
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use carillon_ports::list::{DeviceNames, ListPut, ListStore};
 use carillon_ports::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
@@ -36,8 +37,8 @@ use carillon_ports::registry::{
 use carillon_ports::schedule::{ScheduleRun, ScheduleStore, ScheduleTurn};
 use carillon_ports::segment::{SegmentFilter, SegmentPage, SegmentSlice};
 use carillon_ports::store::{
-    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
-    Fanout, FanoutPage, HotStore, NewEvent, NewNotification, NotificationView, Person, Recipient,
+    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, DueFanouts,
+    Event, FanoutPage, HotStore, NewEvent, NewNotification, NotificationView, Person, Recipient,
     Result, Retention, Settlement, StoreError, WorkId,
 };
 use carillon_ports::timer::{DueAsk, DueTimers, SendChange, TimerFailure, TimerStore, WaitingSend};
@@ -146,7 +147,7 @@ hot_store! {
         async fn watermark(marks: Vec<(WorkId, u16)>) -> ();
         async fn settle(settlement: Settlement) -> Vec<NotificationNo>;
         async fn rescue(after: Option<WorkId>, limit: u32, now: UnixMs) -> Option<WorkId>;
-        async fn fanouts(limit: u32) -> Vec<Fanout>;
+        async fn fanouts(now: UnixMs, limit: u32) -> DueFanouts;
         async fn segment_devices(app: AppNo, filter: SegmentFilter, reach: Reach, after: DeviceNo, limit: u32, scan: u32) -> SegmentPage;
         async fn fanout_devices(app: AppNo, topic: Option<String>, reach: Reach, after: DeviceNo, limit: u32) -> Vec<Recipient>;
         async fn store_fanout_page(page: FanoutPage) -> bool;
@@ -296,6 +297,24 @@ port! {
     }
     passed {
         async fn list_devices(app: AppNo, list: ListNo, reach: Reach, after: DeviceNo, limit: u32, scan: u32) -> SegmentPage;
+    }
+}
+
+port! {
+    CampaignStore for FaultyStore
+    struck {
+        async fn campaign(app: AppNo, no: NotificationNo) -> Option<CampaignView>;
+        async fn campaign_named(app: AppNo, name: String) -> Option<NotificationNo>;
+        async fn campaigns(app: AppNo, before: Option<NotificationNo>, limit: u32) -> Vec<CampaignView>;
+        async fn pause(app: AppNo, no: NotificationNo) -> Option<bool>;
+        async fn resume(app: AppNo, no: NotificationNo, fence: i64, state: String, now: UnixMs) -> bool;
+    }
+    passed {
+        async fn campaign_chunks(no: NotificationNo, wave_at: UnixMs, limit: u32) -> Vec<Chunk>;
+        async fn last_device(app: AppNo) -> DeviceNo;
+        async fn recipients(devices: Vec<DeviceNo>, reach: Reach) -> Vec<Recipient>;
+        async fn time_zones(devices: Vec<DeviceNo>) -> Vec<Option<String>>;
+        async fn bring_back(limit: u32) -> u64;
     }
 }
 

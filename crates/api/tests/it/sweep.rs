@@ -194,6 +194,7 @@ async fn idempotency(world: &World, operation: &Operation) {
         "device_import",
         "event_report",
         "notification_send",
+        "campaign_create",
         "schedule_run",
     ]
     .contains(&operation.id);
@@ -224,6 +225,9 @@ async fn idempotency(world: &World, operation: &Operation) {
             "device_create" => json!({"user_id": "bob"}),
             "event_report" => {
                 json!({"name": "comment.created", "recipients": ["ann"], "data": {"name": "?"}})
+            }
+            "campaign_create" => {
+                json!({"name": "other", "audience": {"all": true}, "content": {"body": "other"}})
             }
             _ => json!({"target": {"devices": ["phone"]}, "content": {"body": "other"}}),
         };
@@ -544,6 +548,39 @@ async fn good(world: &World, operation: &Operation) {
                 .send(operation.ask(&sent))
                 .await
                 .problem(409, "notification.not_waiting");
+        }
+        "campaign_create" => {
+            let answer = world.send(operation.ask(&path)).await;
+            let problem = answer.problem(409, "campaign.name_taken");
+            assert!(problem["detail"].as_str().unwrap().contains("cmp_"));
+            let mut other = crate::catalogue::campaign();
+            other["name"] = json!("other");
+            world.post(&path, other).await.is(202);
+            return;
+        }
+        "campaign_pause" | "campaign_resume" => {
+            let over = fill(world, operation.path).await;
+            let id = over.split('/').nth(5).unwrap();
+            let cancel = format!("/v1/apps/shop/campaigns/{id}/cancel");
+            world.post(&cancel, json!({})).await.is(200);
+            world
+                .send(operation.ask(&over))
+                .await
+                .problem(409, "campaign.over");
+        }
+        "campaign_cancel" => {
+            world.gateway.set(Mood::Hold);
+            let mut now = crate::catalogue::campaign();
+            now.as_object_mut().unwrap().remove("send_at");
+            now["name"] = json!("now");
+            world.post("/v1/apps/shop/campaigns", now).await.is(202);
+            world
+                .wait("/v1/status", |seen| seen["lanes"][0]["in_flight"] == 1)
+                .await;
+            world
+                .send(operation.ask("/v1/apps/shop/campaigns/now/cancel"))
+                .await
+                .is(202);
         }
         "notification_cancel" => {
             world.gateway.set(Mood::Hold);

@@ -47,7 +47,7 @@ pub(crate) async fn dry_run(
 
 /// Renders what would be sent for at most `most` of those whom it would go to. Pointers are into the
 /// notification.
-pub(super) async fn rehearse(
+pub(crate) async fn rehearse(
     hub: &Hub,
     app: AppNo,
     item: SendItem,

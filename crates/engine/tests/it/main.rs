@@ -3,6 +3,7 @@
 
 mod badges;
 mod breakers;
+mod campaigns;
 mod cancelling;
 mod chaos;
 mod events;

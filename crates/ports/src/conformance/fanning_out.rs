@@ -22,7 +22,7 @@ pub async fn fans_out_page_by_page(subject: &mut dyn Subject) {
     let mut pages = 0;
     let mut f = f;
     loop {
-        let fanouts = f.hot.fanouts(10).await.unwrap();
+        let fanouts = f.hot.fanouts(T0, 10).await.unwrap().due;
         let Some(fanout) = fanouts.first() else { break };
         assert_eq!(fanout.notification.no, no);
         assert_eq!(fanout.audience, everybody());
@@ -38,6 +38,7 @@ pub async fn fans_out_page_by_page(subject: &mut dyn Subject) {
             badge: None,
             after: numbers.last().copied().unwrap_or(fanout.after),
             finished: numbers.len() < 10,
+            campaign: None,
             now: T0 + 9,
             batches: vec![f.batch(no.batch(fanout.next_place), &numbers, false)],
         };
@@ -80,6 +81,7 @@ pub async fn a_cancel_stops_a_fan_out(subject: &mut dyn Subject) {
         batches: vec![f.batch(no.batch(place), devices, false)],
         after: devices[devices.len() - 1],
         finished: false,
+        campaign: None,
         now: T0 + 9,
     };
     assert!(
@@ -96,7 +98,7 @@ pub async fn a_cancel_stops_a_fan_out(subject: &mut dyn Subject) {
             .await
             .unwrap()
     );
-    assert!(f.hot.fanouts(10).await.unwrap().is_empty());
+    assert!(f.hot.fanouts(T0, 10).await.unwrap().due.is_empty());
     let view = f.view(no).await;
     assert_eq!((view.deliveries, view.open), (2, 0));
     assert!(view.fanout_finished);
@@ -115,6 +117,7 @@ pub async fn an_audience_may_end_after_its_deliveries(subject: &mut dyn Subject)
         batches: vec![f.batch(no.batch(0), &devices, true)],
         after: devices[1],
         finished: false,
+        campaign: None,
         now: T0 + 9,
     };
     assert!(f.hot.store_fanout_page(page).await.unwrap());
@@ -127,6 +130,7 @@ pub async fn an_audience_may_end_after_its_deliveries(subject: &mut dyn Subject)
         batches: vec![],
         after: devices[1],
         finished: true,
+        campaign: None,
         now: T0 + 9,
     };
     assert!(f.hot.store_fanout_page(last.clone()).await.unwrap());

@@ -172,6 +172,7 @@ impl Fixture {
             throttle: None,
             consumes: None,
             turn: None,
+            campaign: None,
         }
     }
 

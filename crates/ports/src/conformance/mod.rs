@@ -5,6 +5,7 @@
 //! SQL; crashes, full disks and locked files are the adapter's own tests.
 
 mod accepting;
+mod campaigns;
 mod cancelling;
 mod claiming;
 mod devices;
@@ -29,6 +30,7 @@ mod viewing;
 mod webhooks;
 
 pub use accepting::*;
+pub use campaigns::*;
 pub use cancelling::*;
 pub use claiming::*;
 pub use devices::*;
@@ -129,6 +131,13 @@ macro_rules! store_suite {
             rescues_in_slices
             fans_out_page_by_page
             a_cancel_stops_a_fan_out
+            campaigns_have_names
+            a_campaign_goes_step_by_step
+            what_rests_is_not_claimed
+            a_campaign_that_rests_can_be_cancelled
+            a_step_may_halt_a_campaign
+            failures_of_campaigns_are_counted
+            devices_are_asked_by_number
             an_audience_may_end_after_its_deliveries
             fan_out_reads_living_push_tokens
             lists_newest_first

@@ -280,6 +280,7 @@ pub async fn counts_badges_over_pages(subject: &mut dyn Subject) {
         batches: vec![f.batch(no.batch(place), devices, false)],
         after: devices[devices.len() - 1],
         finished,
+        campaign: None,
         now: T0,
     };
     assert!(

@@ -176,7 +176,7 @@ pub async fn later_sends_go_to_whom_there_is(subject: &mut dyn Subject) {
         (view.deliveries, view.open, view.completed_at),
         (3, 3, None)
     );
-    let fanouts = f.hot.fanouts(9).await.unwrap();
+    let fanouts = f.hot.fanouts(T0, 9).await.unwrap().due;
     assert_eq!(fanouts.len(), 1);
     assert_eq!(fanouts[0].notification.no, numbers[1]);
     let view = f.view(numbers[2]).await;

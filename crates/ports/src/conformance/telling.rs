@@ -71,6 +71,7 @@ pub async fn completions_are_told_once(subject: &mut dyn Subject) {
         after: DeviceNo(1),
         finished,
         badge: None,
+        campaign: None,
         now: T0 + 6,
     };
     let batch = f.batch(all.batch(0), &devices[..2], true);

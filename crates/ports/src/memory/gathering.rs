@@ -85,6 +85,9 @@ impl State {
 
     /// The timer that sends it, the digest that it tells, and the throttle that it must pass.
     pub(super) fn pass(&mut self, item: &NewNotification) -> Option<Acceptance> {
+        if let Some((no, accepted_at)) = self.name_holder(item) {
+            return Some(Acceptance::NameTaken { no, accepted_at });
+        }
         if let When::Fired(fired) = &item.when
             && !self.take_timer(fired.claim)
         {

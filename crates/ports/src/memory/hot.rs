@@ -5,9 +5,9 @@ use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use crate::preferences::{DevicePreferences, Reservation};
 use crate::segment::{SegmentFilter, SegmentPage};
 use crate::store::{
-    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
-    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
-    Retention, Settlement, Work, WorkId,
+    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, DueFanouts,
+    Event, Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient,
+    Result, Retention, Settlement, Work, WorkId,
 };
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -140,7 +140,12 @@ impl HotStore for MemoryStore {
 
     async fn waiting_lanes(&self) -> Result<Vec<(Lane, Class, UnixMs)>> {
         let mut lanes: BTreeMap<(Lane, Class), UnixMs> = BTreeMap::new();
-        for held in self.read().works.values() {
+        let state = self.read();
+        let going = state
+            .works
+            .values()
+            .filter(|held| !state.is_paused(held.work.id.batch.notification()));
+        for held in going {
             if let Some(due) = held.work.due_at {
                 let earliest = lanes
                     .entry((held.work.lane, held.work.class))
@@ -161,6 +166,7 @@ impl HotStore for MemoryStore {
             .works
             .values()
             .filter(|held| held.work.due_at.is_some())
+            .filter(|held| !state.is_paused(held.work.id.batch.notification()))
         {
             let head = state.notifications.get(&held.work.id.batch.notification());
             let since = head.map_or(0, |notification| notification.head.begins_at());
@@ -225,6 +231,7 @@ impl HotStore for MemoryStore {
         notification.head.cancelled = true;
         notification.fanout = None;
         state.withdraw_timer(no);
+        state.drop_chunks(no);
         let mut not_sent = 0;
         for work in state.works_of(no) {
             if work.due_at.is_some() {
@@ -262,18 +269,31 @@ impl HotStore for MemoryStore {
         Ok(last.filter(|_| full))
     }
 
-    async fn fanouts(&self, limit: u32) -> Result<Vec<Fanout>> {
+    async fn fanouts(&self, now: UnixMs, limit: u32) -> Result<DueFanouts> {
         let state = self.read();
-        let running = state.notifications.values().filter_map(|notification| {
-            let (audience, after, next_place) = notification.fanout.clone()?;
-            Some(Fanout {
-                notification: notification.head.clone(),
-                audience,
-                after,
-                next_place,
-            })
-        });
-        Ok(running.take(limit as usize).collect())
+        let mut found = DueFanouts::default();
+        for (no, notification) in &state.notifications {
+            let Some((audience, after, next_place)) = notification.fanout.clone() else {
+                continue;
+            };
+            let campaign = state.campaigns.get(no);
+            let due_at = campaign.map_or(0, |campaign| campaign.due_at);
+            if notification.head.paused {
+                continue;
+            }
+            if due_at > now {
+                found.next = Some(found.next.map_or(due_at, |next| next.min(due_at)));
+            } else if found.due.len() < limit as usize {
+                found.due.push(Fanout {
+                    notification: notification.head.clone(),
+                    audience,
+                    after,
+                    next_place,
+                    campaign: campaign.map(|campaign| campaign.head.clone()),
+                });
+            }
+        }
+        Ok(found)
     }
 
     async fn fanout_devices(
@@ -341,6 +361,9 @@ impl HotStore for MemoryStore {
 
     async fn store_fanout_page(&self, page: FanoutPage) -> Result<bool> {
         let mut state = self.write()?;
+        if !state.may_step(&page) {
+            return Ok(false);
+        }
         let Some(notification) = state.notifications.get_mut(&page.notification) else {
             return Ok(false);
         };
@@ -356,11 +379,15 @@ impl HotStore for MemoryStore {
             notification.fanout = None;
         }
         let app = notification.head.app;
+        let due_at = page.campaign.as_ref().map_or(begins_at, |_| page.now);
         for batch in page.batches {
             if let Some(change) = page.badge {
                 state.count_badges(page.notification, app, change, &batch);
             }
-            state.insert_batch(batch, begins_at);
+            state.insert_batch(batch, due_at);
+        }
+        if let Some(step) = page.campaign {
+            state.step(page.notification, step, page.now);
         }
         state.complete(page.notification, page.now);
         state.tell(page.now);

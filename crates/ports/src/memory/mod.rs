@@ -3,6 +3,7 @@
 //! It can be told to fail ([`MemoryStore::fail`]) and to restart ([`MemoryStore::restart`]), as if
 //! the process that held its work had gone.
 
+mod campaigns;
 mod definitions;
 mod devices;
 mod gathering;

@@ -1,5 +1,6 @@
 //! What accepting, claiming, settling, rescuing and pruning do to the fake's state.
 
+use super::campaigns::{Campaign, campaign_head};
 use super::state::{Batch, Held, IdempotencyKey, Notification, Owner, State};
 use crate::store::{
     Acceptance, ClaimedWork, NewAttempt, NewBatch, NewNotification, NotificationHead, Retention,
@@ -45,8 +46,13 @@ impl State {
             return refused;
         }
         let begins_at = item.begins_at();
+        if let Some(campaign) = item.campaign {
+            let head = campaign_head(campaign, self.number());
+            self.campaigns.insert(item.no, Campaign::new(head));
+        }
         let places = item.batches.len() as u32;
         let (mut send_at, mut begun_at, mut is_waiting) = (None, None, false);
+        let mut paused = false;
         match item.when {
             When::AtOnce => {}
             When::Later(timer) => {
@@ -55,6 +61,7 @@ impl State {
             }
             When::Fired(fired) => {
                 let before = self.notifications.remove(&item.no);
+                paused = before.as_ref().is_some_and(|n| n.head.paused);
                 (send_at, begun_at) = (before.and_then(|n| n.head.send_at), Some(fired.at));
             }
         }
@@ -69,6 +76,8 @@ impl State {
                 options: item.options,
                 payload: item.payload,
                 cancelled: false,
+                is_campaign: self.campaigns.contains_key(&item.no),
+                paused,
             },
             completed_at: None,
             fanout: item.fanout.map(|audience| (audience, DeviceNo(0), places)),
@@ -127,6 +136,7 @@ impl State {
             .works
             .values()
             .filter(|held| held.work.lane == lane && held.work.class == class)
+            .filter(|held| !self.is_paused(held.work.id.batch.notification()))
             .filter_map(|held| Some((held.work.due_at.filter(|due| *due <= now)?, held.work.id)))
             .collect();
         due.sort_unstable();
@@ -185,6 +195,10 @@ impl State {
                 && push_token.dies_by(gone.generation, gone.since)
             {
                 push_token.retired_at = Some(settlement.now);
+                let of = gone.delivery.batch.notification();
+                if let Some(campaign) = self.campaigns.get_mut(&of) {
+                    campaign.retired += 1;
+                }
                 let device = self.devices.get(&gone.device);
                 let dead = RetiredPushToken {
                     delivery: gone.delivery.to_string(),

@@ -1,5 +1,6 @@
 //! What the fake remembers, and the rules that several methods share.
 
+use super::campaigns::Campaign;
 use super::lists::StoredList;
 use super::timers::Timer;
 use super::webhooks::Webhooks;
@@ -75,6 +76,7 @@ pub(super) struct State {
     pub(super) schedule_runs: BTreeMap<i64, (DefinitionNo, NewRun)>,
     pub(super) lists: BTreeMap<ListNo, StoredList>,
     pub(super) is_scheduler_paused: bool,
+    pub(super) campaigns: BTreeMap<NotificationNo, Campaign>,
 }
 
 /// Whose badge counter it is.
@@ -182,6 +184,9 @@ impl State {
                 position: *position,
             };
             if let Some(why) = failures.iter().rfind(|why| why.position == *position) {
+                if let Some(campaign) = self.campaigns.get_mut(&no.notification()) {
+                    campaign.ended(id, why.gateway, before, after, &why.reason);
+                }
                 self.news.ended(id, why.gateway, before, after, &why.reason);
             }
         }
@@ -337,6 +342,7 @@ impl State {
             self.batch_badges.remove(batch);
         }
         self.notifications.remove(&no);
+        self.campaigns.remove(&no);
         self.counted.retain(|(of, _), _| *of != no);
         batches.len() as u64 + 1
     }

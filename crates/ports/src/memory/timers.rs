@@ -222,7 +222,10 @@ impl TimerStore for MemoryStore {
 
     async fn waiting_send(&self, app: AppNo, no: NotificationNo) -> Result<Option<WaitingSend>> {
         let state = self.read();
-        let found = state.timer_of(no).filter(|(_, timer)| timer.app == app);
+        let is_fixed = state.campaigns.contains_key(&no);
+        let found = state
+            .timer_of(no)
+            .filter(|(_, timer)| timer.app == app && !is_fixed);
         Ok(found.map(|(number, timer)| WaitingSend {
             claim: TimerClaim {
                 no: number,

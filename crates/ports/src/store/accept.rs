@@ -1,5 +1,6 @@
 //! What is accepted: a notification with its first batches, and what became of it.
 
+use crate::campaign::NewCampaign;
 use crate::gathering::{DigestClaim, ThrottleClaim};
 use crate::schedule::ScheduleTurn;
 use crate::timer::When;
@@ -45,6 +46,8 @@ pub struct NewNotification {
     /// The turn of a schedule that it is sent by, written down in the same transaction; the last of its
     /// runs is this notification's.
     pub turn: Option<ScheduleTurn>,
+    /// The campaign that it is, where it is one.
+    pub campaign: Option<NewCampaign>,
 }
 
 impl NewNotification {
@@ -108,4 +111,11 @@ pub enum Acceptance {
     /// The digest that it tells is gone, or has one more event; or the timer that sends it, its own or a
     /// schedule's, is not as it was read any more. Nothing was stored.
     Stale,
+    /// There is a campaign of this name already: this one. Nothing was stored.
+    NameTaken {
+        /// Its notification's number.
+        no: NotificationNo,
+        /// When that was accepted.
+        accepted_at: UnixMs,
+    },
 }

@@ -1,6 +1,7 @@
 //! A fan-out and its pages.
 
 use super::{NewBatch, NotificationHead};
+use crate::campaign::{CampaignHead, CampaignStep};
 use carillon_model::UnixMs;
 use carillon_model::body::BadgeChange;
 use carillon_model::id::{DeviceNo, NotificationNo};
@@ -17,6 +18,17 @@ pub struct Fanout {
     pub after: DeviceNo,
     /// Place of the next batch.
     pub next_place: u32,
+    /// The campaign that it is, where it is one.
+    pub campaign: Option<CampaignHead>,
+}
+
+/// Fan-outs of which a page is due.
+#[derive(Clone, Debug, Default)]
+pub struct DueFanouts {
+    /// They, oldest first.
+    pub due: Vec<Fanout>,
+    /// When one is due that is not yet, the soonest.
+    pub next: Option<UnixMs>,
 }
 
 /// A page of a fan-out: rows and checkpoint, in one transaction. Dropped whole when the notification
@@ -33,6 +45,8 @@ pub struct FanoutPage {
     pub after: DeviceNo,
     /// Whether that was the last page.
     pub finished: bool,
+    /// What it is to the campaign, where it is one's.
+    pub campaign: Option<CampaignStep>,
     /// The time of it.
     pub now: UnixMs,
 }

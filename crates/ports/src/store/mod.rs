@@ -18,7 +18,7 @@ mod work;
 
 pub use accept::{Acceptance, Idempotency, NewBatch, NewNotification};
 pub use event::{Event, NewEvent};
-pub use fanout::{Fanout, FanoutPage};
+pub use fanout::{DueFanouts, Fanout, FanoutPage};
 pub use recipient::{Person, Recipient, TokenChoice};
 pub use settlement::{
     BatchSettlement, CancelMark, CountDelta, EnvironmentRepair, Failure, NewAttempt, Retirement,
@@ -27,6 +27,7 @@ pub use settlement::{
 pub use view::{Attempt, Count, DeliveryFilter, DeliveryView, NotificationView, Retention};
 pub use work::{ClaimedWork, NotificationHead, Work, WorkId};
 
+use crate::campaign::CampaignStore;
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use crate::list::ListStore;
 use crate::preferences::{DevicePreferences, Reservation};
@@ -73,7 +74,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The hot store. See the module's words.
 #[async_trait]
-pub trait HotStore: TimerStore + ScheduleStore + ListStore {
+pub trait HotStore: TimerStore + ScheduleStore + ListStore + CampaignStore {
     /// The next notification number; taken from memory, never reused over restarts.
     fn next_notification(&self) -> NotificationNo;
     /// The next `seq` for a work row; taken from memory, never reused over restarts.
@@ -195,8 +196,8 @@ pub trait HotStore: TimerStore + ScheduleStore + ListStore {
         now: UnixMs,
     ) -> Result<Option<WorkId>>;
 
-    /// Unfinished fan-outs, oldest first.
-    async fn fanouts(&self, limit: u32) -> Result<Vec<Fanout>>;
+    /// Unfinished fan-outs of which a page is due and that do not rest, oldest first.
+    async fn fanouts(&self, now: UnixMs, limit: u32) -> Result<DueFanouts>;
     /// The next devices of an App that have a push token within reach which is not retired, ascending
     /// after `after`, each once; of a topic: only its subscribers.
     async fn fanout_devices(
@@ -219,7 +220,8 @@ pub trait HotStore: TimerStore + ScheduleStore + ListStore {
         limit: u32,
         scan: u32,
     ) -> Result<SegmentPage>;
-    /// Stores a page. `false`: the notification was cancelled, nothing was stored.
+    /// Stores a page. `false`: the notification was cancelled, or is a campaign that rests or is not as it
+    /// was read any more; nothing was stored.
     async fn store_fanout_page(&self, page: FanoutPage) -> Result<bool>;
 
     /// One notification.

@@ -73,6 +73,10 @@ pub struct NotificationHead {
     pub payload: Bytes,
     /// Whether it was cancelled.
     pub cancelled: bool,
+    /// Whether it is a campaign: its slices begin at other times than it.
+    pub is_campaign: bool,
+    /// Whether it rests: nothing new of it is sent.
+    pub paused: bool,
 }
 
 impl NotificationHead {

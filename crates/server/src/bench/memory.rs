@@ -74,6 +74,9 @@ pub(crate) struct FanOut {
     /// How long the gateway takes to answer, e.g. 20ms
     #[arg(long, default_value = "0ms", value_parser = super::span)]
     delay: Duration,
+    /// As a campaign, whose audience is `live` or `frozen`; without, as a notification
+    #[arg(long, value_parser = ["live", "frozen"])]
+    campaign: Option<String>,
 }
 
 /// Registers them, starts afresh, sends once.
@@ -94,10 +97,20 @@ pub(crate) async fn fan_out(load: &FanOut, data: Option<&Path>) -> Result<Figure
     let server = home.start().await?;
     let cpu_before = server.cpu_secs();
     let began = Instant::now();
-    let body = json!({ "target": { "all": true }, "content": { "title": "To everybody", "body": "at once" } });
+    let content = json!({ "title": "To everybody", "body": "at once" });
+    let (noun, body) = match &load.campaign {
+        None => (
+            "notifications",
+            json!({ "target": { "all": true }, "content": content }),
+        ),
+        Some(mode) => (
+            "campaigns",
+            json!({ "name": "bench", "audience": { "all": true }, "audience_mode": mode, "content": content }),
+        ),
+    };
     server
         .client
-        .post(&format!("/v1/apps/{app}/notifications"), &body)
+        .post(&format!("/v1/apps/{app}/{noun}"), &body)
         .await?;
     server
         .until_accepted(&[app], load.devices, DEADLINE)

@@ -37,7 +37,7 @@ enum Case {
     Latency(latency::Load),
     /// Memory at rest, and after load
     Memory(memory::Load),
-    /// Memory and rate of one notification to a million devices
+    /// Memory and rate of one notification, or campaign, to a million devices
     FanOut(memory::FanOut),
     /// From start to ready with a full store
     Start(start::Load),

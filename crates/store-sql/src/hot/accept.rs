@@ -2,7 +2,7 @@
 
 use super::badges::Counting;
 use super::ledger::{self, Ledger};
-use super::{batches, gathering, schedules, timers};
+use super::{batches, campaigns, gathering, schedules, timers};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::statements::Statement;
@@ -57,9 +57,13 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
     }
     match &item.when {
         When::Fired(fired) => begin(tx, item.no, fired.at)?,
-        When::AtOnce => insert(tx, item)?,
+        When::AtOnce => {
+            insert(tx, item)?;
+            with_campaign(tx, item)?;
+        }
         When::Later(timer) => {
             insert_for_later(tx, item, timer.due_at)?;
+            with_campaign(tx, item)?;
             timers::set(tx, item.app, item.no, timer)?;
             return Ok(Acceptance::New);
         }
@@ -111,6 +115,13 @@ fn is_by_timer(item: &NewNotification) -> bool {
     is_turn || matches!(item.when, When::Fired(_))
 }
 
+fn with_campaign(tx: &Tx<'_>, item: &NewNotification) -> Done<()> {
+    match &item.campaign {
+        Some(campaign) => campaigns::insert(tx, item.app, item.no, campaign),
+        None => Ok(()),
+    }
+}
+
 fn insert(tx: &mut Tx<'_>, item: &NewNotification) -> Done<()> {
     tx.marks.notification.used(tx.conn, item.no.0)?;
     tx.statement(Statement::InsertNotification)?.run(params![
@@ -154,6 +165,15 @@ fn begin(tx: &Tx<'_>, no: NotificationNo, at: UnixMs) -> Done<()> {
 /// The timer that sends it, the digest that it tells, and the throttle that it must pass. A digest that is throttled is gone: it
 /// was one too many.
 fn pass(tx: &Tx<'_>, item: &NewNotification) -> Done<Option<Acceptance>> {
+    if let Some(campaign) = &item.campaign
+        && let Some(no) = campaigns::named(tx.conn, item.app, &campaign.name)?
+    {
+        let accepted_at = tx
+            .conn
+            .prepare_cached("SELECT accepted_at FROM notifications WHERE notification_no = ?1")?
+            .query_row([no.0], |row| row.get(0))?;
+        return Ok(Some(Acceptance::NameTaken { no, accepted_at }));
+    }
     if let When::Fired(fired) = &item.when
         && !timers::take(tx, fired.claim)?
     {

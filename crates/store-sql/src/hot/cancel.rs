@@ -47,7 +47,8 @@ pub(super) fn slice(
         timers::complete(tx, &mut ledger, no, now)?;
     }
     let due = due(tx, no)?;
-    let more = due.len() == SLICE;
+    let chunks = super::campaigns::delete_chunks(tx, no, SLICE as u32)?;
+    let more = due.len() == SLICE || chunks == SLICE as u64;
     let mut not_sent = 0;
     for work in due {
         not_sent += withdraw(tx, &mut ledger, &work, now)?;

@@ -1,5 +1,6 @@
 //! Work that waits: which lanes have some, taking it, giving it back.
 
+use super::campaigns::{self, PARKED};
 use super::cancel::withdraw;
 use super::ledger::Ledger;
 use super::rows;
@@ -42,21 +43,24 @@ pub(super) fn waiting_lanes(conn: &Connection) -> Done<Vec<(Lane, Class, UnixMs)
 
 pub(super) fn backlog(conn: &Connection, limit: u32) -> Done<Vec<(Lane, u32, UnixMs)>> {
     let mut next = conn.prepare_cached(
-        "SELECT lane FROM work INDEXED BY work_due WHERE due_at IS NOT NULL AND lane > ?1 ORDER BY lane LIMIT 1",
+        "SELECT lane FROM work INDEXED BY work_due WHERE due_at < ?2 AND lane > ?1 ORDER BY lane LIMIT 1",
     )?;
     let mut count = conn.prepare_cached(
         "SELECT count(*), min(batch_no) >> 20, min(due_at) FROM
-            (SELECT batch_no, due_at FROM work INDEXED BY work_due WHERE due_at IS NOT NULL AND lane = ?1 LIMIT ?2) waiting",
+            (SELECT batch_no, due_at FROM work INDEXED BY work_due WHERE due_at < ?3 AND lane = ?1 LIMIT ?2) waiting",
     )?;
     let mut begun = conn.prepare_cached(
-        "SELECT coalesce(begun_at, accepted_at) FROM notifications WHERE notification_no = ?1",
+        "SELECT coalesce(begun_at, accepted_at) FROM notifications WHERE notification_no = ?1 AND campaign = 0",
     )?;
     let mut backlog = Vec::new();
     let mut last = i64::MIN;
-    while let Some(lane) = next.query_row([last], |row| row.get(0)).optional()? {
+    while let Some(lane) = next
+        .query_row([last, PARKED], |row| row.get(0))
+        .optional()?
+    {
         last = lane;
         let (count, oldest, due): (u32, Option<i64>, Option<UnixMs>) = count
-            .query_row(params![lane, limit.max(1)], |row| {
+            .query_row(params![lane, limit.max(1), PARKED], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
         let oldest: Option<UnixMs> = begun.query_row([oldest], |row| row.get(0)).optional()?;
@@ -105,6 +109,10 @@ pub(super) fn claim(
         };
         if claim.notification.cancelled {
             withdraw(tx, &mut ledger, &claim.work, now)?;
+            continue;
+        }
+        if claim.notification.paused {
+            campaigns::put_aside(tx, id)?;
             continue;
         }
         if planted(Bug::LoseWork) && id.batch.notification().0 % 16 == 0 {
@@ -206,6 +214,14 @@ fn hold(tx: &Tx<'_>, id: WorkId) -> Done<()> {
             "UPDATE work SET due_at = NULL, holder = ?3 WHERE batch_no = ?1 AND seq = ?2",
         )?
         .run(params![id.batch.0, id.seq, tx.epoch])?;
+    Ok(())
+}
+
+/// Brings back what was put aside.
+pub(super) fn set_due_again(tx: &Tx<'_>, id: WorkId, by: UnixMs) -> Done<()> {
+    tx.conn
+        .prepare_cached("UPDATE work SET due_at = due_at - ?3 WHERE batch_no = ?1 AND seq = ?2")?
+        .execute(params![id.batch.0, id.seq, by])?;
     Ok(())
 }
 

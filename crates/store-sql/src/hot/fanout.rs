@@ -4,36 +4,48 @@ use super::badges::Counting;
 use super::ledger::Ledger;
 use super::resolve::recipients;
 use super::rows::token_environment;
-use super::{batches, rows};
+use super::{batches, campaigns, rows};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{Done, corrupt};
 use crate::writer::Tx;
+use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::push_type::Reach;
 use carillon_model::target::Audience;
-use carillon_ports::store::{Fanout, FanoutPage, Recipient};
+use carillon_ports::store::{DueFanouts, Fanout, FanoutPage, Recipient};
 use std::collections::BTreeMap;
 
-pub(super) fn fanouts(conn: &Connection, limit: u32) -> Done<Vec<Fanout>> {
+pub(super) fn fanouts(conn: &Connection, now: UnixMs, limit: u32) -> Done<DueFanouts> {
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, f.target, f.after_device, f.next_place FROM fanouts f
-         JOIN notifications n ON n.notification_no = f.notification_no ORDER BY f.notification_no LIMIT ?1",
-        rows::HEAD
+        "SELECT {}, f.target, f.after_device, f.next_place, {} FROM fanouts f
+         JOIN notifications n ON n.notification_no = f.notification_no
+         LEFT JOIN campaigns c ON c.notification_no = f.notification_no
+         WHERE f.due_at <= ?1 AND n.campaign <> ?2 ORDER BY f.notification_no LIMIT ?3",
+        rows::HEAD,
+        campaigns::HEAD
     ))?;
-    let mut found = statement.query([limit])?;
-    let mut fanouts = Vec::new();
+    let mut found = statement.query(params![now, campaigns::RESTS, limit])?;
+    let mut due = Vec::new();
     while let Some(row) = found.next()? {
         let notification = rows::head(row)?;
         let target: String = row.get(rows::HEAD_COLUMNS)?;
-        fanouts.push(Fanout {
+        due.push(Fanout {
             audience: audience(&target)
                 .map_err(|error| corrupt("fanouts", "target", notification.no, error))?,
             notification,
             after: DeviceNo(row.get(rows::HEAD_COLUMNS + 1)?),
             next_place: row.get(rows::HEAD_COLUMNS + 2)?,
+            campaign: campaigns::head(row, rows::HEAD_COLUMNS + 3)?,
         });
     }
-    Ok(fanouts)
+    let next = conn
+        .prepare_cached(
+            "SELECT min(f.due_at) FROM fanouts f
+             JOIN notifications n ON n.notification_no = f.notification_no
+             WHERE f.due_at > ?1 AND n.campaign <> ?2",
+        )?
+        .query_row(params![now, campaigns::RESTS], |row| row.get(0))?;
+    Ok(DueFanouts { due, next })
 }
 
 /// Schema 1 stored the bare target.
@@ -119,7 +131,11 @@ fn subscribers(
 pub(super) fn weight(page: &FanoutPage) -> usize {
     let devices = page.batches.iter().map(|b| usize::from(b.devices.count()));
     let counters = page.badge.map_or(0, |_| devices.sum());
-    page.batches.len() * 20 + counters
+    let chunks = page
+        .campaign
+        .as_ref()
+        .map_or(0, |step| step.chunks.len() + step.taken.len());
+    page.batches.len() * 20 + counters + chunks
 }
 
 pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
@@ -137,9 +153,16 @@ pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
     let Some((app, begins_at, mut next_place)) = head else {
         return Ok(false);
     };
+    if let Some(step) = &page.campaign
+        && !campaigns::step(tx, page, step)?
+    {
+        return Ok(false);
+    }
+    // A slice waits since it was made, not since the campaign began.
+    let due_at = page.campaign.as_ref().map_or(begins_at, |_| page.now);
     let mut ledger = Ledger::default();
     for batch in &page.batches {
-        batches::insert(tx, app, batch, false, begins_at)?;
+        batches::insert(tx, app, batch, false, due_at)?;
         if let Some(change) = page.badge {
             let counting = Counting {
                 no: page.notification,
@@ -159,9 +182,14 @@ pub(super) fn store_page(tx: &mut Tx<'_>, page: &FanoutPage) -> Done<bool> {
     } else {
         tx.conn
             .prepare_cached(
-                "UPDATE fanouts SET after_device = ?2, next_place = ?3 WHERE notification_no = ?1",
+                "UPDATE fanouts SET after_device = ?2, next_place = ?3, due_at = ?4 WHERE notification_no = ?1",
             )?
-            .run(params![page.notification.0, page.after.0, next_place])?;
+            .run(params![
+                page.notification.0,
+                page.after.0,
+                next_place,
+                page.campaign.as_ref().map_or(0, |step| step.due_at)
+            ])?;
     }
     ledger.close(tx, page.now)?;
     Ok(true)

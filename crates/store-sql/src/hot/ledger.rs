@@ -1,8 +1,8 @@
 //! What is learnt of deliveries in one command: merged into the verdicts of their batches and into
 //! the totals of their notifications, and told by events.
 
-use super::records;
 use super::rows::{self, Batch, blob};
+use super::{campaigns, records};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done, corrupt};
 use crate::statements::Statement;
@@ -193,6 +193,9 @@ pub(super) fn tell(tx: &mut Tx<'_>, news: News, now: UnixMs) -> Done<()> {
     }
     let about = news.notifications().map(|no| [no.0]);
     tx.statement(Statement::Owner)?.ahead(about)?;
+    for (no, failed) in news.failed() {
+        campaigns::count_failures(tx.conn, no, failed)?;
+    }
     let events = news.into_events(|no| owner(tx, no))?;
     events
         .iter()

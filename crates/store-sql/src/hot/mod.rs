@@ -3,6 +3,7 @@
 mod accept;
 mod badges;
 mod batches;
+mod campaigns;
 mod cancel;
 mod claim;
 mod fanout;
@@ -50,8 +51,8 @@ use carillon_ports::preferences::{DevicePreferences, Reservation};
 use carillon_ports::receipt::{NewReceipt, ReceiptAnswer, ReceiptStore};
 use carillon_ports::segment::{SegmentFilter, SegmentPage};
 use carillon_ports::store::{
-    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, Event,
-    Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
+    Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, DueFanouts,
+    Event, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient, Result,
     Retention, Settlement, WorkId,
 };
 
@@ -245,8 +246,8 @@ impl HotStore for SqlStore {
         .await
     }
 
-    async fn fanouts(&self, limit: u32) -> Result<Vec<Fanout>> {
-        self.read_hot(move |conn| fanout::fanouts(conn, limit))
+    async fn fanouts(&self, now: UnixMs, limit: u32) -> Result<DueFanouts> {
+        self.read_hot(move |conn| fanout::fanouts(conn, now, limit))
             .await
     }
 

@@ -6,7 +6,7 @@
 
 use super::records::HOUR;
 use super::rows::blob;
-use super::{badges, lists, preferences, schedules, timers};
+use super::{badges, campaigns, lists, preferences, schedules, timers};
 use crate::db::{self, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
 use crate::marks::{read_meta, write_meta};
@@ -212,8 +212,16 @@ fn delete_notification(tx: &mut Tx<'_>, no: NotificationNo, budget: &mut i64) ->
         *budget -= 1 + i64::from(count) / 100;
         rows += delete_batch(tx, BatchNo(batch))?;
     }
+    let chunks = campaigns::delete_chunks(tx, no, u32::try_from(*budget).unwrap_or(0).max(1))?;
+    rows += chunks;
+    *budget -= chunks as i64;
+    if chunks > 0 && *budget <= 0 {
+        return Ok((rows, false));
+    }
     *budget -= 1;
     for sql in [
+        "DELETE FROM campaign_failures WHERE notification_no = ?1",
+        "DELETE FROM campaigns WHERE notification_no = ?1",
         "DELETE FROM tallies WHERE notification_no = ?1",
         "DELETE FROM fanouts WHERE notification_no = ?1",
         "DELETE FROM crowds WHERE app_no = (SELECT app_no FROM notifications WHERE notification_no = ?1)
@@ -270,7 +278,7 @@ fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
         return Ok(0);
     };
     // What waits for its time would never be done.
-    let mut rows = 0;
+    let mut rows = campaigns::hurry(tx, app)?;
     let mut budget = i64::from(slice);
     for (timer, notification) in timers::of_app(tx, app, slice)? {
         rows += timers::delete(tx, timer)?;

@@ -59,6 +59,27 @@ pub(super) fn user(
     )
 }
 
+/// Each device in order, also one that is gone.
+pub(super) fn by_number(
+    conn: &Connection,
+    devices: &[DeviceNo],
+    reach: Reach,
+) -> Done<Vec<Recipient>> {
+    let mut push_tokens = conn.prepare_cached(
+        "SELECT kind, environment, retired_at IS NOT NULL FROM push_tokens WHERE device_no = ?1",
+    )?;
+    let mut found = Vec::with_capacity(devices.len());
+    for device in devices {
+        let mut rows = push_tokens.query([device.0])?;
+        let mut choices = Vec::new();
+        while let Some(row) = rows.next()? {
+            choices.push(choice(row.get(0)?, row.get(1)?, row.get(2)?, *device)?);
+        }
+        found.push(Recipient::choose(*device, reach, choices));
+    }
+    Ok(found)
+}
+
 /// Rows of device, kind, environment and whether retired, by device: a recipient of each device.
 pub(super) fn recipients(mut rows: Rows<'_>, reach: Reach) -> Done<Vec<Recipient>> {
     let mut recipients = Vec::new();

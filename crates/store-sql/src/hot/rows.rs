@@ -43,13 +43,14 @@ pub(crate) fn work(row: Row<'_>) -> Done<Work> {
 }
 
 /// Columns of [`head`].
-pub(crate) const HEAD: &str = "n.notification_no, n.app_no, n.accepted_at, n.expires_at, n.cancelled_at IS NOT NULL, n.options, n.payload, n.send_at, n.begun_at";
+pub(crate) const HEAD: &str = "n.notification_no, n.app_no, n.accepted_at, n.expires_at, n.cancelled_at IS NOT NULL, n.options, n.payload, n.send_at, n.begun_at, n.campaign";
 /// How many columns that are.
-pub(crate) const HEAD_COLUMNS: usize = 9;
+pub(crate) const HEAD_COLUMNS: usize = 10;
 
 /// A notification; its columns begin with the first.
 pub(crate) fn head(row: Row<'_>) -> Done<NotificationHead> {
     let no = NotificationNo(row.get(0)?);
+    let campaign: u8 = row.get(9)?;
     Ok(NotificationHead {
         no,
         app: AppNo(row.get(1)?),
@@ -58,6 +59,8 @@ pub(crate) fn head(row: Row<'_>) -> Done<NotificationHead> {
         begun_at: row.get(8)?,
         expires_at: row.get(3)?,
         cancelled: row.get(4)?,
+        is_campaign: campaign > 0,
+        paused: campaign == super::campaigns::RESTS,
         options: SendOptions::decode(blob(row.get_ref(5)?)).at("notifications", "options", no)?,
         payload: Bytes::copy_from_slice(blob(row.get_ref(6)?)),
     })

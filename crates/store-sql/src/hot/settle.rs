@@ -2,7 +2,7 @@
 //! one transaction.
 
 use super::ledger::{self, Ledger, Why};
-use super::{claim, records, rows};
+use super::{campaigns, claim, records, rows};
 use crate::db::{Connection, params};
 use crate::error::{At, Done};
 use crate::writer::Tx;
@@ -48,6 +48,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Done<Vec<Notif
                 reason: retirement.reason.clone(),
             };
             ledger.news.retired(retirement.app, dead);
+            campaigns::retired(tx.conn, retirement.delivery.batch.notification())?;
         }
     }
     for repair in &settlement.repairs {

@@ -268,7 +268,8 @@ fn fail(tx: &mut Tx<'_>, failure: &TimerFailure, now: UnixMs) -> Done<()> {
 fn waiting(conn: &Connection, app: AppNo, no: NotificationNo) -> Done<Option<WaitingSend>> {
     Ok(conn
         .prepare_cached(
-            "SELECT timer_no, fence, body FROM timers WHERE kind = ?1 AND subject = ?2 AND app_no = ?3",
+            "SELECT timer_no, fence, body FROM timers WHERE kind = ?1 AND subject = ?2 AND app_no = ?3
+             AND NOT EXISTS (SELECT 1 FROM campaigns c WHERE c.notification_no = ?2)",
         )?
         .query_row(params![SEND, no.0, app.0], |row| {
             Ok(WaitingSend {

@@ -1,5 +1,6 @@
 //! What `GET` shows of notifications and deliveries.
 
+use super::campaigns::PARKED;
 use super::ledger::Tally;
 use super::rows::{self, Batch};
 use super::{claim, records, timers};
@@ -183,6 +184,8 @@ fn next_attempt_at(batch: &Batch, works: &[Work], position: u16) -> Option<UnixM
     named
         .or_else(|| works.iter().find(|work| work.positions.is_none()))
         .and_then(|work| work.due_at)
+        // What is put aside says when it would be due.
+        .map(|due_at| due_at & (PARKED - 1))
 }
 
 fn works(conn: &Connection, no: BatchNo) -> Done<Vec<Work>> {

@@ -360,6 +360,7 @@ impl Pair {
             throttle: None,
             consumes: None,
             turn: None,
+            campaign: None,
         };
         for batch in item.batches.iter().filter(|batch| batch.hot) {
             let id = WorkId {
@@ -386,8 +387,8 @@ impl Pair {
     }
 
     async fn page(&mut self, size: usize, finished: bool) {
-        let running = self.sqlite.fanouts(100).await.unwrap();
-        let same = self.memory.fanouts(100).await.unwrap();
+        let running = self.sqlite.fanouts(i64::MAX, 100).await.unwrap().due;
+        let same = self.memory.fanouts(i64::MAX, 100).await.unwrap().due;
         let of = |all: &[carillon_ports::store::Fanout]| -> Vec<_> {
             all.iter()
                 .map(|f| (f.notification.no, f.after, f.next_place))
@@ -404,6 +405,7 @@ impl Pair {
             batches: vec![self.batch(no, fanout.next_place, size, false)],
             after: DeviceNo(fanout.after.0 + 10),
             finished,
+            campaign: None,
             now: T0 + 9,
         };
         assert_eq!(

@@ -61,6 +61,7 @@ pub(crate) fn to(no: NotificationNo, devices: Vec<DeviceNo>, bytes: usize) -> Ne
         throttle: None,
         consumes: None,
         turn: None,
+        campaign: None,
     }
 }
 

@@ -110,7 +110,12 @@ pub(crate) async fn stream(
         _permit: permit,
     };
     tokio::spawn(following.run());
-    let mut response = Response::new(body(waiting, is_cut));
+    Ok(server_sent(body(waiting, is_cut)))
+}
+
+/// An answer of server-sent events.
+pub(crate) fn server_sent(body: Body) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream"),
@@ -120,7 +125,7 @@ pub(crate) async fn stream(
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    Ok(response)
+    response
 }
 
 fn filter(kinds: Option<&str>) -> Result<EventFilter, Problem> {

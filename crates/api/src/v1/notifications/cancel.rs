@@ -10,6 +10,7 @@ use crate::state::Api;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use carillon_engine::CancelAnswer;
 use carillon_ports::registry::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,7 +59,12 @@ pub(crate) async fn cancel(
             format!("the notification {id:?} was deleted meanwhile"),
         )
     })?;
-    let (http, status) = if cancelled.confirmed {
+    self::cancelled(cancelled)
+}
+
+/// What a cancel is answered with.
+pub(crate) fn cancelled(answer: CancelAnswer) -> Result<Response, Problem> {
+    let (http, status) = if answer.confirmed {
         (StatusCode::OK, "cancelled")
     } else {
         (StatusCode::ACCEPTED, "cancelling")
@@ -67,8 +73,8 @@ pub(crate) async fn cancel(
         http,
         &Cancelled {
             status,
-            not_sent: cancelled.not_sent,
-            sent: cancelled.sent,
+            not_sent: answer.not_sent,
+            sent: answer.sent,
         },
     )
 }

@@ -31,7 +31,7 @@ pub(crate) struct NotificationItem {
     #[schema(example = "ntf_019876aa-bbbb-7000-8000-000000000007")]
     id: String,
     /// `scheduled` (it waits for its time), `set_aside` (its time came, and it could not be sent: see
-    /// `trouble`), `sending`, `cancelling`, `completed` (every delivery has ended) or `cancelled` (ended,
+    /// `trouble`), `sending`, `paused` (a campaign that rests), `cancelling`, `completed` (every delivery has ended) or `cancelled` (ended,
     /// after a cancel).
     #[schema(example = "completed")]
     status: &'static str,
@@ -190,6 +190,9 @@ impl From<&Row> for NotificationItem {
 }
 
 fn status(row: &Row) -> &'static str {
+    if row.head.paused && row.completed_at.is_none() && !row.head.cancelled {
+        return "paused";
+    }
     match row.plan.as_ref().map(|plan| &plan.state) {
         Some(SendState::Waiting { .. }) => return "scheduled",
         Some(SendState::SetAside { .. }) => return "set_aside",

@@ -147,8 +147,8 @@ pub(crate) fn refused(refusal: Refusal) -> Problem {
             Problem::new(&codes::STORE_OVERLOADED, "the store's queue is full")
                 .retry_after(retry_after_ms.div_ceil(1_000))
         }
-        // A caller's own notification has neither throttle nor digest.
-        Refusal::Throttled { .. } | Refusal::Stale => {
+        // A caller's own notification has neither throttle nor digest nor name.
+        Refusal::Throttled { .. } | Refusal::Stale | Refusal::NameTaken { .. } => {
             Problem::internal("a notification without a trigger was throttled")
         }
     }

@@ -41,7 +41,7 @@ pub(crate) struct EstimateView {
 }
 
 impl EstimateView {
-    pub(super) fn of(found: Estimate, warnings: Vec<FieldProblem>) -> Self {
+    pub(crate) fn of(found: Estimate, warnings: Vec<FieldProblem>) -> Self {
         Self {
             estimate: found.estimate,
             low: found.low,

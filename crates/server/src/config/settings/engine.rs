@@ -212,6 +212,21 @@ pub(super) const ENGINE: &[Setting] = &[
         "How often unfinished fan-outs are looked for besides wake-ups.",
     ),
     plain(
+        "engine.campaign_gather",
+        "10000",
+        "Devices of a campaign's audience that are written down in one step.",
+    ),
+    plain(
+        "engine.campaign_lead",
+        "\"10m\"",
+        "How long before its first possible wave a campaign by local time begins.",
+    ),
+    plain(
+        "engine.pause_wait",
+        "\"800ms\"",
+        "How long a pause waits for what is being sent before it answers how much that is.",
+    ),
+    plain(
         "engine.rescue_slice",
         "500",
         "Work of a dead process that is freed in one slice.",

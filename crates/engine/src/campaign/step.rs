@@ -1,0 +1,560 @@
+//! One step of a campaign: a page of its fan-out, stored with how far the campaign is then.
+//!
+//! An audience that is asked as it goes is read by device number, as any fan-out is. One that is written
+//! down is first gathered in pieces, by the instant at which they go; then slices are made from the pieces.
+//! Pieces are numbered in a scattered order, so that a canary is of all parts of the audience.
+
+use super::json;
+use crate::fanout::{Written, batches, look, meant, note_due, written};
+use crate::hub::Hub;
+use crate::service::Shared;
+use carillon_model::UnixMs;
+use carillon_model::batch::{BatchDevices, MAX_BATCH};
+use carillon_model::campaign::{
+    self, AudienceMode, CampaignPlan, CampaignState, CanaryCounts, Halt, Phase, Turn, Verdict,
+};
+use carillon_model::event::{CampaignHalted, EventKind};
+use carillon_model::id::DeviceNo;
+use carillon_model::lane::Lane;
+use carillon_model::send_at::IfPast;
+use carillon_ports::campaign::{CampaignHead, CampaignStep, Chunk, TakenChunk};
+use carillon_ports::fault;
+use carillon_ports::news;
+use carillon_ports::store::{Fanout, FanoutPage, NewEvent, Recipient, StoreError};
+use std::collections::{BTreeMap, HashMap};
+
+/// Pieces from which a slice, or a part of a canary, is made at most.
+const MOST_PIECES: u32 = 64;
+/// From how many pieces a canary is taken at once.
+const CANARY_PIECES: u32 = 16;
+/// A notification has some million places for batches. After so many, slices are full ones, whatever the
+/// pace, so that they suffice for any audience.
+const PLACES_FOR_SMALL: u32 = 1 << 19;
+
+/// What a step comes to.
+#[derive(Default)]
+struct Made {
+    recipients: Vec<Recipient>,
+    /// Devices up to this one are done.
+    after: Option<DeviceNo>,
+    finished: bool,
+    due_at: UnixMs,
+    chunks: Vec<Chunk>,
+    taken: Vec<TakenChunk>,
+    halt: Option<NewEvent>,
+}
+
+impl Made {
+    fn wait(due_at: UnixMs) -> Self {
+        Self {
+            due_at,
+            ..Self::default()
+        }
+    }
+
+    fn done() -> Self {
+        Self {
+            finished: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// Makes a step and stores it. What is to be done next is read anew.
+pub(crate) async fn step(
+    shared: &Shared,
+    fanout: &Fanout,
+    campaign: &CampaignHead,
+) -> Result<(), StoreError> {
+    let hub = &shared.hub;
+    let head = &fanout.notification;
+    let now = hub.parts.clock.now();
+    let written = written(head);
+    let (made, state) = match Going::read(hub, fanout, campaign, &written, now) {
+        Ok(mut going) => (going.step().await?, json(&going.state)),
+        Err(why) => {
+            // It was written by a newer server: nobody of it is reached any more.
+            let no = head.no;
+            tracing::error!(notification = %no, "campaign {no} ends, it cannot be read: {why}");
+            (Made::done(), campaign.state.clone())
+        }
+    };
+    let batches = batches(fanout, &made.recipients);
+    let lanes: Vec<Lane> = batches.iter().map(|batch| batch.lane).collect();
+    let is_halted = made.halt.is_some();
+    let page = FanoutPage {
+        notification: head.no,
+        badge: written.badge,
+        batches,
+        after: made.after.unwrap_or(fanout.after),
+        finished: made.finished,
+        campaign: Some(CampaignStep {
+            fence: campaign.fence,
+            state,
+            due_at: made.due_at,
+            chunks: made.chunks,
+            taken: made.taken,
+            halt: made.halt,
+        }),
+        now,
+    };
+    let is_stored = hub.parts.store.store_fanout_page(page).await?;
+    fault::stage("fanout.page_committed");
+    if made.finished || is_halted {
+        hub.tell();
+    }
+    if is_stored && is_halted {
+        shared.core.lock().pause(head.no, hub.moment());
+    }
+    if is_stored {
+        note_due(shared, lanes, head.options.class);
+    }
+    Ok(())
+}
+
+/// A campaign in the middle of a step.
+struct Going<'a> {
+    hub: &'a Hub,
+    fanout: &'a Fanout,
+    name: &'a str,
+    written: &'a Written,
+    now: UnixMs,
+    plan: CampaignPlan,
+    state: CampaignState,
+}
+
+impl<'a> Going<'a> {
+    fn read(
+        hub: &'a Hub,
+        fanout: &'a Fanout,
+        campaign: &'a CampaignHead,
+        written: &'a Written,
+        now: UnixMs,
+    ) -> serde_json::Result<Self> {
+        Ok(Self {
+            hub,
+            fanout,
+            name: &campaign.name,
+            written,
+            now,
+            plan: serde_json::from_str(&campaign.plan)?,
+            state: serde_json::from_str(&campaign.state)?,
+        })
+    }
+
+    async fn step(&mut self) -> Result<Made, StoreError> {
+        let head = &self.fanout.notification;
+        let is_gone = self.hub.directory.load().app_by_no(head.app).is_none();
+        // What would expire at once is not made at all: who had no turn by then gets nothing.
+        if is_gone || head.expires_at.is_some_and(|at| at <= self.now) {
+            return Ok(Made::done());
+        }
+        if self.state.phase == Phase::Begin {
+            let last = self.hub.parts.store.last_device(head.app).await?;
+            self.state.last_device = last.0;
+            self.state.phase = match self.plan.audience_mode {
+                AudienceMode::Frozen => Phase::Gather,
+                AudienceMode::Live => Phase::Send,
+            };
+        }
+        match self.state.phase {
+            Phase::Begin | Phase::Gather => self.gather().await,
+            Phase::Canary => self.canary().await,
+            Phase::Hold => self.judge().await,
+            Phase::Send => match self.plan.audience_mode {
+                AudienceMode::Frozen => self.slice().await,
+                AudienceMode::Live => self.live_slice().await,
+            },
+        }
+    }
+
+    /// The next devices that are meant, of those that were registered when it began.
+    async fn meant_devices(
+        &self,
+        limit: u32,
+    ) -> Result<(Vec<Recipient>, DeviceNo, bool), StoreError> {
+        let look = look(self.hub, self.fanout, self.written.reach, limit).await?;
+        let mut devices = look.devices;
+        devices.retain(|recipient| self.state.has(recipient.device));
+        let finished = look.finished || look.after.0 >= self.state.last_device;
+        let except_users = &self.fanout.audience.except_users;
+        let devices = meant(self.hub, None, except_users, devices).await?;
+        Ok((devices, look.after, finished))
+    }
+
+    /// Devices that may go together.
+    fn most(&self, together: u32) -> u32 {
+        if self.fanout.next_place >= PLACES_FOR_SMALL {
+            MAX_BATCH as u32
+        } else {
+            together
+        }
+    }
+
+    // --- an audience that is asked as it goes ---
+
+    async fn live_slice(&mut self) -> Result<Made, StoreError> {
+        if self.state.next_at > self.now {
+            return Ok(Made::wait(self.state.next_at));
+        }
+        let rate = self.plan.pace.as_ref().map(|pace| pace.rate(0));
+        let together = rate.map_or(self.plan.slice_size, |rate| {
+            rate.together(self.plan.slice_size)
+        });
+        let (recipients, after, finished) = self.meant_devices(self.most(together)).await?;
+        if let Some(rate) = rate {
+            let made = recipients.len() as u32;
+            self.state.next_at = rate.next_at(self.state.next_at, self.now, made);
+        }
+        Ok(Made {
+            recipients,
+            after: Some(after),
+            finished,
+            due_at: self.state.next_at,
+            ..Made::default()
+        })
+    }
+
+    // --- an audience that is written down ---
+
+    async fn gather(&mut self) -> Result<Made, StoreError> {
+        let limit = self.hub.parts.config.campaign_gather;
+        let (devices, after, finished) = self.meant_devices(limit).await?;
+        let numbers: Vec<DeviceNo> = devices.iter().map(|recipient| recipient.device).collect();
+        let mut chunks = Vec::new();
+        for (wave_at, numbers) in self.waves(numbers).await? {
+            self.state.gathered(wave_at, numbers.len() as u64);
+            for devices in spread(&numbers, self.plan.slice_size as usize) {
+                chunks.push(Chunk {
+                    wave_at,
+                    no: scattered(self.state.chunks),
+                    devices: BatchDevices::new(devices),
+                });
+                self.state.chunks += 1;
+            }
+        }
+        if finished {
+            self.state.phase = match self.plan.canary {
+                Some(_) => Phase::Canary,
+                None => Phase::Send,
+            };
+        }
+        Ok(Made {
+            after: Some(after),
+            chunks,
+            ..Made::default()
+        })
+    }
+
+    /// Devices by the instant at which they go.
+    async fn waves(
+        &mut self,
+        devices: Vec<DeviceNo>,
+    ) -> Result<BTreeMap<UnixMs, Vec<DeviceNo>>, StoreError> {
+        let Some(local) = &self.plan.local_time else {
+            return Ok(BTreeMap::from([(0, devices)]));
+        };
+        let zones = self.hub.parts.store.time_zones(devices.clone()).await?;
+        let begun_at = self.fanout.notification.begins_at();
+        let mut known: HashMap<Option<String>, UnixMs> = HashMap::new();
+        let mut waves: BTreeMap<UnixMs, Vec<DeviceNo>> = BTreeMap::new();
+        for (device, zone) in devices.into_iter().zip(zones) {
+            let at = match known.get(&zone) {
+                Some(at) => *at,
+                None => {
+                    let at = local.wave_at(zone.as_deref()).unwrap_or(0);
+                    known.insert(zone, at);
+                    at
+                }
+            };
+            let is_past = at < begun_at;
+            if is_past && self.plan.if_past.unwrap_or_default() == IfPast::Refuse {
+                self.state.left_out += 1;
+            } else {
+                waves.entry(at).or_default().push(device);
+            }
+        }
+        Ok(waves)
+    }
+
+    async fn slice(&mut self) -> Result<Made, StoreError> {
+        match self.state.turn(&self.plan, self.now) {
+            Turn::Done => Ok(Made::done()),
+            Turn::Wait(at) => Ok(Made::wait(at)),
+            Turn::Take { wave, devices } => {
+                let most = self.most(devices) as usize;
+                let at = self.state.waves[wave].at;
+                let chunks = self.chunks(at, MOST_PIECES).await?;
+                let (numbers, taken) = take_in_order(chunks, most);
+                if numbers.is_empty() {
+                    self.lost(wave);
+                    return Ok(Made::default());
+                }
+                let count = numbers.len() as u32;
+                self.state.took(&self.plan, wave, count, self.now);
+                let next = match self.state.turn(&self.plan, self.now) {
+                    Turn::Wait(at) => at,
+                    Turn::Done | Turn::Take { .. } => 0,
+                };
+                self.made(numbers, taken, next).await
+            }
+        }
+    }
+
+    async fn canary(&mut self) -> Result<Made, StoreError> {
+        let Some(canary) = self.plan.canary.clone() else {
+            self.state.phase = Phase::Send;
+            return Ok(Made::default());
+        };
+        let (wave, at) = match self.state.turn(&self.plan, self.now) {
+            Turn::Done => return Ok(Made::done()),
+            Turn::Wait(at) => return Ok(Made::wait(at)),
+            Turn::Take { wave, .. } => (wave, self.state.waves[wave].at),
+        };
+        let missing = canary.size - self.state.canary.min(canary.size);
+        let most = missing.min(self.plan.slice_size) as usize;
+        let chunks = self.chunks(at, CANARY_PIECES).await?;
+        let (numbers, taken) = take_spread(chunks, most);
+        if numbers.is_empty() && most > 0 {
+            self.lost(wave);
+        }
+        let left = &mut self.state.waves[wave].left;
+        *left = left.saturating_sub(numbers.len() as u64);
+        self.state.canary += numbers.len() as u32;
+        let is_whole = self.state.canary >= canary.size || self.state.waves[wave].left == 0;
+        let mut due_at = 0;
+        if is_whole {
+            self.state.phase = Phase::Hold;
+            self.state.hold_until = self.now.saturating_add(canary.hold_ms());
+            due_at = self.state.hold_until;
+        }
+        self.made(numbers, taken, due_at).await
+    }
+
+    async fn judge(&mut self) -> Result<Made, StoreError> {
+        if self.state.hold_until > self.now {
+            return Ok(Made::wait(self.state.hold_until));
+        }
+        let head = &self.fanout.notification;
+        let store = &self.hub.parts.store;
+        let view = store.campaign(head.app, head.no).await?;
+        let (Some(canary), Some(view)) = (&self.plan.canary, view) else {
+            return Ok(Made::done());
+        };
+        let seen = &view.notification;
+        let counts = CanaryCounts::of(&seen.states, seen.open, view.retired);
+        match canary.judge(&counts) {
+            Verdict::GoOn => {
+                self.state.phase = Phase::Send;
+                Ok(Made::default())
+            }
+            Verdict::Halt(reason, message) => {
+                let id = campaign::public(head.no, head.accepted_at);
+                tracing::warn!(
+                    campaign = id,
+                    reason,
+                    "the campaign {} halts: {message}",
+                    self.name
+                );
+                let data = CampaignHalted {
+                    campaign: id.clone(),
+                    name: self.name.to_owned(),
+                    reason: reason.to_owned(),
+                    message: message.clone(),
+                };
+                self.state.halted = Some(Halt {
+                    at: self.now,
+                    reason: reason.to_owned(),
+                    message,
+                });
+                Ok(Made {
+                    halt: Some(news::event(head.app, EventKind::CampaignHalted, &id, &data)),
+                    ..Made::default()
+                })
+            }
+        }
+    }
+
+    async fn chunks(&self, wave_at: UnixMs, limit: u32) -> Result<Vec<Chunk>, StoreError> {
+        let no = self.fanout.notification.no;
+        let store = &self.hub.parts.store;
+        store.campaign_chunks(no, wave_at, limit).await
+    }
+
+    async fn made(
+        &self,
+        numbers: Vec<DeviceNo>,
+        taken: Vec<TakenChunk>,
+        due_at: UnixMs,
+    ) -> Result<Made, StoreError> {
+        let store = &self.hub.parts.store;
+        Ok(Made {
+            recipients: store.recipients(numbers, self.written.reach).await?,
+            taken,
+            due_at,
+            ..Made::default()
+        })
+    }
+
+    /// What was counted of a wave is not there: a bug, which must not keep the campaign for ever.
+    fn lost(&mut self, wave: usize) {
+        let no = self.fanout.notification.no;
+        let left = std::mem::take(&mut self.state.waves[wave].left);
+        tracing::error!(notification = %no, left, "campaign {no} has lost {left} devices of its audience");
+    }
+}
+
+/// Pieces of at most `most` devices, each from all over the list.
+fn spread(numbers: &[DeviceNo], most: usize) -> Vec<Vec<DeviceNo>> {
+    let pieces = numbers.len().div_ceil(most.clamp(1, MAX_BATCH));
+    (0..pieces)
+        .map(|first| {
+            numbers
+                .iter()
+                .copied()
+                .skip(first)
+                .step_by(pieces)
+                .collect()
+        })
+        .collect()
+}
+
+/// A number in an order that looks like chance; no two have the same.
+fn scattered(count: u32) -> u32 {
+    // Odd multipliers and shifts can be undone, so that it is a bijection.
+    let mut n = count.wrapping_mul(0x9e37_79b1);
+    n ^= n >> 15;
+    n = n.wrapping_mul(0x85eb_ca6b);
+    n ^ (n >> 13)
+}
+
+/// At most so many devices, piece after piece. What is taken ascends.
+fn take_in_order(chunks: Vec<Chunk>, most: usize) -> (Vec<DeviceNo>, Vec<TakenChunk>) {
+    let (mut numbers, mut taken) = (Vec::new(), Vec::new());
+    for chunk in chunks {
+        let room = most - numbers.len();
+        if room == 0 {
+            break;
+        }
+        let all = chunk.devices.as_slice();
+        let (mine, left) = all.split_at(room.min(all.len()));
+        numbers.extend_from_slice(mine);
+        taken.push(TakenChunk {
+            wave_at: chunk.wave_at,
+            no: chunk.no,
+            left: (!left.is_empty()).then(|| BatchDevices::new(left.to_vec())),
+        });
+    }
+    numbers.sort_unstable();
+    (numbers, taken)
+}
+
+/// At most so many devices, about as many from each piece and from all over it. What is taken ascends.
+fn take_spread(chunks: Vec<Chunk>, most: usize) -> (Vec<DeviceNo>, Vec<TakenChunk>) {
+    let total: usize = chunks
+        .iter()
+        .map(|chunk| chunk.devices.as_slice().len())
+        .sum();
+    let most = most.min(total);
+    let (mut numbers, mut taken) = (Vec::new(), Vec::new());
+    let (mut looked, mut is_mine) = (0, 0);
+    for chunk in chunks {
+        let (mut mine, mut left) = (Vec::new(), Vec::new());
+        for device in chunk.devices.as_slice() {
+            looked += 1;
+            // The share of all that were looked at, to the device.
+            if is_mine * total < looked * most {
+                is_mine += 1;
+                mine.push(*device);
+            } else {
+                left.push(*device);
+            }
+        }
+        if !mine.is_empty() {
+            taken.push(TakenChunk {
+                wave_at: chunk.wave_at,
+                no: chunk.no,
+                left: (!left.is_empty()).then(|| BatchDevices::new(left)),
+            });
+        }
+        numbers.extend(mine);
+    }
+    numbers.sort_unstable();
+    (numbers, taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn chunks(sizes: &[u16]) -> Vec<Chunk> {
+        let mut next = 0;
+        (0..)
+            .zip(sizes)
+            .map(|(no, size)| {
+                let devices = (0..i64::from(*size))
+                    .map(|at| DeviceNo(next + at + 1))
+                    .collect();
+                next += i64::from(*size);
+                Chunk {
+                    wave_at: 0,
+                    no,
+                    devices: BatchDevices::new(devices),
+                }
+            })
+            .collect()
+    }
+
+    proptest! {
+        /// Whoever is taken is not left, and nobody is lost.
+        #[test]
+        fn nobody_is_lost_or_doubled(sizes in proptest::collection::vec(1u16..300, 0..20), most in 0usize..1_000) {
+            let pieces = chunks(&sizes);
+            let all: BTreeSet<DeviceNo> = pieces.iter().flat_map(|chunk| chunk.devices.as_slice().to_vec()).collect();
+            for take in [take_in_order, take_spread] {
+                let (numbers, taken) = take(pieces.clone(), most);
+                prop_assert_eq!(numbers.len(), most.min(all.len()));
+                prop_assert!(numbers.is_sorted_by(|a, b| a < b));
+                let mut seen: BTreeSet<DeviceNo> = numbers.iter().copied().collect();
+                for chunk in &pieces {
+                    let left = match taken.iter().find(|taken| taken.no == chunk.no) {
+                        Some(taken) => taken.left.clone().map_or(Vec::new(), |left| left.as_slice().to_vec()),
+                        None => chunk.devices.as_slice().to_vec(),
+                    };
+                    for device in left {
+                        prop_assert!(seen.insert(device), "taken and left");
+                    }
+                }
+                prop_assert_eq!(&seen, &all);
+            }
+        }
+
+        #[test]
+        fn pieces_are_from_all_over(count in 0usize..5_000, most in 1usize..=1_000) {
+            let numbers: Vec<_> = (1..=count as i64).map(DeviceNo).collect();
+            let pieces = spread(&numbers, most);
+            prop_assert!(pieces.iter().all(|piece| piece.len() <= most && piece.is_sorted_by(|a, b| a < b)));
+            let mut all: Vec<_> = pieces.concat();
+            all.sort_unstable();
+            prop_assert_eq!(all, numbers);
+        }
+
+        #[test]
+        fn scattered_numbers_are_apart(a: u32, b: u32) {
+            prop_assert_eq!(scattered(a) == scattered(b), a == b);
+        }
+    }
+
+    #[test]
+    fn a_canary_is_of_all_parts() {
+        let (numbers, taken) = take_spread(chunks(&[100, 100, 100, 100]), 40);
+        assert_eq!(taken.len(), 4);
+        for part in 0..4i64 {
+            let inside =
+                |number: &&DeviceNo| (part * 100..part * 100 + 100).contains(&(number.0 - 1));
+            assert_eq!(numbers.iter().filter(inside).count(), 10);
+        }
+    }
+}
