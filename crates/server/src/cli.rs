@@ -1,9 +1,9 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    app, backup, bench, campaign, completions, config, credential, demo, device, doctor, event,
-    explain, identity_key, import, keys, list, notification, openapi, restore, resume, schedule,
-    segment, send, serve, simulate, template, trigger, user, webhook,
+    app, backup, bench, campaign, completions, config, credential, demo, device, doctor, event, explain,
+    identity_key, import, keys, list, migrate, notification, openapi, restore, resume, schedule,
+    segment, send, serve, simulate, store, template, trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -76,6 +76,10 @@ pub(crate) enum Command {
     Backup(backup::Args),
     /// Put a backup in place of the store; the server must be stopped
     Restore(restore::Args),
+    /// Bring the database to the newest schema, before a new version is started
+    Migrate(migrate::Args),
+    /// Move the store to a database on a server
+    Store(store::Args),
     /// Let timers fire again after a restore
     Resume(resume::Args),
     /// Print the API's OpenAPI document

@@ -105,6 +105,8 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => commands::bench::run(args, output).await?,
         Command::Backup(args) => commands::backup::run(args, output).await?,
         Command::Restore(args) => commands::restore::run(&args, output)?,
+        Command::Migrate(args) => commands::migrate::run(args, output).await?,
+        Command::Store(args) => commands::store::run(args, output).await?,
         Command::Resume(args) => commands::resume::run(args, output).await?,
         Command::Openapi(_) => commands::openapi::run(output),
         Command::Completions(args) => commands::completions::run(&args),

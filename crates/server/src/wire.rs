@@ -85,6 +85,8 @@ pub(crate) async fn start(
         Some(text) => MasterKeys::from_setting(text.expose_secret())?,
         None => {
             let file = config.master_key_file();
+            // Beside a file that is the store it is there by now.
+            store::make_directory(&file)?;
             let (keys, made) = MasterKeys::from_file(&file)?;
             if made {
                 refuse_new_key_over_old_secrets(&*registry, &file).await?;

@@ -7,6 +7,7 @@
 //! `carillon-engine`.
 
 mod address;
+mod copying;
 mod db;
 mod error;
 mod foreign;
@@ -18,21 +19,26 @@ mod open_error;
 mod queue;
 mod reader;
 mod registry;
+mod schema;
 mod segment;
 mod server;
 mod server_config;
 mod sqlite;
 mod statements;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 mod webhook;
 mod writer;
 
 pub use address::{Host, ServerKind, ServerUrl, StoreUrl};
+pub use copying::{CopiedTable, CopyError, CopyStep, copy};
 pub use foreign::{
     ALL_USERS, ForeignError, RPUSH_APPS, RPUSH_FEEDBACK, RPUSH_NOTIFICATIONS, read_foreign,
 };
 pub use open_error::{OpenError, OpenErrorKind};
+pub use schema::{Schema, migrate, schema};
 pub use server_config::ServerConfig;
 pub use sqlite::backup::restore;
 pub use sqlite::config::SqliteConfig;

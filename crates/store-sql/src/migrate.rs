@@ -31,6 +31,13 @@ pub(crate) const POSTGRES: &[(i64, &str)] = &[
     (12, include_str!("../migrations/postgres/0012_lists.sql")),
 ];
 
+/// MySQL's and MariaDB's, by the same numbers.
+pub(crate) const MYSQL: &[(i64, &str)] = &[
+    (9, include_str!("../migrations/mariadb/0009_base.sql")),
+    (10, include_str!("../migrations/mariadb/0010_campaigns.sql")),
+    (12, include_str!("../migrations/mariadb/0012_lists.sql")),
+];
+
 /// SQLite's newest schema.
 pub(crate) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
@@ -51,10 +58,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_have_the_same_numbers() {
-        let ours: Vec<_> = MIGRATIONS.iter().map(|(number, _)| *number).collect();
-        let theirs: Vec<_> = POSTGRES.iter().map(|(number, _)| *number).collect();
-        let begin = ours.iter().position(|number| *number == theirs[0]).unwrap();
-        assert_eq!(ours[begin..], theirs);
+    fn every_file_is_one_of_them() {
+        let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        for (database, known) in [
+            ("sqlite", MIGRATIONS),
+            ("postgres", POSTGRES),
+            ("mariadb", MYSQL),
+        ] {
+            let files = std::fs::read_dir(place.join(database)).unwrap();
+            let mut texts: Vec<(i64, String)> = files
+                .map(|file| {
+                    let path = file.unwrap().path();
+                    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                    let number = name.split('_').next().unwrap().parse().unwrap();
+                    (number, std::fs::read_to_string(path).unwrap())
+                })
+                .collect();
+            texts.sort();
+            let known: Vec<(i64, String)> = known
+                .iter()
+                .map(|(number, text)| (*number, (*text).to_owned()))
+                .collect();
+            assert_eq!(texts, known, "{database}");
+        }
     }
 }

@@ -47,7 +47,7 @@ pub enum OpenErrorKind {
     },
     /// An older version of Carillon wrote it, and it may not be migrated by opening it.
     #[error(
-        "the database has schema {found}, this program needs schema {known}: migrate it, or let it migrate by itself"
+        "the database has schema {found}, this program needs schema {known}: run `carillon migrate`, or set store.migrate = true"
     )]
     Older {
         /// Its schema; 0: it has none.
@@ -55,6 +55,14 @@ pub enum OpenErrorKind {
         /// The one that this program needs.
         known: i64,
     },
+    /// All that was in it is in a server's database by now.
+    #[error(
+        "the store was moved to a database on a server by `carillon store copy`: name that in store.url"
+    )]
+    Moved,
+    /// Not all rows are in it yet.
+    #[error("a copy into this database was not finished: run `carillon store copy` again")]
+    Unfinished,
     /// The file is something else.
     #[error("it is not a Carillon database: name another one, or an empty one")]
     NotADatabase,

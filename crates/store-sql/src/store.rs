@@ -1,5 +1,6 @@
 //! The store itself: opens the file, starts the threads, hands commands to them.
 
+use crate::copying;
 use crate::db::driver::Server;
 use crate::db::{Connection, OptionalExtension, Step};
 use crate::error::{Done, Fault};
@@ -461,14 +462,27 @@ fn spawn(
 
 /// A new epoch, the installation's seed, and the marks.
 fn start(conn: &Connection) -> std::result::Result<Begun, OpenErrorKind> {
-    begin(conn).map_err(|fault| match fault {
+    let marked = |name| -> std::result::Result<bool, OpenErrorKind> {
+        Ok(read_meta(conn, name).map_err(sorted)?.is_some())
+    };
+    if marked(copying::MOVED)? {
+        return Err(OpenErrorKind::Moved);
+    }
+    if marked(copying::UNFINISHED)? {
+        return Err(OpenErrorKind::Unfinished);
+    }
+    begin(conn).map_err(sorted)
+}
+
+fn sorted(fault: Fault) -> OpenErrorKind {
+    match fault {
         Fault::Store(StoreError::DiskFull) => OpenErrorKind::DiskFull,
         Fault::Store(StoreError::Busy) => OpenErrorKind::Locked,
         Fault::Store(StoreError::Corrupt(text)) => OpenErrorKind::Corrupt(text),
         Fault::Store(error) => OpenErrorKind::Io(error.to_string()),
         Fault::Io(text) => OpenErrorKind::Io(text),
         Fault::Lost(text) => OpenErrorKind::Unreachable(text),
-    })
+    }
 }
 
 fn begin(conn: &Connection) -> Done<Begun> {

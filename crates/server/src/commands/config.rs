@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Result<(), Failure> {
                 output.json(&serde_json::json!({
                     "ok": true,
                     "listen": config.server.listen.to_string(),
-                    "store": config.store.path,
+                    "store": config.store.place(),
                 }));
             }
         }

@@ -154,8 +154,11 @@ async fn everything(args: &Args, output: Output) -> Vec<Check> {
 /// What can be seen without the server.
 fn local(config: &Config) -> Vec<Check> {
     let mut checks = Vec::new();
-    let store = &config.store.path;
-    if let Some(directory) = store.parent().filter(|directory| directory.exists()) {
+    let file = config.store.file();
+    if let Some(directory) = file
+        .and_then(Path::parent)
+        .filter(|directory| directory.exists())
+    {
         checks.push(match rustix::fs::statvfs(directory) {
             Ok(disk) => {
                 let free = disk.f_bavail.saturating_mul(disk.f_frsize);

@@ -131,8 +131,8 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
 /// Whoever may write the store's file may do everything anyway, so this gives nothing away.
 async fn recover_admin(config: Option<&Path>, output: Output) -> anyhow::Result<()> {
     let config = config::load(&Sources::of_process(config))?;
-    if !config.store.path.exists() {
-        return Err(Failure::new(Exit::NoInput, format!("there is no store at {}", config.store.path.display()))
+    if let Some(file) = config.store.file().filter(|file| !file.exists()) {
+        return Err(Failure::new(Exit::NoInput, format!("there is no store at {}", file.display()))
             .mend("name its configuration with --config; a fresh store makes its admin key at the first start")
             .into());
     }

@@ -1,6 +1,7 @@
 //! `carillon restore FILE`: puts a backup in place of the store, while no server runs.
 
 use crate::config::{self, Sources};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::store;
 use serde_json::json;
@@ -19,7 +20,14 @@ pub(crate) struct Args {
 /// Checks the backup and moves it into place; what stood there stays beside it.
 pub(crate) fn run(args: &Args, output: Output) -> anyhow::Result<()> {
     let config = config::load(&Sources::of_process(args.config.as_deref()))?;
-    let to = &config.store.path;
+    let Some(to) = config.store.file() else {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("the store is on a server ({}), and a backup goes into a SQLite file", config.store.place()),
+        )
+        .mend("restore the server's own dump with its own tools (psql, mariadb, mysql); then `carillon resume`")
+        .into());
+    };
     store::make_directory(to)?;
     carillon_store_sql::restore(&args.file, to).map_err(|error| store::refused(&error))?;
     output.line(format!(

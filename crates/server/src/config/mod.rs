@@ -10,11 +10,13 @@ mod load;
 mod nearest;
 mod printed;
 mod settings;
+mod store;
 mod value;
 
 pub(crate) use load::{Sources, load};
 pub(crate) use printed::{example, markdown};
 pub(crate) use settings::key_of;
+pub(crate) use store::Store;
 pub(crate) use value::{Endpoint, Several, Span};
 
 use crate::exit::{Exit, Failure};
@@ -65,21 +67,6 @@ pub(crate) struct Server {
 pub(crate) enum Mode {
     Production,
     Development,
-}
-
-/// `[store]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Store {
-    pub(crate) path: PathBuf,
-    pub(crate) busy_timeout: Span,
-    pub(crate) queue_items: u32,
-    pub(crate) queue_wait: Span,
-    pub(crate) queue_reads: u32,
-    pub(crate) readers: u32,
-    pub(crate) cache_kib: u32,
-    pub(crate) checkpoint_pages: u32,
-    pub(crate) max_bytes: u64,
 }
 
 /// `[api]`.
@@ -413,6 +400,11 @@ impl Config {
             ("api.list_deadline", self.api.list_deadline),
             ("store.busy_timeout", self.store.busy_timeout),
             ("store.queue_wait", self.store.queue_wait),
+            ("store.connect_timeout", self.store.connect_timeout),
+            ("store.statement_timeout", self.store.statement_timeout),
+            ("store.lock_timeout", self.store.lock_timeout),
+            ("store.reconnect_min", self.store.reconnect_min),
+            ("store.reconnect_max", self.store.reconnect_max),
             ("apns.connect_timeout", self.apns.connect_timeout),
             ("apns.request_timeout", self.apns.request_timeout),
             ("apns.queue_timeout", self.apns.queue_timeout),
@@ -457,6 +449,31 @@ impl Config {
         if let Err((name, why)) = self.engine.check() {
             let key = format!("engine.{}", name.trim_end_matches("_ms"));
             return wrong(&key, &why, "leave it out: its default works");
+        }
+        let store = &self.store;
+        if store.certificate_file.is_some() != store.key_file.is_some() {
+            return wrong(
+                "store.certificate_file",
+                "it and store.key_file belong together, and only one is set",
+                "set both, or neither",
+            );
+        }
+        if store.server().is_none() {
+            for (key, is_set) in [
+                ("store.password", store.password.is_some()),
+                ("store.schema", store.schema.is_some()),
+                ("store.tls", store.tls.is_some()),
+                ("store.ca_file", store.ca_file.is_some()),
+                ("store.certificate_file", store.certificate_file.is_some()),
+            ] {
+                if is_set {
+                    return wrong(
+                        key,
+                        "it is for a database on a server, and the store is a SQLite file",
+                        "set store.url, or leave it out",
+                    );
+                }
+            }
         }
         if self.secrets.master_key.is_some() && self.secrets.master_key_file.is_some() {
             return wrong(
@@ -515,10 +532,10 @@ impl Config {
 
     /// Where the master key file is.
     pub(crate) fn master_key_file(&self) -> PathBuf {
-        self.secrets
-            .master_key_file
-            .clone()
-            .unwrap_or_else(|| self.store.path.with_file_name("master.key"))
+        self.secrets.master_key_file.clone().unwrap_or_else(|| {
+            let beside = self.store.file().unwrap_or(&self.store.path);
+            beside.with_file_name("master.key")
+        })
     }
 
     /// Deadline of a graceful stop.

@@ -3,6 +3,9 @@
 use super::settings::{env_name, settings};
 use super::*;
 use crate::scratch::Scratch;
+use carillon_store_sql::{StoreConfig, TlsMode};
+use secrecy::ExposeSecret as _;
+use std::path::Path;
 
 fn with_file(text: &str) -> Result<Config, Failure> {
     let scratch = Scratch::new("config").unwrap();
@@ -127,7 +130,89 @@ fn the_other_parts_get_their_defaults() {
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     let ours = crate::store::settings(&config.store);
     let theirs = carillon_store_sql::SqliteConfig::new(&config.store.path);
+    let theirs = carillon_store_sql::StoreConfig::from(theirs);
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    let config = with_env(&[("CARILLON_STORE__URL", "postgres://c@localhost/c")]).unwrap();
+    let ours = crate::store::settings(&config.store);
+    let url = config.store.server().unwrap().clone();
+    let mut theirs = carillon_store_sql::ServerConfig::new(url);
+    // Not to a server of this machine.
+    theirs.tls.mode = TlsMode::Off;
+    theirs.readers = config.store.readers;
+    let theirs = carillon_store_sql::StoreConfig::from(theirs);
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+}
+
+#[test]
+fn a_store_on_a_server_is_told_how_to_get_there() {
+    let settings = |more: &[(&str, &str)]| {
+        let mut env = vec![(
+            "CARILLON_STORE__URL",
+            "mysql://carillon@db.example.com/push",
+        )];
+        env.extend(more);
+        let config = with_env(&env).unwrap();
+        match crate::store::settings(&config.store) {
+            StoreConfig::Server(server) => (server, config.store.place()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (server, place) = settings(&[]);
+    assert_eq!(server.tls.mode, TlsMode::VerifyFull);
+    assert_eq!(place, "mysql://carillon@db.example.com:3306/push");
+    let (server, _) = settings(&[
+        ("CARILLON_STORE__TLS", "off"),
+        ("CARILLON_STORE__PASSWORD", "open sesame"),
+        ("CARILLON_STORE__STATEMENT_TIMEOUT", "90s"),
+        ("CARILLON_STORE__MIGRATE", "false"),
+    ]);
+    assert_eq!(server.tls.mode, TlsMode::Off);
+    assert_eq!(server.statement_timeout_ms, 90_000);
+    assert!(!server.migrate);
+    assert_eq!(server.password.unwrap().expose_secret(), "open sesame");
+    // A file by a URL is a file.
+    let config = with_env(&[("CARILLON_STORE__URL", "sqlite:/srv/carillon/push.db")]).unwrap();
+    assert_eq!(
+        config.store.file().unwrap(),
+        Path::new("/srv/carillon/push.db")
+    );
+    assert_eq!(
+        config.master_key_file(),
+        Path::new("/srv/carillon/master.key")
+    );
+}
+
+#[test]
+fn a_store_that_makes_no_sense_is_refused() {
+    for (env, says) in [
+        (
+            &[("CARILLON_STORE__URL", "postgres://c:secret@db/c")][..],
+            "expected no password",
+        ),
+        (
+            &[("CARILLON_STORE__URL", "oracle://c@db/c")],
+            "found oracle://",
+        ),
+        (&[("CARILLON_STORE__PASSWORD", "x")], "store.password"),
+        (
+            &[
+                ("CARILLON_STORE__URL", "postgres://c@db/c"),
+                ("CARILLON_STORE__TLS", "require"),
+            ],
+            "expected \"off\", \"verify-ca\" or \"verify-full\"",
+        ),
+        (
+            &[
+                ("CARILLON_STORE__URL", "postgres://c@db/c"),
+                ("CARILLON_STORE__KEY_FILE", "k.pem"),
+            ],
+            "belong together",
+        ),
+    ] {
+        let said = refused(with_env(env));
+        assert!(said.contains(says) && said.contains("store."), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Types of single settings: durations and addresses as people write them.
 
+use carillon_store_sql::{StoreUrl, TlsMode};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use std::fmt;
 use std::str::FromStr;
@@ -31,6 +32,24 @@ impl<'de> Deserialize<'de> for Span {
         carillon_model::duration::parse_ms(length)
             .map(|ms| Self(ms * sign))
             .map_err(D::Error::custom)
+    }
+}
+
+/// Where the store is.
+pub(super) fn store_url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<StoreUrl>, D::Error> {
+    let text = String::deserialize(from)?;
+    StoreUrl::parse(&text).map(Some).map_err(D::Error::custom)
+}
+
+/// How the way to a database server is protected.
+pub(super) fn tls_mode<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TlsMode>, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        "off" => Ok(Some(TlsMode::Off)),
+        "verify-ca" => Ok(Some(TlsMode::VerifyCa)),
+        "verify-full" => Ok(Some(TlsMode::VerifyFull)),
+        other => Err(D::Error::custom(format!(
+            "expected \"off\", \"verify-ca\" or \"verify-full\", found {other:?}"
+        ))),
     }
 }
 

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod conflicts;
 mod connections;
+mod databases;
 mod demo;
 mod docs;
 mod doctor;

@@ -21,6 +21,9 @@ CREATE TABLE IF NOT EXISTS meta (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4
   COLLATE /*M!100200 utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */;
 
+-- So that a database which is half made is known as ours.
+INSERT INTO meta (name, number) VALUES ('schema', 0) ON DUPLICATE KEY UPDATE number = number;
+
 -- === registry ===
 
 CREATE TABLE IF NOT EXISTS apps (

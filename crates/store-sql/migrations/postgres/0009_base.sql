@@ -16,6 +16,8 @@ CREATE TABLE meta (
     bytes BYTEA
 );
 
+INSERT INTO meta (name, number) VALUES ('schema', 0);
+
 -- === registry ===
 
 CREATE TABLE apps (

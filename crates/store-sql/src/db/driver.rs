@@ -12,6 +12,8 @@ pub(crate) type Record = Box<[Value]>;
 pub(crate) enum Dialect {
     Sqlite,
     Postgres,
+    /// MySQL and MariaDB.
+    Mysql,
 }
 
 /// What a connection is for.

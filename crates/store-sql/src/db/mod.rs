@@ -5,6 +5,8 @@
 //! its log and its files are not this module's business. A server's [`driver`] translates each text once.
 
 pub(crate) mod driver;
+mod kept;
+pub(crate) mod mysql;
 mod params;
 pub(crate) mod postgres;
 mod rows;

@@ -82,6 +82,9 @@ pub(super) fn attempts(conn: &Connection, id: DeliveryId) -> Done<Vec<Attempt>> 
     Ok(attempts)
 }
 
+/// Longest reason that is counted by itself, in bytes: it stands in a key, which some databases bound.
+const MAX_REASON: usize = 255;
+
 pub(super) fn add_count(conn: &Connection, count: &CountDelta, now: UnixMs) -> Done<()> {
     conn.prepare_cached(
         "INSERT INTO counts (app_no, hour, gateway, state, reason, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -92,7 +95,7 @@ pub(super) fn add_count(conn: &Connection, count: &CountDelta, now: UnixMs) -> D
         now.div_euclid(HOUR),
         count.gateway.code(),
         count.state.code(),
-        count.reason,
+        &count.reason[..count.reason.floor_char_boundary(MAX_REASON)],
         count.count as i64
     ])?;
     Ok(())

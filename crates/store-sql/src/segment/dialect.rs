@@ -39,6 +39,7 @@ impl Words {
     pub(super) fn same(self, left: Sql, right: Sql) -> Sql {
         let same = match self.0 {
             Dialect::Sqlite | Dialect::Postgres => " IS NOT DISTINCT FROM ",
+            Dialect::Mysql => " <=> ",
         };
         Sql::raw("(")
             .then(left)
@@ -60,7 +61,7 @@ impl Words {
 
     fn find(self) -> &'static str {
         match self.0 {
-            Dialect::Sqlite => "instr",
+            Dialect::Sqlite | Dialect::Mysql => "instr",
             Dialect::Postgres => "strpos",
         }
     }
@@ -85,7 +86,7 @@ impl Words {
         let inside = Some((column, steps.to_vec()));
         match self.0 {
             Dialect::Sqlite => {
-                let path = sqlite_path(steps)?;
+                let path = path(steps)?;
                 let call = |name: &str| {
                     Sql::raw(format!("{name}({column}, "))
                         .then_param(Param::Text(path.clone()))
@@ -99,6 +100,10 @@ impl Words {
                     inside,
                 })
             }
+            Dialect::Mysql => Some(Json {
+                inside,
+                ..mysql_json(mysql_value(column, steps)?)
+            }),
             Dialect::Postgres => {
                 let mut value = Sql::raw(postgres_document(column));
                 for step in steps {
@@ -142,9 +147,10 @@ impl Words {
             (Kind::False, Dialect::Sqlite) => any("'false'"),
             (Kind::Text, Dialect::Sqlite) => any("'text'"),
             (Kind::Number, Dialect::Sqlite) => any("'integer', 'real'"),
-            (Kind::True, Dialect::Postgres) => boolean("true"),
-            (Kind::False, Dialect::Postgres) => boolean("false"),
-            (Kind::Text, Dialect::Postgres) => any("'string'"),
+            (Kind::True, Dialect::Postgres | Dialect::Mysql) => boolean("true"),
+            (Kind::False, Dialect::Postgres | Dialect::Mysql) => boolean("false"),
+            (Kind::Text, Dialect::Postgres | Dialect::Mysql) => any("'string'"),
+            (Kind::Number, Dialect::Mysql) => any(MYSQL_NUMBERS),
             (Kind::Number, Dialect::Postgres) => any("'number'"),
             (Kind::List, _) => any("'array'"),
         }
@@ -160,6 +166,10 @@ impl Words {
             Dialect::Postgres => Sql::raw("CAST(")
                 .then(json.value.clone())
                 .then_raw(" AS text) ~ '^-{0,1}[0-9]{1,18}$'"),
+            // As many digits as a float of 64 bits has whole.
+            Dialect::Mysql => Sql::raw("CAST(")
+                .then(json.value.clone())
+                .then_raw(" AS CHAR) REGEXP '^-{0,1}[0-9]{1,15}$'"),
         }
     }
 
@@ -168,10 +178,13 @@ impl Words {
         let (column, steps) = json.inside.as_ref()?;
         Some(match self.0 {
             Dialect::Sqlite => Sql::raw(format!("json_array_length({column}, "))
-                .then_param(Param::Text(sqlite_path(steps)?))
+                .then_param(Param::Text(path(steps)?))
+                .then_raw(")"),
+            Dialect::Mysql => Sql::raw("JSON_LENGTH(")
+                .then(list_or_null(json))
                 .then_raw(")"),
             Dialect::Postgres => Sql::raw("json_array_length(")
-                .then(postgres_list(json))
+                .then(list_or_null(json))
                 .then_raw(")"),
         })
     }
@@ -190,7 +203,7 @@ impl Words {
         let (entries, entry) = match self.0 {
             Dialect::Sqlite => {
                 let entries = Sql::raw(format!("json_each({column}, "))
-                    .then_param(Param::Text(sqlite_path(steps)?))
+                    .then_param(Param::Text(path(steps)?))
                     .then_raw(") e");
                 let entry = Json {
                     kind: Sql::raw("e.type"),
@@ -201,9 +214,19 @@ impl Words {
                 };
                 (entries, entry)
             }
+            // By their numbers: what is in them is of any type.
+            Dialect::Mysql => {
+                let entries = Sql::raw("JSON_TABLE(")
+                    .then(list_or_null(json))
+                    .then_raw(", '$[*]' COLUMNS (n FOR ORDINALITY)) e");
+                let entry = Sql::raw("JSON_EXTRACT(")
+                    .then(json.value.clone())
+                    .then_raw(", concat('$[', e.n - 1, ']'))");
+                (entries, mysql_json(entry))
+            }
             Dialect::Postgres => {
                 let entries = Sql::raw("json_array_elements(")
-                    .then(postgres_list(json))
+                    .then(list_or_null(json))
                     .then_raw(") e(v)");
                 (entries, postgres_json(Sql::raw("e.v")))
             }
@@ -221,6 +244,10 @@ impl Words {
     pub(super) fn list_has(self, column: &str, text: Sql) -> Sql {
         let (entries, value) = match self.0 {
             Dialect::Sqlite => (format!("json_each({column}) e"), "e.value"),
+            Dialect::Mysql => (
+                format!("JSON_TABLE({column}, '$[*]' COLUMNS (v LONGBLOB PATH '$')) e"),
+                "e.v",
+            ),
             Dialect::Postgres => (
                 format!(
                     "json_array_elements_text({}) e(v)",
@@ -265,8 +292,8 @@ impl Words {
     }
 }
 
-/// Steps as a path of SQLite's, in which names know no escapes.
-fn sqlite_path(steps: &[Step]) -> Option<String> {
+/// Steps as a path of SQLite's and MySQL's, in which names know no escapes.
+fn path(steps: &[Step]) -> Option<String> {
     let is_plain = |c: char| c != '"' && c != '\\' && !c.is_control();
     let mut path = "$".to_owned();
     for step in steps {
@@ -289,6 +316,50 @@ fn postgres_document(column: &str) -> String {
     )
 }
 
+/// Types of numbers as [`mysql_json`] names them.
+const MYSQL_NUMBERS: &str = "'integer', 'unsigned integer', 'double', 'decimal'";
+
+/// The value at the end of some steps. What is no list has no entries, other than MySQL believes.
+fn mysql_value(column: &str, steps: &[Step]) -> Option<Sql> {
+    let extract = |steps: &[Step]| -> Option<Sql> {
+        let at = Sql::raw(format!("JSON_EXTRACT({column}, ")).then_param(Param::Text(path(steps)?));
+        Some(at.then_raw(")"))
+    };
+    let mut value = extract(steps)?;
+    for (at, _) in steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| matches!(step, Step::Index(_)))
+    {
+        value = Sql::raw("CASE WHEN JSON_TYPE(")
+            .then(extract(&steps[..at])?)
+            .then_raw(") = 'ARRAY' THEN ")
+            .then(value)
+            .then_raw(" END");
+    }
+    Some(value)
+}
+
+/// A value inside JSON on MySQL and MariaDB. Texts are compared as bytes, whatever collation JSON has there.
+fn mysql_json(value: Sql) -> Json {
+    let kind = Sql::raw("lower(JSON_TYPE(")
+        .then(value.clone())
+        .then_raw("))");
+    Json {
+        text: Sql::raw("CAST(JSON_UNQUOTE(")
+            .then(value.clone())
+            .then_raw(") AS BINARY)"),
+        number: Sql::raw("(CASE WHEN ")
+            .then(kind.clone())
+            .then_raw(format!(" IN ({MYSQL_NUMBERS}) THEN CAST("))
+            .then(value.clone())
+            .then_raw(" AS DOUBLE) END)"),
+        kind,
+        value,
+        inside: None,
+    }
+}
+
 /// A value of type `json`, which keeps numbers as they were written.
 fn postgres_json(value: Sql) -> Json {
     let kind = Sql::raw("json_typeof(").then(value.clone()).then_raw(")");
@@ -307,7 +378,7 @@ fn postgres_json(value: Sql) -> Json {
 }
 
 /// The value where it is a list, and NULL where it is not.
-fn postgres_list(json: &Json) -> Sql {
+fn list_or_null(json: &Json) -> Sql {
     Sql::raw("CASE WHEN ")
         .then(json.kind.clone())
         .then_raw(" = 'array' THEN ")

@@ -6,6 +6,7 @@
 
 use crate::address::ServerKind;
 use crate::db::driver::{Role, Server};
+use crate::db::mysql::Mysql;
 use crate::db::postgres::Postgres;
 use crate::db::{self, Connection, Dialect, Session};
 use crate::error::{Done, Fault};
@@ -57,9 +58,10 @@ pub(crate) fn server(config: ServerConfig) -> Result<Arc<dyn Server>, OpenErrorK
             Ok(server) => Ok(Arc::new(server)),
             Err(why) => Err(OpenErrorKind::Io(why)),
         },
-        ServerKind::Mysql => Err(OpenErrorKind::Io(
-            "MySQL and MariaDB cannot be used yet: use PostgreSQL or SQLite".into(),
-        )),
+        ServerKind::Mysql => match Mysql::new(config) {
+            Ok(server) => Ok(Arc::new(server)),
+            Err(why) => Err(OpenErrorKind::Io(why)),
+        },
     }
 }
 
@@ -71,6 +73,12 @@ pub(crate) fn writer(server: &dyn Server, may_migrate: bool) -> Result<Connectio
     }
     migrate(&session, server, may_migrate)?;
     Ok(Connection::Server(session))
+}
+
+/// The number of the schema that is there (0: none), and of the newest. Changes nothing, and needs no lock.
+pub(crate) fn look(server: &dyn Server) -> Result<(i64, i64), OpenErrorKind> {
+    let session = Session::open(server, Role::Reader).map_err(unreachable)?;
+    compared(&session, server)
 }
 
 /// A connection that cannot write.
@@ -85,41 +93,51 @@ fn unreachable(error: db::Error) -> OpenErrorKind {
 
 /// Brings the schema to the newest. Refuses what is not ours, or newer, without changing it.
 fn migrate(session: &Session, server: &dyn Server, may_migrate: bool) -> Result<(), OpenErrorKind> {
-    let tables = session.with(|driver| driver.tables())?;
-    let is_ours = tables.iter().any(|table| table == "meta");
-    if !is_ours && !tables.is_empty() {
-        return Err(OpenErrorKind::NotADatabase);
-    }
-    let found = if is_ours { schema(session)? } else { 0 };
-    let known = server.migrations().last().map_or(0, |(number, _)| *number);
-    if found > known {
-        return Err(OpenErrorKind::Newer { found, known });
-    }
+    let (found, known) = compared(session, server)?;
     if found < known && !may_migrate {
         return Err(OpenErrorKind::Older { found, known });
     }
     for (number, sql) in server.migrations() {
         if *number > found {
-            let sql = format!(
-                "{sql};
-                 DELETE FROM meta WHERE name = '{SCHEMA}';
-                 INSERT INTO meta (name, number) VALUES ('{SCHEMA}', {number})"
-            );
+            // One statement, since MySQL and MariaDB have no transaction around all of it.
+            let sql = format!("{sql};\nUPDATE meta SET number = {number} WHERE name = '{SCHEMA}'");
             session.with(|driver| driver.script(&sql))?;
         }
     }
     Ok(())
 }
 
-fn schema(session: &Session) -> Result<i64, OpenErrorKind> {
+/// Which schema is there, and which is the newest.
+fn compared(session: &Session, server: &dyn Server) -> Result<(i64, i64), OpenErrorKind> {
+    let tables = session.with(|driver| driver.tables())?;
+    let is_ours = tables.iter().any(|table| table == "meta");
+    if !is_ours && !tables.is_empty() {
+        return Err(OpenErrorKind::NotADatabase);
+    }
+    let found = match is_ours {
+        true => schema(session)?,
+        false => Some(0),
+    };
+    // The very first statement of making it was the last that was done.
+    let found = found.or_else(|| (tables.len() == 1).then_some(0));
+    let found = found.ok_or(OpenErrorKind::NotADatabase)?;
+    let known = server.migrations().last().map_or(0, |(number, _)| *number);
+    if found > known {
+        return Err(OpenErrorKind::Newer { found, known });
+    }
+    Ok((found, known))
+}
+
+fn schema(session: &Session) -> Result<Option<i64>, OpenErrorKind> {
     let sql = format!("SELECT number FROM meta WHERE name = '{SCHEMA}'");
     let rows = session.with(|driver| {
         let ask = driver.prepare(&sql)?;
         driver.query(ask, Vec::new())
     })?;
     match rows.first().and_then(|row| row.first()) {
-        Some(rusqlite::types::Value::Integer(number)) => Ok(*number),
-        _ => Err(OpenErrorKind::NotADatabase),
+        Some(rusqlite::types::Value::Integer(number)) => Ok(Some(*number)),
+        Some(_) => Err(OpenErrorKind::NotADatabase),
+        None => Ok(None),
     }
 }
 
@@ -127,6 +145,9 @@ fn schema(session: &Session) -> Result<i64, OpenErrorKind> {
 pub(crate) fn usage(conn: &Connection) -> Done<(u64, u64)> {
     let ask = match conn.dialect() {
         Dialect::Postgres => "SELECT pg_database_size(current_database())",
+        Dialect::Mysql => {
+            "SELECT sum(data_length + index_length) FROM information_schema.tables WHERE table_schema = DATABASE()"
+        }
         Dialect::Sqlite => return Ok((0, u64::MAX)),
     };
     let used: i64 = conn.prepare_cached(ask)?.query_row([], |row| row.get(0))?;
@@ -136,7 +157,7 @@ pub(crate) fn usage(conn: &Connection) -> Done<(u64, u64)> {
 /// Why there is no backup of a server's database by us.
 pub(crate) fn no_backup() -> StoreError {
     StoreError::Failed(
-        "a database on a server is backed up with the server's own tools: `pg_dump` for PostgreSQL"
+        "a database on a server is backed up with the server's own tools: `pg_dump` for PostgreSQL, `mariadb-dump` or `mysqldump` for MariaDB and MySQL"
             .into(),
     )
 }

@@ -6,6 +6,7 @@ mod chores;
 mod crashing;
 mod full_disk;
 mod groups;
+mod mariadb;
 mod model;
 mod opening;
 mod postgres;

@@ -10,6 +10,71 @@ pub(super) const STORE: &[Setting] = &[
         "The SQLite file. Its directory is made, and must be on a local disk.",
     ),
     plain(
+        "store.url",
+        "\"\"",
+        "A database on a server, instead of that file: postgres://USER@HOST:PORT/DATABASE, or mysql:// or\nmariadb:// likewise. Several hosts stand with commas between them; ?socket=PATH takes their place.\nNever with a password.",
+    ),
+    secret(
+        "store.password",
+        "The database user's password, if he has one.",
+    ),
+    plain(
+        "store.schema",
+        "\"\"",
+        "Schema of a PostgreSQL database that has the tables; it must exist. Empty: as the server says.",
+    ),
+    plain(
+        "store.tls",
+        "\"\"",
+        "Protection of the way to the server: \"off\", \"verify-ca\" (a trusted certificate for any name; only\nPostgreSQL) or \"verify-full\". Empty: \"off\" to this machine, otherwise \"verify-full\".",
+    ),
+    plain(
+        "store.ca_file",
+        "\"\"",
+        "PEM file with the certificate authorities to trust for it. Empty: the public ones.",
+    ),
+    plain(
+        "store.certificate_file",
+        "\"\"",
+        "PEM chain, leaf first, that we show to the server, where it wants one.",
+    ),
+    plain(
+        "store.key_file",
+        "\"\"",
+        "PEM private key of that certificate.",
+    ),
+    plain(
+        "store.migrate",
+        "true",
+        "Whether a server's database is brought to the newest schema when it is opened. If not, an older\none is refused until `carillon migrate` has run.",
+    ),
+    plain(
+        "store.connect_timeout",
+        "\"10s\"",
+        "Longest time until one host of the server has taken a connection.",
+    ),
+    plain(
+        "store.statement_timeout",
+        "\"30s\"",
+        "Longest time of one statement on a server.",
+    ),
+    plain(
+        "store.lock_timeout",
+        "\"10s\"",
+        "Longest wait of a statement on a server for another program's lock.",
+    ),
+    plain(
+        "store.reconnect_min",
+        "\"100ms\"",
+        "Pause after a first failed connect to a server that went away; it doubles.",
+    ),
+    plain("store.reconnect_max", "\"5s\"", "Longest such pause."),
+    plain(
+        "store.reconnect_patience",
+        "\"30s\"",
+        "How long work waits for a server that went away; then it is refused (503) until it is back.",
+    ),
+    plain(
         "store.busy_timeout",
         "\"5s\"",
         "How long a statement waits for another program that locks the file (a copy, a shell).",

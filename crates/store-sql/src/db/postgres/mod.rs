@@ -5,7 +5,6 @@
 //! cannot matter: none of another text on the same table was kept between them.
 
 mod connect;
-mod kept;
 mod texts;
 mod trouble;
 mod turn;
@@ -14,9 +13,9 @@ mod values;
 pub(crate) use connect::Postgres;
 
 use crate::db::driver::{Dialect, Driver, Record, ServerError, Trouble};
+use crate::db::kept::{Kept, Run, key};
 use crate::db::{Error, Result, Step};
 use futures_util::future::{FutureExt as _, LocalBoxFuture, maybe_done};
-use kept::{Kept, Run, key};
 use rusqlite::types::Value;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -9,7 +9,7 @@ const MOST: usize = 20_000;
 const MOST_BYTES: usize = 16 << 20;
 
 /// Something to send.
-pub(super) enum Run {
+pub(crate) enum Run {
     /// A text without values.
     Plain(&'static str),
     /// A statement, once for each row of values.
@@ -23,7 +23,7 @@ pub(super) enum Run {
 
 /// All that waits, in order.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     runs: Vec<Run>,
     /// The last run on each table, of those since which nothing came that may be about any table.
     last_on: HashMap<String, usize>,
@@ -33,14 +33,14 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Appends a text, which nothing is moved across.
-    pub(super) fn plain(&mut self, sql: &'static str) {
+    pub(crate) fn plain(&mut self, sql: &'static str) {
         self.last_on.clear();
         self.runs.push(Run::Plain(sql));
     }
 
     /// Appends a run of a statement. It joins earlier ones, if since then there was nothing on its table, and the rows
     /// that they are about are others. `false`: it is time to send.
-    pub(super) fn push(&mut self, handle: usize, simple: Option<&Simple>, row: Vec<Value>) -> bool {
+    pub(crate) fn push(&mut self, handle: usize, simple: Option<&Simple>, row: Vec<Value>) -> bool {
         self.count += 1;
         self.bytes += row.iter().map(bytes).sum::<usize>();
         match simple {
@@ -92,12 +92,12 @@ impl Kept {
     }
 
     /// Takes all of it out.
-    pub(super) fn take(&mut self) -> Vec<Run> {
+    pub(crate) fn take(&mut self) -> Vec<Run> {
         std::mem::take(self).runs
     }
 
     /// Takes out a text that waits, and what came after it. `false`: it does not wait, and nothing does any more.
-    pub(super) fn cut_at(&mut self, sql: &str) -> bool {
+    pub(crate) fn cut_at(&mut self, sql: &str) -> bool {
         let at = self
             .runs
             .iter()
@@ -109,7 +109,7 @@ impl Kept {
 }
 
 /// Values as bytes that are the same for the same values.
-pub(super) fn key<'v>(values: impl IntoIterator<Item = &'v Value>) -> Vec<u8> {
+pub(crate) fn key<'v>(values: impl IntoIterator<Item = &'v Value>) -> Vec<u8> {
     let mut key = Vec::new();
     for value in values {
         match value {
