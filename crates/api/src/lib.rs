@@ -127,6 +127,15 @@ fn all_routes() -> OpenApiRouter<Api> {
             triggers::delete::delete
         ))
         .routes(routes!(triggers::test::test))
+        .routes(routes!(callouts::list::list))
+        .routes(routes!(
+            callouts::put::put,
+            callouts::get::get,
+            callouts::delete::delete
+        ))
+        .routes(routes!(callouts::rotate_secret::rotate_secret))
+        .routes(routes!(callouts::runs::runs))
+        .routes(routes!(callouts::test::test))
         .routes(routes!(schedules::list::list))
         .routes(routes!(schedules::preview::preview))
         .routes(routes!(

@@ -24,6 +24,7 @@ use utoipa::{Modify, OpenApi as _};
         (name = "segments", description = "Conditions over devices, by name: whom to send to, and how many they are"),
         (name = "triggers", description = "What is sent when an event is reported"),
         (name = "schedules", description = "What is sent again and again, by the calendar"),
+        (name = "callouts", description = "Where an App's own code is asked what a notification says"),
         (name = "campaigns", description = "One notification to a large audience, sent over time"),
         (name = "identity-keys", description = "What signed user ids are checked with"),
         (name = "stats", description = "Counters"),

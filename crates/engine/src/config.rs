@@ -162,6 +162,16 @@ pub struct EngineConfig {
     /// How long a receipt waits for others to be written down with it.
     pub receipt_pause_ms: u32,
 
+    // --- call-outs ---
+    /// Questions of one App that are asked at once.
+    pub callout_concurrency: u32,
+    /// Questions of all Apps that are asked at once.
+    pub callout_calls: u32,
+    /// How long what has to wait for its turn is left alone.
+    pub callout_pause_ms: u32,
+    /// How often asking begins for one run, which is more than once only after a crash, before it fails.
+    pub callout_begins: u16,
+
     // --- segments ---
     /// About how many devices an estimate asks. An App that has no more is counted whole.
     pub segment_sample: u32,
@@ -255,6 +265,10 @@ impl Default for EngineConfig {
             send_ahead_max_ms: 366 * 86_400_000,
             webhook_concurrency: 4,
             webhook_calls: 64,
+            callout_concurrency: 4,
+            callout_calls: 32,
+            callout_pause_ms: 1_000,
+            callout_begins: 5,
             webhook_max_queued: 100_000,
             webhook_poll_ms: 1_000,
             webhook_pause_ms: 10,
@@ -320,6 +334,10 @@ impl EngineConfig {
             ("timer_backoff_ms", self.timer_backoff_ms),
             ("webhook_concurrency", self.webhook_concurrency),
             ("webhook_calls", self.webhook_calls),
+            ("callout_concurrency", self.callout_concurrency),
+            ("callout_calls", self.callout_calls),
+            ("callout_pause_ms", self.callout_pause_ms),
+            ("callout_begins", self.callout_begins.into()),
             ("webhook_max_queued", self.webhook_max_queued),
             ("webhook_poll_ms", self.webhook_poll_ms),
             ("flushes_per_batch", self.flushes_per_batch.into()),

@@ -186,6 +186,24 @@ impl Directory {
             .map(|(_, (definition, sealed))| (definition, sealed.as_ref()))
     }
 
+    /// What the questions of a call-out are signed with.
+    ///
+    /// # Errors
+    /// A sentence: there is no such call-out, or its secrets cannot be opened.
+    pub fn callout_secrets(
+        &self,
+        app: AppNo,
+        name: &str,
+        secrets: &dyn SecretBox,
+    ) -> Result<WebhookSecrets, String> {
+        let key = (app, DefinitionKind::Callout, name.to_owned());
+        let (definition, sealed) = self.definitions.get(&key).ok_or("the call-out is gone")?;
+        let sealed = sealed.as_ref().ok_or("the call-out has no secret")?;
+        let place = definition.no.to_string();
+        let plain = Zeroizing::new(secrets.open(Place::definition(&place), sealed)?);
+        WebhookSecrets::decode(&plain).map_err(|error| error.to_string())
+    }
+
     /// A template as it is now, by its number.
     #[must_use]
     pub fn template(&self, no: DefinitionNo) -> Option<&Template> {

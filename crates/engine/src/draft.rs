@@ -3,6 +3,7 @@
 use crate::hub::Hub;
 use crate::later;
 use crate::list;
+use crate::question;
 use crate::request::{IdempotencyKey, Origin, SendItem};
 use crate::saying::write;
 use crate::segment::freeze;
@@ -84,6 +85,10 @@ pub(crate) fn draft(
     } = item;
     let mut problems = request.target.problems();
     problems.extend(except_problem(&request));
+    if let Some(from) = &request.content_from {
+        problems.push(question::unasked(hub, app, from));
+        return Err(problems);
+    }
     let segment = match &request.target {
         Target::Segment(name) if problems.is_empty() => {
             let frozen = freeze(hub, app, name);

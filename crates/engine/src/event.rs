@@ -417,6 +417,7 @@ impl Trigger {
                 name: name.clone(),
                 variables: Some(variables.to_owned()),
             }),
+            content_from: None,
             badge: definition.badge,
             options: definition.options.clone(),
             send_at: None,

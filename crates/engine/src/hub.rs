@@ -1,6 +1,8 @@
 //! What all parts share: ports, settings, the snapshot of the directory, the inboxes of the dispatcher
 //! and the bells that wake the parts. Holds no work.
 
+use crate::asking::{Asking, Place};
+use crate::callout::Errand;
 use crate::clerk::Counter;
 use crate::directory::{Directory, Template};
 use crate::engine::Parts;
@@ -39,6 +41,10 @@ pub(crate) struct Hub {
     pub(crate) timers_sleep_until: AtomicI64,
     pub(crate) is_scheduler_paused: AtomicBool,
     pub(crate) failed: watch::Sender<Option<String>>,
+    /// Questions of call-outs that are being asked.
+    pub(crate) asking: Asking,
+    /// Those that are to be asked now: as many as there are places at most.
+    pub(crate) errands: Mutex<Vec<(Errand, Place)>>,
     /// Where receipts are brought to.
     pub(crate) receipts: Counter,
     /// Counts how often events may have been written: for those who follow them.
@@ -66,6 +72,7 @@ pub(crate) struct Bells {
     pub(crate) prune: Notify,
     pub(crate) digests: Notify,
     pub(crate) timers: Notify,
+    pub(crate) errands: Notify,
 }
 
 impl Hub {

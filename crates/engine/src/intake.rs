@@ -49,6 +49,7 @@ impl Ready {
         let turn = self.new.turn.as_mut()?;
         let timer = turn.timer.take()?;
         Some(ScheduleTurn {
+            callout: None,
             app: turn.app,
             schedule: turn.schedule,
             timer: Some(timer),

@@ -3,6 +3,7 @@
 //! What is said is written when it is accepted, so that a mistake is found then. Whom it is for is found out
 //! when it is sent: the request waits in its timer's body for that, and for whoever wants to change it.
 
+use crate::callout::asks_first;
 use crate::draft::{Draft, Fired, Plan, draft, leave_out};
 use crate::hub::Hub;
 use crate::intake::{Ready, answers_for, make};
@@ -150,10 +151,15 @@ impl Shared {
         let mut firing = Firing::default();
         let mut drafts = Vec::with_capacity(due.len());
         let mut entries = 0;
+        let mut asking = Vec::new();
         for (at, timer) in due.iter().enumerate() {
             let drafted = match &timer.subject {
                 Ok(TimerSubject::Send(send)) => due_draft(hub, at, timer, send, now),
                 Ok(TimerSubject::Schedule(schedule)) => {
+                    if let Some(asks) = asks_first(hub, timer, schedule, now) {
+                        asking.push(asks);
+                        continue;
+                    }
                     match self.schedule_draft(at, timer, schedule, now).await? {
                         Ok(Some(draft)) => Ok(draft),
                         Ok(None) => continue,
@@ -174,6 +180,7 @@ impl Shared {
                 Err(why) => firing.unfired.push(Unfired::new(timer, why)),
             }
         }
+        self.begin_asking(asking).await?;
         // Nobody waits for room in a lane here: it would hold up the timers of other Apps. What has none
         // is claimed from the store.
         let resolved = answers_for(hub, app, &drafts, now).await?;

@@ -4,8 +4,10 @@
 //! engine owes every one of its deliveries exactly one final state. It knows no SQL, no HTTP and no
 //! TLS: those are behind the ports.
 
+mod asking;
 mod badge;
 mod breaker;
+mod callout;
 mod campaign;
 mod cancel;
 mod claim;
@@ -40,6 +42,7 @@ mod moment;
 mod patience;
 mod pools;
 mod pruner;
+pub mod question;
 mod rates;
 pub mod receipt;
 pub mod rehearsal;

@@ -2,6 +2,7 @@
 //! states, and the gateway's reasons as far as they look like Apple's.
 
 use crate::directory::Directory;
+use carillon_model::callout::CalloutResult;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::AppNo;
 use carillon_model::lane::{Gateway, Lane};
@@ -31,6 +32,7 @@ const PANICS: &str = "carillon_part_panics_total";
 const RECEIPTS: &str = "carillon_receipts_total";
 const TIMERS: &str = "carillon_timers_total";
 const TIMER_LATENESS: &str = "carillon_timer_lateness_seconds";
+const CALLOUTS: &str = "carillon_callouts_total";
 const WEBHOOK_QUEUED: &str = "carillon_webhook_queued_events";
 const WEBHOOK_CALLS: &str = "carillon_webhook_calls_total";
 const WEBHOOK_FAILING: &str = "carillon_webhook_failing";
@@ -93,6 +95,10 @@ impl Meters {
             TIMER_LATENESS,
             Unit::Seconds,
             "From the instant at which a timer was due until it fired"
+        );
+        describe_counter!(
+            CALLOUTS,
+            "Runs of call-outs that ended, by what came of them"
         );
         describe_gauge!(WEBHOOK_QUEUED, "Events that wait for a webhook endpoint");
         describe_counter!(
@@ -198,6 +204,11 @@ impl Meters {
     /// A call to a receiver ended.
     pub(crate) fn told(&self, app: &str, outcome: &'static str) {
         counter!(WEBHOOK_CALLS, "app" => app.to_owned(), "outcome" => outcome).increment(1);
+    }
+
+    /// A run of a call-out ended.
+    pub(crate) fn asked(&self, app: &str, result: CalloutResult) {
+        counter!(CALLOUTS, "app" => app.to_owned(), "result" => result.as_str()).increment(1);
     }
 
     /// How webhook endpoints are.

@@ -5,6 +5,7 @@
 
 use crate::draft::{Draft, draft};
 use crate::hub::Hub;
+use crate::question;
 use crate::request::{Accepted, IdempotencyKey, Origin, Refusal, SendItem};
 use crate::service::Shared;
 use carillon_model::UnixMs;
@@ -34,8 +35,18 @@ pub(crate) fn plan(
     let is_instant = |problem: &FieldProblem| problem.code == "schedule.notification";
     // What may not be said at all is not judged besides.
     if !problems.iter().any(is_instant) {
-        let item = item(definition, Origin::default());
-        let found = draft(hub, app, 0, item, now).err().unwrap_or_default();
+        let mut item = item(definition, Origin::default());
+        let found = match question::stand_in(hub, app, &mut item.request) {
+            Ok(is_asked) => {
+                let mut found = draft(hub, app, 0, item, now).err().unwrap_or_default();
+                // Those that its variables would mend, which nobody knows yet.
+                found.retain(|problem| {
+                    !is_asked || !problem.pointer.starts_with("/template/variables")
+                });
+                found
+            }
+            Err(problem) => vec![problem],
+        };
         problems.extend(found.into_iter().map(|found| found.under("/notification")));
     }
     match plan {
@@ -79,10 +90,47 @@ fn read(schedule: &DueSchedule) -> Result<ScheduleDefinition, String> {
 }
 
 /// Why it was refused: the first code, and where and why in words.
-fn first(problems: &[FieldProblem]) -> (String, String) {
+pub(crate) fn first(problems: &[FieldProblem]) -> (String, String) {
     let first = problems.first();
     first.map_or_else(Default::default, |first| {
         (first.code.to_owned(), first.to_string())
+    })
+}
+
+/// What a due schedule is to do.
+pub(crate) struct Turn {
+    pub(crate) definition: ScheduleDefinition,
+    /// As it is written down: where it fires, the last run is that, and says that it was sent.
+    pub(crate) written: ScheduleTurn,
+    /// Which time fires.
+    pub(crate) fires: Option<UnixMs>,
+}
+
+/// What a schedule is to do whose timer is due; the error is a sentence.
+pub(crate) fn turn(
+    hub: &Hub,
+    timer: &DueTimer,
+    schedule: &DueSchedule,
+    now: UnixMs,
+) -> Result<Turn, String> {
+    let definition = read(schedule)?;
+    let plan = definition.plan().map_err(|problems| first(&problems).1)?;
+    let turn = plan.turn(timer.due_at, now, hub.parts.config.timer_grace_ms);
+    let skipped = turn.skipped.map(|times| skipped(times, now));
+    let sent = turn
+        .fires
+        .map(|due_at| run(due_at, now, RunCause::Due, RunResult::Sent));
+    let written = ScheduleTurn {
+        app: timer.app,
+        schedule: schedule.no,
+        timer: Some((timer.claim, turn.next.map(|next| next.at))),
+        runs: skipped.into_iter().chain(sent).collect(),
+        callout: None,
+    };
+    Ok(Turn {
+        definition,
+        written,
+        fires: turn.fires,
     })
 }
 
@@ -98,30 +146,18 @@ impl Shared {
         now: UnixMs,
     ) -> Result<Result<Option<Draft>, String>, StoreError> {
         let hub = &self.hub;
-        let definition = match read(schedule) {
-            Ok(definition) => definition,
+        let Turn {
+            definition,
+            written,
+            fires,
+        } = match turn(hub, timer, schedule, now) {
+            Ok(turn) => turn,
             Err(why) => return Ok(Err(why)),
         };
-        let plan = match definition.plan() {
-            Ok(plan) => plan,
-            Err(problems) => return Ok(Err(first(&problems).1)),
-        };
-        let turn = plan.turn(timer.due_at, now, hub.parts.config.timer_grace_ms);
-        let mut written = ScheduleTurn {
-            app: timer.app,
-            schedule: schedule.no,
-            timer: Some((timer.claim, turn.next.map(|next| next.at))),
-            runs: Vec::new(),
-        };
-        written
-            .runs
-            .extend(turn.skipped.map(|times| skipped(times, now)));
-        let Some(due_at) = turn.fires else {
+        if fires.is_none() {
             hub.parts.store.record_turn(written, None, now).await?;
             return Ok(Ok(None));
-        };
-        let sent = run(due_at, now, RunCause::Due, RunResult::Sent);
-        written.runs.push(sent);
+        }
         let origin = Origin {
             turn: Some(written.clone()),
             ..Origin::default()
@@ -179,6 +215,7 @@ impl Shared {
             schedule: stored.no,
             timer: None,
             runs: vec![run(now, now, RunCause::Asked, RunResult::Sent)],
+            callout: None,
         };
         let origin = Origin {
             turn: Some(turn.clone()),

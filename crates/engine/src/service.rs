@@ -4,6 +4,7 @@
 //! cannot be trusted, and the next start rescues. Parts that only walk over the store (fan-out,
 //! rescuer, pruner) are started again.
 
+use crate::asking::Asking;
 use crate::clerk::Counter;
 use crate::core::Core;
 use crate::directory::Directory;
@@ -14,7 +15,9 @@ use crate::key_ring::KeyRing;
 use crate::metrics::Meters;
 use crate::moment::ms;
 use crate::status::StopReport;
-use crate::{clerk, digester, dispatch, fanout, pruner, rescuer, scheduler, settle, teller};
+use crate::{
+    callout, clerk, digester, dispatch, fanout, pruner, rescuer, scheduler, settle, teller,
+};
 use arc_swap::ArcSwap;
 use carillon_ports::gateway::{OutcomeSink, PoolId, PushOutcome};
 use carillon_ports::store::StoreError;
@@ -59,6 +62,8 @@ pub(crate) async fn start(
         timers_sleep_until: AtomicI64::new(i64::MAX),
         is_scheduler_paused: AtomicBool::new(false),
         failed: watch::Sender::new(None),
+        asking: Asking::default(),
+        errands: parking_lot::Mutex::default(),
         receipts: Counter::default(),
         told: watch::Sender::new(0),
     });
@@ -86,6 +91,7 @@ pub(crate) async fn start(
         supervise(&runtime, &shared, "fanout", fanout::run),
         supervise(&runtime, &shared, "digester", digester::run),
         supervise(&runtime, &shared, "scheduler", scheduler::run),
+        supervise(&runtime, &shared, "asker", callout::run),
         supervise(&runtime, &shared, "rescuer", rescuer::run),
         supervise(&runtime, &shared, "pruner", pruner::run),
         supervise(&runtime, &shared, "indexer", pruner::index),

@@ -1,6 +1,6 @@
 //! What an App's people define by name and change without a restart: templates, triggers, webhook
-//! endpoints, identity keys, schedules, segments, lists. Stored alike: a name, a version that rises, a JSON body, and for some a
-//! sealed secret. What a body means is each kind's own business.
+//! endpoints, identity keys, schedules, segments, lists, call-outs. Stored alike: a name, a version that rises, a JSON body,
+//! and for some a sealed secret. What a body means is each kind's own business.
 
 use crate::UnixMs;
 use crate::id::{AppNo, DefinitionNo};
@@ -22,11 +22,13 @@ pub enum DefinitionKind {
     Segment,
     /// Devices that were uploaded.
     List,
+    /// Where an App's own code is asked what a notification says.
+    Callout,
 }
 
 impl DefinitionKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Template,
         Self::Trigger,
         Self::Webhook,
@@ -34,6 +36,7 @@ impl DefinitionKind {
         Self::Schedule,
         Self::Segment,
         Self::List,
+        Self::Callout,
     ];
 
     /// The number that stands for it in the store: from 1.
@@ -47,6 +50,7 @@ impl DefinitionKind {
             Self::Schedule => 5,
             Self::Segment => 6,
             Self::List => 7,
+            Self::Callout => 8,
         }
     }
 
@@ -67,6 +71,7 @@ impl DefinitionKind {
             Self::Schedule => "schedule",
             Self::Segment => "segment",
             Self::List => "list",
+            Self::Callout => "callout",
         }
     }
 

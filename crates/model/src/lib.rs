@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod badges;
 pub mod batch;
 pub mod body;
+pub mod callout;
 pub mod campaign;
 pub mod codec;
 pub mod content;

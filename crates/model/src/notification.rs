@@ -1,6 +1,7 @@
 //! A notification: what the caller asked for, and how it is to be sent.
 
 use crate::body::BadgeChange;
+use crate::callout::ContentFrom;
 use crate::codec::{Reader, Unreadable, put_bytes, put_uint};
 use crate::content::{Content, Urgency};
 use crate::lane::{Class, Gateway};
@@ -24,6 +25,10 @@ pub struct NotificationRequest {
     /// A template that says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TemplateUse>,
+    /// Whom to ask what it says when its time has come: for schedules, instead of `content` or of a template's
+    /// variables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_from: Option<ContentFrom>,
     /// What becomes of each recipient's badge counter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub badge: Option<BadgeChange>,

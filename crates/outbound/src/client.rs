@@ -4,6 +4,7 @@
 //! keeps. How many calls run at once, to whom, is the caller's business.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -38,6 +39,15 @@ pub struct WebhookCall<'a> {
     pub body: Bytes,
     /// Secrets of the endpoint that are live now, newest first.
     pub secrets: &'a [WebhookSecret],
+}
+
+/// How long a question may take, and how much of its answer is read.
+#[derive(Clone, Copy, Debug)]
+pub struct AskBounds {
+    /// Longest time, from the lookup to the end of the body.
+    pub deadline: Duration,
+    /// Longest body, in bytes.
+    pub most: usize,
 }
 
 const USER_AGENT: &str = concat!("Carillon/", env!("CARGO_PKG_VERSION"), " (webhooks)");
@@ -84,33 +94,65 @@ impl WebhookClient {
 
     /// Signs a call and makes it. `now` becomes its timestamp: receivers tolerate five minutes.
     pub async fn call(&self, call: &WebhookCall<'_>, now: UnixMs) -> WebhookAnswer {
-        let timestamp = now.div_euclid(1_000);
-        let signatures = sign_with_all(call.secrets, call.id, timestamp, &call.body);
-        let mut headers = HeaderMap::new();
-        for (name, text) in [
-            (ID_HEADER, call.id),
-            (TIMESTAMP_HEADER, &timestamp.to_string()),
-            (SIGNATURE_HEADER, &signatures),
-        ] {
-            match HeaderValue::from_str(text) {
-                Ok(value) => headers.insert(HeaderName::from_static(name), value),
-                Err(_) => return refused(&format_args!("{name} cannot stand in a header")),
-            };
-        }
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let headers = match signed(call, now) {
+            Ok(headers) => headers,
+            Err(answer) => return answer,
+        };
         self.post(call.url.as_str(), headers, call.body.clone())
             .await
     }
 
+    /// Signs a question and asks it. The whole body of the answer comes with it, unless it is longer than `most` bytes or
+    /// breaks off; what is in the answer itself is its beginning, for people.
+    pub async fn ask(
+        &self,
+        call: &WebhookCall<'_>,
+        bounds: AskBounds,
+        now: UnixMs,
+    ) -> (WebhookAnswer, Option<Bytes>) {
+        let headers = match signed(call, now) {
+            Ok(headers) => headers,
+            Err(answer) => return (answer, None),
+        };
+        let (url, body) = (call.url.as_str(), call.body.clone());
+        let (mut answer, whole, is_cut) = self.post_within(url, headers, body, bounds).await;
+        if let WebhookResult::Answered { body, .. } = &mut answer.result {
+            let mut end = body.len().min(self.config.kept_body_bytes);
+            while !body.is_char_boundary(end) {
+                end -= 1;
+            }
+            body.truncate(end);
+        }
+        (answer, (!is_cut).then(|| whole.into()))
+    }
+
     /// Posts a body to a URL, once. Whatever happens is an answer.
     pub async fn post(&self, url: &str, headers: HeaderMap, body: Bytes) -> WebhookAnswer {
+        let bounds = AskBounds {
+            deadline: self.config.deadline,
+            most: self.config.kept_body_bytes,
+        };
+        self.post_within(url, headers, body, bounds).await.0
+    }
+
+    /// The answer, the body as it came, and whether there was, or may have been, more of it.
+    async fn post_within(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        bounds: AskBounds,
+    ) -> (WebhookAnswer, Vec<u8>, bool) {
         let started = Instant::now();
-        let mut answer = match self.judged(url) {
-            Ok((url, host)) => self.exchange(url, &host, headers, body, started).await,
-            Err(message) => refused(&message),
+        let (mut answer, whole, is_cut) = match self.judged(url) {
+            Ok((url, host)) => {
+                self.exchange(url, &host, headers, body, started, bounds)
+                    .await
+            }
+            Err(message) => (refused(&message), Vec::new(), true),
         };
         answer.elapsed_ms = started.elapsed().as_millis() as u64;
-        answer
+        (answer, whole, is_cut)
     }
 
     async fn exchange(
@@ -120,47 +162,29 @@ impl WebhookClient {
         headers: HeaderMap,
         body: Bytes,
         started: Instant,
-    ) -> WebhookAnswer {
-        let deadline = started + self.config.deadline;
+        bounds: AskBounds,
+    ) -> (WebhookAnswer, Vec<u8>, bool) {
+        let deadline = started + bounds.deadline;
+        let none = |answer| (answer, Vec::new(), true);
         let request = self.http.post(url).headers(headers).body(body).send();
         let response = match timeout_at(deadline, request).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return failure(&error, host.as_str(), &self.config),
-            Err(_) => return timeout(host.as_str(), "no answer", self.config.deadline),
+            Ok(Err(error)) => return none(failure(&error, host.as_str(), &self.config)),
+            Err(_) => return none(timeout(host.as_str(), "no answer", bounds.deadline)),
         };
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
-        let (body, body_is_cut) = self.beginning(response, deadline).await;
-        WebhookAnswer {
+        let (whole, body_is_cut) = beginning(response, deadline, bounds.most).await;
+        let answer = WebhookAnswer {
             result: WebhookResult::Answered {
                 status,
                 retry_after,
-                body,
+                body: plain_text(&whole),
                 body_is_cut,
             },
             elapsed_ms: 0,
-        }
-    }
-
-    /// The beginning of the body, for people. The status stands whatever becomes of the body: that breaks off, never ends, or
-    /// is slower than the deadline. What is not kept is not read: the connection is closed.
-    async fn beginning(&self, mut response: Response, deadline: Instant) -> (String, bool) {
-        let most = self.config.kept_body_bytes;
-        let mut kept = Vec::new();
-        let is_cut = loop {
-            match timeout_at(deadline, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => {
-                    let room = most - kept.len();
-                    kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
-                    if chunk.len() > room {
-                        break true;
-                    }
-                }
-                Ok(Ok(None)) => break false,
-                Ok(Err(_)) | Err(_) => break true,
-            }
         };
-        (plain_text(&kept), is_cut)
+        (answer, whole, body_is_cut)
     }
 
     /// The URL as it will be used, and its host, if the guard lets them through.
@@ -185,6 +209,45 @@ impl WebhookClient {
         }
         Ok((url, host))
     }
+}
+
+/// The headers of a call, with its signatures; or the answer that it cannot be made.
+fn signed(call: &WebhookCall<'_>, now: UnixMs) -> Result<HeaderMap, WebhookAnswer> {
+    let timestamp = now.div_euclid(1_000);
+    let signatures = sign_with_all(call.secrets, call.id, timestamp, &call.body);
+    let mut headers = HeaderMap::new();
+    for (name, text) in [
+        (ID_HEADER, call.id),
+        (TIMESTAMP_HEADER, &timestamp.to_string()),
+        (SIGNATURE_HEADER, &signatures),
+    ] {
+        match HeaderValue::from_str(text) {
+            Ok(value) => headers.insert(HeaderName::from_static(name), value),
+            Err(_) => return Err(refused(&format_args!("{name} cannot stand in a header"))),
+        };
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(headers)
+}
+
+/// The beginning of the body, and whether that is not all. The status stands whatever becomes of the body: that breaks off,
+/// never ends, or is slower than the deadline. What is not kept is not read: the connection is closed.
+async fn beginning(mut response: Response, deadline: Instant, most: usize) -> (Vec<u8>, bool) {
+    let mut kept = Vec::new();
+    let is_cut = loop {
+        match timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                let room = most - kept.len();
+                kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if chunk.len() > room {
+                    break true;
+                }
+            }
+            Ok(Ok(None)) => break false,
+            Ok(Err(_)) | Err(_) => break true,
+        }
+    };
+    (kept, is_cut)
 }
 
 /// As text that can be shown in a terminal: control characters other than line ends and tabs are replaced.

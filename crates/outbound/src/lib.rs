@@ -19,10 +19,11 @@ mod sender;
 mod signature;
 
 pub use self::body::{MAX_BODY_BYTES, webhook_body, webhook_id};
-pub use self::client::{WebhookCall, WebhookClient};
+pub use self::client::{AskBounds, WebhookCall, WebhookClient};
 pub use self::config::{ConfigError, WebhookConfig};
 pub use self::lookup::{Found, Lookup};
 pub use self::secret::{BadSecret, WebhookSecret};
+pub use self::sender::MAX_ANSWER_BYTES;
 pub use self::signature::{
     ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, Unverified, sign, sign_with_all, verify,
 };

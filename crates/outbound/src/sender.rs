@@ -3,14 +3,32 @@
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::id::WebhookNo;
-use carillon_model::webhook::WebhookAnswer;
+use carillon_model::webhook::{WebhookAnswer, WebhookSecrets};
+use carillon_ports::callout::{CalloutCall, CalloutReply};
 use carillon_ports::store::Event;
 use carillon_ports::webhook::{self, WebhookSender};
 
 use crate::body::{webhook_body, webhook_id};
-use crate::client::{WebhookCall, WebhookClient};
+use crate::client::{AskBounds, WebhookCall, WebhookClient};
 use crate::failure::refused;
 use crate::secret::WebhookSecret;
+
+/// Longest answer of a call-out, in bytes.
+pub const MAX_ANSWER_BYTES: usize = 65_536;
+
+/// What a call is signed with; or the answer that there is nothing.
+fn live(secrets: &WebhookSecrets, now: UnixMs) -> Result<Vec<WebhookSecret>, WebhookAnswer> {
+    let secrets = secrets
+        .live(now)
+        .map(|secret| WebhookSecret::parse(&secret.text));
+    match secrets.collect::<Result<Vec<_>, _>>() {
+        Ok(secrets) if !secrets.is_empty() => Ok(secrets),
+        Ok(_) => Err(refused(
+            &"the endpoint has no secret that is live; rotate its secret",
+        )),
+        Err(error) => Err(refused(&error)),
+    }
+}
 
 #[async_trait]
 impl WebhookSender for WebhookClient {
@@ -19,15 +37,9 @@ impl WebhookSender for WebhookClient {
     }
 
     async fn call(&self, call: webhook::WebhookCall, now: UnixMs) -> WebhookAnswer {
-        let secrets = call
-            .secrets
-            .live(now)
-            .map(|secret| WebhookSecret::parse(&secret.text));
-        let secrets: Result<Vec<_>, _> = secrets.collect();
-        let secrets = match secrets {
-            Ok(secrets) if !secrets.is_empty() => secrets,
-            Ok(_) => return refused(&"the endpoint has no secret that is live; rotate its secret"),
-            Err(error) => return refused(&error),
+        let secrets = match live(&call.secrets, now) {
+            Ok(secrets) => secrets,
+            Err(answer) => return answer,
         };
         let call = WebhookCall {
             url: &call.endpoint.settings.url,
@@ -36,6 +48,25 @@ impl WebhookSender for WebhookClient {
             secrets: &secrets,
         };
         Self::call(self, &call, now).await
+    }
+
+    async fn ask(&self, call: CalloutCall, now: UnixMs) -> CalloutReply {
+        let secrets = match live(&call.secrets, now) {
+            Ok(secrets) => secrets,
+            Err(answer) => return CalloutReply { answer, body: None },
+        };
+        let bounds = AskBounds {
+            deadline: call.timeout,
+            most: MAX_ANSWER_BYTES,
+        };
+        let call = WebhookCall {
+            url: &call.url,
+            id: &call.id,
+            body: call.body,
+            secrets: &secrets,
+        };
+        let (answer, body) = Self::ask(self, &call, bounds, now).await;
+        CalloutReply { answer, body }
     }
 
     fn id(&self, event: &Event, endpoint: WebhookNo) -> String {

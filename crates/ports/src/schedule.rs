@@ -4,6 +4,7 @@
 //! records what came of a time: the notification that was accepted for it, the run and the next time are
 //! all on disk or none is.
 
+use crate::callout::CalloutEnd;
 use crate::store::{NewEvent, Result};
 use crate::timer::TimerClaim;
 use async_trait::async_trait;
@@ -34,6 +35,8 @@ pub struct ScheduleTurn {
     pub timer: Option<(TimerClaim, Option<UnixMs>)>,
     /// What came of it.
     pub runs: Vec<NewRun>,
+    /// How the run of the call-out ended that was asked for it; its notification is that of the last run.
+    pub callout: Option<CalloutEnd>,
 }
 
 /// A run to write down.

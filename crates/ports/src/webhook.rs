@@ -8,6 +8,7 @@
 //! this number are in the queue, or are not wanted. Moving the cursor and filling the queue are one
 //! transaction, so that a crash neither skips an event nor takes it twice.
 
+use crate::callout::{CalloutCall, CalloutReply};
 use crate::news;
 use crate::store::{Event, NewEvent, Result};
 use async_trait::async_trait;
@@ -351,6 +352,8 @@ pub trait WebhookSender: Send + Sync + 'static {
     fn check(&self, url: &str) -> std::result::Result<(), String>;
     /// Makes a call, within a deadline of its own. Whatever happens is an answer.
     async fn call(&self, call: WebhookCall, now: UnixMs) -> WebhookAnswer;
+    /// Asks an App's code, within the time that the call says. Whatever happens is an answer.
+    async fn ask(&self, call: CalloutCall, now: UnixMs) -> CalloutReply;
     /// The `webhook-id` of an event at an endpoint: the same at every attempt.
     fn id(&self, event: &Event, endpoint: WebhookNo) -> String;
     /// A new secret of random bytes that nobody can guess.

@@ -1,7 +1,7 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    app, backup, bench, campaign, completions, config, credential, demo, device, doctor, event, explain,
+    app, backup, bench, callout, campaign, completions, config, credential, demo, device, doctor, event, explain,
     identity_key, import, keys, list, migrate, notification, openapi, restore, resume, schedule,
     segment, send, serve, simulate, store, template, trigger, user, webhook,
 };
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Trigger(trigger::Args),
     /// Store, preview, pause and run schedules: what is sent again and again, by the calendar
     Schedule(schedule::Args),
+    /// Set, test and look at call-outs: your own code, asked what a schedule says
+    Callout(callout::Args),
     /// Start, follow, pause and end campaigns: one notification to a large audience, over time
     Campaign(campaign::Args),
     /// Report that something has happened

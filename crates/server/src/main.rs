@@ -93,6 +93,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::List(args) => commands::list::run(args, output).await?,
         Command::Trigger(args) => commands::trigger::run(args, output).await?,
         Command::Schedule(args) => commands::schedule::run(args, output).await?,
+        Command::Callout(args) => commands::callout::run(args, output).await?,
         Command::Campaign(args) => commands::campaign::run(args, output).await?,
         Command::Event(args) => commands::event::run(args, output).await?,
         Command::IdentityKey(args) => commands::identity_key::run(args, output).await?,

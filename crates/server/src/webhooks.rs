@@ -9,6 +9,7 @@ use carillon_model::UnixMs;
 use carillon_model::id::WebhookNo;
 use carillon_model::webhook::{FailedPhase, WebhookAnswer};
 use carillon_outbound::{WebhookClient, WebhookConfig};
+use carillon_ports::callout::{CalloutCall, CalloutReply};
 use carillon_ports::store::Event;
 use carillon_ports::webhook::{WebhookCall, WebhookSender};
 use std::sync::Arc;
@@ -83,6 +84,19 @@ impl WebhookSender for Sender {
         calling.await.unwrap_or_else(|error| {
             let message = format!("the call broke off inside Carillon: {error}");
             WebhookAnswer::failed(FailedPhase::Exchange, message)
+        })
+    }
+
+    async fn ask(&self, call: CalloutCall, now: UnixMs) -> CalloutReply {
+        let client = self.client.clone();
+        let asking = async move { WebhookSender::ask(&client, call, now).await };
+        let asking = AbortOnDropHandle::new(self.handle.spawn(asking));
+        asking.await.unwrap_or_else(|error| {
+            let message = format!("the question broke off inside Carillon: {error}");
+            CalloutReply {
+                answer: WebhookAnswer::failed(FailedPhase::Exchange, message),
+                body: None,
+            }
         })
     }
 

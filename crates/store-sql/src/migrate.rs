@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../migrations/sqlite/0008_timers.sql")),
     (9, include_str!("../migrations/sqlite/0009_schedules.sql")),
     (10, include_str!("../migrations/sqlite/0010_campaigns.sql")),
+    (11, include_str!("../migrations/sqlite/0011_callouts.sql")),
     (12, include_str!("../migrations/sqlite/0012_lists.sql")),
 ];
 
@@ -28,6 +29,7 @@ pub(crate) const POSTGRES: &[(i64, &str)] = &[
         10,
         include_str!("../migrations/postgres/0010_campaigns.sql"),
     ),
+    (11, include_str!("../migrations/postgres/0011_callouts.sql")),
     (12, include_str!("../migrations/postgres/0012_lists.sql")),
 ];
 
@@ -35,6 +37,7 @@ pub(crate) const POSTGRES: &[(i64, &str)] = &[
 pub(crate) const MYSQL: &[(i64, &str)] = &[
     (9, include_str!("../migrations/mariadb/0009_base.sql")),
     (10, include_str!("../migrations/mariadb/0010_campaigns.sql")),
+    (11, include_str!("../migrations/mariadb/0011_callouts.sql")),
     (12, include_str!("../migrations/mariadb/0012_lists.sql")),
 ];
 

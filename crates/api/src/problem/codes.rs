@@ -77,6 +77,9 @@ codes! {
     LIST_UNKNOWN = 404 "list.unknown":
         "No such list",
         "Upload it with `PUT /v1/apps/{app}/lists/{name}`, or correct its name.";
+    CALLOUT_UNKNOWN = 404 "callout.unknown":
+        "No such call-out",
+        "Make it with `PUT /v1/apps/{app}/callouts/{name}`, or correct its name.";
     SCHEDULE_UNKNOWN = 404 "schedule.unknown":
         "No such schedule",
         "Make it with `PUT /v1/apps/{app}/schedules/{name}`, or correct its name.";
@@ -137,6 +140,9 @@ codes! {
     LIST_LIMIT = 409 "list.limit":
         "The App has as many lists as it may",
         "Delete one that is not used, or upload under the name of one that is not needed any more.";
+    CALLOUT_IN_USE = 409 "callout.in_use":
+        "Schedules ask the call-out",
+        "Give the schedules that the detail names something to say, or delete them first.";
     CREDENTIAL_MISSING = 409 "credential.missing":
         "The App has no credential for this",
         "Set a credential for this environment with `PUT /v1/apps/{app}/credentials/{name}`.";

@@ -8,6 +8,59 @@ static FIELDS: &[(&str, &str)] = &[
         "There is no such field. The message lists those there are.",
     ),
     ("field.missing", "The field is required."),
+    (
+        "callout.timeout",
+        "One attempt of a call-out takes `100ms` to `1m`.",
+    ),
+    ("callout.attempts", "Attempts of a call-out are 1 to 5."),
+    (
+        "callout.description",
+        "A call-out's description has at most 200 characters.",
+    ),
+    (
+        "callout.fallback",
+        "The variables of a fallback are a JSON object.",
+    ),
+    (
+        "callout.data",
+        "What a call-out is told besides is a JSON object of at most 16 KiB.",
+    ),
+    (
+        "callout.place",
+        "Only a schedule asks a call-out, when it is due by the clock.",
+    ),
+    (
+        "callout.unknown",
+        "`content_from` names a call-out of the App.",
+    ),
+    (
+        "callout.unreadable",
+        "The stored call-out was written by a newer server.",
+    ),
+    (
+        "callout.answer",
+        "A call-out answers 204, or one JSON object of at most 64 KiB: `content`, or `variables` where the notification has a template. In a run; the pointer is into the answer.",
+    ),
+    (
+        "callout.status",
+        "The call-out answered with another status than 2xx. In a run.",
+    ),
+    (
+        "callout.unreachable",
+        "There was no answer, or the call-out could not be asked. In a run.",
+    ),
+    (
+        "callout.interrupted",
+        "The server stopped again and again while the call-out was asked (`engine.callout_begins`). In a run.",
+    ),
+    (
+        "callout.refused",
+        "What was answered was refused when it was stored. In a run.",
+    ),
+    (
+        "schedule.unreadable",
+        "The stored schedule was written by a newer server. In a run.",
+    ),
     ("field.twice", "The field stands there twice."),
     ("field.type", "The value has the wrong JSON type."),
     (

@@ -4,6 +4,7 @@ pub(crate) mod api_keys;
 pub(crate) mod apps;
 pub(crate) mod audit;
 pub(crate) mod badges;
+pub(crate) mod callouts;
 pub(crate) mod campaigns;
 pub(crate) mod channels;
 pub(crate) mod credentials;

@@ -68,6 +68,7 @@ impl Operation {
                 "notification_deliveries",
                 "device_deliveries",
                 "schedule_runs",
+                "callout_runs",
             ]
             .contains(&self.id)
     }
@@ -188,6 +189,15 @@ pub(crate) fn schedule() -> Value {
     json!({"cron": "0 9 * * MON", "time_zone": "Asia/Seoul",
            "notification": {"target": {"devices": ["phone"]},
                             "template": {"name": "used", "variables": {"name": "Ann"}}}})
+}
+
+pub(crate) fn callout() -> Value {
+    json!({"url": "https://app.example.com/news", "timeout": "2s", "attempts": 2,
+           "fallback": {"content": {"body": "News!"}}})
+}
+
+fn callout_test() -> Value {
+    json!({"data": {"edition": "morning"}})
 }
 
 fn other_schedule() -> Value {
@@ -1163,6 +1173,89 @@ pub(crate) fn operations() -> Vec<Operation> {
             &[Read],
             App,
             Reads,
+        ),
+        operation(
+            "callout_list",
+            get.clone(),
+            "/v1/apps/shop/callouts",
+            NONE,
+            &[Read],
+            App,
+            Memory,
+        ),
+        operation(
+            "callout_put",
+            Method::PUT,
+            "/v1/apps/shop/callouts/news",
+            Json(callout),
+            &[Admin],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "callout_get",
+                get.clone(),
+                "/v1/apps/shop/callouts/news",
+                NONE,
+                &[Read],
+                App,
+                Memory,
+            ),
+            "callout.unknown",
+            "/v1/apps/shop/callouts/nobody",
+        ),
+        unknown(
+            operation(
+                "callout_delete",
+                Method::DELETE,
+                "/v1/apps/shop/callouts/news",
+                NONE,
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "callout.unknown",
+            "/v1/apps/shop/callouts/nobody",
+        ),
+        unknown(
+            operation(
+                "callout_rotate_secret",
+                post.clone(),
+                "/v1/apps/shop/callouts/news/rotate-secret",
+                Json(rotation),
+                &[Admin],
+                App,
+                Writes,
+            ),
+            "callout.unknown",
+            "/v1/apps/shop/callouts/nobody/rotate-secret",
+        ),
+        unknown(
+            operation(
+                "callout_runs",
+                get.clone(),
+                "/v1/apps/shop/callouts/news/runs",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "callout.unknown",
+            "/v1/apps/shop/callouts/nobody/runs",
+        ),
+        unknown(
+            operation(
+                "callout_test",
+                post.clone(),
+                "/v1/apps/shop/callouts/news/test",
+                Json(callout_test),
+                &[Admin],
+                App,
+                Memory,
+            ),
+            "callout.unknown",
+            "/v1/apps/shop/callouts/nobody/test",
         ),
         operation(
             "webhook_list",

@@ -22,6 +22,7 @@ use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::receipts::DeliveryReceipts;
 use carillon_model::segment::{Sampling, SegmentSample};
 use carillon_model::webhook::DisabledReason;
+use carillon_ports::callout::{CalloutBegin, CalloutEnd, CalloutRun, CalloutStore, OpenCallout};
 use carillon_ports::campaign::{CampaignStore, CampaignView, Chunk};
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use carillon_ports::list::{DeviceNames, ListPut, ListStore};
@@ -316,6 +317,16 @@ port! {
         async fn time_zones(devices: Vec<DeviceNo>) -> Vec<Option<String>>;
         async fn bring_back(limit: u32) -> u64;
     }
+}
+
+port! {
+    CalloutStore for FaultyStore
+    struck {
+        async fn begin_callout(begin: CalloutBegin) -> Option<OpenCallout>;
+        async fn end_callout(end: CalloutEnd) -> ();
+        async fn callout_runs(callout: DefinitionNo, before: Option<i64>, limit: u32) -> Vec<CalloutRun>;
+    }
+    passed {}
 }
 
 port! {

@@ -3,6 +3,7 @@
 mod apps;
 mod auth;
 mod bodies;
+mod callouts;
 mod campaigns;
 mod catalogue;
 mod channels;

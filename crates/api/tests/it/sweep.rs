@@ -460,6 +460,24 @@ async fn good(world: &World, operation: &Operation) {
             assert!(problem["detail"].as_str().unwrap().contains("weekly"));
             world.delete(weekly).await.is(204);
         }
+        "callout_put" => {
+            world
+                .send(operation.ask("/v1/apps/shop/callouts/new"))
+                .await
+                .is(201);
+        }
+        "callout_delete" => {
+            let asking = "/v1/apps/shop/schedules/asking";
+            let schedule = json!({
+                "cron": "0 9 * * *", "time_zone": "UTC",
+                "notification": {"target": {"all": true}, "content_from": {"callout": "news"}}
+            });
+            world.put(asking, schedule).await.is(201);
+            let used = world.delete("/v1/apps/shop/callouts/news").await;
+            let problem = used.problem(409, "callout.in_use");
+            assert!(problem["detail"].as_str().unwrap().contains("asking"));
+            world.delete(asking).await.is(204);
+        }
         "segment_delete" => {
             let trigger = serde_json::json!(
                 {"event": "sale.begun", "content": {"body": "b"}, "audience": {"segment": "vips"}}

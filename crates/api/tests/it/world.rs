@@ -239,6 +239,7 @@ impl World {
         let world = Self::with(setup).await;
         world.furnish().await;
         world.webhook("billing").await;
+        world.callout("news").await;
         world
     }
 
@@ -310,6 +311,25 @@ impl World {
         };
         registry
             .put_definition(no, shop, kind, name, body, sealed, START, by)
+            .await
+            .unwrap();
+        self.engine.refresh().await.unwrap();
+    }
+
+    pub(crate) async fn callout(&self, name: &str) {
+        let (registry, shop) = (self.engine.registry(), self.app("shop"));
+        let (kind, name) = (DefinitionKind::Callout, name.to_owned());
+        let no = registry.definition_no(shop, kind, name.clone()).await;
+        let no = no.unwrap();
+        let secrets = WebhookSecrets::new("whsec_first".into(), START);
+        let sealed = Some(self.engine.seal_webhook(no, &secrets));
+        let body = r#"{"url":"https://app.example.net/SECRET","timeout_ms":5000,"attempts":3}"#;
+        let by = Actor {
+            api_key: None,
+            request_id: None,
+        };
+        registry
+            .put_definition(no, shop, kind, name, body.into(), sealed, START, by)
             .await
             .unwrap();
         self.engine.refresh().await.unwrap();

@@ -154,6 +154,7 @@ fn item(filling: &Filling, whom: &DryRunFor) -> SendItem {
             except_users: whom.except_users.clone(),
             content: None,
             template: Some(filling.template.clone()),
+            content_from: None,
             badge: None,
             options: filling.options.clone(),
             send_at: None,

@@ -134,6 +134,7 @@ fn unsendable(hub: &Hub, app: AppNo, definition: &TriggerDefinition) -> Vec<Fiel
             except_users: Vec::new(),
             content: Some(definition.content.clone().unwrap_or(stand_in)),
             template: None,
+            content_from: None,
             badge: definition.badge,
             options: definition.options.clone(),
             send_at: None,

@@ -3,6 +3,7 @@
 
 mod badges;
 mod breakers;
+mod callouts;
 mod campaigns;
 mod cancelling;
 mod chaos;

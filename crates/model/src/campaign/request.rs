@@ -126,6 +126,7 @@ impl CampaignRequest {
                 local_time: self.local_time,
             },
             notification: NotificationRequest {
+                content_from: None,
                 target: self.audience,
                 except_users: self.except_users,
                 content: self.content,

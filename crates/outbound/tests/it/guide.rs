@@ -17,7 +17,7 @@ const GUIDE: &str = include_str!("../../../../docs/guide/webhooks.md");
 const AT: i64 = 1_767_323_045;
 
 /// The first block in this language after `heading`.
-fn block<'a>(heading: &str, language: &str) -> &'a str {
+pub(crate) fn block<'a>(heading: &str, language: &str) -> &'a str {
     let rest = GUIDE.split_once(heading).expect(heading).1;
     let fence = format!("```{language}\n");
     rest.split_once(fence.as_str())
@@ -114,7 +114,7 @@ fn cases() -> Vec<(Value, bool)> {
 
 /// The path in this variable, which `cargo xtask test` sets; if it is not there, says that something was not proven.
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-fn tool(variable: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn tool(variable: &str, name: &str) -> Option<PathBuf> {
     let found = std::env::var_os(variable).filter(|path| !path.is_empty());
     if found.is_none() {
         eprintln!("SKIPPED: {name}: set {variable}, or let `cargo xtask test --setup` do it");

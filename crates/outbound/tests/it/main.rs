@@ -3,6 +3,7 @@
 //! Real sockets and real time throughout: no runtime's time is paused.
 
 mod answers;
+mod asking;
 mod failures;
 mod guard;
 mod guide;

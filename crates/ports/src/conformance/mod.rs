@@ -5,6 +5,7 @@
 //! SQL; crashes, full disks and locked files are the adapter's own tests.
 
 mod accepting;
+mod asking;
 mod campaigns;
 mod cancelling;
 mod claiming;
@@ -30,6 +31,7 @@ mod viewing;
 mod webhooks;
 
 pub use accepting::*;
+pub use asking::*;
 pub use campaigns::*;
 pub use cancelling::*;
 pub use claiming::*;
@@ -96,6 +98,8 @@ macro_rules! store_suite {
             a_turn_is_written_once
             what_a_schedule_sends_is_its_run
             runs_are_read_page_by_page_and_pruned
+            a_timer_is_put_off_and_its_run_stays_open
+            what_changes_overtakes_its_question
             what_was_gathered_goes_with_its_user
             sends_when_the_time_has_come
             later_sends_go_to_whom_there_is

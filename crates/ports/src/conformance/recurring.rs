@@ -67,6 +67,7 @@ fn turn(
         schedule: of.no,
         timer,
         runs,
+        callout: None,
     }
 }
 

@@ -20,7 +20,7 @@ impl State {
             definition.version = older.version + 1;
             definition.created_at = older.created_at;
             if older.no != definition.no {
-                self.close_definition(&older);
+                self.close_definition(&older, now);
             }
         }
         let action = format!("{}.put", kind.as_str());
@@ -35,10 +35,10 @@ impl State {
     }
 
     /// Ends what hangs on one that is gone.
-    pub(super) fn close_definition(&mut self, gone: &Definition) {
+    pub(super) fn close_definition(&mut self, gone: &Definition, now: UnixMs) {
         match gone.kind {
             DefinitionKind::Webhook => self.close_webhook(WebhookNo(gone.no.0)),
-            DefinitionKind::Schedule => self.unplan_schedule(gone.no),
+            DefinitionKind::Schedule => self.unplan_schedule(gone.no, now),
             _ => {}
         }
     }

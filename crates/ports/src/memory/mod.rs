@@ -3,6 +3,7 @@
 //! It can be told to fail ([`MemoryStore::fail`]) and to restart ([`MemoryStore::restart`]), as if
 //! the process that held its work had gone.
 
+mod callouts;
 mod campaigns;
 mod definitions;
 mod devices;
@@ -20,7 +21,7 @@ mod state;
 mod timers;
 mod webhooks;
 
-pub use webhooks::FakeReceivers;
+pub use webhooks::{FakeReceivers, answered};
 
 use crate::store::{Result, StoreError};
 use parking_lot::{Mutex, MutexGuard};

@@ -203,7 +203,7 @@ impl Registry for MemoryStore {
         let mut state = self.write()?;
         let gone = state.take_definition((app, kind, name.clone()), now);
         if let Some(gone) = &gone {
-            state.close_definition(gone);
+            state.close_definition(gone, now);
             state.note_in(now, by, &format!("{}.delete", kind.as_str()), app, &name);
         }
         Ok(gone.is_some())

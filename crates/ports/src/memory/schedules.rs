@@ -16,7 +16,7 @@ use carillon_model::timer::MissedRun;
 impl State {
     /// Sets the timer of a schedule by its definition.
     pub(super) fn plan_schedule(&mut self, definition: &Definition, now: UnixMs) {
-        self.unplan_schedule(definition.no);
+        self.unplan_schedule(definition.no, now);
         let runs = self.schedule_runs.values().rev();
         let last_due_at = runs
             .filter(|(of, run)| *of == definition.no && run.cause == RunCause::Due)
@@ -41,7 +41,13 @@ impl State {
         self.timers.insert(number, timer);
     }
 
-    pub(super) fn unplan_schedule(&mut self, no: DefinitionNo) {
+    pub(super) fn unplan_schedule(&mut self, no: DefinitionNo, now: UnixMs) {
+        let timers = self.timers.iter();
+        let its: Vec<i64> = timers
+            .filter(|(_, timer)| timer.of == Of::Schedule(no))
+            .map(|(number, _)| *number)
+            .collect();
+        self.overtake_callouts(&its, now);
         self.timers.retain(|_, timer| timer.of != Of::Schedule(no));
     }
 
@@ -74,6 +80,9 @@ impl State {
             run.notification = sent.filter(|_| at == last);
             let no = self.number();
             self.schedule_runs.insert(no, (turn.schedule, run));
+        }
+        if let Some(end) = &turn.callout {
+            self.end_callout(end, sent);
         }
         true
     }

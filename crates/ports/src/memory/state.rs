@@ -75,6 +75,8 @@ pub(super) struct State {
     pub(super) timers: BTreeMap<i64, Timer>,
     pub(super) schedule_runs: BTreeMap<i64, (DefinitionNo, NewRun)>,
     pub(super) lists: BTreeMap<ListNo, StoredList>,
+    /// By number.
+    pub(super) callout_runs: BTreeMap<i64, super::callouts::Run>,
     pub(super) is_scheduler_paused: bool,
     pub(super) campaigns: BTreeMap<NotificationNo, Campaign>,
 }

@@ -2,15 +2,17 @@
 
 use super::MemoryStore;
 use super::state::State;
+use crate::callout::{CalloutCall, CalloutReply};
 use crate::store::Result;
 use crate::webhook::{
     CallSettlement, EndpointRow, Enqueue, KEPT_ATTEMPTS, QueuedEvent, WebhookAttempt, WebhookCall,
     WebhookDefinition, WebhookSender, WebhookStore,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, WebhookNo};
-use carillon_model::webhook::{DisabledReason, WebhookAnswer};
+use carillon_model::webhook::{DisabledReason, FailedPhase, WebhookAnswer};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -266,6 +268,9 @@ impl WebhookStore for MemoryStore {
 /// Answers one call: after so many milliseconds, with this.
 type Script = Box<dyn FnMut(&WebhookCall) -> (u64, WebhookAnswer) + Send>;
 
+/// Answers one question of a call-out: after so many milliseconds, with this.
+type Answers = Box<dyn FnMut(&CalloutCall) -> (u64, CalloutReply) + Send>;
+
 /// Receivers, as the engine sees them: they answer by a script, and every call is kept. Clones share it.
 #[derive(Clone)]
 pub struct FakeReceivers(Arc<Mutex<Received>>);
@@ -273,6 +278,8 @@ pub struct FakeReceivers(Arc<Mutex<Received>>);
 struct Received {
     script: Script,
     calls: Vec<(UnixMs, WebhookCall)>,
+    answers: Answers,
+    questions: Vec<(UnixMs, CalloutCall)>,
     running: usize,
     most_running: usize,
 }
@@ -282,6 +289,8 @@ impl Default for FakeReceivers {
         Self(Arc::new(Mutex::new(Received {
             script: Box::new(|_| (1, WebhookAnswer::answered(204))),
             calls: Vec::new(),
+            answers: Box::new(|_| (1, answered(204, ""))),
+            questions: Vec::new(),
             running: 0,
             most_running: 0,
         })))
@@ -295,6 +304,20 @@ impl FakeReceivers {
         script: impl FnMut(&WebhookCall) -> (u64, WebhookAnswer) + Send + 'static,
     ) {
         self.0.lock().script = Box::new(script);
+    }
+
+    /// How call-outs are answered from now on.
+    pub fn answer(
+        &self,
+        answers: impl FnMut(&CalloutCall) -> (u64, CalloutReply) + Send + 'static,
+    ) {
+        self.0.lock().answers = Box::new(answers);
+    }
+
+    /// Every question of a call-out so far, with its time.
+    #[must_use]
+    pub fn questions(&self) -> Vec<(UnixMs, CalloutCall)> {
+        self.0.lock().questions.clone()
     }
 
     /// Every call so far, with its time.
@@ -341,6 +364,27 @@ impl WebhookSender for FakeReceivers {
         answer
     }
 
+    async fn ask(&self, call: CalloutCall, now: UnixMs) -> CalloutReply {
+        let (after_ms, reply) = {
+            let mut received = self.0.lock();
+            received.questions.push((now, call.clone()));
+            received.running += 1;
+            received.most_running = received.most_running.max(received.running);
+            (received.answers)(&call)
+        };
+        let _running = Running(self);
+        let timeout_ms = call.timeout.as_millis() as u64;
+        tokio::time::sleep(Duration::from_millis(after_ms.min(timeout_ms))).await;
+        if after_ms <= timeout_ms {
+            return reply;
+        }
+        let phase = FailedPhase::Timeout;
+        CalloutReply {
+            answer: WebhookAnswer::failed(phase, "no answer in time"),
+            body: None,
+        }
+    }
+
     fn id(&self, event: &crate::store::Event, endpoint: WebhookNo) -> String {
         format!("evt_{}_{endpoint}", event.no)
     }
@@ -348,6 +392,15 @@ impl WebhookSender for FakeReceivers {
     fn make_secret(&self, random: &[u8; 32]) -> String {
         let hex: Vec<String> = random.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("whsec_{}", hex.concat())
+    }
+}
+
+/// A reply of this status with this body.
+#[must_use]
+pub fn answered(status: u16, body: &str) -> CalloutReply {
+    CalloutReply {
+        answer: WebhookAnswer::answered(status),
+        body: Some(Bytes::copy_from_slice(body.as_bytes())),
     }
 }
 

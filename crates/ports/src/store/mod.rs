@@ -27,6 +27,7 @@ pub use settlement::{
 pub use view::{Attempt, Count, DeliveryFilter, DeliveryView, NotificationView, Retention};
 pub use work::{ClaimedWork, NotificationHead, Work, WorkId};
 
+use crate::callout::CalloutStore;
 use crate::campaign::CampaignStore;
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use crate::list::ListStore;
@@ -74,7 +75,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The hot store. See the module's words.
 #[async_trait]
-pub trait HotStore: TimerStore + ScheduleStore + ListStore + CampaignStore {
+pub trait HotStore: TimerStore + ScheduleStore + CalloutStore + ListStore + CampaignStore {
     /// The next notification number; taken from memory, never reused over restarts.
     fn next_notification(&self) -> NotificationNo;
     /// The next `seq` for a work row; taken from memory, never reused over restarts.

@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod backup;
 pub(crate) mod bench;
+pub(crate) mod callout;
 pub(crate) mod campaign;
 pub(crate) mod completions;
 pub(crate) mod config;

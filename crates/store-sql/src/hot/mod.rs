@@ -3,6 +3,7 @@
 mod accept;
 mod badges;
 mod batches;
+mod callouts;
 mod campaigns;
 mod cancel;
 mod claim;

@@ -6,7 +6,7 @@
 
 use super::records::HOUR;
 use super::rows::blob;
-use super::{badges, campaigns, lists, preferences, schedules, timers};
+use super::{badges, callouts, campaigns, lists, preferences, schedules, timers};
 use crate::db::{self, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
 use crate::marks::{read_meta, write_meta};
@@ -395,6 +395,7 @@ fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
     }
     rows += crate::webhook::prune(tx, slice)?;
     rows += schedules::prune(tx, retention.records_before, slice)?;
+    rows += callouts::prune(tx, retention.records_before, slice)?;
     rows += tx
         .conn
         .prepare_cached(

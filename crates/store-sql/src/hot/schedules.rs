@@ -1,6 +1,6 @@
 //! Schedules: their timers, set with their definitions and by their turns, and their runs.
 
-use super::records;
+use super::{callouts, records};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done, corrupt};
 use crate::queue::Class;
@@ -48,6 +48,7 @@ impl ScheduleStore for SqlStore {
 
 /// Sets the timer of a schedule by its definition, in the transaction that stores that.
 pub(crate) fn plan(tx: &mut Tx<'_>, definition: &Definition) -> Done<()> {
+    overtake(tx, definition.no, definition.updated_at)?;
     let last_due_at = tx
         .conn
         .prepare_cached(
@@ -58,7 +59,7 @@ pub(crate) fn plan(tx: &mut Tx<'_>, definition: &Definition) -> Done<()> {
     let from = looks_from(definition.updated_at, last_due_at);
     let due_at = ScheduleDefinition::due_at(&definition.body, from);
     let Some(due_at) = due_at else {
-        return unplan(tx, definition.no);
+        return unplan(tx, definition.no, definition.updated_at);
     };
     let number = tx.marks.timer.take(tx.conn)?;
     tx.conn
@@ -81,11 +82,25 @@ pub(crate) fn plan(tx: &mut Tx<'_>, definition: &Definition) -> Done<()> {
 }
 
 /// Deletes the timer of a schedule that is gone, or rests.
-pub(crate) fn unplan(tx: &Tx<'_>, no: DefinitionNo) -> Done<()> {
+pub(crate) fn unplan(tx: &Tx<'_>, no: DefinitionNo, now: UnixMs) -> Done<()> {
+    overtake(tx, no, now)?;
     tx.conn
         .prepare_cached("DELETE FROM timers WHERE kind = ?1 AND subject = ?2")?
         .run(params![TimerKind::Schedule.code(), no.0])?;
     Ok(())
+}
+
+/// What is asked for a schedule that changes is asked in vain.
+fn overtake(tx: &Tx<'_>, no: DefinitionNo, now: UnixMs) -> Done<()> {
+    let timer: Option<i64> = tx
+        .conn
+        .prepare_cached("SELECT timer_no FROM timers WHERE kind = ?1 AND subject = ?2")?
+        .query_row(params![TimerKind::Schedule.code(), no.0], |row| row.get(0))
+        .optional()?;
+    match timer {
+        Some(timer) => callouts::overtake(tx, timer, now),
+        None => Ok(()),
+    }
 }
 
 /// The schedule that a timer is about.
@@ -156,6 +171,9 @@ pub(super) fn write_turn(
                 code,
                 message
             ])?;
+    }
+    if let Some(end) = &turn.callout {
+        callouts::close(tx, end, sent)?;
     }
     Ok(true)
 }

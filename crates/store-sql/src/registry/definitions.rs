@@ -75,7 +75,7 @@ pub(crate) fn put(
         definition.created_at = older.created_at;
         // Two that made it at once each had a number of their own.
         if older.no != definition.no {
-            close(tx, definition.kind, older.no)?;
+            close(tx, definition.kind, older.no, now)?;
         }
     }
     tx.conn
@@ -116,7 +116,7 @@ pub(super) fn delete(
     let Some(older) = take(tx, &key, now)? else {
         return Ok(false);
     };
-    close(tx, kind, older.no)?;
+    close(tx, kind, older.no, now)?;
     tell(tx, &key, "delete", now, by)?;
     Ok(true)
 }
@@ -146,10 +146,10 @@ pub(super) fn change(
 }
 
 /// Ends what hangs on the number of one that is gone.
-fn close(tx: &mut Tx<'_>, kind: DefinitionKind, no: DefinitionNo) -> Done<()> {
+fn close(tx: &mut Tx<'_>, kind: DefinitionKind, no: DefinitionNo, now: UnixMs) -> Done<()> {
     match kind {
         DefinitionKind::Webhook => crate::webhook::close(tx, WebhookNo(no.0)),
-        DefinitionKind::Schedule => crate::hot::unplan_schedule(tx, no),
+        DefinitionKind::Schedule => crate::hot::unplan_schedule(tx, no, now),
         _ => Ok(()),
     }
 }

@@ -18,10 +18,12 @@ pub(crate) struct RequestSchema {
     /// Users whose devices are left out, at most 100: for the targets `users`, `topic`, `tags`,
     /// `segment`, `list` and `all`.
     except_users: Option<Vec<String>>,
-    /// What it says. Exactly one of `content` and `template`.
+    /// What it says. Exactly one of `content` and `template`, or neither beside `content_from`.
     content: Option<ContentSchema>,
     /// A template that says it, in each reader's language.
     template: Option<TemplateUseSchema>,
+    /// In a schedule: the call-out that says it when its time has come, or what fills the template.
+    content_from: Option<ContentFromSchema>,
     /// What becomes of each recipient's badge counter, once, however often it is sent.
     badge: Option<BadgeChangeSchema>,
     /// How it is sent.
@@ -95,6 +97,18 @@ pub(crate) struct ChangeSchema {
     /// The same as a duration from the send; replaces `expires_at`.
     #[schema(example = "15m")]
     expires_in: Option<String>,
+}
+
+/// Whom to ask what a notification says.
+#[derive(ToSchema)]
+#[schema(as = ContentFrom)]
+#[expect(dead_code, reason = "documents carillon_model::callout::ContentFrom")]
+pub(crate) struct ContentFromSchema {
+    /// The name of a call-out of the App.
+    #[schema(example = "daily-news")]
+    callout: String,
+    /// What it is told besides: at most 16 KiB.
+    data: Option<BTreeMap<String, Value>>,
 }
 
 /// A template and what fills it.

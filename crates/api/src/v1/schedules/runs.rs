@@ -73,10 +73,10 @@ pub(crate) struct RunDeliveries {
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunParams {
     /// `next` of the page before.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// Most entries: 1 to 100, default 100.
     #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
 }
 
 problems!(GUARDED, IN_APP, PAGES, READS; SCHEDULE_UNKNOWN);

@@ -106,7 +106,7 @@ pub(crate) async fn put(
 }
 
 /// A secret that nobody can guess.
-pub(super) fn new_secret(api: &Api) -> String {
+pub(crate) fn new_secret(api: &Api) -> String {
     let mut random = [0; 32];
     (api.random)(&mut random);
     api.engine.webhook_sender().make_secret(&random)

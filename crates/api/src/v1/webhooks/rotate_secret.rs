@@ -31,7 +31,7 @@ pub(crate) struct RotateSecret {
     /// How long the former secret signs besides: a duration such as `"24h"`, which is the default, up to
     /// 30 days; `"0s"` for one that got out.
     #[schema(example = "24h")]
-    overlap: Option<String>,
+    pub(crate) overlap: Option<String>,
 }
 
 problems!(GUARDED, IN_APP, BODY, WRITES; WEBHOOK_UNKNOWN);
@@ -88,7 +88,7 @@ pub(crate) async fn rotate_secret(
     answer::ok(&view)
 }
 
-fn overlap_ms(asked: Option<&str>) -> Result<i64, Problem> {
+pub(crate) fn overlap_ms(asked: Option<&str>) -> Result<i64, Problem> {
     let Some(text) = asked else {
         return Ok(DEFAULT_OVERLAP_MS);
     };

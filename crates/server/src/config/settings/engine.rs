@@ -308,6 +308,26 @@ pub(super) const ENGINE: &[Setting] = &[
         "Calls to all webhook endpoints that run at once. Those that fail get at most half of them.",
     ),
     plain(
+        "engine.callout_concurrency",
+        "4",
+        "Questions of one App's call-outs that are asked at once.",
+    ),
+    plain(
+        "engine.callout_calls",
+        "32",
+        "Questions of all Apps' call-outs that are asked at once.",
+    ),
+    plain(
+        "engine.callout_pause",
+        "\"1s\"",
+        "How long a question that has to wait for its turn is left alone.",
+    ),
+    plain(
+        "engine.callout_begins",
+        "5",
+        "How often asking begins for one run, more than once only after a crash, before the run fails.",
+    ),
+    plain(
         "engine.webhook_max_queued",
         "100000",
         "Events that may wait for one webhook endpoint; with more it is disabled.",

@@ -1,0 +1,470 @@
+//! Call-outs: a schedule that asks its App's own code what it says, when its time has come.
+//!
+//! An effect is rows, never I/O. So its timer is put off by one transaction, which opens a run; the
+//! question is asked outside of the Scheduler; and what came of it (the notification, the schedule's run and
+//! next time, the end of the call-out's run) is one transaction again, under the timer's fence. After a
+//! crash in between the timer is due again and the same question is asked under the same id. What was changed,
+//! paused or deleted meanwhile sends nothing: its fence is another.
+
+use crate::asking::Place;
+use crate::draft::draft;
+use crate::hub::Hub;
+use crate::intake::{answers_for, make};
+use crate::question::{Asked, Bad, Judged, LONGEST_WAIT_MS, find, judge};
+use crate::request::{Origin, Refusal, SendItem};
+use crate::schedule::{Turn, first, turn};
+use crate::service::Shared;
+use carillon_model::UnixMs;
+use carillon_model::callout::{
+    CalloutAnswer, CalloutResult, CalloutSettings, ContentFrom, Fallback,
+};
+use carillon_model::definition::Definition;
+use carillon_model::id::numbered_uuid;
+use carillon_model::problem::FieldProblem;
+use carillon_model::schedule::RunResult;
+use carillon_model::timer::TimerKind;
+use carillon_ports::callout::{CalloutBegin, CalloutCall, CalloutEnd, OpenCallout};
+use carillon_ports::schedule::{DueSchedule, ScheduleTurn};
+use carillon_ports::store::StoreError;
+use carillon_ports::timer::DueTimer;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// What storing an answer may take, before a timer that was put off is due again.
+const MARGIN_MS: i64 = 30_000;
+
+// === asking ===
+
+/// A question that is to be asked, and what for.
+pub(crate) struct Errand {
+    callout: Definition,
+    settings: CalloutSettings,
+    from: ContentFrom,
+    /// As it is since it was put off, with the time at which it was due.
+    timer: DueTimer,
+    schedule: DueSchedule,
+    /// Which of its times it is asked for: of several that were missed, the latest.
+    fires: UnixMs,
+    /// When it was found due in this process.
+    now: UnixMs,
+    open: OpenCallout,
+}
+
+/// A schedule that is due, and asks first.
+pub(crate) struct AsksFirst {
+    callout: Definition,
+    settings: CalloutSettings,
+    from: ContentFrom,
+    timer: DueTimer,
+    schedule: DueSchedule,
+    now: UnixMs,
+}
+
+/// Whether a schedule that is due asks a call-out first, and so does not fire yet.
+pub(crate) fn asks_first(
+    hub: &Hub,
+    timer: &DueTimer,
+    schedule: &DueSchedule,
+    now: UnixMs,
+) -> Option<AsksFirst> {
+    let Turn { definition, .. } = turn(hub, timer, schedule, now).ok()?;
+    let from = definition.notification.content_from?;
+    // What is wrong is told by whoever drafts it.
+    let (callout, settings) = find(hub, timer.app, &from).ok()?;
+    Some(AsksFirst {
+        callout,
+        settings,
+        from,
+        timer: timer.clone(),
+        schedule: schedule.clone(),
+        now,
+    })
+}
+
+impl Shared {
+    /// Puts the timers of all these off, together: each is a transaction, and the store groups them.
+    pub(crate) async fn begin_asking(
+        self: &Arc<Self>,
+        all: Vec<AsksFirst>,
+    ) -> Result<(), StoreError> {
+        let mut beginning = JoinSet::new();
+        for one in all {
+            let shared = self.clone();
+            beginning.spawn(async move { shared.begin_one(one).await });
+        }
+        let mut result = Ok(());
+        while let Some(begun) = beginning.join_next().await {
+            match begun {
+                Ok(begun) => result = result.and(begun),
+                // One of them is to blame: the Scheduler finds out which.
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(error) => return Err(StoreError::Failed(error.to_string())),
+            }
+        }
+        result
+    }
+
+    /// Puts one off, until it was asked, or until there may be a place to ask it.
+    async fn begin_one(&self, asks: AsksFirst) -> Result<(), StoreError> {
+        let hub = &self.hub;
+        let AsksFirst {
+            callout,
+            settings,
+            from,
+            timer,
+            schedule,
+            now,
+        } = asks;
+        let config = &hub.parts.config;
+        let (each, all) = (config.callout_concurrency, config.callout_calls);
+        let place = hub.asking.take(timer.app, each, all);
+        let waits = i64::from(settings.attempts) * LONGEST_WAIT_MS;
+        let lasts = match &place {
+            Some(_) => settings.longest_ms() + waits + MARGIN_MS,
+            None => config.callout_pause_ms.into(),
+        };
+        let begin = CalloutBegin {
+            timer: timer.claim,
+            app: timer.app,
+            callout: callout.no,
+            schedule: schedule.no,
+            due_at: timer.due_at,
+            until: now + lasts,
+            is_asked: place.is_some(),
+            now,
+        };
+        let open = hub.parts.store.begin_callout(begin).await?;
+        // Without an open run it was changed since it was read.
+        let (Some(place), Some(open)) = (place, open) else {
+            return Ok(());
+        };
+        // What is due is the time of its run: its timer was put off since.
+        let timer = DueTimer {
+            claim: open.timer,
+            due_at: open.due_at,
+            ..timer
+        };
+        let fires = turn(hub, &timer, &schedule, now)
+            .ok()
+            .and_then(|turn| turn.fires);
+        let errand = Errand {
+            callout,
+            settings,
+            from,
+            timer,
+            schedule,
+            fires: fires.unwrap_or(open.due_at),
+            now,
+            open,
+        };
+        if fires.is_none() {
+            // It was missed, and does not fire any more.
+            let end = CalloutEnd {
+                run: open.run,
+                at: now,
+                result: CalloutResult::Skipped,
+                attempts: 0,
+                failure: None,
+            };
+            return self.skip(&errand, end).await;
+        }
+        hub.errands.lock().push((errand, place));
+        hub.bells.errands.notify_one();
+        Ok(())
+    }
+}
+
+/// Runs until the engine is dropped, and with it whatever is being asked.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut running = JoinSet::new();
+    loop {
+        let errands = std::mem::take(&mut *shared.hub.errands.lock());
+        for (errand, place) in errands {
+            running.spawn(carry_out(shared.clone(), errand, place));
+        }
+        tokio::select! {
+            () = shared.hub.bells.errands.notified() => {}
+            Some(ended) = running.join_next() => {
+                // Its timer is due again, and so often is it asked anew as one run may be.
+                if let Err(error) = ended {
+                    shared.hub.meters.part_panicked("asker");
+                    tracing::error!("asking a call-out panicked: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// Asks, and writes down what came of it.
+async fn carry_out(shared: Arc<Shared>, errand: Errand, _place: Place) {
+    let hub = &shared.hub;
+    let most = hub.parts.config.callout_begins;
+    let (judged, attempts) = if errand.open.begun > most {
+        let message = format!(
+            "it was interrupted {most} times while it was asked (engine.callout_begins); is the server being killed by it?"
+        );
+        let problem = FieldProblem::new("", "callout.interrupted", message);
+        (
+            Judged::Bad(Bad {
+                problem,
+                again: None,
+            }),
+            0,
+        )
+    } else {
+        ask(hub, &errand).await
+    };
+    if let Err(error) = shared.conclude_callout(&errand, judged, attempts).await {
+        // Its timer is due again, and it is asked anew.
+        hub.store_refused("storing what a call-out answered", &error);
+    }
+}
+
+/// All attempts.
+async fn ask(hub: &Hub, errand: &Errand) -> (Judged, u16) {
+    let mut attempt = 1;
+    loop {
+        let call = call(hub, errand);
+        let judged = match call {
+            Ok(call) => {
+                let now = hub.parts.clock.now();
+                judge(&hub.parts.webhooks.sender.ask(call, now).await, now)
+            }
+            Err(why) => Judged::Bad(Bad {
+                problem: FieldProblem::new("", "callout.unreachable", why),
+                again: None,
+            }),
+        };
+        let Judged::Bad(bad) = &judged else {
+            return (judged, attempt);
+        };
+        let Some(least) = bad.again.filter(|_| attempt < errand.settings.attempts) else {
+            return (judged, attempt);
+        };
+        let pause = CalloutSettings::pause_ms(attempt).max(least as u64);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        attempt += 1;
+    }
+}
+
+fn call(hub: &Hub, errand: &Errand) -> Result<CalloutCall, String> {
+    let open = &errand.open;
+    let uuid = numbered_uuid(open.due_at, open.run);
+    let asked = Asked {
+        app: errand.timer.app,
+        callout: &errand.callout.name,
+        settings: &errand.settings,
+        schedule: Some(&errand.schedule.name),
+        data: errand.from.data.as_deref(),
+        at: errand.fires,
+    };
+    asked.call(hub, format!("ask_{}", uuid.as_simple()))
+}
+
+// === what came of it ===
+
+impl Shared {
+    async fn conclude_callout(
+        self: &Arc<Self>,
+        errand: &Errand,
+        judged: Judged,
+        attempts: u16,
+    ) -> Result<(), StoreError> {
+        let end = |result, problem: Option<&FieldProblem>| CalloutEnd {
+            run: errand.open.run,
+            at: self.hub.parts.clock.now(),
+            result,
+            attempts,
+            failure: problem.map(|problem| first(std::slice::from_ref(problem))),
+        };
+        let problem = match judged {
+            Judged::Nothing => {
+                return self.skip(errand, end(CalloutResult::Skipped, None)).await;
+            }
+            Judged::Says(says) => {
+                let ending = end(CalloutResult::Answered, None);
+                match self.send_answer(errand, *says, ending).await? {
+                    Ok(()) => return Ok(()),
+                    Err(problem) => problem,
+                }
+            }
+            Judged::Bad(bad) => bad.problem,
+        };
+        let instead = match &errand.settings.fallback {
+            Fallback::Skip => {
+                let ending = end(CalloutResult::Skipped, Some(&problem));
+                return self.skip(errand, ending).await;
+            }
+            Fallback::Fail => Err(problem),
+            fallback => {
+                let says = match fallback.clone() {
+                    Fallback::Content(content) => CalloutAnswer {
+                        content: Some(*content),
+                        variables: None,
+                    },
+                    Fallback::Variables(variables) => CalloutAnswer {
+                        content: None,
+                        variables: Some(variables),
+                    },
+                    Fallback::Fail | Fallback::Skip => CalloutAnswer::default(),
+                };
+                let ending = end(CalloutResult::Fallback, Some(&problem));
+                self.send_answer(errand, says, ending).await?
+            }
+        };
+        match instead {
+            Ok(()) => Ok(()),
+            Err(problem) => {
+                let ending = end(CalloutResult::Failed, Some(&problem));
+                self.fail_asked(errand, &problem, ending).await
+            }
+        }
+    }
+
+    /// The schedule's turn, with the end of this run.
+    fn asked_turn(&self, errand: &Errand, end: CalloutEnd) -> Result<Turn, String> {
+        let mut turn = turn(&self.hub, &errand.timer, &errand.schedule, errand.now)?;
+        turn.written.callout = Some(end);
+        Ok(turn)
+    }
+
+    /// Sends what was answered. The inner error is what is wrong with it; its pointer is into the answer.
+    async fn send_answer(
+        self: &Arc<Self>,
+        errand: &Errand,
+        says: CalloutAnswer,
+        end: CalloutEnd,
+    ) -> Result<Result<(), FieldProblem>, StoreError> {
+        let hub = &self.hub;
+        let app = errand.timer.app;
+        let unreadable = |why| FieldProblem::new("", "schedule.unreadable", why);
+        let turn = match self.asked_turn(errand, end.clone()) {
+            Ok(turn) => turn,
+            Err(why) => return Ok(Err(unreadable(why))),
+        };
+        let mut request = turn.definition.notification;
+        if let Err(problem) = request.say(says) {
+            return Ok(Err(problem));
+        }
+        let item = SendItem {
+            request,
+            idempotency: None,
+            origin: Origin {
+                turn: Some(turn.written),
+                ..Origin::default()
+            },
+        };
+        let now = hub.parts.clock.now();
+        let draft = match draft(hub, app, 0, item, now) {
+            Ok(draft) => draft,
+            Err(problems) => return Ok(Err(of_answer(problems))),
+        };
+        let drafts = [draft];
+        let mut resolved = answers_for(hub, app, &drafts, now).await?;
+        let [draft] = drafts;
+        let recipients = match resolved.pop() {
+            Some(Ok(recipients)) => recipients,
+            Some(Err(problems)) => return Ok(Err(of_answer(problems))),
+            None => Vec::new(),
+        };
+        let ready = make(hub, app, draft, &recipients, now);
+        let answers = self.commit(app, vec![ready]).await?;
+        match answers.into_iter().next() {
+            Some(Ok(_)) => {
+                let late = (hub.parts.clock.now() - errand.open.due_at).max(0);
+                hub.meters.timers_fired(&[(TimerKind::Schedule, late)]);
+                self.told_callout(errand, end.result);
+                Ok(Ok(()))
+            }
+            // It was changed, paused or deleted while it was asked.
+            Some(Err(Refusal::Stale)) | None => {
+                self.overtaken(errand, end).await?;
+                Ok(Ok(()))
+            }
+            Some(Err(other)) => {
+                let message = format!("it was refused: {other:?}");
+                Ok(Err(FieldProblem::new("", "callout.refused", message)))
+            }
+        }
+    }
+
+    /// Nothing is sent this time.
+    async fn skip(&self, errand: &Errand, end: CalloutEnd) -> Result<(), StoreError> {
+        let (result, now) = (end.result, end.at);
+        let Some(written) = self.written(errand, &end, RunResult::Skipped) else {
+            return self.overtaken(errand, end).await;
+        };
+        let store = &self.hub.parts.store;
+        if !store.record_turn(written, None, now).await? {
+            return self.overtaken(errand, end).await;
+        }
+        self.told_callout(errand, result);
+        Ok(())
+    }
+
+    /// The run fails, which is told.
+    async fn fail_asked(
+        &self,
+        errand: &Errand,
+        problem: &FieldProblem,
+        end: CalloutEnd,
+    ) -> Result<(), StoreError> {
+        let (result, now) = (end.result, end.at);
+        let Some(written) = self.written(errand, &end, RunResult::Failed) else {
+            return self.overtaken(errand, end).await;
+        };
+        let problems = std::slice::from_ref(problem);
+        self.fail_run(&errand.schedule, written, problems, now)
+            .await?;
+        // If the schedule is another by now nothing was written, and this is.
+        self.overtaken(errand, end).await?;
+        self.told_callout(errand, result);
+        Ok(())
+    }
+
+    /// The schedule's turn with another result; `None`: it cannot be read.
+    fn written(
+        &self,
+        errand: &Errand,
+        end: &CalloutEnd,
+        result: RunResult,
+    ) -> Option<ScheduleTurn> {
+        let mut written = self.asked_turn(errand, end.clone()).ok()?.written;
+        if let Some(run) = written.runs.last_mut() {
+            run.result = result;
+        }
+        Some(written)
+    }
+
+    /// Whoever asked is another by now. A run that has ended stays as it is.
+    async fn overtaken(&self, errand: &Errand, mut end: CalloutEnd) -> Result<(), StoreError> {
+        end.result = CalloutResult::Overtaken;
+        let name = &errand.schedule.name;
+        tracing::debug!(
+            schedule = name,
+            "the schedule {name} changed while its call-out was asked"
+        );
+        self.hub.parts.store.end_callout(end).await
+    }
+
+    fn told_callout(&self, errand: &Errand, result: CalloutResult) {
+        let directory = self.hub.directory.load();
+        let app = directory.app_by_no(errand.timer.app);
+        self.hub.meters.asked(app.map_or("", |app| &app.id), result);
+        self.hub.tell();
+    }
+}
+
+/// The first of the problems of a notification that says what was answered: with its pointer into the answer,
+/// where it is about that.
+fn of_answer(mut problems: Vec<FieldProblem>) -> FieldProblem {
+    if problems.is_empty() {
+        return FieldProblem::new("", "callout.answer", "it was refused");
+    }
+    let mut first = problems.swap_remove(0);
+    if let Some(inner) = first.pointer.strip_prefix("/template/variables") {
+        first.pointer = format!("/variables{inner}");
+    }
+    first
+}
