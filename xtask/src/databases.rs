@@ -136,7 +136,7 @@ impl Databases {
             }
         };
         started.variables.push((
-            "CARILLON_TEST_CERTIFICATES",
+            "STORE_TEST_CERTIFICATES",
             certificates.display().to_string(),
         ));
         for kind in kinds {

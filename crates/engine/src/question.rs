@@ -1,5 +1,5 @@
 //! Questions of call-outs: who may ask one, what is sent, and what a reply comes to. Who asks, when and how often, and what is done with the
-//! answer is in [`crate::callout`].
+//! answer is in `callout`.
 
 use crate::engine::Engine;
 use crate::hub::Hub;
@@ -139,6 +139,14 @@ pub(crate) fn judge(reply: &CalloutReply, now: UnixMs) -> Judged {
 
 /// Reads an answer; the problem's pointer is into it.
 fn read(body: &[u8]) -> Result<CalloutAnswer, FieldProblem> {
+    // What was derived would take a list of the fields' values for the object.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(FieldProblem::new(
+            "",
+            "callout.answer",
+            "expected one JSON object",
+        ));
+    }
     let reader = &mut serde_json::Deserializer::from_slice(body);
     let read: Result<CalloutAnswer, _> = serde_path_to_error::deserialize(&mut *reader);
     let read = read.map_err(|error| {

@@ -1,9 +1,9 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    app, backup, bench, callout, campaign, completions, config, credential, demo, device, doctor, event, explain,
-    identity_key, import, keys, list, migrate, notification, openapi, restore, resume, schedule,
-    segment, send, serve, simulate, store, template, trigger, user, webhook,
+    app, backup, bench, callout, campaign, completions, config, credential, demo, device, doctor,
+    event, explain, identity_key, import, keys, list, migrate, notification, openapi, restore,
+    resume, schedule, segment, send, serve, simulate, store, template, trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 

@@ -15,16 +15,16 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// On PostgreSQL; `None`, where `CARILLON_TEST_POSTGRES` does not say where one is.
+    /// On PostgreSQL; `None`, where `STORE_TEST_POSTGRES` does not say where one is.
     #[must_use]
     pub fn postgres() -> Option<Self> {
-        Self::make("CARILLON_TEST_POSTGRES", "")
+        Self::make("STORE_TEST_POSTGRES", "")
     }
 
-    /// On MariaDB; `None`, where `CARILLON_TEST_MARIADB` does not say where one is.
+    /// On MariaDB; `None`, where `STORE_TEST_MARIADB` does not say where one is.
     #[must_use]
     pub fn mariadb() -> Option<Self> {
-        Self::make("CARILLON_TEST_MARIADB", "information_schema")
+        Self::make("STORE_TEST_MARIADB", "information_schema")
     }
 
     fn make(variable: &str, database: &str) -> Option<Self> {

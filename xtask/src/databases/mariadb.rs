@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 pub(super) const KIND: Kind = Kind {
     name: "MariaDB",
     needed_for: "the store on MariaDB",
-    variable: "CARILLON_TEST_MARIADB",
+    variable: "STORE_TEST_MARIADB",
     packages: &["mariadb-server-core", "mariadb-client-core"],
     signal: "-TERM",
     ready: "ready for connections.",

@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 pub(super) const KIND: Kind = Kind {
     name: "PostgreSQL",
     needed_for: "the store on PostgreSQL",
-    variable: "CARILLON_TEST_POSTGRES",
+    variable: "STORE_TEST_POSTGRES",
     packages: &["postgresql"],
     // A fast shutdown: connections are ended.
     signal: "-INT",

@@ -573,6 +573,8 @@ async fn good(world: &World, operation: &Operation) {
             assert!(problem["detail"].as_str().unwrap().contains("cmp_"));
             let mut other = crate::catalogue::campaign();
             other["name"] = json!("other");
+            let only_tried = format!("{path}?dry_run=true");
+            world.post(&only_tried, other.clone()).await.is(200);
             world.post(&path, other).await.is(202);
             return;
         }

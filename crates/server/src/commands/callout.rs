@@ -37,8 +37,8 @@ enum Command {
         #[arg(value_name = "URL")]
         target: String,
         /// Longest time for one attempt, e.g. 5s
-        #[arg(long)]
-        timeout: Option<String>,
+        #[arg(long, value_name = "DURATION")]
+        answer_within: Option<String>,
         /// Attempts in all: 1 to 5
         #[arg(long)]
         attempts: Option<u16>,
@@ -103,14 +103,14 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         Command::Put {
             name,
             target,
-            timeout,
+            answer_within,
             attempts,
             fallback,
             description,
         } => {
             let mut body = json!({ "url": target });
             for (key, value) in [
-                ("timeout", timeout.map(Value::from)),
+                ("timeout", answer_within.map(Value::from)),
                 ("attempts", attempts.map(Value::from)),
                 ("description", description.map(Value::from)),
                 (

@@ -45,7 +45,7 @@ fn sqlite() -> Connection {
 /// A PostgreSQL with nothing but the table of devices, for this thread; `None`, and a word about it: there is no server.
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 fn postgres() -> Option<Connection> {
-    let name = "CARILLON_TEST_POSTGRES";
+    let name = "STORE_TEST_POSTGRES";
     let Some(url) = std::env::var(name).ok().filter(|url| !url.is_empty()) else {
         eprintln!(
             "SKIPPED: segments on PostgreSQL: set {name}, or let `cargo xtask test --setup` do it"
@@ -57,7 +57,7 @@ fn postgres() -> Option<Connection> {
         );
         return None;
     };
-    let Ok(StoreUrl::Server(url)) = StoreUrl::parse(&format!("{url}postgres")) else {
+    let Ok(StoreUrl::Server(url)) = StoreUrl::parse(&url) else {
         panic!("{name} is {url}");
     };
     let mut config = ServerConfig::new(url);

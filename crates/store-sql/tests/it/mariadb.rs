@@ -1,4 +1,4 @@
-//! The same suites on MariaDB. `cargo xtask test` starts a server for them, and `CARILLON_TEST_MARIADB` says where one
+//! The same suites on MariaDB. `cargo xtask test` starts a server for them, and `STORE_TEST_MARIADB` says where one
 //! is: `mariadb://USER@HOST:PORT/`, of a user who may make databases.
 
 use carillon_ports::conformance::Subject;
@@ -12,7 +12,7 @@ use mysql_async::{Conn, OptsBuilder};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const VARIABLE: &str = "CARILLON_TEST_MARIADB";
+const VARIABLE: &str = "STORE_TEST_MARIADB";
 
 /// A database of the test's own. Goes with it.
 pub(crate) struct Database {
@@ -55,7 +55,7 @@ impl Database {
             .tcp_port(port)
             .user(Some(self.config.url.user.clone()))
             .prefer_socket(false);
-        let asked = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
@@ -69,8 +69,7 @@ impl Database {
                 })
             });
             asking.join().unwrap()
-        });
-        asked
+        })
     }
 }
 

@@ -1,5 +1,5 @@
-//! The same suites on PostgreSQL. `cargo xtask test` starts a server for them, and `CARILLON_TEST_POSTGRES` says where
-//! one is: `postgres://USER@HOST:PORT/`, of a user who may make schemas in the database `postgres`.
+//! The same suites on PostgreSQL. `cargo xtask test` starts a server for them, and `STORE_TEST_POSTGRES` says where
+//! one is: `postgres://USER@HOST:PORT/DATABASE`, of a user who may make schemas there.
 
 use carillon_ports::conformance::Subject;
 use carillon_ports::receipt::ReceiptStore;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::NoTls;
 
-const VARIABLE: &str = "CARILLON_TEST_POSTGRES";
+const VARIABLE: &str = "STORE_TEST_POSTGRES";
 
 /// A schema of the test's own. Goes with it.
 pub(crate) struct Schema {
@@ -25,7 +25,7 @@ impl Schema {
             skipped(test);
             return None;
         };
-        let StoreUrl::Server(url) = StoreUrl::parse(&format!("{url}postgres")).unwrap() else {
+        let StoreUrl::Server(url) = StoreUrl::parse(&url).unwrap() else {
             panic!("{VARIABLE} is {url}");
         };
         static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -12,7 +12,7 @@ pub(super) const STORE: &[Setting] = &[
     plain(
         "store.url",
         "\"\"",
-        "A database on a server, instead of that file: postgres://USER@HOST:PORT/DATABASE, or mysql:// or\nmariadb:// likewise. Several hosts stand with commas between them; ?socket=PATH takes their place.\nNever with a password.",
+        "A database on a server, instead of that file: postgres://USER@HOST:PORT/DATABASE, or mysql://\nor mariadb:// likewise. Several hosts stand with commas between them; ?socket=PATH takes their\nplace. Never with a password.",
     ),
     secret(
         "store.password",
@@ -26,7 +26,7 @@ pub(super) const STORE: &[Setting] = &[
     plain(
         "store.tls",
         "\"\"",
-        "Protection of the way to the server: \"off\", \"verify-ca\" (a trusted certificate for any name; only\nPostgreSQL) or \"verify-full\". Empty: \"off\" to this machine, otherwise \"verify-full\".",
+        "Protection of the way to the server: \"off\", \"verify-ca\" (a trusted certificate for any\nname; only PostgreSQL) or \"verify-full\". Empty: \"off\" to this machine, otherwise \"verify-full\".",
     ),
     plain(
         "store.ca_file",

@@ -172,17 +172,6 @@ impl Link {
         }
     }
 
-    /// Sends what waits.
-    fn flush(&mut self) -> Result<()> {
-        for run in self.kept.take() {
-            match run {
-                Run::Plain(sql) => self.plain(sql)?,
-                Run::Rows { handle, rows, .. } => self.rows(handle, rows)?,
-            }
-        }
-        Ok(())
-    }
-
     fn plain(&mut self, sql: &str) -> Result<()> {
         self.wait(async |conn| conn.query_drop(sql).await)
             .map_err(|(_, error)| error)
@@ -299,6 +288,16 @@ impl Driver for Link {
             return Ok(());
         }
         self.flush()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        for run in self.kept.take() {
+            match run {
+                Run::Plain(sql) => self.plain(sql)?,
+                Run::Rows { handle, rows, .. } => self.rows(handle, rows)?,
+            }
+        }
+        Ok(())
     }
 
     fn step(&mut self, step: Step) -> Result<()> {

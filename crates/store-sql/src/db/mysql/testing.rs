@@ -40,7 +40,7 @@ impl Drop for Database {
 /// A new database on the MariaDB of the tests; `None` where there is none, which is told loudly.
 pub(super) fn database() -> Option<Database> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let url = variable("CARILLON_TEST_MARIADB", "the driver for MariaDB")?;
+    let url = variable("STORE_TEST_MARIADB", "the driver for MariaDB")?;
     let name = format!(
         "carillon_driver_{}_{}",
         std::process::id(),
@@ -58,7 +58,7 @@ pub(super) fn database() -> Option<Database> {
 
 /// Where certificates of the tests are.
 pub(super) fn certificates() -> Option<PathBuf> {
-    variable("CARILLON_TEST_CERTIFICATES", "TLS to MariaDB").map(Into::into)
+    variable("STORE_TEST_CERTIFICATES", "TLS to MariaDB").map(Into::into)
 }
 
 fn variable(name: &str, what: &str) -> Option<String> {
