@@ -491,18 +491,19 @@ impl World {
     /// Reads until what is there is as wanted. The engine works on threads of its own and tells
     /// nobody through the API when it is done: asking is the way the API offers.
     pub(crate) async fn wait(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
         let asking = async {
             loop {
-                let seen = self.get(path).await.is(200).json();
-                if wanted(&seen) {
-                    return seen;
+                last = self.get(path).await.is(200).json();
+                if wanted(&last) {
+                    return;
                 }
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), asking)
-            .await
-            .expect("it comes about within 20 s")
+        let came = tokio::time::timeout(Duration::from_secs(20), asking).await;
+        assert!(came.is_ok(), "it comes about within 20 s: {last:#}");
+        last
     }
 }
 
