@@ -3,6 +3,7 @@
 
 use super::{Result, Step};
 use rusqlite::types::Value;
+use std::time::Duration;
 
 /// A row: truth as 0 or 1, bytes as they are.
 pub(crate) type Record = Box<[Value]>;
@@ -59,11 +60,15 @@ pub(crate) trait Driver: Send {
     fn script(&mut self, sql: &str) -> Result<()>;
     /// Names of the tables where ours are, or will be.
     fn tables(&mut self) -> Result<Vec<String>>;
-    /// Takes the installation's lock, at once or not at all; it lasts as long as the connection. Otherwise says who has it.
+    /// Takes the installation's lock, within [`ENDING`] or not at all; it lasts as long as the connection. Otherwise says who
+    /// has it.
     fn lock(&mut self) -> Result<Option<String>>;
     /// Random bytes, for the installation's seed.
     fn random(&mut self) -> Result<[u8; 16]>;
 }
+
+/// How long whoever has the lock may take to end: a server lets go of it a while after its connection was closed.
+pub(crate) const ENDING: Duration = Duration::from_secs(2);
 
 /// A database on a server, as configured.
 pub(crate) trait Server: Send + Sync {

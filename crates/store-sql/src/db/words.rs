@@ -133,7 +133,7 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 /// Parts of a text between separators that stand in no brackets.
-fn split<'a>(text: &'a str, separator: &str) -> Vec<&'a str> {
+pub(crate) fn split<'a>(text: &'a str, separator: &str) -> Vec<&'a str> {
     let (mut parts, mut depth, mut start, mut at) = (Vec::new(), 0usize, 0, 0);
     while at < text.len() {
         match text.as_bytes()[at] {
@@ -185,6 +185,9 @@ pub(crate) enum SimpleKind {
 
 /// Reads a squeezed text as one; `None`: it is not so simple.
 pub(crate) fn simple(sql: &str) -> Option<Simple> {
+    if let Some(rest) = sql.strip_prefix("INSERT OR IGNORE ") {
+        return simple(&format!("INSERT {rest} ON CONFLICT DO NOTHING"));
+    }
     if ["SELECT", "RETURNING", "EXISTS"]
         .iter()
         .any(|word| sql.contains(word))
@@ -348,6 +351,8 @@ mod tests {
             (found.table.as_str(), found.keys, found.parameters),
             ("t", vec![1, 2], 2)
         );
+        let found = simple("INSERT OR IGNORE INTO t (a) VALUES (?1)").unwrap();
+        assert!(found.keys.is_empty());
         let found =
             simple("UPDATE t SET a = ?2, b = NULL WHERE c = ?1 AND d = 1 AND e = ?3").unwrap();
         assert_eq!(found.keys, [1, 3]);

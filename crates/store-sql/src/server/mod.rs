@@ -68,26 +68,11 @@ pub(crate) fn server(config: ServerConfig) -> Result<Arc<dyn Server>, OpenErrorK
 /// The writer's connection: it has the lock, and the newest schema.
 pub(crate) fn writer(server: &dyn Server, may_migrate: bool) -> Result<Connection, OpenErrorKind> {
     let session = Session::open(server, Role::Writer).map_err(unreachable)?;
-    if let Some(who) = taken(&session)? {
+    if let Some(who) = session.with(|driver| driver.lock())? {
         return Err(OpenErrorKind::LockedBy(who));
     }
     migrate(&session, server, may_migrate)?;
     Ok(Connection::Server(session))
-}
-
-/// How long whoever has the lock may take to end. A server lets go of it a while after its connection was closed.
-const ENDING: Duration = Duration::from_secs(2);
-
-/// Takes the installation's lock, or says who has it still after [`ENDING`].
-fn taken(session: &Session) -> db::Result<Option<String>> {
-    let until = Instant::now() + ENDING;
-    loop {
-        let who = session.with(|driver| driver.lock())?;
-        if who.is_none() || Instant::now() >= until {
-            return Ok(who);
-        }
-        std::thread::sleep(ENDING / 20);
-    }
 }
 
 /// The number of the schema that is there (0: none), and of the newest. Changes nothing, and needs no lock.

@@ -5,6 +5,7 @@
 //! MySQL has no such thing, and takes them one after the other.
 
 mod connect;
+mod many;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -18,8 +19,8 @@ mod values;
 
 pub(crate) use connect::Mysql;
 
-use super::driver::{Dialect, Driver, Record, ServerError, Trouble};
-use super::kept::{Kept, Run};
+use super::driver::{Dialect, Driver, ENDING, Record, ServerError, Trouble};
+use super::kept::{Kept, Run, key};
 use super::words::{Simple, simple, squeezed};
 use super::{Error, Result, Step};
 use mysql_async::prelude::Queryable;
@@ -45,6 +46,8 @@ struct Link {
     texts: Vec<Option<Text>>,
     by_sql: HashMap<Box<str>, usize>,
     kept: Kept,
+    /// Answers to what will be asked: by statement and values.
+    ahead: HashMap<(usize, Vec<u8>), Vec<Record>>,
     has_begun: bool,
     is_lost: bool,
 }
@@ -56,6 +59,8 @@ struct Text {
     simple: Option<Simple>,
     counted: Option<Statement>,
     uncounted: Option<Statement>,
+    /// The same about many rows; once it is known whether that can be.
+    listed: Option<Option<[usize; many::LENGTHS.len()]>>,
     uses: usize,
 }
 
@@ -70,6 +75,7 @@ impl Link {
             texts: Vec::new(),
             by_sql: HashMap::new(),
             kept: Kept::default(),
+            ahead: HashMap::new(),
             has_begun: false,
             is_lost: false,
         }
@@ -179,6 +185,9 @@ impl Link {
 
     /// One statement with many rows of values.
     fn rows(&mut self, handle: usize, rows: Vec<Vec<Value>>) -> Result<()> {
+        let Some(rows) = self.run_listed(handle, rows)? else {
+            return Ok(());
+        };
         let statement = self.statement(handle, false).map_err(|(_, error)| error)?;
         let rows = rows
             .into_iter()
@@ -189,6 +198,16 @@ impl Link {
             Err(rows) => conn.exec_batch(&statement, rows).await,
         });
         done.map_err(|(_, error)| error)
+    }
+
+    /// What a query finds.
+    fn asked(&mut self, handle: usize, values: Vec<Value>) -> Result<Vec<Record>> {
+        let statement = self.statement(handle, true).map_err(|(_, error)| error)?;
+        let values = self.values(handle, values)?;
+        let rows: Vec<Row> = self
+            .wait(async |conn| conn.exec(&statement, values).await)
+            .map_err(|(_, error)| error)?;
+        rows.into_iter().map(record).collect()
     }
 
     fn counted(
@@ -226,6 +245,7 @@ impl Driver for Link {
             translated,
             counted: None,
             uncounted: None,
+            listed: None,
             uses: 1,
         };
         let free = self.texts.iter().position(Option::is_none);
@@ -250,6 +270,9 @@ impl Driver for Link {
             return;
         };
         self.by_sql.remove(&text.source);
+        for handle in text.listed.flatten().into_iter().flatten() {
+            self.forget(handle);
+        }
         for statement in [text.counted, text.uncounted].into_iter().flatten() {
             // If it fails the connection is gone, and the statement with it.
             let _ = self.wait(async |conn| conn.close(statement).await);
@@ -257,13 +280,21 @@ impl Driver for Link {
     }
 
     fn query(&mut self, handle: usize, values: Vec<Value>) -> Result<Vec<Record>> {
+        if !self.ahead.is_empty()
+            && let Some(answer) = self.ahead.remove(&(handle, key(&values)))
+        {
+            return Ok(answer);
+        }
         self.flush()?;
-        let statement = self.statement(handle, true).map_err(|(_, error)| error)?;
-        let values = self.values(handle, values)?;
-        let rows: Vec<Row> = self
-            .wait(async |conn| conn.exec(&statement, values).await)
-            .map_err(|(_, error)| error)?;
-        rows.into_iter().map(record).collect()
+        self.asked(handle, values)
+    }
+
+    fn ahead(&mut self, handle: usize, all: Vec<Vec<Value>>) -> Result<()> {
+        self.ask_ahead(handle, &all)
+    }
+
+    fn end_ahead(&mut self) {
+        self.ahead.clear();
     }
 
     fn execute(&mut self, handle: usize, values: Vec<Value>) -> Result<usize> {
@@ -301,6 +332,7 @@ impl Driver for Link {
     }
 
     fn step(&mut self, step: Step) -> Result<()> {
+        self.ahead.clear();
         match step {
             Step::BeginWriting => {
                 self.plain("START TRANSACTION")?;
@@ -378,7 +410,8 @@ impl Driver for Link {
         const NAME: &str = "concat('carillon.', left(sha1(DATABASE()), 40))";
         let got: Option<Option<i64>> = self
             .wait(async |conn| {
-                conn.query_first(format!("SELECT GET_LOCK({NAME}, 0)"))
+                let seconds = ENDING.as_secs();
+                conn.query_first(format!("SELECT GET_LOCK({NAME}, {seconds})"))
                     .await
             })
             .map_err(|(_, error)| error)?;

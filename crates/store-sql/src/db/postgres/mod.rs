@@ -12,7 +12,7 @@ mod values;
 
 pub(crate) use connect::Postgres;
 
-use crate::db::driver::{Dialect, Driver, Record, ServerError, Trouble};
+use crate::db::driver::{Dialect, Driver, ENDING, Record, ServerError, Trouble};
 use crate::db::kept::{Kept, Run, key};
 use crate::db::{Error, Result, Step};
 use futures_util::future::{FutureExt as _, LocalBoxFuture, maybe_done};
@@ -21,6 +21,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use texts::{Text, many};
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 use trouble::failed;
@@ -427,9 +428,17 @@ impl Driver for Link {
 
     fn lock(&mut self) -> Result<Option<String>> {
         let take = self.prepare(&format!("SELECT pg_try_advisory_lock({LOCK})"))?;
-        let taken = self.query(take, Vec::new())?;
-        if taken.first().and_then(|row| row.first()) == Some(&Value::Integer(1)) {
-            return Ok(None);
+        let until = Instant::now() + ENDING;
+        loop {
+            let taken = self.query(take, Vec::new())?;
+            if taken.first().and_then(|row| row.first()) == Some(&Value::Integer(1)) {
+                return Ok(None);
+            }
+            if Instant::now() >= until {
+                break;
+            }
+            self.runtime
+                .block_on(async { tokio::time::sleep(ENDING / 20).await });
         }
         let ask = self.prepare(HOLDER)?;
         let who = self.query(ask, Vec::new())?;
