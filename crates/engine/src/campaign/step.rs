@@ -222,12 +222,23 @@ impl<'a> Going<'a> {
         let (devices, after, finished) = self.meant_devices(limit).await?;
         let numbers: Vec<DeviceNo> = devices.iter().map(|recipient| recipient.device).collect();
         let mut chunks = Vec::new();
+        let most = self.plan.slice_size as usize;
+        let has_canary = self.plan.canary.is_some();
         for (wave_at, numbers) in self.waves(numbers).await? {
             self.state.gathered(wave_at, numbers.len() as u64);
-            for devices in spread(&numbers, self.plan.slice_size as usize) {
+            // Only a canary has to be like the whole. In the order of the devices, what is read and written of them lies
+            // together: that is twice as fast.
+            let pieces = match has_canary {
+                true => spread(&numbers, most),
+                false => in_order(&numbers, most),
+            };
+            for devices in pieces {
                 chunks.push(Chunk {
                     wave_at,
-                    no: scattered(self.state.chunks),
+                    no: match has_canary {
+                        true => scattered(self.state.chunks),
+                        false => self.state.chunks,
+                    },
                     devices: BatchDevices::new(devices),
                 });
                 self.state.chunks += 1;
@@ -404,6 +415,12 @@ impl<'a> Going<'a> {
     }
 }
 
+/// Pieces of at most `most` devices, one after the other.
+fn in_order(numbers: &[DeviceNo], most: usize) -> Vec<Vec<DeviceNo>> {
+    let pieces = numbers.chunks(most.clamp(1, MAX_BATCH));
+    pieces.map(<[DeviceNo]>::to_vec).collect()
+}
+
 /// Pieces of at most `most` devices, each from all over the list.
 fn spread(numbers: &[DeviceNo], most: usize) -> Vec<Vec<DeviceNo>> {
     let pieces = numbers.len().div_ceil(most.clamp(1, MAX_BATCH));
@@ -532,13 +549,14 @@ mod tests {
         }
 
         #[test]
-        fn pieces_are_from_all_over(count in 0usize..5_000, most in 1usize..=1_000) {
+        fn pieces_are_of_all(count in 0usize..5_000, most in 1usize..=1_000) {
             let numbers: Vec<_> = (1..=count as i64).map(DeviceNo).collect();
-            let pieces = spread(&numbers, most);
-            prop_assert!(pieces.iter().all(|piece| piece.len() <= most && piece.is_sorted_by(|a, b| a < b)));
-            let mut all: Vec<_> = pieces.concat();
-            all.sort_unstable();
-            prop_assert_eq!(all, numbers);
+            for pieces in [spread(&numbers, most), in_order(&numbers, most)] {
+                prop_assert!(pieces.iter().all(|piece| piece.len() <= most && piece.is_sorted_by(|a, b| a < b)));
+                let mut all: Vec<_> = pieces.concat();
+                all.sort_unstable();
+                prop_assert_eq!(&all, &numbers);
+            }
         }
 
         #[test]
