@@ -32,19 +32,25 @@ mod words;
 pub use state::{ApiState, Limits, MasterKeys, Metrics, Random, Readiness};
 
 use axum::extract::Request;
+use carillon_model::role::Role;
 use problem::{Problem, codes};
 use state::{Api, Shared};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// The whole API, ready to be served.
+/// The whole API, ready to be served. Of a process without the role `api` only what tells how it is.
 pub fn router(state: ApiState) -> axum::Router {
     let api = Shared::new(state);
-    let (router, _) = all_routes().split_for_parts();
+    let router = if api.engine.roles().has(Role::Api) {
+        let (router, _) = all_routes().split_for_parts();
+        router.fallback(unknown_route)
+    } else {
+        let (router, _) = own_routes().split_for_parts();
+        router.fallback(not_here)
+    };
     router
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(unknown_route)
         .layer(axum::middleware::from_fn_with_state(
             Api::clone(&api),
             guard::guard,
@@ -67,7 +73,7 @@ pub fn openapi_text() -> String {
 
 fn all_routes() -> OpenApiRouter<Api> {
     use v1::*;
-    OpenApiRouter::with_openapi(openapi::base())
+    own_routes()
         .routes(routes!(
             notifications::send::send,
             notifications::list::list
@@ -193,12 +199,17 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(api_keys::create::create, api_keys::list::list))
         .routes(routes!(api_keys::delete::delete))
         .routes(routes!(audit::list::list))
-        .routes(routes!(status::get::get))
         .routes(routes!(scheduler::resume::resume))
         .routes(routes!(server::backup::backup))
         .routes(routes!(server::rotate_master_key::rotate_master_key))
         .routes(routes!(ops::documents::openapi))
         .routes(routes!(ops::documents::errors))
+}
+
+/// What every process says of itself, whatever its roles.
+fn own_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(v1::status::get::get))
         .routes(routes!(ops::health::healthz))
         .routes(routes!(ops::health::readyz))
         .routes(routes!(ops::metrics::metrics))
@@ -206,6 +217,14 @@ fn all_routes() -> OpenApiRouter<Api> {
 
 async fn unknown_route(request: Request) -> Problem {
     let detail = format!("there is nothing at {}", request.uri().path());
+    Problem::new(&codes::ROUTE_UNKNOWN, detail)
+}
+
+async fn not_here(request: Request) -> Problem {
+    let detail = format!(
+        "this process has not the role api, so there is nothing at {}: ask one that has it",
+        request.uri().path()
+    );
     Problem::new(&codes::ROUTE_UNKNOWN, detail)
 }
 

@@ -21,15 +21,18 @@ use carillon_model::callout::{
 use carillon_model::definition::Definition;
 use carillon_model::id::numbered_uuid;
 use carillon_model::problem::FieldProblem;
+use carillon_model::role::Role;
 use carillon_model::schedule::RunResult;
 use carillon_model::timer::TimerKind;
 use carillon_ports::callout::{CalloutBegin, CalloutCall, CalloutEnd, OpenCallout};
 use carillon_ports::schedule::{DueSchedule, ScheduleTurn};
 use carillon_ports::store::StoreError;
-use carillon_ports::timer::DueTimer;
+use carillon_ports::timer::{DueTimer, TimerSubject};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
 /// What storing an answer may take, before a timer that was put off is due again.
 const MARGIN_MS: i64 = 30_000;
@@ -105,8 +108,24 @@ impl Shared {
         result
     }
 
-    /// Puts one off, until it was asked, or until there may be a place to ask it.
+    /// Puts one off, until it was asked, or until there may be a place to ask it. Who leads the workers asks; where that is
+    /// another process it finds the open run.
     async fn begin_one(&self, asks: AsksFirst) -> Result<(), StoreError> {
+        let hub = &self.hub;
+        let config = &hub.parts.config;
+        let place = match hub.peers.borrow().leads(Role::Worker) {
+            true => {
+                let (each, all) = (config.callout_concurrency, config.callout_calls);
+                hub.asking.take(asks.timer.app, each, all)
+            }
+            false => None,
+        };
+        self.begin_at(asks, place).await?;
+        hub.wake_leader(Role::Worker);
+        Ok(())
+    }
+
+    async fn begin_at(&self, asks: AsksFirst, place: Option<Place>) -> Result<(), StoreError> {
         let hub = &self.hub;
         let AsksFirst {
             callout,
@@ -117,8 +136,6 @@ impl Shared {
             now,
         } = asks;
         let config = &hub.parts.config;
-        let (each, all) = (config.callout_concurrency, config.callout_calls);
-        let place = hub.asking.take(timer.app, each, all);
         let waits = i64::from(settings.attempts) * LONGEST_WAIT_MS;
         let lasts = match &place {
             Some(_) => settings.longest_ms() + waits + MARGIN_MS,
@@ -177,23 +194,74 @@ impl Shared {
 
 /// Runs until the engine is dropped, and with it whatever is being asked.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let hub = &shared.hub;
     let mut running = JoinSet::new();
+    // Their timers.
+    let mut asked: HashMap<task::Id, i64> = HashMap::new();
     loop {
-        let errands = std::mem::take(&mut *shared.hub.errands.lock());
+        if let Err(error) = take_over(&shared, &asked).await
+            && !hub.store_refused("looking for call-outs to ask", &error)
+        {
+            return;
+        }
+        let errands = std::mem::take(&mut *hub.errands.lock());
         for (errand, place) in errands {
-            running.spawn(carry_out(shared.clone(), errand, place));
+            let timer = errand.timer.claim.no;
+            let task = running.spawn(carry_out(shared.clone(), errand, place));
+            asked.insert(task.id(), timer);
         }
         tokio::select! {
-            () = shared.hub.bells.errands.notified() => {}
-            Some(ended) = running.join_next() => {
+            () = hub.bells.errands.notified() => {}
+            Some(ended) = running.join_next_with_id() => {
+                let id = match &ended {
+                    Ok((id, ())) => *id,
+                    Err(error) => error.id(),
+                };
+                asked.remove(&id);
                 // Its timer is due again, and so often is it asked anew as one run may be.
                 if let Err(error) = ended {
-                    shared.hub.meters.part_panicked("asker");
+                    hub.meters.part_panicked("asker");
                     tracing::error!("asking a call-out panicked: {error}");
                 }
             }
         }
     }
+}
+
+/// Begins to ask what the Scheduler of another process has put off, or what another worker began and did not end, as
+/// far as there are places.
+async fn take_over(shared: &Arc<Shared>, asked: &HashMap<task::Id, i64>) -> Result<(), StoreError> {
+    let hub = &shared.hub;
+    // What this process' own Scheduler puts off comes here straight.
+    let is_own = hub.peers.borrow().leads(Role::Scheduler);
+    if is_own || hub.is_stopping() || hub.is_scheduler_paused.load(Relaxed) {
+        return Ok(());
+    }
+    let config = &hub.parts.config;
+    let most = config.callout_calls.saturating_add(asked.len() as u32);
+    let open = hub.parts.store.open_callouts(most).await?;
+    if !open.is_empty() {
+        shared.be_current().await?;
+    }
+    for timer in open {
+        let Ok(TimerSubject::Schedule(schedule)) = &timer.subject else {
+            continue;
+        };
+        if asked.values().any(|known| *known == timer.claim.no) {
+            continue;
+        }
+        let now = hub.parts.clock.now();
+        let (each, all) = (config.callout_concurrency, config.callout_calls);
+        let Some(asks) = asks_first(hub, &timer, schedule, now) else {
+            // It asks nobody any more: it fires when it is due.
+            continue;
+        };
+        let Some(place) = hub.asking.take(timer.app, each, all) else {
+            continue;
+        };
+        shared.begin_at(asks, Some(place)).await?;
+    }
+    Ok(())
 }
 
 /// Asks, and writes down what came of it.

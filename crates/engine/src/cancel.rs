@@ -1,4 +1,5 @@
-//! Cancel: the mark in the store, then everybody who holds work of the notification.
+//! Cancel: the mark in the store, then everybody who holds work of the notification. Other processes hear
+//! of it by their looks at the store ([`crate::peers`]).
 //!
 //! Held work is this process' memory: what waits ends at once, what is being read ends when the read
 //! is back, and the pools take back what they did not write. Only when nothing of it is in memory any
@@ -14,7 +15,11 @@ use carillon_model::id::{AppNo, NotificationNo};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::store::{NotificationView, StoreError};
 use std::sync::Weak;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// How often it is looked whether other processes have let go of something.
+const LET_GO_LOOK: Duration = Duration::from_millis(50);
 
 impl Shared {
     pub(crate) async fn cancel(
@@ -28,6 +33,7 @@ impl Shared {
         let Some(mark) = store.cancel(app, no, now).await? else {
             return Ok(None);
         };
+        self.hub.wake_others();
         let mut confirmed = true;
         if !fault::planted(Bug::IgnoreCancel) {
             self.core.lock().cancel(no, self.hub.moment());
@@ -35,6 +41,7 @@ impl Shared {
             confirmed = self.until(deadline, |core| !core.holds(no)).await;
             // For the figures of the answer; the confirmation does not depend on it.
             self.until(deadline, |core| !core.is_settling(no)).await;
+            confirmed &= self.left_elsewhere(no, deadline).await? == 0;
         }
         let view = store.notification(app, no).await?;
         // It may have completed the notification.
@@ -45,6 +52,28 @@ impl Shared {
             sent,
             confirmed,
         }))
+    }
+}
+
+impl Shared {
+    /// Waits until no other process holds work of a notification, which they hear of with their next look, at most until
+    /// `deadline`. Returns how many deliveries they hold then.
+    pub(crate) async fn left_elsewhere(
+        &self,
+        no: NotificationNo,
+        deadline: Instant,
+    ) -> Result<u64, StoreError> {
+        let store = &self.hub.parts.instances.store;
+        if !store.is_shared() {
+            return Ok(0);
+        }
+        loop {
+            let left = store.held_elsewhere(no).await?;
+            if left == 0 || Instant::now() >= deadline {
+                return Ok(left);
+            }
+            tokio::time::sleep(LET_GO_LOOK).await;
+        }
     }
 }
 
@@ -67,7 +96,7 @@ fn figures(view: &NotificationView) -> (u64, u64) {
 
 impl Core {
     /// Ends what waits in memory, and has the pools take back what they did not write.
-    fn cancel(&mut self, no: NotificationNo, moment: Moment) {
+    pub(crate) fn cancel(&mut self, no: NotificationNo, moment: Moment) {
         self.paused.remove(&no);
         let jobs = self.jobs.keys(|job| job.note.no == no);
         let stone = Tombstone {

@@ -2,12 +2,14 @@
 //! in memory.
 
 use crate::core::Core;
+use crate::dispatch::pause_ms;
 use crate::hub::Vital;
 use crate::job::Incoming;
 use crate::moment::{Moment, ms};
 use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::lane::{Class, Lane};
+use carillon_model::role::Role;
 use carillon_ports::store::ClaimedWork;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +28,8 @@ pub(crate) struct Order {
 
 impl Core {
     pub(crate) fn wants_poll(&mut self, moment: Moment) -> bool {
-        if self.is_polling || moment.at < self.poll_at {
+        let is_sender = self.hub.has(Role::Sender);
+        if !is_sender || self.is_polling || moment.at < self.poll_at {
             return false;
         }
         self.is_polling = true;
@@ -37,6 +40,9 @@ impl Core {
     /// Learns where work is due.
     fn note_waiting(&mut self, waiting: Vec<(Lane, Class, UnixMs)>, moment: Moment) {
         for (lane, class, due_at) in waiting {
+            if !self.hub.owns(lane) {
+                continue;
+            }
             let index = self.lane_index(lane, moment.at);
             let state = &mut self.lanes.all[index];
             state.note_due(class, due_at);
@@ -73,6 +79,10 @@ impl Core {
         for step in 0..lanes {
             let index = (self.claim_cursor + step) % lanes;
             let state = &mut self.lanes.all[index];
+            if !self.hub.owns(state.lane) {
+                state.disown();
+                continue;
+            }
             for class in Class::ALL {
                 let at = usize::from(class.code());
                 let Some(due_at) = state.due[at] else {
@@ -160,6 +170,27 @@ fn to_send(claimed: &ClaimedWork) -> Option<Vec<u16>> {
     }
 }
 
+/// Accepted work is in the store, in these lanes, for which there was no room, or which others send from.
+pub(crate) fn note_spilled(shared: &Shared, mut lanes: Vec<(Lane, Class)>) {
+    let hub = &shared.hub;
+    lanes.sort_unstable();
+    lanes.dedup();
+    let moment = hub.moment();
+    let mut core = shared.core.lock();
+    for (lane, class) in lanes {
+        if !hub.owns(lane) {
+            hub.wake_others();
+            continue;
+        }
+        let index = core.lane_index(lane, moment.at);
+        let state = &mut core.lanes.all[index];
+        state.gauge.mark_spilled(class, 1);
+        state.note_due(class, moment.now);
+    }
+    drop(core);
+    hub.bells.dispatch.notify_one();
+}
+
 /// Asks the store where work is due.
 pub(crate) async fn poll(shared: Arc<Shared>) {
     let _vital = Vital {
@@ -190,6 +221,28 @@ pub(crate) async fn poll(shared: Arc<Shared>) {
     }
 }
 
+/// Work of an App that is not known here is that of one that is gone, or that another process has just made: which, must
+/// be known before it is judged.
+async fn know_apps(shared: &Shared, works: &[ClaimedWork]) {
+    let hub = &shared.hub;
+    let is_known = |work: &ClaimedWork| {
+        let directory = hub.directory.load();
+        directory.app_by_no(work.notification.app).is_some()
+    };
+    if works.iter().all(is_known) {
+        return;
+    }
+    let mut refusals = 0;
+    while let Err(error) = shared.be_current().await {
+        if !hub.store_refused("reading the directory", &error) {
+            return;
+        }
+        refusals += 1;
+        let pause = pause_ms(hub.parts.config.store_retry_max_ms, refusals);
+        tokio::time::sleep(ms(pause)).await;
+    }
+}
+
 /// Claims work.
 pub(crate) async fn claim(shared: Arc<Shared>, order: Order) {
     let _vital = Vital {
@@ -206,6 +259,9 @@ pub(crate) async fn claim(shared: Arc<Shared>, order: Order) {
             order.deliveries,
         )
         .await;
+    if let Ok(works) = &works {
+        know_apps(&shared, works).await;
+    }
     let moment = shared.hub.moment();
     let mut core = shared.core.lock();
     core.claims -= 1;

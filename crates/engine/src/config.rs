@@ -130,6 +130,15 @@ pub struct EngineConfig {
     /// most ten slices in each interval.
     pub index_slice: u32,
 
+    // --- processes that share a store ---
+    /// How often a process shows that it lives.
+    pub heartbeat_ms: u32,
+    /// A process that did not for so long is given up by the others.
+    pub instance_timeout_ms: u32,
+
+    /// Least time between two wake-ups of others, and between two looks at what they did.
+    pub wake_pause_ms: u32,
+
     // --- timers ---
     /// Timers that are read at once.
     pub timer_round: u32,
@@ -255,6 +264,9 @@ impl Default for EngineConfig {
             prune_slice: 500,
             index_interval_ms: 1_000,
             index_slice: 500,
+            heartbeat_ms: 1_000,
+            instance_timeout_ms: 3_000,
+            wake_pause_ms: 10,
             timer_round: 2_000,
             timer_share: 500,
             timer_round_bytes: 16 << 20,
@@ -328,6 +340,8 @@ impl EngineConfig {
             ("prune_slice", self.prune_slice),
             ("index_interval_ms", self.index_interval_ms),
             ("index_slice", self.index_slice),
+            ("heartbeat_ms", self.heartbeat_ms),
+            ("wake_pause_ms", self.wake_pause_ms),
             ("timer_round", self.timer_round),
             ("timer_share", self.timer_share),
             ("timer_tries", self.timer_tries.into()),
@@ -364,6 +378,15 @@ impl EngineConfig {
                 format!(
                     "expected at least lane_min_deliveries ({}), found {}",
                     self.lane_min_deliveries, self.lane_max_deliveries
+                ),
+            ));
+        }
+        if self.instance_timeout_ms < self.heartbeat_ms.saturating_mul(2) {
+            return Err((
+                "instance_timeout_ms",
+                format!(
+                    "expected at least twice heartbeat_ms ({}), found {}: one heartbeat that is late must not end a process",
+                    self.heartbeat_ms, self.instance_timeout_ms
                 ),
             ));
         }

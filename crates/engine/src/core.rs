@@ -50,7 +50,7 @@ pub(crate) struct Core {
     pub(crate) doubts: Doubts,
     pub(crate) floods: HashMap<(AppNo, Environment), FloodGuard>,
     /// Notifications cancelled of late: their work may still surface from a commit or a claim.
-    /// Campaigns that rest: those that were paused since the start, by this process.
+    /// Campaigns that rest: those that were paused since the start.
     pub(crate) paused: HashSet<NotificationNo>,
     pub(crate) tombstones: HashMap<NotificationNo, Tombstone>,
     /// Push token reads under way.
@@ -311,7 +311,9 @@ impl Core {
             return;
         }
         if self.is_paused(note.no) {
-            return self.give_back(key, moment.now);
+            // It goes on by the word of another process that is still on its way: it is not claimed at once again.
+            let pause = self.hub.parts.config.poll_interval_ms;
+            return self.give_back(key, moment.now + UnixMs::from(pause));
         }
         let options = &note.options;
         let credentials = directory.credentials(note.app);

@@ -67,6 +67,7 @@ async fn round(shared: &Arc<Shared>) -> Result<Option<Duration>, StoreError> {
         });
         return Ok(Some(wait.min(LONGEST_SLEEP)));
     }
+    shared.be_current().await?;
     for digest in due {
         if shared.hub.is_stopping() {
             return Ok(None);

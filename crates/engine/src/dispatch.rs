@@ -133,6 +133,9 @@ impl Core {
         if self.loads >= max_loads || self.unsettled() >= max_unsettled {
             return (loads, false);
         }
+        if !self.hub.is_counted_on(moment.at) {
+            return (loads, false);
+        }
         while budget > 0 && idle < self.lanes.ring.len() {
             let Some(lane) = self.lanes.ring.front().copied() else {
                 break;

@@ -5,8 +5,8 @@ use crate::clerk::Receipts;
 use crate::config::EngineConfig;
 use crate::directory::Directory;
 use crate::event::{EventAnswer, EventRefusal, EventRequest};
-use crate::key_ring::KeyRing;
 use crate::list::{self, ListUpload};
+use crate::peers::Instances;
 use crate::rehearsal::{
     self, DryRunFor, DryRunReport, Filling, PreviewFor, PreviewReport, TrialReport,
 };
@@ -26,6 +26,7 @@ use carillon_model::id::{AppNo, CredentialNo, DeviceNo, NotificationNo};
 use carillon_model::lane;
 use carillon_model::notification::NotificationChange;
 use carillon_model::problem::FieldProblem;
+use carillon_model::role::Roles;
 use carillon_model::schedule::{ScheduleDefinition, SchedulePlan};
 use carillon_model::segment::{Estimate, SegmentDefinition};
 use carillon_model::trigger::TriggerDefinition;
@@ -40,7 +41,7 @@ use carillon_ports::webhook::{WebhookSender, WebhookStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 /// What the engine is made of.
@@ -59,6 +60,8 @@ pub struct Parts {
     pub webhooks: Webhooks,
     /// What receipts stand on.
     pub receipts: Receipts,
+    /// Who shares the store.
+    pub instances: Instances,
     /// Bounds and deadlines.
     pub config: EngineConfig,
 }
@@ -83,7 +86,6 @@ struct Running {
     tasks: Vec<AbortHandle>,
     /// Ends the engine's own thread when dropped.
     _thread: Option<oneshot::Sender<()>>,
-    refreshing: Mutex<()>,
 }
 
 impl Drop for Running {
@@ -145,7 +147,6 @@ impl Engine {
                 shared,
                 tasks,
                 _thread: thread,
-                refreshing: Mutex::new(()),
             }),
         })
     }
@@ -162,24 +163,14 @@ impl Engine {
     /// # Errors
     /// When the registry cannot be read; the former snapshot stays.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        // One after the other: an older reading must not replace a newer one.
-        let _one = self.running.refreshing.lock().await;
-        let shared = self.shared();
-        let read = shared.hub.parts.registry.directory().await?;
-        let directory = Arc::new(Directory::new(read, &shared.hub.directory.load()));
-        let former = shared.core.lock().routes.ring.clone();
-        let ring = KeyRing::read(&shared.hub, &directory, &former).await;
-        shared.hub.directory.store(directory);
-        let moment = shared.hub.moment();
-        shared
-            .core
-            .lock()
-            .replace_credentials(Arc::new(ring), moment);
-        shared.hub.bells.dispatch.notify_one();
-        // A schedule may be due earlier than anything was.
-        shared.hub.bells.timers.notify_one();
-        shared.hub.tell();
+        self.shared().refresh().await?;
+        self.shared().hub.wake_others();
         Ok(())
+    }
+
+    /// Another process that shares the store says that there is something to look at.
+    pub fn look(&self) {
+        self.shared().hub.bells.look.notify_one();
     }
 
     /// Accepts notifications, all of them in one transaction: each accepted one is on disk when this
@@ -247,6 +238,7 @@ impl Engine {
         let was_paused = hub.parts.store.resume_scheduler().await?;
         hub.bells.timers.notify_one();
         hub.bells.fanout.notify_one();
+        hub.wake_others();
         Ok(was_paused)
     }
 
@@ -464,6 +456,15 @@ impl Engine {
         self.shared().stop(deadline).await
     }
 
+    /// After [`Self::stop`]: is none of those who share the store any more, so that nobody waits for this
+    /// process, and what it still held is rescued.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the others wait then until they give this process up.
+    pub async fn leave(&self) -> Result<(), StoreError> {
+        self.shared().leave().await
+    }
+
     /// Resolves when the engine cannot go on (the store failed on a commit, or a part that holds work
     /// panicked), with a sentence for the log. The process should stop then: the next start rescues.
     pub async fn failed(&self) -> String {
@@ -472,6 +473,12 @@ impl Engine {
             Ok(sentence) => sentence.clone().unwrap_or_default(),
             Err(_) => "the engine is gone".to_owned(),
         }
+    }
+
+    /// What this process does.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        self.shared().hub.parts.instances.presence.roles
     }
 
     /// State of lanes and pools.

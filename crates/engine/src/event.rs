@@ -14,6 +14,7 @@ use carillon_model::facts::EventFacts;
 use carillon_model::id::AppNo;
 use carillon_model::notification::{NotificationRequest, TemplateUse};
 use carillon_model::problem::FieldProblem;
+use carillon_model::role::Role;
 use carillon_model::target::Target;
 use carillon_model::trigger::{EventAudience, is_event_name};
 use carillon_ports::fault::{self, Bug};
@@ -383,6 +384,9 @@ impl Shared {
         });
         let due_at = due.min();
         self.hub.bells.digests.notify_one();
+        if due_at.is_some_and(|at| self.hub.is_soon(at)) {
+            self.hub.wake_leader(Role::Scheduler);
+        }
         Ok(Ok(TriggerResult::Gathered { recipients, due_at }))
     }
 }

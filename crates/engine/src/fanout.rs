@@ -90,6 +90,7 @@ async fn round(shared: &Shared) -> Result<Option<Option<UnixMs>>, StoreError> {
         return Ok(Some(found.next));
     }
     while !open.is_empty() {
+        shared.be_current().await?;
         let mut next = Vec::with_capacity(open.len());
         for fanout in open {
             if shared.hub.is_stopping() {
@@ -180,6 +181,10 @@ pub(crate) fn note_due(shared: &Shared, lanes: Vec<Lane>, class: Class) {
     let moment = shared.hub.moment();
     let mut core = shared.core.lock();
     for lane in lanes {
+        if !shared.hub.owns(lane) {
+            shared.hub.wake_others();
+            continue;
+        }
         let index = core.lane_index(lane, moment.at);
         let state = &mut core.lanes.all[index];
         state.gauge.mark_crowd(class);

@@ -10,9 +10,12 @@ use crate::gauge::Gauges;
 use crate::job::Incoming;
 use crate::metrics::Meters;
 use crate::moment::Moment;
+use crate::peers::Peers;
+use crate::status::LaneStatus;
 use arc_swap::ArcSwap;
 use carillon_model::UnixMs;
 use carillon_model::id::DefinitionNo;
+use carillon_model::role::Role;
 use carillon_ports::gateway::{PoolId, PushOutcome};
 use carillon_ports::store::StoreError;
 use parking_lot::Mutex;
@@ -21,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// See the module's words.
 pub(crate) struct Hub {
@@ -28,10 +32,20 @@ pub(crate) struct Hub {
     pub(crate) seed: u128,
     pub(crate) runtime: Handle,
     pub(crate) directory: ArcSwap<Directory>,
+    /// The number that the store had when it was read, or a later one: where others change it, too.
+    pub(crate) directory_no: AtomicI64,
     pub(crate) gauges: Gauges,
     pub(crate) inbox: Inbox,
     pub(crate) bells: Bells,
     pub(crate) meters: Meters,
+    /// Who shares the store.
+    pub(crate) peers: watch::Sender<Peers>,
+    /// Trouble of lanes that others send from.
+    pub(crate) elsewhere: Mutex<Vec<LaneStatus>>,
+    /// See [`Hub::is_counted_on`].
+    pub(crate) counted_until: Mutex<Instant>,
+    /// This process is not one of those who share the store any more.
+    pub(crate) has_left: AtomicBool,
     pub(crate) is_stopping: AtomicBool,
     pub(crate) is_rescued: AtomicBool,
     /// Versions of templates that were replaced while notifications of them are still sent.
@@ -70,9 +84,14 @@ pub(crate) struct Bells {
     pub(crate) room: Notify,
     pub(crate) fanout: Notify,
     pub(crate) prune: Notify,
+    pub(crate) rescue: Notify,
     pub(crate) digests: Notify,
     pub(crate) timers: Notify,
     pub(crate) errands: Notify,
+    /// Another process says that there is something to look at.
+    pub(crate) look: Notify,
+    /// There is something for other processes.
+    pub(crate) others: Notify,
 }
 
 impl Hub {
@@ -94,6 +113,9 @@ impl Hub {
     pub(crate) fn timer_set(&self, due_at: UnixMs) {
         if due_at < self.timers_sleep_until.load(Relaxed) {
             self.bells.timers.notify_one();
+        }
+        if self.is_soon(due_at) {
+            self.wake_leader(Role::Scheduler);
         }
     }
 

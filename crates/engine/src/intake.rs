@@ -4,6 +4,7 @@
 //! The commit and the hand-over run in a task of their own: a caller who goes away between the two
 //! must not leave work behind that nobody has.
 
+use crate::claim::note_spilled;
 use crate::draft::{Draft, Plan, draft};
 use crate::hub::Hub;
 use crate::job::{Incoming, Note, weight};
@@ -17,6 +18,7 @@ use carillon_model::batch::{BatchDevices, MAX_BATCH};
 use carillon_model::environment::{Environment, TokenEnvironment};
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Gateway, Lane};
+use carillon_model::role::Role;
 use carillon_model::target::{Audience, Target};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::schedule::ScheduleTurn;
@@ -230,12 +232,13 @@ pub(crate) fn make(
             environment,
         };
         let gauge = hub.gauges.lane(lane);
+        let is_ours = hub.owns(lane);
         for devices in devices.chunks(MAX_BATCH) {
             let count = devices.len() as u32;
             let bytes = weight(devices.len(), payload.len());
             let devices = BatchDevices::new(devices.to_vec());
             let batch = no.batch(batches.len() as u32);
-            let is_hot = hub.gauges.reserve_hot(&gauge, class, count, bytes);
+            let is_hot = is_ours && hub.gauges.reserve_hot(&gauge, class, count, bytes);
             if is_hot {
                 let note = note.get_or_insert_with(|| {
                     Arc::new(Note::new(NotificationHead {
@@ -260,7 +263,7 @@ pub(crate) fn make(
                     reserved: count,
                     reserved_bytes: bytes,
                 });
-            } else {
+            } else if is_ours {
                 gauge.mark_spilled(class, count);
             }
             batches.push(NewBatch {
@@ -421,24 +424,14 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
     }
     hand_over(hub, hot_now);
     if !cold.is_empty() {
-        cold.sort_unstable();
-        cold.dedup();
-        let moment = hub.moment();
-        let mut core = shared.core.lock();
-        for (lane, class) in cold {
-            let index = core.lane_index(lane, moment.at);
-            let state = &mut core.lanes.all[index];
-            state.gauge.mark_spilled(class, 1);
-            state.note_due(class, moment.now);
-        }
-        drop(core);
-        hub.bells.dispatch.notify_one();
+        note_spilled(&shared, cold);
     }
     if let Some(at) = timer_at {
         hub.timer_set(at);
     }
     if has_fanout {
         hub.bells.fanout.notify_one();
+        hub.wake_leader(Role::Worker);
     }
     let directory = hub.directory.load();
     if let Some(app) = directory.app_by_no(app) {

@@ -218,6 +218,16 @@ impl LaneState {
         *credit = credit.saturating_sub(count);
     }
 
+    /// It is sent by another process: what waits in the store is not ours to claim.
+    pub(crate) fn disown(&mut self) {
+        if self.due.iter().any(Option::is_some) {
+            self.due = [None; 3];
+            for class in Class::ALL {
+                self.gauge.clear_stored(class, self.gauge.stored(class));
+            }
+        }
+    }
+
     pub(crate) fn note_due(&mut self, class: Class, due_at: UnixMs) {
         let due = &mut self.due[usize::from(class.code())];
         *due = Some(due.map_or(due_at, |known| known.min(due_at)));

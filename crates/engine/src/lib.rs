@@ -40,6 +40,7 @@ mod load;
 mod metrics;
 mod moment;
 mod patience;
+mod peers;
 mod pools;
 mod pruner;
 pub mod question;
@@ -62,7 +63,9 @@ pub mod status;
 mod teller;
 mod tidy;
 pub mod trigger;
+mod trouble;
 mod vault;
+mod wake;
 pub mod webhooks;
 
 pub use campaign::rehearsal::CampaignRehearsal;
@@ -71,9 +74,13 @@ pub use config::EngineConfig;
 pub use directory::Directory;
 pub use engine::{Engine, Parts, Webhooks};
 pub use limiter::Limiter;
+pub use peers::Instances;
 pub use rates::RateLimit;
 pub use request::{
     Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Origin, PauseAnswer, Refusal,
     ResumeAnswer, SendItem,
 };
-pub use status::{BreakerState, EngineStatus, LaneProblem, LaneStatus, PoolReport, StopReport};
+pub use status::{
+    BreakerState, EngineStatus, InstanceReport, LaneProblem, LaneStatus, PoolReport, StopReport,
+};
+pub use wake::WakeUp;

@@ -8,6 +8,7 @@ use crate::routing::route_for;
 use crate::service::Shared;
 use crate::status::{EngineStatus, LaneStatus, PoolReport};
 use carillon_model::delivery::{FinalState, Suppression};
+use carillon_model::role::Role;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::time::Instant;
@@ -20,12 +21,15 @@ impl Shared {
             lanes: (0..core.lanes.all.len())
                 .map(|index| core.lane_status(index, at))
                 .collect(),
+            elsewhere: self.hub.elsewhere.lock().clone(),
             pools: core.pool_reports(),
             unsettled: core.unsettled() as u64,
             store_problem: core.store_problem.clone(),
             fanouts: self.hub.fanouts.load(Relaxed),
             scheduler_paused: self.hub.is_scheduler_paused.load(Relaxed),
-            rescued: self.hub.is_rescued.load(Relaxed),
+            instances: self.hub.instances(),
+            rescued: self.hub.is_rescued.load(Relaxed)
+                || !self.hub.peers.borrow().leads(Role::Worker),
             stopping: self.hub.is_stopping(),
         }
     }

@@ -101,6 +101,7 @@ async fn round(
         return Ok(Some(Duration::from_millis(wait as u64)));
     }
     fault::stage("timer.read");
+    shared.be_current().await?;
     for (app, timers) in by_app(due.timers) {
         if hub.is_stopping() {
             return Ok(None);

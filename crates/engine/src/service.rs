@@ -14,11 +14,13 @@ use crate::hub::{Bells, Hub, Inbox};
 use crate::key_ring::KeyRing;
 use crate::metrics::Meters;
 use crate::moment::ms;
+use crate::peers::{self, Peers};
 use crate::status::StopReport;
 use crate::{
-    callout, clerk, digester, dispatch, fanout, pruner, rescuer, scheduler, settle, teller,
+    callout, clerk, digester, dispatch, fanout, pruner, rescuer, scheduler, settle, teller, wake,
 };
 use arc_swap::ArcSwap;
+use carillon_model::role::Role;
 use carillon_ports::gateway::{OutcomeSink, PoolId, PushOutcome};
 use carillon_ports::store::StoreError;
 use parking_lot::Mutex;
@@ -38,6 +40,7 @@ const SETTLE_SHARE: u32 = 5;
 pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) core: Mutex<Core>,
+    refreshing: tokio::sync::Mutex<()>,
 }
 
 /// Starts all parts on a runtime.
@@ -52,9 +55,14 @@ pub(crate) async fn start(
         parts,
         runtime: runtime.clone(),
         directory: ArcSwap::from_pointee(Directory::new(read, &Directory::default())),
+        directory_no: AtomicI64::new(-1),
         inbox: Inbox::default(),
         bells: Bells::default(),
         meters: Meters::new(),
+        peers: watch::Sender::new(Peers::default()),
+        elsewhere: Mutex::default(),
+        counted_until: Mutex::new(Instant::now()),
+        has_left: AtomicBool::new(false),
         is_stopping: AtomicBool::new(false),
         is_rescued: AtomicBool::new(false),
         older_templates: parking_lot::Mutex::default(),
@@ -67,6 +75,8 @@ pub(crate) async fn start(
         receipts: Counter::default(),
         told: watch::Sender::new(0),
     });
+    peers::join(&hub).await?;
+    hub.wake_others();
     let directory = hub.directory.load_full();
     let ring = Arc::new(KeyRing::read(&hub, &directory, &KeyRing::default()).await);
     let sink: OutcomeSink = {
@@ -84,21 +94,81 @@ pub(crate) async fn start(
     let shared = Arc::new(Shared {
         hub,
         core: Mutex::new(core),
+        refreshing: tokio::sync::Mutex::default(),
     });
-    let tasks = vec![
+    let runs = Runs {
+        runtime: &runtime,
+        shared: &shared,
+    };
+    let mut tasks = vec![
         runtime.spawn(dispatch::run(shared.clone())).abort_handle(),
         runtime.spawn(settle::run(shared.clone())).abort_handle(),
-        supervise(&runtime, &shared, "fanout", fanout::run),
-        supervise(&runtime, &shared, "digester", digester::run),
-        supervise(&runtime, &shared, "scheduler", scheduler::run),
-        supervise(&runtime, &shared, "asker", callout::run),
-        supervise(&runtime, &shared, "rescuer", rescuer::run),
-        supervise(&runtime, &shared, "pruner", pruner::run),
-        supervise(&runtime, &shared, "indexer", pruner::index),
-        supervise(&runtime, &shared, "teller", teller::run),
-        supervise(&runtime, &shared, "clerk", clerk::run),
+        runs.always("clerk", clerk::run),
     ];
+    if shared.hub.has(Role::Scheduler) {
+        tasks.extend([
+            runs.leading(Role::Scheduler, "digester", digester::run),
+            runs.leading(Role::Scheduler, "scheduler", scheduler::run),
+        ]);
+    }
+    if shared.hub.has(Role::Worker) {
+        tasks.extend([
+            runs.leading(Role::Worker, "fanout", fanout::run),
+            runs.leading(Role::Worker, "asker", callout::run),
+            runs.leading(Role::Worker, "rescuer", rescuer::run),
+            runs.leading(Role::Worker, "pruner", pruner::run),
+            runs.leading(Role::Worker, "indexer", pruner::index),
+            runs.leading(Role::Worker, "teller", teller::run),
+        ]);
+    }
+    if shared.hub.parts.instances.store.is_shared() {
+        tasks.extend([
+            runs.always("heartbeat", peers::beat),
+            runs.always("watch", peers::watch),
+            runs.always("waker", wake::run),
+        ]);
+    }
     Ok((shared, tasks))
+}
+
+/// Starts parts.
+struct Runs<'a> {
+    runtime: &'a Handle,
+    shared: &'a Arc<Shared>,
+}
+
+impl Runs<'_> {
+    /// A part that runs in every process that has it.
+    fn always<F>(
+        &self,
+        part: &'static str,
+        run: impl Fn(Arc<Shared>) -> F + Send + 'static,
+    ) -> AbortHandle
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        supervise(self.runtime, self.shared, part, run)
+    }
+
+    /// A part that runs in the process that leads a role, from when it does.
+    fn leading<F>(
+        &self,
+        role: Role,
+        part: &'static str,
+        run: impl Fn(Arc<Shared>) -> F + Send + Sync + 'static,
+    ) -> AbortHandle
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let run = Arc::new(run);
+        self.always(part, move |shared| {
+            let run = run.clone();
+            async move {
+                shared.hub.until_leading(role).await;
+                run(shared).await;
+            }
+        })
+    }
 }
 
 /// Starts a part, and starts it again after a panic.
@@ -161,6 +231,62 @@ impl Shared {
         }
     }
 
+    /// Reads the directory again: see `Engine::refresh`.
+    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        // One after the other: an older reading must not replace a newer one.
+        let _one = self.refreshing.lock().await;
+        let hub = &self.hub;
+        let instances = &hub.parts.instances.store;
+        let no = match instances.is_shared() {
+            true => instances.directory_no().await?,
+            false => -1,
+        };
+        let read = hub.parts.registry.directory().await?;
+        let directory = Arc::new(Directory::new(read, &hub.directory.load()));
+        let former = self.core.lock().routes.ring.clone();
+        let ring = KeyRing::read(hub, &directory, &former).await;
+        hub.directory.store(directory);
+        hub.directory_no.store(no, Relaxed);
+        let moment = hub.moment();
+        self.core.lock().replace_credentials(Arc::new(ring), moment);
+        hub.bells.dispatch.notify_one();
+        // A schedule may be due earlier than anything was.
+        hub.bells.timers.notify_one();
+        hub.tell();
+        Ok(())
+    }
+
+    /// What was read of the store up to now is met by a directory that is at least as new: another process may have made
+    /// an App, or changed a definition, a moment ago.
+    pub(crate) async fn be_current(&self) -> Result<(), StoreError> {
+        let instances = &self.hub.parts.instances.store;
+        if instances.is_shared()
+            && instances.directory_no().await? != self.hub.directory_no.load(Relaxed)
+        {
+            self.refresh().await?;
+        }
+        Ok(())
+    }
+
+    /// Others lead from here on what this process led, and send from its lanes; it ends what it has begun.
+    async fn resign(&self) {
+        let store = &self.hub.parts.instances.store;
+        if !store.is_shared() {
+            return;
+        }
+        match store.resign().await {
+            Ok(()) => self.hub.wake_others(),
+            // They take over when it has left.
+            Err(error) => tracing::debug!(%error, "the other processes were not told of the stop"),
+        }
+    }
+
+    /// The others need not wait for this process any more, and may take over what it held.
+    pub(crate) async fn leave(&self) -> Result<(), StoreError> {
+        self.hub.has_left.store(true, Relaxed);
+        self.hub.parts.instances.store.leave().await
+    }
+
     /// Stops claiming; lets what is in flight finish; gives the rest back without charging an attempt.
     pub(crate) async fn stop(&self, within: Duration) -> StopReport {
         let deadline = Instant::now() + within;
@@ -172,13 +298,16 @@ impl Shared {
             &bells.dispatch,
             &bells.fanout,
             &bells.prune,
+            &bells.rescue,
             &bells.digests,
             &bells.timers,
+            &bells.others,
         ] {
             bell.notify_one();
         }
         bells.room.notify_waiters();
         self.hub.tell();
+        self.resign().await;
         // Reads and claims under way come to their end first: their work is given back too.
         self.until(answers_by, |core| core.loads == 0 && core.claims == 0)
             .await;

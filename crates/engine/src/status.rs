@@ -4,13 +4,18 @@ use crate::rates::RateLimit;
 use carillon_model::UnixMs;
 use carillon_model::id::AppNo;
 use carillon_model::lane::Lane;
+use carillon_model::role::Role;
 use carillon_ports::gateway::{PoolId, PoolStatus};
+use carillon_ports::instance::Instance;
+use serde::{Deserialize, Serialize};
 
 /// State of the engine.
 #[derive(Clone, Debug, Default)]
 pub struct EngineStatus {
     /// Lanes that have or had work since the start, by App and environment.
     pub lanes: Vec<LaneStatus>,
+    /// Lanes that other processes send from and that have trouble, as these said with their last heartbeats.
+    pub elsewhere: Vec<LaneStatus>,
     /// Open pools.
     pub pools: Vec<PoolReport>,
     /// Outcomes that are not on disk yet.
@@ -21,10 +26,31 @@ pub struct EngineStatus {
     pub fanouts: u32,
     /// Whether timers do not fire because the store was restored, until somebody says so.
     pub scheduler_paused: bool,
-    /// Whether the work of former processes was rescued completely.
+    /// Who shares the store, in the order in which they joined.
+    pub instances: Vec<InstanceReport>,
+    /// Whether the work of former processes was rescued completely. Always where another process does
+    /// that.
     pub rescued: bool,
     /// Whether the engine is stopping.
     pub stopping: bool,
+}
+
+impl EngineStatus {
+    /// This process' lanes, and those of others that have trouble.
+    pub fn all_lanes(&self) -> impl Iterator<Item = &LaneStatus> {
+        self.lanes.iter().chain(&self.elsewhere)
+    }
+}
+
+/// A process that shares the store.
+#[derive(Clone, Debug)]
+pub struct InstanceReport {
+    /// What the store knows of it.
+    pub instance: Instance,
+    /// What it leads: where parts run of which there is to be one.
+    pub leads: Vec<Role>,
+    /// Whether it is this process.
+    pub is_own: bool,
 }
 
 /// State of a lane.
@@ -49,7 +75,8 @@ pub struct LaneStatus {
 }
 
 /// State of a breaker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum BreakerState {
     /// Work flows.
     #[default]
@@ -73,7 +100,7 @@ impl BreakerState {
 }
 
 /// Why a breaker is open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneProblem {
     /// Stable word, e.g. `InvalidProviderToken`, `connect_failed`, `no_credential`.
     pub reason: String,

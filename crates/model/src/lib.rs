@@ -39,6 +39,7 @@ pub mod push_type;
 pub mod quiet_hours;
 pub mod rate;
 pub mod receipts;
+pub mod role;
 pub mod schedule;
 pub mod segment;
 pub mod send_at;

@@ -7,7 +7,7 @@
 //! run is still open: the App is asked again, under the same id, and what is fired is fired once.
 
 use crate::store::Result;
-use crate::timer::TimerClaim;
+use crate::timer::{DueTimer, TimerClaim};
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -97,6 +97,8 @@ pub trait CalloutStore: Send + Sync + 'static {
     /// Puts a timer off, and opens its run unless it is open already. `None`: the timer is not as it was
     /// read any more, and nothing was changed.
     async fn begin_callout(&self, begin: CalloutBegin) -> Result<Option<OpenCallout>>;
+    /// Timers of which a run is open, that of the oldest run first.
+    async fn open_callouts(&self, limit: u32) -> Result<Vec<DueTimer>>;
     /// Writes down that a run ended with which nothing else changes. One that has ended stays as it is.
     async fn end_callout(&self, end: CalloutEnd) -> Result<()>;
     /// Runs of a call-out, newest first, before the number `before`.

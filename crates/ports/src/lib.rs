@@ -11,6 +11,7 @@ pub mod clock;
 pub mod fault;
 pub mod gateway;
 pub mod gathering;
+pub mod instance;
 pub mod list;
 pub mod news;
 pub mod own_device;

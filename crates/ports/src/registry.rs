@@ -264,6 +264,13 @@ pub trait Registry: Send + Sync + 'static {
     async fn provider_token(&self, name: String) -> Result<Option<Sealed>>;
     /// Stores it.
     async fn put_provider_token(&self, name: String, sealed: Sealed, now: UnixMs) -> Result<()>;
+    /// Stores it unless there is one of this name. Returns the one that is there then.
+    async fn first_provider_token(
+        &self,
+        name: String,
+        sealed: Sealed,
+        now: UnixMs,
+    ) -> Result<Sealed>;
     /// Replaces every sealed secret (rotation of the master key) in one transaction: the function gets
     /// (table, column, row, sealed) and returns the newly sealed one, or an error sentence that stops it.
     async fn reseal(&self, with: Resealer, now: UnixMs, by: Actor) -> Result<u64>;

@@ -58,6 +58,11 @@ impl Listener {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Serves until the handle says stop and the last request is answered.
     pub(crate) async fn serve(self, router: Router, handle: Handle<Peer>) -> std::io::Result<()> {
         let service = router.into_make_service();

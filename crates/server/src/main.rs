@@ -26,6 +26,7 @@ mod seal;
 mod signing_key;
 mod store;
 mod telemetry;
+mod wake;
 mod webhooks;
 mod wire;
 

@@ -12,12 +12,15 @@ use crate::lifecycle::{Lifecycle, Stop};
 use crate::listener::Listener;
 use crate::seal::MasterKeys;
 use crate::telemetry::Metrics;
+use crate::wake::Waker;
 use crate::{gauges, memory, private_file, store};
 use axum_server::Handle;
 use carillon_api::ApiState;
 use carillon_engine::receipt::ReceiptKey;
-use carillon_engine::{Engine, Parts, Receipts, Webhooks};
+use carillon_engine::{Engine, Instances, Parts, Receipts, Webhooks};
+use carillon_model::role::Role;
 use carillon_ports::clock::Clock;
+use carillon_ports::instance::Presence;
 use carillon_ports::registry::{Actor, ApiKey, Registry, Scope};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::HotStore;
@@ -98,7 +101,11 @@ pub(crate) async fn start(
     check_master_key(&*registry, &master_keys).await?;
     let secrets: Arc<dyn SecretBox> = master_keys.clone();
 
-    let admin_key = first_admin_key(&*registry, &*clock, admin_key_file).await?;
+    let admin_key = if config.server.roles.has(Role::Api) {
+        first_admin_key(&*registry, &*clock, admin_key_file).await?
+    } else {
+        None
+    };
 
     let gateways = crate::gateway::open(config, &clock)?;
     let webhooks = Webhooks {
@@ -107,9 +114,31 @@ pub(crate) async fn start(
     };
     let receipts = Receipts {
         store: Arc::new(store.clone()),
-        receipt_key: receipt_key(&*registry, &*secrets, &*clock).await?,
+        receipt_key: {
+            let is_shared = config.store.server().is_some();
+            receipt_key(&*registry, &*secrets, &*clock, is_shared).await?
+        },
     };
 
+    let waker = match config.store.server() {
+        Some(_) => Waker::bind(config, listener.address(), receipts.receipt_key.wake_word()),
+        // Nobody shares a file.
+        None => None,
+    };
+    let instances = Instances {
+        store: Arc::new(store.clone()),
+        wake_up: waker.as_ref().map(Waker::wake_up),
+        presence: Presence {
+            name: own_name(),
+            roles: config.server.roles,
+            address: url.clone(),
+            wake_address: waker
+                .as_ref()
+                .map(|waker| waker.address.clone())
+                .unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+    };
     let engine = Engine::start(
         Parts {
             store: hot,
@@ -119,12 +148,18 @@ pub(crate) async fn start(
             secrets,
             webhooks,
             receipts,
+            instances,
             config: config.engine.clone(),
         },
         memory::UPKEEP,
     )
     .await
     .map_err(|error| store::failed("start the engine", &error))?;
+    if let Some(waker) = &waker {
+        waker.listen(&engine).map_err(|error| {
+            Failure::new(Exit::Software, format!("listening for wake-ups: {error}"))
+        })?;
+    }
 
     let stopping = Arc::new(AtomicBool::new(false));
     let router = carillon_api::router(ApiState {
@@ -244,9 +279,19 @@ impl Running {
             report.unanswered,
             report.unsettled,
         );
+        if let Err(error) = self.engine.leave().await {
+            tracing::warn!(%error, "the other processes were not told of the stop: they will notice");
+        }
         self.store.close().await;
         clean
     }
+}
+
+/// What people know this process by: the machine's name and the process' number.
+fn own_name() -> String {
+    let system = rustix::system::uname();
+    let machine = system.nodename().to_string_lossy();
+    format!("{machine}:{}", std::process::id())
 }
 
 /// The API on threads of its own.
@@ -386,32 +431,41 @@ async fn receipt_key(
     registry: &dyn Registry,
     secrets: &dyn SecretBox,
     clock: &dyn Clock,
+    is_shared: bool,
 ) -> Result<ReceiptKey, Failure> {
     let failed = |error| store::failed("read the key of receipts", &error);
-    let place = Place::provider_token(RECEIPT_KEY);
-    let stored = registry.provider_token(RECEIPT_KEY.to_owned()).await;
-    if let Some(sealed) = stored.map_err(failed)? {
-        match secrets.open(place, &sealed).map(Zeroizing::new) {
-            Ok(plain) if plain.len() == 32 => {
-                let mut bytes = Zeroizing::new([0; 32]);
-                bytes.copy_from_slice(&plain);
-                return Ok(ReceiptKey::new(&bytes));
-            }
-            Ok(_) => tracing::warn!(
-                "the key of receipts has the wrong length: a new one is made, and what pushes carried so far is refused"
-            ),
-            Err(why) => tracing::warn!(
-                why,
-                "the key of receipts cannot be opened: a new one is made, and what pushes carried so far is refused"
-            ),
-        }
-    }
+    let place = || Place::provider_token(RECEIPT_KEY);
     let mut bytes = Zeroizing::new([0; 32]);
     fill_random(&mut *bytes);
-    let sealed = secrets.seal(place, &*bytes);
-    let name = RECEIPT_KEY.to_owned();
-    let put = registry.put_provider_token(name, sealed, clock.now()).await;
-    put.map_err(failed)?;
+    let sealed = secrets.seal(place(), &*bytes);
+    let name = || RECEIPT_KEY.to_owned();
+    // Whoever starts first makes it, and all have the same.
+    let first = registry.first_provider_token(name(), sealed.clone(), clock.now());
+    let stored = first.await.map_err(failed)?;
+    if stored == sealed {
+        return Ok(ReceiptKey::new(&bytes));
+    }
+    let why = match secrets.open(place(), &stored).map(Zeroizing::new) {
+        Ok(plain) if plain.len() == 32 => {
+            bytes.copy_from_slice(&plain);
+            return Ok(ReceiptKey::new(&bytes));
+        }
+        Ok(_) => "it has the wrong length".to_owned(),
+        Err(why) => why,
+    };
+    if is_shared {
+        return Err(Failure::new(
+            Exit::Config,
+            format!("the key of receipts in the store cannot be opened ({why}): the processes that share the store have not the same master key"),
+        )
+        .mend("give every process the same secrets.master_key or a copy of the same key file"));
+    }
+    tracing::warn!(
+        why,
+        "the key of receipts cannot be opened ({why}): a new one is made, and what pushes carried so far is refused"
+    );
+    let put = registry.put_provider_token(name(), sealed, clock.now());
+    put.await.map_err(failed)?;
     Ok(ReceiptKey::new(&bytes))
 }
 

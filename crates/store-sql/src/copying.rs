@@ -1,6 +1,6 @@
 //! Moves a store from a SQLite file to a database on a server.
 //!
-//! Nobody else may use either: both locks are held all the time. Rows go over table by table in the order of their keys,
+//! Nobody else may use either: the lock of the file, and that of those who open the database, are held all the time. Rows go over table by table in the order of their keys,
 //! and then both are read again, side by side. Until the last row was compared the target has a mark by which it is not opened;
 //! the file gets its own mark before that one is taken away, so that at no time two stores could be started.
 
@@ -30,6 +30,8 @@ const COMPARED: usize = 1_000;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Rows of `meta` that are the server's own.
 const OWN: [&str; 3] = ["schema", "commit", UNFINISHED];
+/// Tables of those who use a store. Nobody does.
+const OF_PROCESSES: [&str; 2] = ["instances", "notices"];
 /// Tables whose numbers the server gives, with the columns.
 const NUMBERED: [(&str, &str); 3] = [
     ("audit", "audit_no"),
@@ -136,7 +138,7 @@ fn run(
     // Brings it to the newest schema as well: both have the same tables then.
     let file = open::writer(from, found).map_err(source_error)?;
     let place = server::server(to.clone()).map_err(target_error)?;
-    let conn = server::writer(place.as_ref(), true).map_err(target_error)?;
+    let conn = server::writer(place.as_ref(), to, true).map_err(target_error)?;
     let Some(session) = conn.session() else {
         return Err(CopyError::Failed("the target is no server".into()));
     };
@@ -182,15 +184,16 @@ fn wait_for_lock(from: &SqliteConfig, patience: Duration) -> Result<LockFile, Op
 fn claim(target: &mut dyn Driver, tables: &[Table]) -> Result<(), CopyError> {
     let mark = format!("SELECT number FROM meta WHERE name = '{UNFINISHED}'");
     let is_unfinished = !ask(target, &mark, vec![])?.is_empty();
-    for table in tables.iter().filter(|table| table.name != "meta") {
-        let any = format!("SELECT 1 FROM {} LIMIT 1", table.name);
+    let names = tables.iter().map(|table| table.name.as_str());
+    for name in names.filter(|name| *name != "meta").chain(OF_PROCESSES) {
+        let any = format!("SELECT 1 FROM {name} LIMIT 1");
         if ask(target, &any, vec![])?.is_empty() {
             continue;
         }
         if !is_unfinished {
-            return Err(CopyError::NotEmpty(table.name.clone()));
+            return Err(CopyError::NotEmpty(name.to_owned()));
         }
-        target.script(&format!("TRUNCATE TABLE {}", table.name))?;
+        target.script(&format!("TRUNCATE TABLE {name}"))?;
     }
     let own = OWN.map(|name| format!("'{name}'")).join(", ");
     target.script(&format!("DELETE FROM meta WHERE name NOT IN ({own})"))?;
@@ -231,6 +234,9 @@ fn tables(file: &rusqlite::Connection) -> Result<Vec<Table>, CopyError> {
     let mut tables = Vec::new();
     for name in names {
         let name: String = name?;
+        if OF_PROCESSES.contains(&name.as_str()) {
+            continue;
+        }
         let mut info = file.prepare("SELECT name, pk FROM pragma_table_info(?1) ORDER BY cid")?;
         let columns = info.query_map([&name], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let columns: Vec<(String, u32)> = columns.collect::<rusqlite::Result<_>>()?;

@@ -13,8 +13,10 @@ mod error;
 mod foreign;
 mod home;
 mod hot;
+mod instances;
 mod marks;
 mod migrate;
+mod numbers;
 mod open_error;
 mod queue;
 mod reader;
@@ -38,7 +40,7 @@ pub use foreign::{
     ALL_USERS, ForeignError, RPUSH_APPS, RPUSH_FEEDBACK, RPUSH_NOTIFICATIONS, read_foreign,
 };
 pub use open_error::{OpenError, OpenErrorKind};
-pub use schema::{Schema, migrate, schema};
+pub use schema::{Probe, Schema, migrate, probe, schema};
 pub use server_config::ServerConfig;
 pub use sqlite::backup::restore;
 pub use sqlite::config::SqliteConfig;

@@ -3,8 +3,9 @@
 //!
 //! Numbers are taken from memory; only the end of a reserved range is written, in the transaction
 //! that first goes beyond it. A start begins after the last range, so no number in a committed row
-//! is ever given out again. The marks are plain values: a transaction that is rolled back puts the
-//! copy from before back.
+//! is ever given out again. Where several processes share the store, each reserves ranges of its own; but
+//! events are numbered as they are committed, whoever writes them. The marks are plain values: a
+//! transaction that is rolled back puts the copy from before back.
 
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::Done;
@@ -35,6 +36,8 @@ pub(crate) struct Marks {
     pub(crate) timer: Range,
     /// Batches up to this number are in `device_batches`.
     pub(crate) indexed: i64,
+    /// Notifications up to these numbers were looked at by the pruner: for their content, their records.
+    pub(crate) pruned: [i64; 2],
     /// Where the pruner is; in memory only.
     pub(crate) prune_phase: u8,
 }
@@ -57,18 +60,31 @@ impl Range {
 
     /// The next number.
     pub(crate) fn take(&mut self, conn: &Connection) -> Done<i64> {
+        if self.next >= self.end {
+            (self.next, self.end) = self.reserve(conn)?;
+        }
         let number = self.next;
-        self.used(conn, number)?;
-        self.next = number + 1;
+        self.next += 1;
         Ok(number)
+    }
+
+    /// Reserves a range after all that anybody has reserved.
+    pub(crate) fn reserve(&mut self, conn: &Connection) -> Done<(i64, i64)> {
+        let from = read_meta(conn, self.name)?.unwrap_or(1).max(self.next);
+        let end = self.beyond(from)?;
+        write_meta(conn, self.name, end)?;
+        Ok((from, end))
+    }
+
+    fn beyond(&self, number: i64) -> Done<i64> {
+        let end = number.checked_add(self.block);
+        Ok(end.ok_or_else(|| StoreError::Failed(format!("no {} numbers are left", self.name)))?)
     }
 
     /// `number` goes into a row: keeps the reserved end above it.
     pub(crate) fn used(&mut self, conn: &Connection, number: i64) -> Done<()> {
         if number >= self.end {
-            let end = number
-                .checked_add(self.block)
-                .ok_or_else(|| StoreError::Failed(format!("no {} numbers are left", self.name)))?;
+            let end = self.beyond(number)?;
             write_meta(conn, self.name, end)?;
             self.end = end;
         }
@@ -89,10 +105,47 @@ impl Marks {
             list: Range::read(conn, "list", 1)?,
             timer: Range::read(conn, "timer", 1 << 12)?,
             indexed: read_meta(conn, "indexed")?.unwrap_or(0),
+            pruned: [
+                read_meta(conn, PRUNED[0])?.unwrap_or(0),
+                read_meta(conn, PRUNED[1])?.unwrap_or(0),
+            ],
             prune_phase: 0,
         })
     }
+
+    /// Others have committed since this process did: goes on behind them.
+    pub(crate) fn catch_up(&mut self, conn: &Connection) -> Done<()> {
+        let mut statement = conn.prepare_cached(
+            "SELECT name, number FROM meta WHERE name IN (?1, ?2, 'indexed', 'event', 'last_event')",
+        )?;
+        let mut found = statement.query(PRUNED)?;
+        while let Some(row) = found.next()? {
+            let (name, number): (String, i64) = (row.get(0)?, row.get(1)?);
+            match name.as_str() {
+                "indexed" => self.indexed = number,
+                "event" => self.event.end = number,
+                LAST_EVENT => self.event.next = self.event.next.max(number + 1),
+                name if name == PRUNED[0] => self.pruned[0] = number,
+                _ => self.pruned[1] = number,
+            }
+        }
+        Ok(())
+    }
+
+    /// Events were written since `before`: the others go on behind them.
+    pub(crate) fn tell_events(&self, conn: &Connection, before: &Self) -> Done<()> {
+        if self.event.next == before.event.next {
+            return Ok(());
+        }
+        write_meta(conn, LAST_EVENT, self.event.next - 1)
+    }
 }
+
+/// In `meta`: where the pruner's two passes are.
+pub(crate) const PRUNED: [&str; 2] = ["prune_content", "prune_records"];
+
+/// In `meta`, where several processes write: the number of the last event.
+const LAST_EVENT: &str = "last_event";
 
 /// Names of all ranges, for a restore that jumps over what was given out after the backup.
 pub(crate) const RANGES: [&str; 9] = [

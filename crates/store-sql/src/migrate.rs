@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (10, include_str!("../migrations/sqlite/0010_campaigns.sql")),
     (11, include_str!("../migrations/sqlite/0011_callouts.sql")),
     (12, include_str!("../migrations/sqlite/0012_lists.sql")),
+    (13, include_str!("../migrations/sqlite/0013_instances.sql")),
 ];
 
 /// PostgreSQL's, by the same numbers, of which the first brings all before it.
@@ -31,6 +32,10 @@ pub(crate) const POSTGRES: &[(i64, &str)] = &[
     ),
     (11, include_str!("../migrations/postgres/0011_callouts.sql")),
     (12, include_str!("../migrations/postgres/0012_lists.sql")),
+    (
+        13,
+        include_str!("../migrations/postgres/0013_instances.sql"),
+    ),
 ];
 
 /// MySQL's and MariaDB's, by the same numbers.
@@ -39,6 +44,7 @@ pub(crate) const MYSQL: &[(i64, &str)] = &[
     (10, include_str!("../migrations/mariadb/0010_campaigns.sql")),
     (11, include_str!("../migrations/mariadb/0011_callouts.sql")),
     (12, include_str!("../migrations/mariadb/0012_lists.sql")),
+    (13, include_str!("../migrations/mariadb/0013_instances.sql")),
 ];
 
 /// SQLite's newest schema.

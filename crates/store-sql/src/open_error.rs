@@ -22,9 +22,9 @@ pub enum OpenErrorKind {
         "the database is in use by another process: stop it, or talk to it through its API instead"
     )]
     Locked,
-    /// Another process has it, of which the server can say more.
+    /// Another process opens it, migrates it or fills it, of which the server can say more.
     #[error(
-        "the database is in use by another process ({0}): stop it, or talk to it through its API instead"
+        "another process is opening, migrating or filling the database, and did not end within store.lock_timeout ({0}): wait for it, or stop it"
     )]
     LockedBy(String),
     /// The server does not answer, or lets nobody in.

@@ -2,10 +2,12 @@
 
 use crate::open_error::{OpenError, OpenErrorKind};
 use crate::server;
+use crate::server_config::ServerConfig;
 use crate::sqlite::config::SqliteConfig;
 use crate::sqlite::lock::LockFile;
 use crate::sqlite::open;
 use crate::store::StoreConfig;
+use std::time::Duration;
 
 /// Numbers of a schema. They rise by one with each change of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +32,29 @@ pub fn schema(config: &StoreConfig) -> Result<Schema, OpenError> {
     })
 }
 
-/// Brings the schema to the newest, if it is older. Takes the installation's lock for that, so that no server runs
-/// meanwhile. Blocks.
+/// What a database on a server is like for whoever asks from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What the server calls itself.
+    pub version: String,
+    /// The schema.
+    pub schema: Schema,
+    /// The shortest of some round trips.
+    pub round_trip: Duration,
+}
+
+/// Connects and asks, and changes nothing. Blocks.
+///
+/// # Errors
+/// A database that cannot be reached, is not ours, or is newer than this program.
+pub fn probe(config: &ServerConfig) -> Result<Probe, OpenError> {
+    apart(&StoreConfig::Server(config.clone()), |_| {
+        server::probe(server::server(config.clone())?.as_ref())
+    })
+}
+
+/// Brings the schema to the newest, if it is older. A file must be used by nobody else. A database on a server is opened by
+/// nobody meanwhile; who has it open goes on, since each version can live with the schema after its own. Blocks.
 ///
 /// # Errors
 /// As [`schema`], or that another process has the database.
@@ -47,7 +70,7 @@ pub fn migrate(config: &StoreConfig) -> Result<Schema, OpenError> {
             let place = server::server(config.clone())?;
             let (found, known) = server::look(place.as_ref())?;
             if found < known {
-                drop(server::writer(place.as_ref(), true)?);
+                drop(server::writer(place.as_ref(), config, true)?);
             }
             Ok(Schema { found, known })
         }
@@ -62,10 +85,10 @@ fn look(file: &SqliteConfig) -> Result<Schema, OpenErrorKind> {
 }
 
 /// On a thread of its own: whoever asks may be inside a runtime, and connecting waits on another.
-fn apart(
+fn apart<T: Send>(
     config: &StoreConfig,
-    run: impl Fn(&StoreConfig) -> Result<Schema, OpenErrorKind> + Sync,
-) -> Result<Schema, OpenError> {
+    run: impl Fn(&StoreConfig) -> Result<T, OpenErrorKind> + Sync,
+) -> Result<T, OpenError> {
     let done = std::thread::scope(|scope| scope.spawn(|| run(config)).join());
     let done = done.unwrap_or_else(|_| {
         Err(OpenErrorKind::Io(

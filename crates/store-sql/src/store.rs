@@ -5,7 +5,9 @@ use crate::db::driver::Server;
 use crate::db::{Connection, OptionalExtension, Step};
 use crate::error::{Done, Fault};
 use crate::home::Home;
+use crate::instances;
 use crate::marks::{Marks, read_meta, write_meta};
+use crate::numbers::Numbers;
 use crate::open_error::{OpenError, OpenErrorKind};
 use crate::queue::{Call, Class, Queue};
 use crate::reader::Reads;
@@ -49,7 +51,7 @@ struct Inner {
     read_room: Arc<Semaphore>,
     epoch: i64,
     seed: u128,
-    notifications: AtomicI64,
+    numbers: Arc<Numbers>,
     seqs: Arc<AtomicI64>,
     fatal: watch::Receiver<Option<String>>,
     /// Closes when the last thread has ended.
@@ -85,8 +87,9 @@ type Signals = (Arc<watch::Sender<()>>, Arc<watch::Sender<Option<String>>>);
 struct Begun {
     epoch: i64,
     seed: u128,
-    commits: i64,
+    seen: i64,
     marks: Marks,
+    numbers: Numbers,
 }
 
 /// How to open a store.
@@ -189,8 +192,9 @@ impl SqlStore {
 
     fn open_server(config: &ServerConfig) -> std::result::Result<Self, OpenErrorKind> {
         let server = server::server(config.clone())?;
-        let conn = server::writer(server.as_ref(), config.migrate)?;
+        let conn = server::writer(server.as_ref(), config, config.migrate)?;
         let begun = start(&conn)?;
+        server::opened(&conn)?;
         let readers = (0..config.readers.max(2))
             .map(|_| server::reader(server.as_ref()))
             .collect::<std::result::Result<Vec<_>, _>>()?;
@@ -217,8 +221,9 @@ impl SqlStore {
         let Begun {
             epoch,
             seed,
-            commits,
+            seen,
             marks,
+            numbers,
         } = parts.begun;
         let (queue, reads) = (Arc::new(Queue::default()), Arc::new(Reads::default()));
         let (fatal_sender, fatal) = watch::channel(None);
@@ -226,13 +231,16 @@ impl SqlStore {
         let (alive, threads) = watch::channel(());
         let alive = Arc::new(alive);
         let seqs = Arc::new(AtomicI64::new(epoch << SEQ_BITS));
-        let notifications = AtomicI64::new(marks.notification.start());
+        let numbers = Arc::new(numbers);
         let writer = Writer {
             conn: parts.conn,
             home: parts.home,
             marks,
             epoch,
-            commits,
+            seen,
+            commits: 0,
+            has_left: false,
+            numbers: numbers.clone(),
             seqs: seqs.clone(),
             queue: queue.clone(),
             fatal: fatal_sender.clone(),
@@ -258,7 +266,7 @@ impl SqlStore {
             reads,
             epoch,
             seed,
-            notifications,
+            numbers,
             seqs,
             fatal,
             threads,
@@ -305,7 +313,7 @@ impl SqlStore {
     }
 
     pub(crate) fn next_notification_no(&self) -> i64 {
-        self.0.notifications.fetch_add(1, Ordering::Relaxed)
+        self.0.numbers.next()
     }
 
     pub(crate) fn next_seq_no(&self) -> i64 {
@@ -486,7 +494,6 @@ fn sorted(fault: Fault) -> OpenErrorKind {
 }
 
 fn begin(conn: &Connection) -> Done<Begun> {
-    let epoch = read_meta(conn, "epoch")?.unwrap_or(0) + 1;
     // The database draws the bytes: the one random number that this crate needs is made once for all time.
     let drawn: [u8; 16] = match conn.session() {
         Some(session) => session.with(|driver| driver.random())?,
@@ -494,12 +501,26 @@ fn begin(conn: &Connection) -> Done<Begun> {
             .prepare("SELECT randomblob(16)")?
             .query_row([], |row| row.get(0))?,
     };
+    let is_shared = conn.session().is_some();
     conn.step(Step::BeginWriting)?;
+    let seen = if is_shared {
+        instances::first_turn(conn)?
+    } else {
+        0
+    };
+    let epoch = read_meta(conn, "epoch")?.unwrap_or(0) + 1;
     write_meta(conn, "epoch", epoch)?;
+    instances::open(conn, epoch)?;
     conn.prepare(
         "INSERT INTO meta (name, bytes) VALUES ('seed', ?1) ON CONFLICT (name) DO NOTHING",
     )?
     .execute([drawn])?;
+    let mut marks = Marks::read(conn)?;
+    let numbers = if is_shared {
+        Numbers::of(marks.notification.reserve(conn)?)
+    } else {
+        Numbers::from(marks.notification.start())
+    };
     conn.step(Step::Commit)?;
     let seed: Option<[u8; 16]> = conn
         .prepare("SELECT bytes FROM meta WHERE name = 'seed'")?
@@ -509,7 +530,8 @@ fn begin(conn: &Connection) -> Done<Begun> {
     Ok(Begun {
         epoch,
         seed: u128::from_be_bytes(seed),
-        commits: read_meta(conn, server::COMMIT)?.unwrap_or(0),
-        marks: Marks::read(conn)?,
+        seen,
+        marks,
+        numbers,
     })
 }

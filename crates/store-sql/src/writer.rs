@@ -8,9 +8,11 @@
 use crate::db::{self, Connection, Statement as Prepared, Step};
 use crate::error::{Done, Fault};
 use crate::home::{Home, Stop};
-use crate::marks::{Marks, write_meta};
+use crate::instances;
+use crate::marks::Marks;
+use crate::numbers::Numbers;
 use crate::queue::{Class, Job, Queue};
-use crate::server::{COMMIT, Gone};
+use crate::server::Gone;
 use crate::statements::{Statement, Statements};
 use carillon_ports::store::{Result, StoreError};
 use carillon_ports::upkeep::Upkeep;
@@ -18,6 +20,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::watch;
+
+/// Why a process may not write any more whose row is gone.
+pub(crate) const GIVEN_UP: &str = "this process was given up by the others, because they did not hear of it for too long; its work is theirs now";
 
 /// How often a group is run again whose connection was lost each time.
 const RERUNS: u32 = 3;
@@ -27,6 +32,9 @@ pub(crate) struct Tx<'c> {
     pub(crate) conn: &'c Connection,
     pub(crate) marks: &'c mut Marks,
     pub(crate) epoch: i64,
+    pub(crate) numbers: &'c Numbers,
+    /// To be set where this process takes its row away.
+    pub(crate) has_left: &'c mut bool,
     seqs: &'c AtomicI64,
     statements: Statements<'c>,
 }
@@ -49,8 +57,13 @@ pub(crate) struct Writer {
     pub(crate) home: Home,
     pub(crate) marks: Marks,
     pub(crate) epoch: i64,
-    /// On a server: the number of the transaction that was tried last.
+    /// On a server: the number, among all processes', of the transaction that was committed last.
+    pub(crate) seen: i64,
+    /// On a server: how many of its own were tried.
     pub(crate) commits: i64,
+    /// This process has taken its row away.
+    pub(crate) has_left: bool,
+    pub(crate) numbers: Arc<Numbers>,
     pub(crate) seqs: Arc<AtomicI64>,
     pub(crate) queue: Arc<Queue>,
     /// Set once, to the reason, when nothing may be written any more.
@@ -72,6 +85,13 @@ impl Writer {
             }
         }
         let is_whole = self.fatal.borrow().is_none();
+        if is_whole && self.conn.session().is_some() && !self.has_left {
+            // The others need not find out by themselves. If that fails, they will.
+            let left = self.transaction(|tx| instances::leave(tx).map_err(Stop::of_group));
+            if left.is_err() {
+                tracing::debug!("the others were not told that this process ends");
+            }
+        }
         self.home.close(self.conn, is_whole);
     }
 
@@ -244,29 +264,7 @@ impl Writer {
         run: impl FnOnce(&mut Tx<'_>) -> std::result::Result<(), Stop>,
     ) -> std::result::Result<(), Stop> {
         step(&self.conn, Step::BeginWriting)?;
-        let mut tx = Tx {
-            conn: &self.conn,
-            marks: &mut self.marks,
-            epoch: self.epoch,
-            seqs: &self.seqs,
-            statements: Statements::default(),
-        };
-        let result = run(&mut tx).and_then(|()| {
-            if self.conn.session().is_some() {
-                self.commits += 1;
-                write_meta(&self.conn, COMMIT, self.commits).map_err(Stop::of_group)?;
-                // The commit goes alone: a connection that ends before it leaves no doubt.
-                let sent = self.conn.flush();
-                sent.map_err(|error| Stop::of_job(error.into()))?;
-            }
-            step(&self.conn, Step::Commit).map_err(|stop| match stop {
-                Stop::Lost { text, .. } => Stop::Lost {
-                    text,
-                    is_in_doubt: true,
-                },
-                stop => stop,
-            })
-        });
+        let result = self.inside(run);
         // SQLite has rolled back by itself after some errors, and not after others.
         if result.is_err()
             && !self.conn.is_autocommit()
@@ -275,6 +273,72 @@ impl Writer {
             tracing::warn!(%error, "rollback failed");
         }
         result
+    }
+
+    fn inside(
+        &mut self,
+        run: impl FnOnce(&mut Tx<'_>) -> std::result::Result<(), Stop>,
+    ) -> std::result::Result<(), Stop> {
+        let is_shared = self.conn.session().is_some();
+        let turn = if is_shared { Some(self.turn()?) } else { None };
+        let before = self.marks;
+        let block = if self.numbers.is_short() {
+            let block = self.marks.notification.reserve(&self.conn);
+            Some(block.map_err(Stop::of_group)?)
+        } else {
+            None
+        };
+        let mut tx = Tx {
+            conn: &self.conn,
+            marks: &mut self.marks,
+            epoch: self.epoch,
+            numbers: &self.numbers,
+            has_left: &mut self.has_left,
+            seqs: &self.seqs,
+            statements: Statements::default(),
+        };
+        run(&mut tx)?;
+        drop(tx);
+        if is_shared {
+            self.commits += 1;
+            let told = self
+                .marks
+                .tell_events(&self.conn, &before)
+                .and_then(|()| instances::commits(&self.conn, self.epoch, self.commits));
+            told.map_err(Stop::of_group)?;
+            // The commit goes alone: a connection that ends before it leaves no doubt.
+            let sent = self.conn.flush();
+            sent.map_err(|error| Stop::of_job(error.into()))?;
+        }
+        step(&self.conn, Step::Commit).map_err(|stop| match stop {
+            Stop::Lost { text, .. } => Stop::Lost {
+                text,
+                is_in_doubt: true,
+            },
+            stop => stop,
+        })?;
+        self.seen = turn.unwrap_or(self.seen);
+        if let Some(block) = block {
+            self.numbers.add(block);
+        }
+        Ok(())
+    }
+
+    /// Takes a turn among all processes that write, and goes on behind those who came in between.
+    fn turn(&mut self) -> std::result::Result<i64, Stop> {
+        let turn = instances::turn(&self.conn, self.epoch).map_err(Stop::of_group)?;
+        if !turn.lives {
+            return Err(if self.has_left {
+                Stop::Group(StoreError::Closed)
+            } else {
+                Stop::Io(GIVEN_UP.into())
+            });
+        }
+        if turn.number != self.seen + 1 {
+            let caught_up = self.marks.catch_up(&self.conn);
+            caught_up.map_err(Stop::of_group)?;
+        }
+        Ok(turn.number)
     }
 
     /// Nothing is written any more. Returns the sentence that says so.

@@ -42,7 +42,9 @@ use carillon_ports::store::{
     Event, FanoutPage, HotStore, NewEvent, NewNotification, NotificationView, Person, Recipient,
     Result, Retention, Settlement, StoreError, WorkId,
 };
-use carillon_ports::timer::{DueAsk, DueTimers, SendChange, TimerFailure, TimerStore, WaitingSend};
+use carillon_ports::timer::{
+    DueAsk, DueTimer, DueTimers, SendChange, TimerFailure, TimerStore, WaitingSend,
+};
 use carillon_ports::webhook::{
     CallSettlement, EndpointRow, Enqueue, QueuedEvent, WebhookAttempt, WebhookDefinition,
     WebhookStore,
@@ -189,6 +191,7 @@ registry! {
     async fn definition_version(no: DefinitionNo, version: u32) -> Option<String>;
     async fn provider_token(name: String) -> Option<Sealed>;
     async fn put_provider_token(name: String, sealed: Sealed, now: UnixMs) -> ();
+    async fn first_provider_token(name: String, sealed: Sealed, now: UnixMs) -> Sealed;
     async fn reseal(with: Resealer, now: UnixMs, by: Actor) -> u64;
     async fn put_api_key(key: ApiKey, by: Actor) -> ApiKey;
     async fn revoke_api_key(id: String, now: UnixMs, by: Actor) -> bool;
@@ -323,6 +326,7 @@ port! {
     CalloutStore for FaultyStore
     struck {
         async fn begin_callout(begin: CalloutBegin) -> Option<OpenCallout>;
+        async fn open_callouts(limit: u32) -> Vec<DueTimer>;
         async fn end_callout(end: CalloutEnd) -> ();
         async fn callout_runs(callout: DefinitionNo, before: Option<i64>, limit: u32) -> Vec<CalloutRun>;
     }

@@ -163,6 +163,11 @@ impl World {
             inner: Arc::new(memory.clone()),
             faults: faults.clone(),
         };
+        let instances = carillon_engine::Instances {
+            store: Arc::new(memory.clone()),
+            presence: carillon_ports::instance::Presence::alone("test"),
+            wake_up: None,
+        };
         let receipts = FaultyReceipts {
             inner: Arc::new(memory),
             faults: faults.clone(),
@@ -191,6 +196,7 @@ impl World {
                     store: Arc::new(receipts),
                     receipt_key: ReceiptKey::new(&[7; 32]),
                 },
+                instances,
                 config: EngineConfig {
                     cancel_wait_ms: 50,
                     receipt_pause_ms: 1,

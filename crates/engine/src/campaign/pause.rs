@@ -27,12 +27,14 @@ impl Shared {
             Some(false) => return Ok(Some(PauseAnswer::Over)),
             Some(true) => {}
         }
+        self.hub.wake_others();
         self.core.lock().pause(no, self.hub.moment());
         self.hub.bells.dispatch.notify_one();
         self.hub.bells.settle.notify_one();
         self.until(deadline, |core| core.in_flight_of(no) == 0)
             .await;
-        let in_flight = self.core.lock().in_flight_of(no);
+        let elsewhere = self.left_elsewhere(no, deadline).await?;
+        let in_flight = self.core.lock().in_flight_of(no) + elsewhere;
         Ok(Some(PauseAnswer::Paused { in_flight }))
     }
 
@@ -65,6 +67,7 @@ impl Shared {
             let now = self.hub.parts.clock.now();
             let fence = view.head.fence;
             if store.resume(app, no, fence, json(&state), now).await? {
+                self.hub.wake_others();
                 self.core.lock().paused.remove(&no);
                 self.hub.bells.fanout.notify_one();
                 self.hub.bells.dispatch.notify_one();

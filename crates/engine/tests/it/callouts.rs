@@ -203,6 +203,40 @@ async fn a_crash_while_it_is_asked_asks_again_under_the_same_id() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_worker_asks_for_the_scheduler_and_another_goes_on() {
+    let world = World::shared("api,scheduler,sender").await;
+    world.devices(1..2).await;
+    let news = callout(&world, json!({})).await;
+    let daily = schedule(&world).await;
+    world
+        .receivers
+        .answer(|_| (900, answered(200, r#"{"content":{"body":"late"}}"#)));
+    // Nobody works: it waits.
+    let waits = async || asked(&world, &news).await.len() == 1;
+    world.until(Duration::from_secs(60), waits).await;
+    world.pass(10_000).await;
+    assert!(world.receivers.questions().is_empty());
+    assert_eq!(asked(&world, &news).await[0].started_at, None);
+    let first = world.another("worker").await;
+    let second = world.another("worker").await;
+    let is_asked = async || !world.receivers.questions().is_empty();
+    world.until(Duration::from_secs(60), is_asked).await;
+    drop(first);
+    let runs = until_ended(&second, &news, 1).await;
+    assert_eq!(runs.len(), 1, "the same run");
+    assert_eq!(
+        (runs[0].result, runs[0].begun, runs[0].due_at),
+        (CalloutResult::Answered, 2, T0 + 60 * MINUTE)
+    );
+    let questions = world.receivers.questions();
+    assert_eq!(questions.len(), 2);
+    assert_eq!(questions[0].1.id, questions[1].1.id);
+    assert_eq!(told(&world, &daily).await.len(), 1);
+    world.completed(runs[0].notification.unwrap()).await;
+    assert_eq!(world.gateway.written().len(), 1, "sent once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_dies_of_asking_gives_up() {
     let mut world = World::with(EngineConfig {
         callout_begins: 2,

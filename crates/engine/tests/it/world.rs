@@ -2,11 +2,11 @@
 
 use crate::fake_gateway::{FakeGateway, signing_key};
 use bytes::Bytes;
-use carillon_engine::Receipts;
 use carillon_engine::receipt::ReceiptKey;
 use carillon_engine::{
     Accepted, Engine, EngineConfig, IdempotencyKey, Parts, Refusal, SendItem, Webhooks,
 };
+use carillon_engine::{Instances, Receipts};
 use carillon_model::UnixMs;
 use carillon_model::app::AppSettings;
 use carillon_model::credential::{CredentialFacts, CredentialSecret};
@@ -17,14 +17,18 @@ use carillon_model::id::{AppNo, CredentialNo, DeliveryId, DeviceNo, Notification
 use carillon_model::lane::Gateway;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
+use carillon_model::role::Roles;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::Gateways;
+use carillon_ports::instance::{InstanceStore, Presence};
 use carillon_ports::memory::{FakeReceivers, MemoryStore};
 use carillon_ports::registry::{Actor, Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{Attempt, Event, HotStore, NotificationView};
 use carillon_ports::upkeep::Upkeep;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -89,6 +93,9 @@ pub(crate) struct World {
     /// An App with a signing key for both environments.
     pub(crate) app: AppNo,
     config: EngineConfig,
+    instances: Instances,
+    /// Engines that can be woken, by their addresses. `None`: nobody wakes anybody.
+    wakes: Option<Arc<Mutex<HashMap<String, Engine>>>>,
 }
 
 pub(crate) fn nobody() -> Actor {
@@ -116,6 +123,81 @@ impl World {
         Self::on(config, store, hot).await
     }
 
+    /// A process with some roles, on a store that others may join.
+    pub(crate) async fn shared(roles: &str) -> Self {
+        let store = MemoryStore::shared();
+        let hot = Arc::new(store.clone());
+        let presence = presence(roles);
+        Self::on_as(EngineConfig::default(), store, hot, presence).await
+    }
+
+    /// Processes of this world wake each other from here on. Returns this one, started anew.
+    pub(crate) async fn waking(self) -> Self {
+        let wakes = Arc::default();
+        let mut world = Self {
+            wakes: Some(wakes),
+            ..self
+        };
+        world.engine.leave().await.unwrap();
+        world.store.restart();
+        world.start().await;
+        world
+    }
+
+    async fn start(&mut self) {
+        if let Some(wakes) = self.wakes.clone() {
+            let address = format!("process {}", self.store.epoch());
+            self.instances.presence.wake_address.clone_from(&address);
+            let all = wakes.clone();
+            self.instances.wake_up = Some(Arc::new(move |addresses: &[String]| {
+                let all = all.lock();
+                let woken = addresses.iter().filter_map(|address| all.get(address));
+                woken.for_each(Engine::look);
+            }));
+            self.engine = Engine::start_on(self.parts(), Handle::current())
+                .await
+                .unwrap();
+            wakes.lock().insert(address, self.engine.clone());
+        } else {
+            self.engine = Engine::start_on(self.parts(), Handle::current())
+                .await
+                .unwrap();
+        }
+    }
+
+    /// Another process on the same store, before the same gateways.
+    pub(crate) async fn another(&self, roles: &str) -> Self {
+        self.another_known_by(roles, |store| Arc::new(store)).await
+    }
+
+    /// The same, with something before what it knows of the others by.
+    pub(crate) async fn another_known_by(
+        &self,
+        roles: &str,
+        by: impl FnOnce(MemoryStore) -> Arc<dyn InstanceStore>,
+    ) -> Self {
+        let store = self.store.another();
+        let hot: Arc<dyn HotStore> = Arc::new(store.clone());
+        let mut other = Self {
+            instances: Instances {
+                store: by(store.clone()),
+                presence: presence(roles),
+                wake_up: None,
+            },
+            store,
+            hot,
+            gateway: self.gateway.clone(),
+            receivers: self.receivers.clone(),
+            clock: self.clock.clone(),
+            engine: self.engine.clone(),
+            app: self.app,
+            config: self.config.clone(),
+            wakes: self.wakes.clone(),
+        };
+        other.start().await;
+        other
+    }
+
     /// With the engine on its own thread, in real time.
     pub(crate) async fn threaded() -> Self {
         let store = MemoryStore::new();
@@ -134,6 +216,7 @@ impl World {
             &self.gateway,
             &self.receivers,
             &self.clock,
+            &self.instances,
         )
     }
 
@@ -143,6 +226,20 @@ impl World {
         store: MemoryStore,
         hot: Arc<dyn HotStore>,
     ) -> Self {
+        Self::on_as(config, store, hot, Presence::alone("test")).await
+    }
+
+    async fn on_as(
+        config: EngineConfig,
+        store: MemoryStore,
+        hot: Arc<dyn HotStore>,
+        presence: Presence,
+    ) -> Self {
+        let instances = Instances {
+            store: Arc::new(store.clone()),
+            presence,
+            wake_up: None,
+        };
         let clock = Arc::new(TestClock {
             start: Instant::now(),
             ahead: AtomicI64::new(0),
@@ -150,7 +247,10 @@ impl World {
         });
         let gateway = FakeGateway::new();
         let receivers = FakeReceivers::default();
-        let engine = start(&config, &store, &hot, &gateway, &receivers, &clock).await;
+        let parts = parts(
+            &config, &store, &hot, &gateway, &receivers, &clock, &instances,
+        );
+        let engine = Engine::start_on(parts, Handle::current()).await.unwrap();
         let mut world = Self {
             store,
             hot,
@@ -160,6 +260,8 @@ impl World {
             engine,
             app: AppNo(0),
             config,
+            instances,
+            wakes: None,
         };
         world.app = world.app("shop", AppSettings::default()).await;
         world
@@ -173,15 +275,16 @@ impl World {
         let World { engine, .. } = self;
         drop(engine);
         self.store.restart();
-        self.engine = start(
+        let parts = parts(
             &self.config,
             &self.store,
             &self.hot,
             &self.gateway,
             &self.receivers,
             &self.clock,
-        )
-        .await;
+            &self.instances,
+        );
+        self.engine = Engine::start_on(parts, Handle::current()).await.unwrap();
         self
     }
 
@@ -364,6 +467,7 @@ fn parts(
     gateway: &FakeGateway,
     receivers: &FakeReceivers,
     clock: &Arc<TestClock>,
+    instances: &Instances,
 ) -> Parts {
     Parts {
         store: hot.clone(),
@@ -383,20 +487,16 @@ fn parts(
             store: Arc::new(store.clone()),
             receipt_key: ReceiptKey::new(&[7; 32]),
         },
+        instances: instances.clone(),
         config: config.clone(),
     }
 }
 
-async fn start(
-    config: &EngineConfig,
-    store: &MemoryStore,
-    hot: &Arc<dyn HotStore>,
-    gateway: &FakeGateway,
-    receivers: &FakeReceivers,
-    clock: &Arc<TestClock>,
-) -> Engine {
-    let parts = parts(config, store, hot, gateway, receivers, clock);
-    Engine::start_on(parts, Handle::current()).await.unwrap()
+fn presence(roles: &str) -> Presence {
+    Presence {
+        roles: Roles::parse(roles).unwrap(),
+        ..Presence::alone(roles)
+    }
 }
 
 /// The body of a notification to devices `d<n>`.

@@ -4,7 +4,7 @@ use super::{Fixture, Subject, T0, nobody};
 use crate::callout::{CalloutBegin, CalloutEnd, OpenCallout};
 use crate::schedule::{NewRun, ScheduleTurn};
 use crate::store::Retention;
-use crate::timer::{DueAsk, DueTimer};
+use crate::timer::{DueAsk, DueTimer, TimerSubject};
 use carillon_model::UnixMs;
 use carillon_model::callout::CalloutResult;
 use carillon_model::definition::{Definition, DefinitionKind};
@@ -90,6 +90,12 @@ pub async fn a_timer_is_put_off_and_its_run_stays_open(subject: &mut dyn Subject
     let waiting = f.hot.begin_callout(waits.clone()).await.unwrap().unwrap();
     assert_eq!((waiting.due_at, waiting.begun), (T0 + HOUR, 0));
     assert_eq!(f.hot.begin_callout(waits).await.unwrap(), None, "its fence");
+    let found = &f.hot.open_callouts(10).await.unwrap()[..];
+    let [waits] = found else { panic!("{found:?}") };
+    assert_eq!((waits.claim, waits.due_at), (waiting.timer, T0 + HOUR));
+    assert_eq!(waits.app, f.app);
+    assert!(matches!(&waits.subject, Ok(TimerSubject::Schedule(of)) if of.no == hourly.no));
+    assert!(f.hot.open_callouts(0).await.unwrap().is_empty());
     assert!(due(&f, T0 + HOUR + 999).await.is_empty());
 
     let again = &due(&f, T0 + HOUR + 1_000).await[0];
@@ -122,6 +128,7 @@ pub async fn a_timer_is_put_off_and_its_run_stays_open(subject: &mut dyn Subject
     );
     assert_eq!((run.schedule, run.due_at), (hourly.no, T0 + HOUR));
     assert_eq!(run.failure, ending.failure);
+    assert!(f.hot.open_callouts(10).await.unwrap().is_empty());
     let late = end(&open, CalloutResult::Failed);
     f.hot.end_callout(late).await.unwrap();
     let runs = f.hot.callout_runs(CALLOUT, None, 10).await.unwrap();

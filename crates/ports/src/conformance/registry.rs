@@ -138,6 +138,13 @@ pub async fn keeps_credentials(subject: &mut dyn Subject) {
             Some(sealed)
         );
     }
+    let first = |name: &str, sealed: &str| {
+        let sealed = Sealed(sealed.into());
+        f.registry.first_provider_token(name.to_owned(), sealed, T0)
+    };
+    assert_eq!(first("t/k", "jwt3").await.unwrap(), Sealed("jwt2".into()));
+    assert_eq!(first("t/l", "jwt4").await.unwrap(), Sealed("jwt4".into()));
+    assert_eq!(first("t/l", "jwt5").await.unwrap(), Sealed("jwt4".into()));
 }
 
 fn api_key(id: &str) -> ApiKey {

@@ -4,7 +4,7 @@ use super::MemoryStore;
 use super::state::State;
 use crate::callout::{CalloutBegin, CalloutEnd, CalloutRun, CalloutStore, OpenCallout};
 use crate::store::Result;
-use crate::timer::TimerClaim;
+use crate::timer::{DueTimer, TimerClaim};
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::callout::CalloutResult;
@@ -101,6 +101,16 @@ impl State {
 impl CalloutStore for MemoryStore {
     async fn begin_callout(&self, begin: CalloutBegin) -> Result<Option<OpenCallout>> {
         Ok(self.write()?.begin_callout(&begin))
+    }
+
+    async fn open_callouts(&self, limit: u32) -> Result<Vec<DueTimer>> {
+        let state = self.read();
+        let open = state
+            .callout_runs
+            .values()
+            .filter(|run| run.what.finished_at.is_none());
+        let timers = open.filter_map(|run| state.due(run.timer));
+        Ok(timers.take(limit as usize).collect())
     }
 
     async fn end_callout(&self, end: CalloutEnd) -> Result<()> {

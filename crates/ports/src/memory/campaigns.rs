@@ -5,6 +5,7 @@ use super::state::State;
 use crate::campaign::{
     CampaignHead, CampaignStep, CampaignStore, CampaignView, Chunk, NewCampaign,
 };
+use crate::instance::NoticeKind;
 use crate::store::{FanoutPage, NewNotification, Recipient, Result};
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -136,6 +137,7 @@ impl State {
             if let Some(notification) = self.notifications.get_mut(&no) {
                 notification.head.paused = true;
             }
+            self.instances.tell(no, NoticeKind::Paused);
             self.append(event, now);
         }
     }
@@ -248,6 +250,7 @@ impl CampaignStore for MemoryStore {
             && let Some(notification) = state.notifications.get_mut(&no)
         {
             notification.head.paused = true;
+            state.instances.tell(no, NoticeKind::Paused);
         }
         Ok(is_open)
     }
@@ -274,6 +277,7 @@ impl CampaignStore for MemoryStore {
         if let Some(notification) = state.notifications.get_mut(&no) {
             notification.head.paused = false;
         }
+        state.instances.tell(no, NoticeKind::Resumed);
         Ok(true)
     }
 

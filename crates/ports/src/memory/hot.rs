@@ -2,6 +2,7 @@
 
 use super::MemoryStore;
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
+use crate::instance::NoticeKind;
 use crate::preferences::{DevicePreferences, Reservation};
 use crate::segment::{SegmentFilter, SegmentPage};
 use crate::store::{
@@ -30,7 +31,7 @@ impl HotStore for MemoryStore {
     }
 
     fn epoch(&self) -> i64 {
-        self.read().epoch
+        self.process.epoch()
     }
 
     fn installation_seed(&self) -> u128 {
@@ -93,7 +94,7 @@ impl HotStore for MemoryStore {
         reach: Reach,
         limit: usize,
     ) -> Result<Vec<Vec<Recipient>>> {
-        let unreadable = self.0.unreadable_user.lock().clone();
+        let unreadable = self.shared.unreadable_user.lock().clone();
         if let Some(user) = unreadable.filter(|user| users.contains(user)) {
             let what = format!("the devices of {user} are spoilt");
             return Err(crate::store::StoreError::Corrupt(what));
@@ -241,6 +242,9 @@ impl HotStore for MemoryStore {
         state.complete(no, now);
         state.tell(now);
         let held = !state.works_of(no).is_empty();
+        if state.held_elsewhere(state.epoch, no) > 0 {
+            state.instances.tell(no, NoticeKind::Cancelled);
+        }
         Ok(Some(CancelMark { not_sent, held }))
     }
 
@@ -251,11 +255,10 @@ impl HotStore for MemoryStore {
         now: UnixMs,
     ) -> Result<Option<WorkId>> {
         let mut state = self.write()?;
-        let epoch = state.epoch;
         let stale: Vec<Work> = state
             .works
             .values()
-            .filter(|held| held.work.due_at.is_none() && held.holder < epoch)
+            .filter(|held| held.work.due_at.is_none() && state.is_gone(held.holder))
             .filter(|held| after.is_none_or(|after| held.work.id > after))
             .take(limit.max(1) as usize)
             .map(|held| held.work.clone())

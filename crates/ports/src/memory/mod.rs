@@ -1,7 +1,8 @@
 //! A store in memory, for tests: both ports, exact in what it answers, careless about cost.
 //!
 //! It can be told to fail ([`MemoryStore::fail`]) and to restart ([`MemoryStore::restart`]), as if
-//! the process that held its work had gone.
+//! the process that held its work had gone. Several processes are handles that
+//! [`MemoryStore::another`] makes.
 
 mod callouts;
 mod campaigns;
@@ -10,6 +11,7 @@ mod devices;
 mod gathering;
 mod history;
 mod hot;
+mod instances;
 mod lists;
 mod preferences;
 mod receipts;
@@ -24,26 +26,29 @@ mod webhooks;
 pub use webhooks::{FakeReceivers, answered};
 
 use crate::store::{Result, StoreError};
+use instances::Process;
 use parking_lot::{Mutex, MutexGuard};
 use state::State;
 use std::sync::Arc;
 
-/// The fake. Clones share it.
+/// The fake. Clones share it, as one process.
 #[derive(Clone, Debug)]
-pub struct MemoryStore(Arc<Shared>);
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+    process: Arc<Process>,
+}
 
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
     failure: Mutex<Option<StoreError>>,
     unreadable_user: Mutex<Option<String>>,
+    is_shared: bool,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        let shared = Shared::default();
-        shared.state.lock().restart();
-        Self(Arc::new(shared))
+        Self::of(Shared::default())
     }
 }
 
@@ -54,35 +59,50 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// An empty one that several processes may use, in the first of them.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self::of(Shared {
+            is_shared: true,
+            ..Shared::default()
+        })
+    }
+
+    fn of(shared: Shared) -> Self {
+        Self::process_of(Arc::new(shared))
+    }
+
     /// From now on every change fails with this; `None`: no more. Reads go on.
     pub fn fail(&self, with: Option<StoreError>) {
-        *self.0.failure.lock() = with;
+        *self.shared.failure.lock() = with;
     }
 
     /// From now on the devices of this user cannot be read; `None`: all can.
     pub fn spoil_user(&self, user: Option<&str>) {
-        *self.0.unreadable_user.lock() = user.map(str::to_owned);
+        *self.shared.unreadable_user.lock() = user.map(str::to_owned);
     }
 
     /// A new epoch: what was held belongs to a process that is gone.
     pub fn restart(&self) {
-        self.0.state.lock().restart();
+        self.process.restart(&mut self.shared.state.lock());
     }
 
     /// As if it had been restored from a backup: nothing fires until it is resumed.
     pub fn pause_scheduler(&self) {
-        self.0.state.lock().is_scheduler_paused = true;
+        self.shared.state.lock().is_scheduler_paused = true;
     }
 
     fn read(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock()
+        self.shared.state.lock()
     }
 
     fn write(&self) -> Result<MutexGuard<'_, State>> {
-        match &*self.0.failure.lock() {
-            Some(error) => Err(error.clone()),
-            None => Ok(self.0.state.lock()),
+        if let Some(error) = &*self.shared.failure.lock() {
+            return Err(error.clone());
         }
+        let mut state = self.shared.state.lock();
+        self.process.enter(&mut state)?;
+        Ok(state)
     }
 }
 
@@ -120,6 +140,26 @@ mod tests {
     }
 
     crate::store_suite!(MemoryStore::new);
+
+    mod sharing {
+        use super::MemoryStore;
+        use crate::conformance::{Process, Shared};
+        use std::sync::Arc;
+
+        #[async_trait::async_trait]
+        impl Shared for MemoryStore {
+            async fn process(&self) -> Process {
+                let store = self.another();
+                Process {
+                    hot: Arc::new(store.clone()),
+                    registry: Arc::new(store.clone()),
+                    instances: Arc::new(store),
+                }
+            }
+        }
+
+        crate::shared_store_suite!(|| Some(MemoryStore::shared()));
+    }
 
     #[tokio::test]
     async fn fails_on_demand() {

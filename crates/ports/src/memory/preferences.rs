@@ -22,9 +22,11 @@ impl State {
             preferences,
             updated_at: now,
         };
+        let is_first_of_app = self.preferring.insert(app);
+        self.instances.directory += i64::from(is_first_of_app);
         PreferencesPut {
             created: self.preferences.insert((app, user_id), stored).is_none(),
-            is_first_of_app: self.preferring.insert(app),
+            is_first_of_app,
         }
     }
 

@@ -227,6 +227,16 @@ impl Registry for MemoryStore {
         Ok(())
     }
 
+    async fn first_provider_token(
+        &self,
+        name: String,
+        sealed: Sealed,
+        _now: UnixMs,
+    ) -> Result<Sealed> {
+        let mut state = self.write()?;
+        Ok(state.provider_tokens.entry(name).or_insert(sealed).clone())
+    }
+
     async fn reseal(&self, with: Resealer, now: UnixMs, by: Actor) -> Result<u64> {
         let mut state = self.write()?;
         let mut credentials = state.credentials.clone();
@@ -485,6 +495,7 @@ impl Registry for MemoryStore {
 impl State {
     fn note(&mut self, at: UnixMs, actor: Actor, action: &str, subject: &str) {
         let no = self.number();
+        self.instances.directory += 1;
         self.audit.push(AuditEntry {
             no,
             at,

@@ -1,6 +1,7 @@
 //! What the fake remembers, and the rules that several methods share.
 
 use super::campaigns::Campaign;
+use super::instances::Instances;
 use super::lists::StoredList;
 use super::timers::Timer;
 use super::webhooks::Webhooks;
@@ -38,7 +39,9 @@ const HOUR: i64 = 3_600_000;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// Of the process that writes.
     pub(super) epoch: i64,
+    pub(super) instances: Instances,
     pub(super) next: i64,
     pub(super) notifications: BTreeMap<NotificationNo, Notification>,
     pub(super) batches: BTreeMap<BatchNo, Batch>,
@@ -137,10 +140,6 @@ pub(super) struct DeviceRow {
 }
 
 impl State {
-    pub(super) fn restart(&mut self) {
-        self.epoch += 1;
-    }
-
     /// One number for everything that is numbered.
     pub(super) fn number(&mut self) -> i64 {
         self.next += 1;

@@ -155,7 +155,7 @@ impl State {
         due
     }
 
-    fn due(&self, number: i64) -> Option<DueTimer> {
+    pub(super) fn due(&self, number: i64) -> Option<DueTimer> {
         let timer = self.timers.get(&number)?;
         Some(DueTimer {
             claim: TimerClaim {

@@ -9,8 +9,11 @@ use crate::clock::machine_now;
 use crate::config::{self, Config, Sources};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
+use crate::store;
 use carillon_model::credential::CredentialSecret;
+use carillon_model::role::Role;
 use carillon_ports::gateway::ClaimedFacts;
+use carillon_store_sql::{Probe, ServerConfig, StoreConfig, probe};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -154,6 +157,9 @@ async fn everything(args: &Args, output: Output) -> Vec<Check> {
 /// What can be seen without the server.
 fn local(config: &Config) -> Vec<Check> {
     let mut checks = Vec::new();
+    if let StoreConfig::Server(server) = store::settings(&config.store) {
+        checks.push(database(&server));
+    }
     let file = config.store.file();
     if let Some(directory) = file
         .and_then(Path::parent)
@@ -198,6 +204,39 @@ fn local(config: &Config) -> Vec<Check> {
     checks
 }
 
+/// The database on a server, as it is seen from here.
+fn database(config: &ServerConfig) -> Check {
+    let found = match probe(config) {
+        Ok(found) => found,
+        Err(error) => return Check::failed("database", &store::refused(&error)),
+    };
+    let Probe {
+        version,
+        schema,
+        round_trip,
+    } = found;
+    // PostgreSQL says how it was built, too.
+    let version = version.split(" on ").next().unwrap_or_default();
+    let away = format!(
+        "{} ({version}) answers in {:.1} ms",
+        config.url,
+        round_trip.as_secs_f64() * 1_000.0
+    );
+    let (found, known) = (schema.found, schema.known);
+    if found == known {
+        return Check::ok("database", format!("{away}, schema {found}"));
+    }
+    let said = format!("{away}, schema {found}, and this program wants {known}");
+    if config.migrate {
+        Check::ok(
+            "database",
+            format!("{said}: the next start brings it there"),
+        )
+    } else {
+        Check::bad("database", said, "run `carillon migrate`")
+    }
+}
+
 async fn server_state(client: &ApiClient) -> Check {
     let status = match client.get("/v1/status").await {
         Ok(status) => status,
@@ -216,6 +255,9 @@ async fn server_state(client: &ApiClient) -> Check {
             "the store was restored from a backup: nothing that was to happen later does",
             "look at `carillon notification scheduled`, cancel what was sent already, then `carillon resume`",
         );
+    }
+    if let Some(check) = roles(&status) {
+        return check;
     }
     let lanes = status["lanes"].as_array().map_or(&[][..], Vec::as_slice);
     let stuck = lanes.iter().find(|lane| !lane["problem"].is_null());
@@ -238,6 +280,30 @@ async fn server_state(client: &ApiClient) -> Check {
             ),
         ),
     }
+}
+
+/// What nobody does of what must be done.
+fn roles(status: &Value) -> Option<Check> {
+    let instances = status["instances"].as_array()?;
+    let is_done = |role: &Role| {
+        let has = |instance: &Value| {
+            let roles = instance["roles"].as_array();
+            roles.is_some_and(|roles| roles.contains(&json!(role.as_str())))
+        };
+        instances.iter().any(has)
+    };
+    let missing = Role::ALL.into_iter().find(|role| !is_done(role))?;
+    let said = match missing {
+        Role::Api => "nobody accepts",
+        Role::Scheduler => "nobody fires timers: what was to happen later does not",
+        Role::Worker => "nobody does what is slow: large audiences, webhooks and retention wait",
+        Role::Sender => "nobody sends: every push waits",
+    };
+    Some(Check::bad(
+        "roles",
+        format!("no process has the role {missing}, so {said}"),
+        format!("start one: `carillon serve --roles {missing}`"),
+    ))
 }
 
 async fn credentials(client: &ApiClient, only: Option<&str>, output: Output) -> Vec<Check> {

@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::output::Output;
 use crate::{telemetry, wire};
+use carillon_model::role::Roles;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use std::path::PathBuf;
@@ -18,11 +19,19 @@ pub(crate) struct Args {
     /// On the first start, write the admin API key to this file (mode 0600) instead of printing it
     #[arg(long, value_name = "FILE")]
     admin_key_file: Option<PathBuf>,
+    /// What this process does, with commas between: api, scheduler, worker, sender; without it server.roles
+    #[arg(long, value_name = "ROLES", value_parser = Roles::parse)]
+    roles: Option<Roles>,
 }
 
 /// Runs until it is asked to stop.
 pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
-    let config = config::load(&Sources::of_process(args.config.as_deref()))?;
+    let mut sources = Sources::of_process(args.config.as_deref());
+    if let Some(roles) = args.roles {
+        let value = toml::Value::String(roles.to_string());
+        sources.fixed.push(("server.roles", value));
+    }
+    let config = config::load(&sources)?;
     telemetry::start_logs(&config.log);
     telemetry::watch_panics();
     let lifecycle = Lifecycle::new();

@@ -22,6 +22,7 @@ pub(crate) use value::{Endpoint, Several, Span};
 use crate::exit::{Exit, Failure};
 use carillon_engine::EngineConfig;
 use carillon_model::rate::Rate;
+use carillon_model::role::Roles;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -52,7 +53,9 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Server {
     pub(crate) mode: Mode,
+    pub(crate) roles: Roles,
     pub(crate) listen: SocketAddr,
+    pub(crate) wake_address: Option<SocketAddr>,
     pub(crate) tls_certificate_file: Option<PathBuf>,
     pub(crate) tls_private_key_file: Option<PathBuf>,
     pub(crate) threads: usize,
@@ -460,6 +463,8 @@ impl Config {
         }
         if store.server().is_none() {
             for (key, is_set) in [
+                // One process has the file, and does everything.
+                ("server.roles", server.roles != Roles::ALL),
                 ("store.password", store.password.is_some()),
                 ("store.schema", store.schema.is_some()),
                 ("store.tls", store.tls.is_some()),

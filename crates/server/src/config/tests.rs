@@ -170,6 +170,12 @@ fn a_store_on_a_server_is_told_how_to_get_there() {
     assert_eq!(server.statement_timeout_ms, 90_000);
     assert!(!server.migrate);
     assert_eq!(server.password.unwrap().expose_secret(), "open sesame");
+    // Processes can share it, each with some of the roles.
+    let config = with_env(&[
+        ("CARILLON_STORE__URL", "postgres://c@db/c"),
+        ("CARILLON_SERVER__ROLES", "worker, api"),
+    ]);
+    assert_eq!(config.unwrap().server.roles.to_string(), "api,worker");
     // A file by a URL is a file.
     let config = with_env(&[("CARILLON_STORE__URL", "sqlite:/srv/carillon/push.db")]).unwrap();
     assert_eq!(
@@ -266,6 +272,14 @@ fn wrong_values_name_key_source_and_default() {
             ["server.stop_deadline", "above zero"],
         ),
         ("[server]\nmode = \"test\"", ["server.mode", "development"]),
+        (
+            "[server]\nroles = \"api,sendr\"",
+            ["server.roles", "scheduler"],
+        ),
+        (
+            "[server]\nroles = \"api,sender\"",
+            ["server.roles", "SQLite"],
+        ),
         (
             "[server]\ntls_certificate_file = \"a\"",
             ["server.tls_certificate_file", "both"],

@@ -17,6 +17,7 @@ mod lists;
 mod old_server;
 mod proxy;
 mod reporting;
+mod roles;
 mod rpush;
 mod schedules;
 mod secrets;

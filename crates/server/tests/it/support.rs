@@ -203,8 +203,14 @@ impl Home {
 
     /// Serves; ready when it returns.
     pub(crate) fn serve(&self) -> Server<'_> {
+        self.serve_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn serve_with(&self, args: &[&str]) -> Server<'_> {
         let mut child = self
             .serve_command()
+            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -17,6 +17,20 @@ pub(crate) enum Dialect {
     Mysql,
 }
 
+impl Dialect {
+    /// What asks the database's clock, for milliseconds since 1970.
+    pub(crate) fn clock(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            Self::Postgres => "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+            // Not by the session's time zone, in which an hour may come twice.
+            Self::Mysql => {
+                "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
+            }
+        }
+    }
+}
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -60,9 +74,11 @@ pub(crate) trait Driver: Send {
     fn script(&mut self, sql: &str) -> Result<()>;
     /// Names of the tables where ours are, or will be.
     fn tables(&mut self) -> Result<Vec<String>>;
-    /// Takes the installation's lock, within [`ENDING`] or not at all; it lasts as long as the connection. Otherwise says who
-    /// has it.
+    /// Takes the lock of those who open the installation, within [`ENDING`] or not at all; it lasts no longer than the
+    /// connection. Otherwise says who has it.
     fn lock(&mut self) -> Result<Option<String>>;
+    /// Gives the lock back.
+    fn unlock(&mut self) -> Result<()>;
     /// Random bytes, for the installation's seed.
     fn random(&mut self) -> Result<[u8; 16]>;
 }

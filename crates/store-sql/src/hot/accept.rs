@@ -2,7 +2,7 @@
 
 use super::badges::Counting;
 use super::ledger::{self, Ledger};
-use super::{batches, campaigns, gathering, schedules, timers};
+use super::{batches, campaigns, gathering, prune, schedules, timers};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::statements::Statement;
@@ -123,7 +123,7 @@ fn with_campaign(tx: &Tx<'_>, item: &NewNotification) -> Done<()> {
 }
 
 fn insert(tx: &mut Tx<'_>, item: &NewNotification) -> Done<()> {
-    tx.marks.notification.used(tx.conn, item.no.0)?;
+    prune::is_numbered(tx, item.no)?;
     tx.statement(Statement::InsertNotification)?.run(params![
         item.no.0,
         item.app.0,
@@ -136,7 +136,7 @@ fn insert(tx: &mut Tx<'_>, item: &NewNotification) -> Done<()> {
 }
 
 fn insert_for_later(tx: &mut Tx<'_>, item: &NewNotification, send_at: UnixMs) -> Done<()> {
-    tx.marks.notification.used(tx.conn, item.no.0)?;
+    prune::is_numbered(tx, item.no)?;
     tx.conn
         .prepare_cached(
             "INSERT INTO notifications (notification_no, app_no, accepted_at, expires_at, options, payload, send_at)

@@ -1,5 +1,6 @@
 //! Call-outs: timers that are put off while an App is asked, and the runs of that.
 
+use super::timers;
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::queue::Class;
@@ -11,12 +12,17 @@ use carillon_model::callout::CalloutResult;
 use carillon_model::id::{DefinitionNo, NotificationNo};
 use carillon_ports::callout::{CalloutBegin, CalloutEnd, CalloutRun, CalloutStore, OpenCallout};
 use carillon_ports::store::Result;
-use carillon_ports::timer::TimerClaim;
+use carillon_ports::timer::{DueTimer, TimerClaim};
 
 #[async_trait]
 impl CalloutStore for SqlStore {
     async fn begin_callout(&self, begin: CalloutBegin) -> Result<Option<OpenCallout>> {
         self.write(Class::Fanout, 2, move |tx| open(tx, &begin))
+            .await
+    }
+
+    async fn open_callouts(&self, limit: u32) -> Result<Vec<DueTimer>> {
+        self.read_hot(move |conn| timers::of_open_callouts(conn, limit))
             .await
     }
 

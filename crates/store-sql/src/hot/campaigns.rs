@@ -7,6 +7,7 @@
 use super::{claim, records, resolve, rows, views};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done, corrupt};
+use crate::instances;
 use crate::queue::Class as Turn;
 use crate::store::SqlStore;
 use crate::writer::Tx;
@@ -20,6 +21,7 @@ use carillon_model::push_type::Reach;
 use carillon_ports::campaign::{
     CampaignHead, CampaignStep, CampaignStore, CampaignView, Chunk, NewCampaign,
 };
+use carillon_ports::instance::NoticeKind;
 use carillon_ports::store::{FanoutPage, Recipient, Result, WorkId};
 
 /// Values of `notifications.campaign`.
@@ -251,7 +253,7 @@ fn rest(tx: &Tx<'_>, no: NotificationNo) -> Done<()> {
     tx.conn
         .prepare_cached("UPDATE campaigns SET parked = 1 WHERE notification_no = ?1")?
         .execute([no.0])?;
-    Ok(())
+    instances::tell(tx, no, NoticeKind::Paused)
 }
 
 /// Whether an App's campaign is not over; `None`: it has none of this number.
@@ -336,6 +338,7 @@ fn resume(
     tx.conn
         .prepare_cached("UPDATE fanouts SET due_at = ?2 WHERE notification_no = ?1")?
         .execute([no.0, now])?;
+    instances::tell(tx, no, NoticeKind::Resumed)?;
     Ok(true)
 }
 

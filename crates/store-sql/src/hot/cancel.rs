@@ -5,10 +5,12 @@ use super::rows;
 use super::{claim, records, timers};
 use crate::db::{OptionalExtension, params};
 use crate::error::Done;
+use crate::instances;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::{AppNo, NotificationNo};
+use carillon_ports::instance::NoticeKind;
 use carillon_ports::store::{CountDelta, Work};
 
 /// Work rows in one slice: a few milliseconds when they are full batches.
@@ -63,6 +65,9 @@ pub(super) fn slice(
         .query_row(params![first.0, last.0], |_| Ok(()))
         .optional()?
         .is_some();
+    if held && instances::is_held_elsewhere(tx.conn, tx.epoch, no)? {
+        instances::tell(tx, no, NoticeKind::Cancelled)?;
+    }
     Ok(Some(Slice {
         not_sent,
         held,

@@ -9,13 +9,13 @@ use super::rows::blob;
 use super::{badges, callouts, campaigns, lists, preferences, schedules, timers};
 use crate::db::{self, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
-use crate::marks::{read_meta, write_meta};
+use crate::marks::{PRUNED, read_meta, write_meta};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::app::AppSettings;
 use carillon_model::batch::BatchDevices;
 use carillon_model::id::{AppNo, BatchNo, NotificationNo};
-use carillon_ports::store::Retention;
+use carillon_ports::store::{Retention, StoreError};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pass {
@@ -26,8 +26,8 @@ enum Pass {
 impl Pass {
     fn cursor(self) -> &'static str {
         match self {
-            Self::Content => "prune_content",
-            Self::Records => "prune_records",
+            Self::Content => PRUNED[0],
+            Self::Records => PRUNED[1],
         }
     }
 
@@ -70,6 +70,30 @@ pub(super) fn prune(tx: &mut Tx<'_>, retention: Retention) -> Done<u64> {
     Ok(0)
 }
 
+/// A notification's number goes into a row. One that the passes have gone past already, since another
+/// process' numbers were higher, is looked at as a straggler.
+pub(super) fn is_numbered(tx: &mut Tx<'_>, no: NotificationNo) -> Done<()> {
+    if !tx.numbers.is_shared() {
+        return tx.marks.notification.used(tx.conn, no.0);
+    }
+    if !tx.numbers.has(no.0) {
+        return Err(StoreError::Overloaded.into());
+    }
+    for pass in [Pass::Content, Pass::Records] {
+        if no.0 <= tx.marks.pruned[pass as usize - 1] {
+            straggles(tx, pass, no)?;
+        }
+    }
+    Ok(())
+}
+
+fn straggles(tx: &Tx<'_>, pass: Pass, no: NotificationNo) -> Done<()> {
+    tx.conn
+        .prepare_cached("INSERT OR IGNORE INTO stragglers (pass, notification_no) VALUES (?1, ?2)")?
+        .execute(params![pass as i64, no.0])?;
+    Ok(())
+}
+
 fn walk(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, slice: u32) -> Done<u64> {
     let mut budget = i64::from(slice);
     let mut rows = stragglers(tx, pass, before, &mut budget)?;
@@ -97,6 +121,7 @@ fn walk(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, slice: u32) -> Done<u64> {
     }
     if cursor != start {
         write_meta(tx.conn, pass.cursor(), cursor)?;
+        tx.marks.pruned[pass as usize - 1] = cursor;
         rows = rows.max(1);
     }
     Ok(rows)

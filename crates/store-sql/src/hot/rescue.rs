@@ -47,7 +47,7 @@ pub(super) fn rescue(
     Ok(last)
 }
 
-/// Work held by older epochs, and the last row that was looked at; that is `None` at the end.
+/// Work held by whoever lives no more, and the last row that was looked at; that is `None` at the end.
 fn stale(tx: &Tx<'_>, after: Option<WorkId>, limit: u32) -> Done<(Vec<WorkId>, Option<WorkId>)> {
     let after = after.unwrap_or(WorkId {
         batch: BatchNo(i64::MIN),
@@ -55,7 +55,8 @@ fn stale(tx: &Tx<'_>, after: Option<WorkId>, limit: u32) -> Done<(Vec<WorkId>, O
     });
     let look = limit.saturating_mul(LOOK);
     let mut statement = tx.conn.prepare_cached(
-        "SELECT batch_no, seq, holder IS NOT NULL AND holder < ?3 FROM work
+        "SELECT batch_no, seq, holder IS NOT NULL AND holder <> ?3
+             AND holder NOT IN (SELECT epoch FROM instances) FROM work
          WHERE (batch_no, seq) > (?1, ?2) ORDER BY batch_no, seq LIMIT ?4",
     )?;
     let mut found = statement.query(params![after.batch.0, after.seq, tx.epoch, look])?;

@@ -134,7 +134,7 @@ fn due_of(
     let limit = room.min(ask.each as usize);
     into.is_full = room == 0;
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, t.timer_no, t.fence, t.due_at, t.attempts, t.kind, t.missed, t.body, t.subject
+        "SELECT {}, {TIMER}
          FROM timers t INDEXED BY timers_due
          LEFT JOIN notifications n ON t.kind = 1 AND n.notification_no = t.subject
          WHERE t.due_at IS NOT NULL AND t.app_no = ?1 AND t.due_at <= ?2
@@ -147,30 +147,55 @@ fn due_of(
             into.is_full = true;
             break;
         }
-        let at = rows::HEAD_COLUMNS;
-        let tried_at: UnixMs = row.get(at + 2)?;
-        let (due_at, subject) = match subject(conn, row, tried_at) {
-            Ok((due_at, subject)) => (due_at, Ok(subject)),
-            // What cannot be read fails alone.
-            Err(Fault::Store(StoreError::Corrupt(what))) => (tried_at, Err(what)),
-            Err(fault) => return Err(fault),
-        };
-        *bytes += subject.as_ref().map_or(0, TimerSubject::bytes);
-        into.timers.push(DueTimer {
-            claim: TimerClaim {
-                no: row.get(at)?,
-                fence: row.get(at + 1)?,
-            },
-            app: AppNo(app),
-            due_at,
-            attempts: row.get(at + 3)?,
-            subject,
-        });
+        let timer = timer(conn, row)?;
+        *bytes += timer.subject.as_ref().map_or(0, TimerSubject::bytes);
+        into.timers.push(timer);
     }
     Ok(())
 }
 
-/// When a row was due, and what it is about: columns as [`due_of`] selects them.
+/// Timers of which a call-out's run is open, that of the oldest run first.
+pub(super) fn of_open_callouts(conn: &Connection, limit: u32) -> Done<Vec<DueTimer>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {}, {TIMER} FROM callout_runs r JOIN timers t ON t.timer_no = r.timer_no
+         LEFT JOIN notifications n ON t.kind = 1 AND n.notification_no = t.subject
+         WHERE r.finished_at IS NULL AND t.due_at IS NOT NULL ORDER BY r.run_no LIMIT ?1",
+        rows::HEAD
+    ))?;
+    let mut found = statement.query([limit])?;
+    let mut timers = Vec::new();
+    while let Some(row) = found.next()? {
+        timers.push(timer(conn, row)?);
+    }
+    Ok(timers)
+}
+
+/// Columns of [`timer`], after those of a notification's head.
+const TIMER: &str =
+    "t.timer_no, t.fence, t.due_at, t.attempts, t.kind, t.missed, t.body, t.subject, t.app_no";
+
+fn timer(conn: &Connection, row: Row<'_>) -> Done<DueTimer> {
+    let at = rows::HEAD_COLUMNS;
+    let tried_at: UnixMs = row.get(at + 2)?;
+    let (due_at, subject) = match subject(conn, row, tried_at) {
+        Ok((due_at, subject)) => (due_at, Ok(subject)),
+        // What cannot be read fails alone.
+        Err(Fault::Store(StoreError::Corrupt(what))) => (tried_at, Err(what)),
+        Err(fault) => return Err(fault),
+    };
+    Ok(DueTimer {
+        claim: TimerClaim {
+            no: row.get(at)?,
+            fence: row.get(at + 1)?,
+        },
+        app: AppNo(row.get(at + 8)?),
+        due_at,
+        attempts: row.get(at + 3)?,
+        subject,
+    })
+}
+
+/// When a row was due, and what it is about: columns as [`timer`] reads them.
 fn subject(conn: &Connection, row: Row<'_>, tried_at: UnixMs) -> Done<(UnixMs, TimerSubject)> {
     let at = rows::HEAD_COLUMNS;
     let no: i64 = row.get(at)?;

@@ -2,12 +2,13 @@
 
 use crate::db::{self, Connection, params};
 use crate::error::Done;
+use crate::instances::directory_changed;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::ApiKeyNo;
 use carillon_ports::registry::{Actor, AuditEntry};
 
-/// Notes who did what.
+/// Notes who did what; all that a directory holds is changed with a note.
 pub(super) fn note(tx: &Tx<'_>, now: UnixMs, by: &Actor, action: &str, subject: &str) -> Done<()> {
     tx.conn
         .prepare_cached(
@@ -20,7 +21,11 @@ pub(super) fn note(tx: &Tx<'_>, now: UnixMs, by: &Actor, action: &str, subject: 
             action,
             subject
         ])?;
-    Ok(())
+    // Devices and people are in no directory.
+    if action.starts_with("device.") || action.starts_with("user.") {
+        return Ok(());
+    }
+    directory_changed(tx.conn)
 }
 
 pub(super) fn list(conn: &Connection, before: Option<i64>, limit: u32) -> Done<Vec<AuditEntry>> {

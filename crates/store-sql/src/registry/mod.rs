@@ -201,6 +201,26 @@ impl Registry for SqlStore {
         .await
     }
 
+    async fn first_provider_token(
+        &self,
+        name: String,
+        sealed: Sealed,
+        now: UnixMs,
+    ) -> Result<Sealed> {
+        self.write(
+            Turn::Fanout,
+            1,
+            move |tx| match credentials::provider_token(tx.conn, &name)? {
+                Some(stored) => Ok(stored),
+                None => {
+                    credentials::put_provider_token(tx, &name, &sealed, now)?;
+                    Ok(sealed.clone())
+                }
+            },
+        )
+        .await
+    }
+
     async fn reseal(&self, with: Resealer, now: UnixMs, by: Actor) -> Result<u64> {
         self.write(Turn::Fanout, 1, move |tx| {
             credentials::reseal(tx, &with, now, &by)

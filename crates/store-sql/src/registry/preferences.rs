@@ -2,6 +2,7 @@
 
 use crate::db::{self, Connection, OptionalExtension, params};
 use crate::error::{Done, corrupt};
+use crate::instances::directory_changed;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::AppNo;
@@ -33,6 +34,9 @@ pub(super) fn put(
         )?
         .execute([app.0])?
         == 1;
+    if is_first_of_app {
+        directory_changed(tx.conn)?;
+    }
     let known = tx
         .conn
         .prepare_cached("SELECT 1 FROM user_preferences WHERE app_no = ?1 AND user_id = ?2")?

@@ -1,8 +1,8 @@
 //! What only servers have: a lock that lasts as long as a connection, and connections that end.
 //!
-//! A connection that is gone is renewed, for a bounded time. The installation's lock is taken again, and the epoch must
-//! still be ours: otherwise another process has taken over, and this one stops. Whether a commit was made whose answer
-//! never came is told by a number that every transaction raises.
+//! A connection that is gone is renewed, for a bounded time. The process' row among the instances must still be there:
+//! otherwise the others have given it up, and it stops. Whether a commit was made whose answer never came is told by a
+//! number in that row that every transaction raises.
 
 use crate::address::ServerKind;
 use crate::db::driver::{Role, Server};
@@ -10,20 +10,23 @@ use crate::db::mysql::Mysql;
 use crate::db::postgres::Postgres;
 use crate::db::{self, Connection, Dialect, Session};
 use crate::error::{Done, Fault};
-use crate::marks::{Marks, read_meta};
+use crate::instances;
+use crate::marks::Marks;
 use crate::open_error::OpenErrorKind;
 use crate::queue::Queue;
+use crate::schema::{Probe, Schema};
 use crate::server_config::ServerConfig;
+use crate::writer::GIVEN_UP;
 use carillon_ports::store::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Of so many round trips the shortest is told.
+const ROUND_TRIPS: u32 = 5;
+
 /// In `meta`: the number of the schema.
 const SCHEMA: &str = "schema";
-
-/// In `meta`: how many transactions the writers have committed. Tells whether one was whose answer is missing.
-pub(crate) const COMMIT: &str = "commit";
 
 /// A database on a server, as the writer minds it.
 pub(crate) struct Place {
@@ -47,7 +50,7 @@ pub(crate) enum Gone {
 /// What is known again after a connection was renewed.
 pub(crate) struct Regained {
     pub(crate) marks: Marks,
-    /// How many transactions were committed.
+    /// How many transactions this process has committed.
     pub(crate) commits: i64,
 }
 
@@ -65,11 +68,19 @@ pub(crate) fn server(config: ServerConfig) -> Result<Arc<dyn Server>, OpenErrorK
     }
 }
 
-/// The writer's connection: it has the lock, and the newest schema.
-pub(crate) fn writer(server: &dyn Server, may_migrate: bool) -> Result<Connection, OpenErrorKind> {
+/// The writer's connection: it has the lock, for which it waits as long as for any other, and the newest schema.
+pub(crate) fn writer(
+    server: &dyn Server,
+    config: &ServerConfig,
+    may_migrate: bool,
+) -> Result<Connection, OpenErrorKind> {
     let session = Session::open(server, Role::Writer).map_err(unreachable)?;
-    if let Some(who) = session.with(|driver| driver.lock())? {
-        return Err(OpenErrorKind::LockedBy(who));
+    // One process opens at a time: two must not make the schema. Each try waits for a moment.
+    let until = Instant::now() + Duration::from_millis(config.lock_timeout_ms.into());
+    while let Some(who) = session.with(|driver| driver.lock())? {
+        if Instant::now() >= until {
+            return Err(OpenErrorKind::LockedBy(who));
+        }
     }
     migrate(&session, server, may_migrate)?;
     Ok(Connection::Server(session))
@@ -79,6 +90,38 @@ pub(crate) fn writer(server: &dyn Server, may_migrate: bool) -> Result<Connectio
 pub(crate) fn look(server: &dyn Server) -> Result<(i64, i64), OpenErrorKind> {
     let session = Session::open(server, Role::Reader).map_err(unreachable)?;
     compared(&session, server)
+}
+
+/// What the server is like: its version, the schema, and how far away it is.
+pub(crate) fn probe(server: &dyn Server) -> Result<Probe, OpenErrorKind> {
+    let session = Session::open(server, Role::Reader).map_err(unreachable)?;
+    let (found, known) = compared(&session, server)?;
+    let mut round_trip = Duration::MAX;
+    let mut version = String::new();
+    for _ in 0..ROUND_TRIPS {
+        let asked = Instant::now();
+        let rows = session.with(|driver| {
+            let ask = driver.prepare("SELECT version()")?;
+            driver.query(ask, Vec::new())
+        })?;
+        round_trip = round_trip.min(asked.elapsed());
+        if let Some(rusqlite::types::Value::Text(text)) = rows.first().and_then(|row| row.first()) {
+            version.clone_from(text);
+        }
+    }
+    Ok(Probe {
+        version,
+        schema: Schema { found, known },
+        round_trip,
+    })
+}
+
+/// The writer's process has its row: others may open.
+pub(crate) fn opened(conn: &Connection) -> Result<(), OpenErrorKind> {
+    if let Some(session) = conn.session() {
+        session.with(|driver| driver.unlock())?;
+    }
+    Ok(())
 }
 
 /// A connection that cannot write.
@@ -217,23 +260,12 @@ impl Place {
         };
         let away = |error: db::Error| Gone::Away(error.to_string());
         session.renew(self.server.as_ref()).map_err(away)?;
-        if let Some(who) = session.with(|driver| driver.lock()).map_err(away)? {
-            // Mostly our own connection from before, of which the server has not heard yet that it is gone.
-            return Err(Gone::Away(format!("its lock is held by {who}")));
-        }
-        let read = || -> Done<(Option<i64>, Regained)> {
-            let regained = Regained {
-                marks: Marks::read(conn)?,
-                commits: read_meta(conn, COMMIT)?.unwrap_or(0),
-            };
-            Ok((read_meta(conn, "epoch")?, regained))
+        let read = || -> Done<(Option<i64>, Marks)> {
+            Ok((instances::committed(conn, epoch)?, Marks::read(conn)?))
         };
         match read() {
-            Ok((found, regained)) if found == Some(epoch) => Ok(regained),
-            Ok((found, _)) => Err(Gone::ForGood(format!(
-                "another process has taken the database over: its epoch is {}, and this process has {epoch}",
-                found.map_or_else(|| "gone".to_owned(), |found| found.to_string())
-            ))),
+            Ok((Some(commits), marks)) => Ok(Regained { marks, commits }),
+            Ok((None, _)) => Err(Gone::ForGood(GIVEN_UP.into())),
             Err(Fault::Lost(text)) => Err(Gone::Away(text)),
             Err(fault) => Err(Gone::Away(StoreError::from(fault).to_string())),
         }

@@ -127,3 +127,22 @@ impl Subject for Mariadb {
 }
 
 carillon_ports::store_suite!(maybe: fresh);
+
+mod sharing {
+    use super::{Arc, Database};
+    use carillon_ports::conformance::{Process, Shared};
+
+    #[async_trait::async_trait]
+    impl Shared for Database {
+        async fn process(&self) -> Process {
+            let store = self.open();
+            Process {
+                hot: Arc::new(store.clone()),
+                registry: Arc::new(store.clone()),
+                instances: Arc::new(store),
+            }
+        }
+    }
+
+    carillon_ports::shared_store_suite!(|| Database::make("several processes on MariaDB"));
+}

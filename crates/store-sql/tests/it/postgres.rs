@@ -90,6 +90,32 @@ impl Schema {
     }
 }
 
+/// A connection that has the lock of those who open.
+pub(crate) struct Opening {
+    client: tokio_postgres::Client,
+    moving: tokio::task::JoinHandle<Result<(), tokio_postgres::Error>>,
+}
+
+impl Opening {
+    pub(crate) async fn end(self) {
+        drop(self.client);
+        self.moving.await.unwrap().unwrap();
+    }
+}
+
+impl Schema {
+    /// Somebody opens it, and does not come to an end.
+    pub(crate) async fn hold_lock(&self) -> Opening {
+        let url = self.config.url.to_string();
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        let moving = tokio::spawn(connection);
+        let schema = self.config.schema.clone().unwrap();
+        let lock = format!("SELECT pg_advisory_lock(hashtextextended('carillon {schema}', 0))");
+        client.batch_execute(&lock).await.unwrap();
+        Opening { client, moving }
+    }
+}
+
 impl Drop for Schema {
     fn drop(&mut self) {
         let name = self.config.schema.clone().unwrap();
@@ -145,3 +171,22 @@ impl Subject for Postgres {
 }
 
 carillon_ports::store_suite!(maybe: fresh);
+
+mod sharing {
+    use super::{Arc, Schema};
+    use carillon_ports::conformance::{Process, Shared};
+
+    #[async_trait::async_trait]
+    impl Shared for Schema {
+        async fn process(&self) -> Process {
+            let store = self.open();
+            Process {
+                hot: Arc::new(store.clone()),
+                registry: Arc::new(store.clone()),
+                instances: Arc::new(store),
+            }
+        }
+    }
+
+    carillon_ports::shared_store_suite!(|| Schema::make("several processes on PostgreSQL"));
+}

@@ -4,6 +4,7 @@ use crate::postgres::Schema;
 use crate::proxy::{Mode, Proxy};
 use crate::support::{accepted, single, stored};
 use carillon_model::id::NotificationNo;
+use carillon_ports::instance::{InstanceStore, Presence};
 use carillon_ports::store::{HotStore, StoreError};
 use carillon_store_sql::{Host, OpenErrorKind, ServerConfig, SqlStore};
 
@@ -134,11 +135,39 @@ async fn a_doubt_that_nobody_can_clear_up_stops_everything() {
 }
 
 #[tokio::test]
-async fn one_process_has_the_database() {
-    let Some(world) = world("a second process", PATIENCE_MS) else {
+async fn a_commit_in_doubt_is_not_mistaken_for_another_process_commit() {
+    let Some(world) = world("a commit among those of others", LONG_MS) else {
         return;
     };
-    let refused = SqlStore::open(world.schema.config.clone()).unwrap_err();
+    let other = world.schema.open();
+    let mut numbers = Vec::new();
+    for mode in [Mode::LoseCommit, Mode::LoseAnswer, Mode::LoseCommit] {
+        world.proxy.set(mode);
+        let (own, others) = (single(next(&world.store)), single(next(&other)));
+        numbers.extend([own.no, others.no]);
+        let (own, others) = tokio::join!(world.store.accept(vec![own]), other.accept(vec![others]));
+        own.unwrap();
+        others.unwrap();
+    }
+    assert_eq!(stored(&other, &numbers).await, [true; 6], "each once");
+    world.store.close().await;
+    other.close().await;
+}
+
+fn next(store: &SqlStore) -> NotificationNo {
+    store.next_notification()
+}
+
+#[tokio::test]
+async fn who_opens_waits_for_who_is_opening() {
+    let Some(schema) = Schema::make("a database that is being opened") else {
+        return;
+    };
+    schema.open().close().await;
+    let opening = schema.hold_lock().await;
+    let mut config = schema.config.clone();
+    config.lock_timeout_ms = PATIENCE_MS;
+    let refused = SqlStore::open(config).unwrap_err();
     let OpenErrorKind::LockedBy(who) = refused.kind() else {
         panic!("{refused}");
     };
@@ -146,32 +175,40 @@ async fn one_process_has_the_database() {
         who.contains("process") && who.contains("connected since"),
         "{who}"
     );
-    world.store.close().await;
-    world.schema.open().close().await;
+    opening.end().await;
+    // The lock goes with its connection; and nobody keeps it who has opened.
+    let (one, other) = (schema.open(), schema.open());
+    for store in [&one, &other] {
+        store.accept(vec![single(next(store))]).await.unwrap();
+    }
+    one.close().await;
+    other.close().await;
 }
 
 #[tokio::test]
-async fn whoever_lost_the_database_to_another_process_stops() {
-    let Some(world) = world("a database that was taken over", PATIENCE_MS) else {
+async fn whoever_was_given_up_by_another_process_stops() {
+    let Some(world) = world("a process that was given up", PATIENCE_MS) else {
         return;
     };
+    let presence = Presence::alone("test");
+    world.store.join(presence.clone()).await.unwrap();
     world.proxy.set(Mode::Shut);
     world.proxy.cut();
-    let away = world.store.accept(vec![single(NotificationNo(1))]).await;
+    let away = world.store.accept(vec![single(next(&world.store))]).await;
     assert!(matches!(away, Err(StoreError::Away(_))), "{away:?}");
-    world.schema.open().close().await;
+    let other = world.schema.open();
+    other.join(presence).await.unwrap();
+    // By the database's clock: it was not heard of for longer than no time at all.
+    while other.pulse().await.unwrap().instances.len() == 2 {
+        other.heartbeat(Some(1), String::new()).await.unwrap();
+    }
     world.proxy.set(Mode::Open);
-    let lost = world.store.accept(vec![single(NotificationNo(2))]).await;
+    let lost = world.store.accept(vec![single(next(&world.store))]).await;
     assert!(
-        matches!(&lost, Err(StoreError::Failed(text)) if text.contains("taken the database over")),
+        matches!(&lost, Err(StoreError::Failed(text)) if text.contains("given up")),
         "{lost:?}"
     );
-    assert!(
-        world
-            .store
-            .fatal()
-            .await
-            .contains("taken the database over")
-    );
+    assert!(world.store.fatal().await.contains("given up"));
     world.store.close().await;
+    other.close().await;
 }

@@ -202,7 +202,7 @@ pub(crate) struct LaneTrouble {
 
 impl AppView {
     pub(crate) fn new(app: &App, status: &EngineStatus) -> Self {
-        let of_app = status.lanes.iter().filter(|lane| lane.lane.app == app.no);
+        let of_app = status.all_lanes().filter(|lane| lane.lane.app == app.no);
         let problems = of_app.filter_map(|lane| {
             let problem = lane.problem.as_ref()?;
             Some(LaneTrouble {

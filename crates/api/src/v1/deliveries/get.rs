@@ -211,9 +211,10 @@ async fn switched_off(
 /// The lane that it was last tried in; before a first try, any of the App's.
 fn lanes(api: &Api, app: AppNo, last: Option<&Attempt>) -> Vec<LaneStatus> {
     let environment = last.and_then(|attempt| attempt.environment);
-    let lanes = api.engine.status().lanes.into_iter().filter(|lane| {
+    let status = api.engine.status();
+    let lanes = status.all_lanes().filter(|lane| {
         let tried = lane.lane.environment.known();
         lane.lane.app == app && (environment.is_none() || tried.is_none() || tried == environment)
     });
-    lanes.collect()
+    lanes.cloned().collect()
 }

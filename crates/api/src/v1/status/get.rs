@@ -9,9 +9,11 @@ use crate::state::Api;
 use crate::v1::apps::rates::LimitView;
 use axum::extract::State;
 use axum::response::Response;
-use carillon_engine::{Directory, LaneProblem, LaneStatus, PoolReport};
+use carillon_engine::{Directory, InstanceReport, LaneProblem, LaneStatus, PoolReport};
 use carillon_model::UnixMs;
 use carillon_model::id::AppNo;
+use carillon_model::role::Role;
+use carillon_ports::instance::Instance;
 use carillon_ports::registry::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,7 +25,10 @@ pub(crate) struct Status {
     version: &'static str,
     /// Whether it is stopping.
     stopping: bool,
-    /// Whether what a former process held was rescued completely.
+    /// Processes that share the store, in the order in which they joined. What else is said here is of
+    /// the one that answers, but for the trouble of lanes.
+    instances: Vec<InstanceView>,
+    /// Whether what a former process held was rescued completely; true where another process does that.
     rescued: bool,
     /// Outcomes that are not on disk yet.
     unsettled: u64,
@@ -34,10 +39,35 @@ pub(crate) struct Status {
     /// Whether timers do not fire because the store was restored from a backup, until
     /// `POST /v1/scheduler/resume`.
     scheduler_paused: bool,
-    /// Lanes that have or had work since the start.
+    /// Lanes that have or had work since the start, and those that other processes send from and that have a
+    /// problem or wait for a rate.
     lanes: Vec<LaneView>,
     /// Open pools of connections.
     pools: Vec<PoolView>,
+}
+
+/// A process that shares the store.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Instance)]
+pub(crate) struct InstanceView {
+    /// The machine's name and the process' number.
+    #[schema(example = "push-1:4711")]
+    name: String,
+    /// What it does: `api`, `scheduler`, `worker`, `sender`.
+    roles: Vec<&'static str>,
+    /// Of these, what it leads: where it does what must be done once. The others stand by.
+    leads: Vec<&'static str>,
+    /// Version of Carillon.
+    version: String,
+    /// Where its API is.
+    address: String,
+    /// When it joined, by the database's clock.
+    #[schema(format = DateTime)]
+    started_at: String,
+    /// How long ago it was heard of, in milliseconds.
+    heartbeat_age_ms: i64,
+    /// Whether it is the one that answers.
+    answers: bool,
 }
 
 /// State of a lane: App and environment.
@@ -132,6 +162,26 @@ fn app(directory: &Directory, no: AppNo) -> Option<String> {
     directory.app_by_no(no).map(|app| app.id.clone())
 }
 
+fn instance(report: InstanceReport) -> InstanceView {
+    let words = |roles: &mut dyn Iterator<Item = Role>| roles.map(Role::as_str).collect();
+    let Instance {
+        presence,
+        started_at,
+        age_ms,
+        ..
+    } = report.instance;
+    InstanceView {
+        name: presence.name,
+        roles: words(&mut presence.roles.iter()),
+        leads: words(&mut report.leads.into_iter()),
+        version: presence.version,
+        address: presence.address,
+        started_at: instant::rfc3339(started_at),
+        heartbeat_age_ms: age_ms,
+        answers: report.is_own,
+    }
+}
+
 fn lane(status: &LaneStatus, directory: &Directory, now: UnixMs) -> LaneView {
     LaneView {
         app: app(directory, status.lane.app),
@@ -182,19 +232,20 @@ pub(crate) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
     caller.global(&[Scope::Read])?;
     let status = api.engine.status();
     let (directory, now) = (&caller.directory, api.now());
+    let lanes = status
+        .all_lanes()
+        .map(|status| lane(status, directory, now))
+        .collect();
     answer::ok(&Status {
         version: api.version,
         stopping: status.stopping,
+        instances: status.instances.into_iter().map(instance).collect(),
         rescued: status.rescued,
         unsettled: status.unsettled,
         store_problem: status.store_problem,
         fanouts: status.fanouts,
         scheduler_paused: status.scheduler_paused,
-        lanes: status
-            .lanes
-            .iter()
-            .map(|status| lane(status, directory, now))
-            .collect(),
+        lanes,
         pools: status
             .pools
             .into_iter()

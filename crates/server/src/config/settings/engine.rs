@@ -252,6 +252,21 @@ pub(super) const ENGINE: &[Setting] = &[
         "Rows of such a slice, for which whatever else is written waits. While pushes are sent, at most\nten slices are filled in each index_interval.",
     ),
     plain(
+        "engine.heartbeat",
+        "\"1s\"",
+        "How often a process that shares a store shows that it lives.",
+    ),
+    plain(
+        "engine.instance_timeout",
+        "\"3s\"",
+        "A process that did not show it for so long is given up by the others, and stops.",
+    ),
+    plain(
+        "engine.wake_pause",
+        "\"10ms\"",
+        "Least time between two wake-ups of other processes, and between two looks at what they did.",
+    ),
+    plain(
         "engine.segment_sample",
         "20000",
         "About how many devices an estimate asks. An App that has no more is counted whole.",

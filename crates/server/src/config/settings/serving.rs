@@ -10,9 +10,19 @@ pub(super) const SERVER: &[Setting] = &[
         "\"production\", or \"development\": the latter allows a moved clock.",
     ),
     plain(
+        "server.roles",
+        "\"api,scheduler,worker,sender\"",
+        "What this process does: \"api\" accepts and answers, \"scheduler\" fires what is due, \"worker\"\ndoes what is slow, \"sender\" talks to the gateways; with commas between. On SQLite: all.",
+    ),
+    plain(
         "server.listen",
         "\"127.0.0.1:8600\"",
         "Address and port of the API. Port 0 takes a free one and prints it.",
+    ),
+    plain(
+        "server.wake_address",
+        "\"\"",
+        "IP address and port at which other processes on the same store wake this one, by UDP.\nEmpty: as server.listen; if that is all addresses, the one by which the database is reached.",
     ),
     plain(
         "server.tls_certificate_file",

@@ -19,6 +19,10 @@ const OLDEST_MARIADB: (u16, u16, u16) = (10, 11, 0);
 
 /// How long after its own time-out a statement's answer is waited for.
 const GRACE: Duration = Duration::from_secs(5);
+/// After so long the server ends a session that does nothing in the middle of a turn, in seconds.
+const IDLE_IN_TURN_SECS: u32 = 5;
+/// The same on MySQL, where it also ends one between turns; that is renewed when it is needed.
+const IDLE_MYSQL_SECS: u32 = 15;
 /// Longest first packet of a server that is read, in bytes.
 const GREETING: usize = 256;
 
@@ -182,14 +186,22 @@ impl Mysql {
             format!("SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"),
             statement_timeout,
         ];
-        // The one that writes needs no snapshot, since nobody else does, and locks no gaps this way. Who reads gets one
-        // state for all statements of a transaction.
-        statements.push(match role {
-            Role::Writer => "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into(),
-            Role::Reader => {
-                "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY".into()
+        match role {
+            // Those that write take turns, so none needs a snapshot, and no gaps are locked this way. One that hangs in
+            // its turn holds the others up until the server ends it. MySQL cannot tell a turn from a pause between two.
+            Role::Writer => {
+                let idle = if is_mariadb {
+                    format!("SET SESSION idle_transaction_timeout = {IDLE_IN_TURN_SECS}")
+                } else {
+                    format!("SET SESSION wait_timeout = {IDLE_MYSQL_SECS}")
+                };
+                statements.push(idle);
+                statements.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());
             }
-        });
+            // Who reads gets one state for all statements of a transaction.
+            Role::Reader => statements
+                .push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY".into()),
+        }
         statements
     }
 }

@@ -428,6 +428,14 @@ impl Driver for Link {
         Ok(Some(who.unwrap_or_else(|| "another connection".into())))
     }
 
+    fn unlock(&mut self) -> Result<()> {
+        let give_back = "SELECT RELEASE_LOCK(concat('carillon.', left(sha1(DATABASE()), 40)))";
+        let _: Option<Option<i64>> = self
+            .wait(async |conn| conn.query_first(give_back).await)
+            .map_err(|(_, error)| error)?;
+        Ok(())
+    }
+
     fn random(&mut self) -> Result<[u8; 16]> {
         let bytes: Option<Vec<u8>> = self
             .wait(async |conn| conn.query_first("SELECT RANDOM_BYTES(16)").await)

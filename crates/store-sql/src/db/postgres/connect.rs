@@ -18,6 +18,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// Beyond its own time-out a server is given so long to tell of it.
 const GRACE_MS: u64 = 5_000;
 
+/// After so long the server ends a session that does nothing in the middle of a turn.
+const IDLE_IN_TURN_MS: u32 = 5_000;
+
 /// A database on a PostgreSQL server.
 pub(crate) struct Postgres {
     config: ServerConfig,
@@ -78,6 +81,12 @@ impl Postgres {
             sql.push_str(&format!(
                 " SET search_path TO \"{}\";",
                 schema.replace('"', "\"\"")
+            ));
+        }
+        if matches!(role, Role::Writer) {
+            // Those that write take turns. One that hangs in its turn holds the others up until the server ends it.
+            sql.push_str(&format!(
+                " SET idle_in_transaction_session_timeout = {IDLE_IN_TURN_MS};"
             ));
         }
         sql.push_str(match role {

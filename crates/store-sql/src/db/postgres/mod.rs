@@ -448,6 +448,11 @@ impl Driver for Link {
         ))
     }
 
+    fn unlock(&mut self) -> Result<()> {
+        let give_back = self.prepare(&format!("SELECT pg_advisory_unlock({LOCK})"))?;
+        self.query(give_back, Vec::new()).map(drop)
+    }
+
     fn random(&mut self) -> Result<[u8; 16]> {
         let ask = self.prepare("SELECT uuid_send(gen_random_uuid())")?;
         let rows = self.query(ask, Vec::new())?;
