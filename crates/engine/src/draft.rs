@@ -10,6 +10,7 @@ use crate::segment::freeze;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::body::BadgeChange;
+use carillon_model::definition::DefinitionKind;
 use carillon_model::duration;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, NotificationNo};
@@ -79,16 +80,12 @@ pub(crate) fn draft(
     now: UnixMs,
 ) -> Result<Draft, Vec<FieldProblem>> {
     let SendItem {
-        request,
+        mut request,
         idempotency,
         origin,
     } = item;
     let mut problems = request.target.problems();
     problems.extend(except_problem(&request));
-    if let Some(from) = &request.content_from {
-        problems.push(question::unasked(hub, app, from));
-        return Err(problems);
-    }
     let segment = match &request.target {
         Target::Segment(name) if problems.is_empty() => {
             let frozen = freeze(hub, app, name);
@@ -109,10 +106,20 @@ pub(crate) fn draft(
         }
         _ => None,
     };
-    let plan = plan(hub, &request, now).unwrap_or_else(|problem| {
+    let schedule = asking_schedule(hub, app, &request, &origin);
+    let plan = plan(hub, &request, schedule, now).unwrap_or_else(|problem| {
         problems.push(problem);
         Plan::Now { late: false }
     });
+    if let Some(from) = request.content_from.take() {
+        match question::problem(hub, app, &request, &from) {
+            Ok(()) => problems.extend(say_nothing_yet(hub, app, &mut request, &origin, now)),
+            Err(problem) => {
+                problems.push(problem);
+                return Err(problems);
+            }
+        }
+    }
     let begins_at = match &plan {
         Plan::Later(timer) => timer.due_at,
         Plan::Now { .. } | Plan::Fired(_) => now,
@@ -168,8 +175,61 @@ pub(crate) fn leave_out(target: &mut Target, except_users: &[String]) {
     }
 }
 
-/// When it is sent.
-fn plan(hub: &Hub, request: &NotificationRequest, now: UnixMs) -> Result<Plan, FieldProblem> {
+/// The name of the schedule that somebody runs and that asks when it does.
+fn asking_schedule(
+    hub: &Hub,
+    app: AppNo,
+    request: &NotificationRequest,
+    origin: &Origin,
+) -> Option<String> {
+    let turn = origin
+        .turn
+        .as_ref()
+        .filter(|_| request.content_from.is_some())?;
+    let directory = hub.directory.load();
+    let mut all = directory.definitions(app, DefinitionKind::Schedule);
+    let (schedule, _) = all.find(|(schedule, _)| schedule.no == turn.schedule)?;
+    Some(schedule.name.clone())
+}
+
+/// Puts something in the place of what a call-out will answer. Returns what is wrong with its template, but for
+/// the variables, which nobody knows yet.
+fn say_nothing_yet(
+    hub: &Hub,
+    app: AppNo,
+    request: &mut NotificationRequest,
+    origin: &Origin,
+    now: UnixMs,
+) -> Vec<FieldProblem> {
+    let written = request
+        .template
+        .is_some()
+        .then(|| write(hub, app, request, origin, now));
+    let mut problems = written.and_then(Result::err).unwrap_or_default();
+    problems.retain(|problem| !problem.pointer.starts_with("/template/variables"));
+    request.template = None;
+    request.content = Some(question::stand_in(request.options.push_type));
+    problems
+}
+
+/// When it is sent: one that asks a call-out at the earliest when that was asked.
+fn plan(
+    hub: &Hub,
+    request: &NotificationRequest,
+    schedule: Option<String>,
+    now: UnixMs,
+) -> Result<Plan, FieldProblem> {
+    match plan_of(hub, request, now)? {
+        Plan::Now { .. } if request.content_from.is_some() => Ok(Plan::Later(NewTimer {
+            due_at: now,
+            missed: MissedRun::Fire,
+            body: later::body(request, schedule),
+        })),
+        plan => Ok(plan),
+    }
+}
+
+fn plan_of(hub: &Hub, request: &NotificationRequest, now: UnixMs) -> Result<Plan, FieldProblem> {
     let Some(send_at) = &request.send_at else {
         return match request.if_past {
             None => Ok(Plan::Now { late: false }),
@@ -209,7 +269,7 @@ fn plan(hub: &Hub, request: &NotificationRequest, now: UnixMs) -> Result<Plan, F
     Ok(Plan::Later(NewTimer {
         due_at,
         missed: MissedRun::Fire,
-        body: later::body(request),
+        body: later::body(request, None),
     }))
 }
 

@@ -3,11 +3,12 @@
 //! What is said is written when it is accepted, so that a mistake is found then. Whom it is for is found out
 //! when it is sent: the request waits in its timer's body for that, and for whoever wants to change it.
 
-use crate::callout::asks_first;
+use crate::callout::{asks_first, send_asks_first};
 use crate::draft::{Draft, Fired, Plan, draft, leave_out};
 use crate::hub::Hub;
 use crate::intake::{Ready, answers_for, make};
 use crate::list;
+use crate::question::find;
 use crate::request::{ChangeRefusal, Origin, Refusal, SendItem};
 use crate::resolve::read_push_tokens;
 use crate::segment::freeze;
@@ -45,26 +46,41 @@ const CHANGE_TRIES: u32 = 5;
 struct Record<'r> {
     version: u32,
     request: Cow<'r, NotificationRequest>,
+    /// The name of the schedule that somebody ran, where a call-out is to be asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<String>,
+}
+
+/// What is stored of a request that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) request: NotificationRequest,
+    /// The name of the schedule that somebody ran, where a call-out is to be asked for it.
+    pub(crate) schedule: Option<String>,
 }
 
 /// The stored form of a request that waits.
-pub(crate) fn body(request: &NotificationRequest) -> Bytes {
+pub(crate) fn body(request: &NotificationRequest, schedule: Option<String>) -> Bytes {
     let record = Record {
         version: VERSION,
         request: Cow::Borrowed(request),
+        schedule,
     };
     // What was read from JSON can be written as JSON.
     serde_json::to_vec(&record).unwrap_or_default().into()
 }
 
 /// Reads [`body`]; the error is a sentence.
-fn read(body: &[u8]) -> Result<NotificationRequest, String> {
+pub(crate) fn read(body: &[u8]) -> Result<Kept, String> {
     let record: Record<'_> =
         serde_json::from_slice(body).map_err(|error| format!("unreadable body: {error}"))?;
     if record.version != VERSION {
         return Err(format!("a body of version {} is unknown", record.version));
     }
-    Ok(record.request.into_owned())
+    Ok(Kept {
+        request: record.request.into_owned(),
+        schedule: record.schedule,
+    })
 }
 
 /// An instant in words.
@@ -154,7 +170,16 @@ impl Shared {
         let mut asking = Vec::new();
         for (at, timer) in due.iter().enumerate() {
             let drafted = match &timer.subject {
-                Ok(TimerSubject::Send(send)) => due_draft(hub, at, timer, send, now),
+                Ok(TimerSubject::Send(send)) => match read(&send.body) {
+                    Ok(kept) => {
+                        if let Some(asks) = send_asks_first(hub, timer, send, &kept, now) {
+                            asking.push(asks);
+                            continue;
+                        }
+                        due_draft(hub, at, timer, send, kept.request, now)
+                    }
+                    Err(why) => Err(why),
+                },
                 Ok(TimerSubject::Schedule(schedule)) => {
                     if let Some(asks) = asks_first(hub, timer, schedule, now) {
                         asking.push(asks);
@@ -297,6 +322,8 @@ impl Shared {
                 expires_at: draft.expires_at,
                 options: draft.options,
                 payload: draft.body,
+                now,
+                callout: None,
             };
             match hub.parts.store.change_send(step).await {
                 Ok(true) => {
@@ -325,7 +352,10 @@ fn changed(
     change: &NotificationChange,
     now: UnixMs,
 ) -> Result<(Draft, NewTimer), Vec<FieldProblem>> {
-    let mut request = read(stored).map_err(|why| {
+    let Kept {
+        mut request,
+        schedule,
+    } = read(stored).map_err(|why| {
         vec![FieldProblem::new(
             "",
             "send_at.unreadable",
@@ -333,7 +363,7 @@ fn changed(
         )]
     })?;
     change.clone().apply(&mut request);
-    let kept = body(&request);
+    let kept = body(&request, schedule);
     let item = SendItem {
         request,
         idempotency: None,
@@ -342,7 +372,10 @@ fn changed(
     let mut draft = checked(hub, draft(hub, app, 0, item, now)?)?;
     let plan = std::mem::replace(&mut draft.plan, Plan::Now { late: false });
     let timer = match plan {
-        Plan::Later(timer) => timer,
+        Plan::Later(timer) => NewTimer {
+            body: kept,
+            ..timer
+        },
         // Its time has passed, and it is to be sent all the same: the Scheduler does it at once.
         Plan::Now { .. } | Plan::Fired(_) => NewTimer {
             due_at: now,
@@ -359,9 +392,9 @@ fn due_draft(
     at: usize,
     timer: &DueTimer,
     send: &DueSend,
+    request: NotificationRequest,
     now: UnixMs,
 ) -> Result<Draft, String> {
-    let request = read(&send.body)?;
     let head = &send.notification;
     let says = Body::decode(&head.payload).map_err(|error| error.to_string())?;
     let kinds = says
@@ -369,10 +402,17 @@ fn due_draft(
         .map(|gateway| head.options.token_kind_at(gateway));
     let mut target = request.target;
     leave_out(&mut target, &request.except_users);
-    if !send
-        .missed
-        .fires(timer.due_at, now, hub.parts.config.timer_grace_ms)
-    {
+    let is_over = head.expires_at.is_some_and(|at| at <= now);
+    if let Some(from) = request.content_from.as_ref().filter(|_| !is_over) {
+        // It was to be asked, and cannot be.
+        let why = find(hub, timer.app, from).err();
+        return Err(why.map_or_else(
+            || "its call-out was changed".to_owned(),
+            |why| why.to_string(),
+        ));
+    }
+    let grace_ms = hub.parts.config.timer_grace_ms;
+    if request.content_from.is_some() || !send.missed.fires(timer.due_at, now, grace_ms) {
         // It is over without having been sent to anybody.
         target = Target::Users(Vec::new());
     }
@@ -426,8 +466,10 @@ mod tests {
     #[test]
     fn the_record_is_versioned() {
         let stored = r#"{"version":1,"request":{"target":{"users":["kim"]},"content":{"body":"Hi"},"options":{"push_type":"alert"},"send_at":"2026-12-01T09:00:00Z","expires_in":"15m"}}"#;
-        let request = read(stored.as_bytes()).unwrap();
-        assert_eq!(body(&request), stored);
+        let kept = read(stored.as_bytes()).unwrap();
+        assert_eq!(body(&kept.request, kept.schedule), stored);
+        let run = body(&kept.request, Some("daily".to_owned()));
+        assert_eq!(read(&run).unwrap().schedule.as_deref(), Some("daily"));
         let newer = stored.replace("\"version\":1", "\"version\":2");
         assert!(read(newer.as_bytes()).unwrap_err().contains("version 2"));
         assert!(read(b"{}").unwrap_err().contains("unreadable"));

@@ -12,6 +12,7 @@ use carillon_model::id::AppNo;
 use carillon_model::nearest::did_you_mean;
 use carillon_model::notification::NotificationRequest;
 use carillon_model::problem::FieldProblem;
+use carillon_model::push_type::PushType;
 use carillon_model::webhook::{FailedPhase, WebhookAnswer, WebhookResult};
 use carillon_ports::callout::{CalloutCall, CalloutReply};
 use serde::Serialize;
@@ -30,6 +31,10 @@ struct Question<'q> {
     callout: &'q str,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<&'q str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notification: Option<&'q str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    campaign: Option<&'q str>,
     data: Option<&'q RawValue>,
 }
 
@@ -63,12 +68,23 @@ pub struct CalloutTrial {
     pub says_nothing: bool,
 }
 
+/// For what a question is asked: public names and ids. A test is for nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AskedFor<'a> {
+    /// The schedule that is due, or that somebody ran.
+    pub(crate) schedule: Option<&'a str>,
+    /// The notification that waits for what it says.
+    pub(crate) notification: Option<&'a str>,
+    /// The campaign that it is.
+    pub(crate) campaign: Option<&'a str>,
+}
+
 /// What goes into a question.
 pub(crate) struct Asked<'a> {
     pub(crate) app: AppNo,
     pub(crate) callout: &'a str,
     pub(crate) settings: &'a CalloutSettings,
-    pub(crate) schedule: Option<&'a str>,
+    pub(crate) subject: AskedFor<'a>,
     pub(crate) data: Option<&'a RawValue>,
     pub(crate) at: UnixMs,
 }
@@ -83,7 +99,9 @@ impl Asked<'_> {
             timestamp: shown(self.at),
             app: &app.id,
             callout: self.callout,
-            schedule: self.schedule,
+            schedule: self.subject.schedule,
+            notification: self.subject.notification,
+            campaign: self.subject.campaign,
             data: self.data,
         };
         Ok(CalloutCall {
@@ -172,28 +190,25 @@ fn read(body: &[u8]) -> Result<CalloutAnswer, FieldProblem> {
 
 // === what is checked before anything is asked ===
 
-/// Why a notification that asks a call-out cannot be sent now: nobody asked.
+/// Why a dry run of a notification that asks a call-out tells nothing: nobody is asked.
 pub(crate) fn unasked(hub: &Hub, app: AppNo, from: &ContentFrom) -> FieldProblem {
     match find(hub, app, from) {
         Err(problem) => problem,
         Ok(_) => FieldProblem::new(
             "/content_from",
             "callout.place",
-            "expected content_from in the notification of a schedule, which asks when it is due: what is sent at once, at a time, or by running a schedule by hand says what it says itself",
+            "expected content in a dry run, which asks nobody: test the call-out by itself, and say here what it answers",
         ),
     }
 }
 
-/// Lets a notification that asks say something in the meantime, so that the rest of it can be judged. `false`: it
-/// asks nobody.
-pub(crate) fn stand_in(
+/// What is wrong with a notification's call-out, before anything is asked.
+pub(crate) fn problem(
     hub: &Hub,
     app: AppNo,
-    request: &mut NotificationRequest,
-) -> Result<bool, FieldProblem> {
-    let Some(from) = &request.content_from else {
-        return Ok(false);
-    };
+    request: &NotificationRequest,
+    from: &ContentFrom,
+) -> Result<(), FieldProblem> {
     if request.content.is_some() {
         return Err(FieldProblem::new(
             "/content",
@@ -204,15 +219,19 @@ pub(crate) fn stand_in(
     if let Some(problem) = from.problem() {
         return Err(problem);
     }
-    find(hub, app, from)?;
-    request.content_from = None;
-    if request.template.is_none() {
-        request.content = Some(Content {
+    find(hub, app, from).map(|_| ())
+}
+
+/// What a notification says in the meantime that asks, so that the rest of it can be judged and stored. It is
+/// never sent.
+pub(crate) fn stand_in(push_type: PushType) -> Content {
+    match push_type {
+        PushType::Background => Content::default(),
+        _ => Content {
             body: Some("?".to_owned()),
             ..Content::default()
-        });
+        },
     }
-    Ok(true)
 }
 
 /// The call-out that is to be asked.
@@ -257,7 +276,7 @@ impl Engine {
             app: definition.app,
             callout: &definition.name,
             settings,
-            schedule: None,
+            subject: AskedFor::default(),
             data: data.as_deref(),
             at: now,
         };

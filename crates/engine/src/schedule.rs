@@ -5,7 +5,6 @@
 
 use crate::draft::{Draft, draft};
 use crate::hub::Hub;
-use crate::question;
 use crate::request::{Accepted, IdempotencyKey, Origin, Refusal, SendItem};
 use crate::service::Shared;
 use carillon_model::UnixMs;
@@ -35,18 +34,8 @@ pub(crate) fn plan(
     let is_instant = |problem: &FieldProblem| problem.code == "schedule.notification";
     // What may not be said at all is not judged besides.
     if !problems.iter().any(is_instant) {
-        let mut item = item(definition, Origin::default());
-        let found = match question::stand_in(hub, app, &mut item.request) {
-            Ok(is_asked) => {
-                let mut found = draft(hub, app, 0, item, now).err().unwrap_or_default();
-                // Those that its variables would mend, which nobody knows yet.
-                found.retain(|problem| {
-                    !is_asked || !problem.pointer.starts_with("/template/variables")
-                });
-                found
-            }
-            Err(problem) => vec![problem],
-        };
+        let item = item(definition, Origin::default());
+        let found = draft(hub, app, 0, item, now).err().unwrap_or_default();
         problems.extend(found.into_iter().map(|found| found.under("/notification")));
     }
     match plan {

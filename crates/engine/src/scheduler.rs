@@ -17,7 +17,8 @@ use carillon_model::event::{EventKind, TimerFailed};
 use carillon_model::id::AppNo;
 use carillon_model::timer::TimerPatience;
 use carillon_ports::fault::{self, Bug};
-use carillon_ports::store::StoreError;
+use carillon_ports::news;
+use carillon_ports::store::{NewEvent, StoreError};
 use carillon_ports::timer::{DueAsk, DueTimer, TimerFailure};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -206,10 +207,10 @@ async fn conclude(shared: &Arc<Shared>, app: AppNo, firing: Firing) -> Result<()
     Ok(())
 }
 
-fn failure(app: AppNo, unfired: Unfired, patience: TimerPatience, now: UnixMs) -> TimerFailure {
+fn failure(app: AppNo, mut unfired: Unfired, patience: TimerPatience, now: UnixMs) -> TimerFailure {
     let attempts = unfired.attempts.saturating_add(1);
     let next_try_at = patience.next_try_at(attempts, now);
-    let error = short(unfired.why);
+    let error = short(std::mem::take(&mut unfired.why));
     let subject = &unfired.subject;
     match next_try_at {
         Some(_) => {
@@ -219,16 +220,9 @@ fn failure(app: AppNo, unfired: Unfired, patience: TimerPatience, now: UnixMs) -
             tracing::error!(%app, subject, attempts, "a timer cannot fire and is set aside: {error}")
         }
     }
-    let event = next_try_at.is_none().then(|| {
-        let failed = TimerFailed {
-            kind: unfired.kind.as_str().to_owned(),
-            subject: subject.clone(),
-            due_at: unfired.due_at,
-            attempts,
-            message: error.clone(),
-        };
-        carillon_ports::news::event(app, EventKind::TimerFailed, subject, &failed)
-    });
+    let event = next_try_at
+        .is_none()
+        .then(|| set_aside(app, &unfired, attempts, &error));
     TimerFailure {
         claim: unfired.claim,
         due_at: unfired.due_at,
@@ -236,10 +230,23 @@ fn failure(app: AppNo, unfired: Unfired, patience: TimerPatience, now: UnixMs) -
         error,
         next_try_at,
         event,
+        callout: None,
     }
 }
 
-fn short(mut error: String) -> String {
+/// What is told of a timer that is set aside.
+pub(crate) fn set_aside(app: AppNo, unfired: &Unfired, attempts: u16, error: &str) -> NewEvent {
+    let failed = TimerFailed {
+        kind: unfired.kind.as_str().to_owned(),
+        subject: unfired.subject.clone(),
+        due_at: unfired.due_at,
+        attempts,
+        message: error.to_owned(),
+    };
+    news::event(app, EventKind::TimerFailed, &unfired.subject, &failed)
+}
+
+pub(crate) fn short(mut error: String) -> String {
     let mut end = MAX_ERROR_BYTES.min(error.len());
     while !error.is_char_boundary(end) {
         end -= 1;

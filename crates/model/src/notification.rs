@@ -58,10 +58,12 @@ pub struct NotificationChange {
     pub target: Option<Target>,
     /// Users whose devices are left out.
     pub except_users: Option<Vec<String>>,
-    /// What it says; replaces a template.
+    /// What it says; with `template` and `content_from` it replaces all that was said of that before.
     pub content: Option<Content>,
-    /// A template that says it; replaces content.
+    /// A template that says it.
     pub template: Option<TemplateUse>,
+    /// A call-out that is asked what it says, or for the template's variables.
+    pub content_from: Option<ContentFrom>,
     /// What becomes of badge counters.
     pub badge: Option<BadgeChange>,
     /// How it is sent.
@@ -85,8 +87,9 @@ impl NotificationChange {
         if let Some(except_users) = self.except_users {
             to.except_users = except_users;
         }
-        if self.content.is_some() || self.template.is_some() {
+        if self.content.is_some() || self.template.is_some() || self.content_from.is_some() {
             (to.content, to.template) = (self.content, self.template);
+            to.content_from = self.content_from;
         }
         if self.badge.is_some() {
             to.badge = self.badge;

@@ -25,8 +25,10 @@ pub struct CalloutBegin {
     pub app: AppNo,
     /// Which call-out.
     pub callout: DefinitionNo,
-    /// Which schedule it is for.
-    pub schedule: DefinitionNo,
+    /// Which schedule it is for; of a notification, which one it is sent by, if any.
+    pub schedule: Option<DefinitionNo>,
+    /// Which notification it is for, whose timer this then is.
+    pub notification: Option<NotificationNo>,
     /// When it was due, if this is the first that is heard of it.
     pub due_at: UnixMs,
     /// It is due again then, should nothing have come of it.
@@ -70,8 +72,8 @@ pub struct CalloutEnd {
 pub struct CalloutRun {
     /// Its number; rises.
     pub no: i64,
-    /// Which schedule it is for.
-    pub schedule: DefinitionNo,
+    /// Which schedule it is for, or its notification is sent by.
+    pub schedule: Option<DefinitionNo>,
     /// When it was due.
     pub due_at: UnixMs,
     /// When asking began first; `None`: it waits for its turn.
@@ -84,14 +86,16 @@ pub struct CalloutRun {
     pub attempts: u16,
     /// What came of it.
     pub result: CalloutResult,
-    /// What was sent.
+    /// What it is for, or what was sent.
     pub notification: Option<NotificationNo>,
     /// What was wrong: a stable dotted code, and words.
     pub failure: Option<(String, String)>,
 }
 
-/// The part of the hot store that keeps call-outs' runs. Most runs end with a schedule's turn, see
-/// [`crate::schedule::ScheduleTurn::callout`].
+/// The part of the hot store that keeps call-outs' runs. Most runs end with a schedule's turn
+/// ([`crate::schedule::ScheduleTurn::callout`]), or with a change of the notification that asked, which then
+/// says something ([`crate::timer::SendChange::callout`]). Whatever else happens to a timer while somebody is
+/// asked for it, a change or a cancel, ends its run as overtaken.
 #[async_trait]
 pub trait CalloutStore: Send + Sync + 'static {
     /// Puts a timer off, and opens its run unless it is open already. `None`: the timer is not as it was

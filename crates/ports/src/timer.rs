@@ -4,6 +4,7 @@
 //! fence is another with each change, and none is ever given twice, so that a timer that was changed,
 //! cancelled or fired meanwhile is not fired by what was read of it before.
 
+use crate::callout::CalloutEnd;
 use crate::schedule::DueSchedule;
 use crate::store::{NewEvent, NotificationHead, NotificationView, Result};
 use async_trait::async_trait;
@@ -145,6 +146,8 @@ pub struct TimerFailure {
     pub next_try_at: Option<UnixMs>,
     /// What is told of it.
     pub event: Option<NewEvent>,
+    /// The run of the call-out that is to blame, and ends with it.
+    pub callout: Option<CalloutEnd>,
 }
 
 /// A notification that waits for its time, to be changed.
@@ -171,6 +174,10 @@ pub struct SendChange {
     pub options: SendOptions,
     /// What it says.
     pub payload: Bytes,
+    /// The time of it.
+    pub now: UnixMs,
+    /// The run of the call-out that it comes of, and ends with it.
+    pub callout: Option<CalloutEnd>,
 }
 
 /// How far a notification is that is not sent with its acceptance.

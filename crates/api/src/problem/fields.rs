@@ -27,7 +27,7 @@ static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "callout.place",
-        "Only a schedule asks a call-out, when it is due by the clock.",
+        "A dry run asks no call-out: say `content`, or the template's variables, in it.",
     ),
     (
         "callout.unknown",

@@ -185,11 +185,29 @@ async fn a_schedule_that_asks_is_judged_when_it_is_stored() {
         .put(path, schedule(json!({"content_from": from})))
         .await
         .is(200);
+    // By hand, at once and in a campaign it is asked too; not in a dry run.
     let by_hand = world.post(&format!("{path}/run"), json!({})).await;
-    let problem = by_hand.problem(422, "request.invalid");
-    assert_eq!(problem["errors"][0]["code"], "callout.place");
+    assert!(by_hand.is(202).json()["send_at"].is_string());
     let direct = json!({"target": {"devices": ["phone"]}, "content_from": from});
-    let problem = world.post("/v1/apps/shop/notifications", direct).await;
-    let problem = problem.problem(422, "request.invalid");
-    assert_eq!(problem["errors"][0]["pointer"], "/content_from");
+    let at_once = world.post("/v1/apps/shop/notifications", direct).await;
+    let at_once = at_once.is(202).json();
+    assert!(at_once["send_at"].is_string());
+    let runs = "/v1/apps/shop/callouts/news/runs";
+    let asked = world.wait(runs, |runs| runs["data"].as_array().unwrap().len() >= 2);
+    let asked = asked.await;
+    let asked = &asked["data"].as_array().unwrap()[..];
+    let of = |id: &serde_json::Value| asked.iter().find(|run| run["notification"] == *id);
+    assert_eq!(of(&at_once["id"]).unwrap()["schedule"], json!(null));
+    assert!(asked.iter().any(|run| run["schedule"] == "asking"));
+    let campaign = json!({"name": "asks", "audience": {"all": true}, "content_from": from});
+    let campaigns = "/v1/apps/shop/campaigns";
+    let dry_run = format!("{campaigns}?dry_run=true");
+    let dry = world.post(&dry_run, campaign.clone()).await;
+    let problem = dry.problem(422, "request.invalid");
+    let error = &problem["errors"][0];
+    assert_eq!(
+        (&error["code"], &error["pointer"]),
+        (&json!("callout.place"), &json!("/content_from"))
+    );
+    world.post(campaigns, campaign).await.is(202);
 }

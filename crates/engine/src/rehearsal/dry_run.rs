@@ -7,6 +7,7 @@ use super::{
 };
 use crate::draft::{Draft, draft};
 use crate::hub::Hub;
+use crate::question;
 use crate::request::SendItem;
 use crate::saying::{Filled, fill};
 use carillon_model::UnixMs;
@@ -54,6 +55,9 @@ pub(crate) async fn rehearse(
     most: u32,
 ) -> Result<Result<DryRunReport, Vec<FieldProblem>>, StoreError> {
     let now = hub.parts.clock.now();
+    if let Some(from) = &item.request.content_from {
+        return Ok(Err(vec![question::unasked(hub, app, from)]));
+    }
     let says = match Says::of(hub, app, &item) {
         Ok(says) => says,
         Err(problems) => return Ok(Err(problems)),

@@ -1,12 +1,13 @@
 //! Call-outs: asked when a schedule is due, sent once, over crashes, and nobody else has to wait.
 
 use crate::world::{T0, World, nobody};
-use carillon_engine::EngineConfig;
+use carillon_engine::{EngineConfig, Origin, SendItem};
 use carillon_model::app::AppSettings;
 use carillon_model::callout::CalloutResult;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::environment::{Environment, TokenEnvironment};
-use carillon_model::id::AppNo;
+use carillon_model::id::{AppNo, NotificationNo};
+use carillon_model::notification::NotificationChange;
 use carillon_model::push_type::TokenKind;
 use carillon_model::schedule::{RunResult, ScheduleDefinition};
 use carillon_model::webhook::WebhookSecrets;
@@ -15,6 +16,7 @@ use carillon_ports::clock::Clock as _;
 use carillon_ports::memory::answered;
 use carillon_ports::registry::Registry as _;
 use carillon_ports::schedule::{NewRun, ScheduleStore as _};
+use carillon_ports::timer::SendState;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -467,4 +469,279 @@ async fn a_crash_for_long_makes_it_missed() {
     let turns = told(&world, &daily).await;
     assert_eq!(turns[0].due_at, T0 + 60 * MINUTE);
     assert_eq!(turns[0].result, RunResult::Skipped);
+}
+
+// === notifications that wait for their time, campaigns, and runs by hand ===
+
+async fn send(world: &World, with: Value) -> NotificationNo {
+    let mut request = asking();
+    for (key, value) in with.as_object().unwrap() {
+        request[key] = value.clone();
+    }
+    let item = SendItem {
+        request: serde_json::from_value(request).unwrap(),
+        idempotency: None,
+        origin: Origin::default(),
+    };
+    let mut answers = world.engine.send(world.app, vec![item]).await.unwrap();
+    answers.remove(0).unwrap().no
+}
+
+fn at(minutes: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(T0 + minutes * MINUTE).unwrap();
+    at.to_string()
+}
+
+async fn campaign(world: &World) -> NotificationNo {
+    let body = json!({
+        "name": "spring", "audience": {"all": true}, "pace": {"per_second": 4}, "slice_size": 3,
+        "content_from": {"callout": "news"}
+    });
+    let request = serde_json::from_value(body).unwrap();
+    let answer = world.engine.create_campaign(world.app, request, None).await;
+    answer.unwrap().unwrap().no
+}
+
+/// A question's fields, without those that are the same for all.
+fn question(world: &World, at: usize) -> Value {
+    let mut question: Value =
+        serde_json::from_slice(&world.receivers.questions()[at].1.body).unwrap();
+    for (field, expected) in [
+        ("type", "callout.asked"),
+        ("app", "shop"),
+        ("callout", "news"),
+    ] {
+        let found = question.as_object_mut().unwrap().remove(field);
+        assert_eq!(found, Some(json!(expected)));
+    }
+    question
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_at_a_time_is_asked_then_and_one_without_at_once() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let news = callout(&world, json!({})).await;
+    world
+        .receivers
+        .answer(|_| (500, answered(200, r#"{"content":{"body":"Rain"}}"#)));
+    let later = send(&world, json!({"send_at": at(10), "expires_in": "1h"})).await;
+    world.pass(60_000).await;
+    assert_eq!(world.receivers.questions().len(), 0, "not before its time");
+    let runs = until_ended(&world, &news, 1).await;
+    let run = &runs[0];
+    assert_eq!(
+        (run.result, run.due_at, run.schedule, run.notification),
+        (CalloutResult::Answered, T0 + 10 * MINUTE, None, Some(later))
+    );
+    let view = world.completed(later).await;
+    assert_eq!(
+        (view.deliveries, view.head.send_at),
+        (1, Some(T0 + 10 * MINUTE))
+    );
+    assert!(body_of(&world)[0].contains("Rain"));
+    let id = view.head.no.public(view.head.accepted_at);
+    assert_eq!(
+        question(&world, 0),
+        json!({"timestamp": at(10), "notification": id, "data": {"edition": "noon"}})
+    );
+
+    let now = send(&world, json!({})).await;
+    let runs = until_ended(&world, &news, 2).await;
+    assert_eq!(runs[1].notification, Some(now));
+    assert_eq!(world.completed(now).await.deliveries, 1);
+    assert_eq!(world.gateway.written().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_campaign_asks_once_for_all_of_it_over_crashes() {
+    let world = World::new().await;
+    world.devices(1..11).await;
+    let news = callout(&world, json!({})).await;
+    world
+        .receivers
+        .answer(|_| (900, answered(200, r#"{"content":{"body":"Spring"}}"#)));
+    let no = campaign(&world).await;
+    let is_asked = async || !world.receivers.questions().is_empty();
+    world.until(Duration::from_secs(60), is_asked).await;
+    assert_eq!(world.view(no).await.deliveries, 0);
+    let world = world.crash().await;
+    let runs = until_ended(&world, &news, 1).await;
+    assert_eq!(
+        (runs[0].result, runs[0].begun),
+        (CalloutResult::Answered, 2)
+    );
+    let world = world.crash().await;
+    let view = world.completed(no).await;
+    assert_eq!(view.deliveries, 10);
+    let said = body_of(&world);
+    assert_eq!(said.len(), 10);
+    assert!(said.iter().all(|body| body.contains("Spring")));
+    let questions = world.receivers.questions();
+    assert_eq!(questions.len(), 2, "again after the crash, and never more");
+    assert_eq!(
+        (&questions[0].1.id, &questions[0].1.body),
+        (&questions[1].1.id, &questions[1].1.body)
+    );
+    let head = &view.head;
+    let ids = json!({
+        "timestamp": at(0), "notification": head.no.public(head.accepted_at),
+        "campaign": carillon_model::campaign::public(head.no, head.accepted_at), "data": null
+    });
+    let mut seen = question(&world, 0);
+    seen["timestamp"] = ids["timestamp"].clone();
+    assert_eq!(seen, ids);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_by_hand_asks_and_tells_for_which_schedule() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let news = callout(&world, json!({})).await;
+    let daily = schedule_of(&world, world.app, "daily", asking()).await;
+    world
+        .receivers
+        .answer(|_| (900, answered(200, r#"{"content":{"body":"now"}}"#)));
+    let ran = world.engine.run_schedule(world.app, &daily, None).await;
+    let no = ran.unwrap().unwrap().no;
+    let is_asked = async || !world.receivers.questions().is_empty();
+    world.until(Duration::from_secs(60), is_asked).await;
+    let world = world.crash().await;
+    let runs = until_ended(&world, &news, 1).await;
+    assert_eq!(
+        (runs.len(), runs[0].schedule, runs[0].notification),
+        (1, Some(daily.no), Some(no))
+    );
+    assert_eq!(world.completed(no).await.deliveries, 1);
+    assert_eq!(world.gateway.written().len(), 1);
+    for at in 0..2 {
+        assert_eq!(question(&world, at)["schedule"], "daily");
+    }
+    let turns = told(&world, &daily).await;
+    assert_eq!(
+        (turns.len(), turns[0].result, turns[0].notification),
+        (1, RunResult::Sent, Some(no))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_without_a_good_answer_ends_as_the_fallback_says() {
+    let content = json!({"content": {"body": "Nothing new"}});
+    for (fallback, status, expected, sent) in [
+        (json!("fail"), 404, CalloutResult::Failed, 0),
+        (json!("skip"), 404, CalloutResult::Skipped, 0),
+        (json!("fail"), 204, CalloutResult::Skipped, 0),
+        (content, 404, CalloutResult::Fallback, 2),
+    ] {
+        let world = World::new().await;
+        world.devices(1..2).await;
+        let news = callout(&world, json!({"fallback": fallback})).await;
+        world.receivers.answer(move |_| (1, answered(status, "")));
+        let no = send(&world, json!({"send_at": at(10)})).await;
+        let of_all = campaign(&world).await;
+        let runs = until_ended(&world, &news, 2).await;
+        for run in &runs {
+            assert_eq!(run.result, expected, "{fallback} {status}");
+            assert_eq!(run.failure.is_some(), status != 204);
+        }
+        assert_eq!(world.gateway.written().len(), sent);
+        let events = world.events("timer.failed").await;
+        if expected == CalloutResult::Failed {
+            assert_eq!(events.len(), 2);
+            for no in [no, of_all] {
+                let plan = world.view(no).await.plan.unwrap();
+                let SendState::SetAside { last_error, .. } = plan.state else {
+                    panic!("{plan:?}");
+                };
+                let why = last_error.unwrap();
+                assert!(
+                    why.contains("the call-out news") && why.contains("404"),
+                    "{why}"
+                );
+            }
+        } else {
+            assert_eq!(events.len(), 0);
+            for no in [no, of_all] {
+                let deliveries = world.completed(no).await.deliveries;
+                assert_eq!(deliveries, u64::from(sent > 0));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_set_aside_is_asked_again_when_it_is_changed() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let news = callout(&world, json!({})).await;
+    world.receivers.answer(|_| (1, answered(404, "")));
+    let no = send(&world, json!({})).await;
+    until_ended(&world, &news, 1).await;
+    world
+        .receivers
+        .answer(|_| (1, answered(200, r#"{"content":{"body":"Better"}}"#)));
+    let change = json!({"send_at": at(10), "if_past": "send_now"});
+    let change: NotificationChange = serde_json::from_value(change).unwrap();
+    let changed = world.engine.change(world.app, no, &change).await;
+    changed.unwrap().unwrap();
+    let runs = until_ended(&world, &news, 2).await;
+    assert_eq!(runs[1].result, CalloutResult::Answered);
+    world.completed(no).await;
+    assert!(body_of(&world)[0].contains("Better"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cancelled_or_said_while_it_is_asked_is_not_what_is_answered() {
+    for is_cancelled in [true, false] {
+        let world = World::new().await;
+        world.devices(1..2).await;
+        let news = callout(&world, json!({})).await;
+        world
+            .receivers
+            .answer(|_| (900, answered(200, r#"{"content":{"body":"too late"}}"#)));
+        let no = send(&world, json!({})).await;
+        let is_asked = async || !world.receivers.questions().is_empty();
+        world.until(Duration::from_secs(60), is_asked).await;
+        if is_cancelled {
+            let cancelled = world.engine.cancel(world.app, no).await;
+            assert!(cancelled.unwrap().unwrap().confirmed);
+        } else {
+            let change = json!({"content": {"body": "said"}});
+            let change: NotificationChange = serde_json::from_value(change).unwrap();
+            let changed = world.engine.change(world.app, no, &change).await;
+            changed.unwrap().unwrap();
+        }
+        world.pass(5_000).await;
+        let runs = asked(&world, &news).await;
+        assert_eq!((runs.len(), runs[0].result), (1, CalloutResult::Overtaken));
+        world.completed(no).await;
+        let said = body_of(&world);
+        assert_eq!(said.len(), usize::from(!is_cancelled));
+        assert!(said.iter().all(|body| body.contains("said")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_or_lost_its_call_out_asks_nobody() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let news = callout(&world, json!({})).await;
+    let no = send(&world, json!({"send_at": at(10), "expires_in": "5m"})).await;
+    let other = send(&world, json!({"send_at": at(60)})).await;
+    world.clock.jump(20 * MINUTE);
+    assert_eq!(world.completed(no).await.deliveries, 0);
+    let (kind, now) = (DefinitionKind::Callout, world.clock.now());
+    let gone = world
+        .store
+        .delete_definition(world.app, kind, "news".into(), now, nobody());
+    assert!(gone.await.unwrap());
+    world.engine.refresh().await.unwrap();
+    world.clock.jump(40 * MINUTE);
+    let is_tried = async || match world.view(other).await.plan.unwrap().state {
+        SendState::Waiting { last_error, .. } => last_error.is_some(),
+        _ => false,
+    };
+    world.until(Duration::from_secs(600), is_tried).await;
+    assert_eq!(asked(&world, &news).await, []);
+    assert_eq!(world.gateway.written().len(), 0);
 }

@@ -2,6 +2,7 @@
 
 use super::{AudienceMode, CampaignPlan, Canary, LocalDelivery, Pace};
 use crate::body::BadgeChange;
+use crate::callout::ContentFrom;
 use crate::content::Content;
 use crate::notification::{NotificationRequest, RequestOptions, TemplateUse};
 use crate::problem::FieldProblem;
@@ -26,10 +27,12 @@ pub struct CampaignRequest {
     /// Users whose devices are left out, at most 100.
     #[serde(default)]
     pub except_users: Vec<String>,
-    /// What it says: exactly one of `content` and `template`.
+    /// What it says: exactly one of `content` and `template`, or neither beside `content_from`.
     pub content: Option<Content>,
     /// A template that says it.
     pub template: Option<TemplateUse>,
+    /// A call-out that is asked, before it begins, what it says or for the template's variables.
+    pub content_from: Option<ContentFrom>,
     /// What becomes of each recipient's badge counter.
     pub badge: Option<BadgeChange>,
     /// How it is sent.
@@ -126,7 +129,7 @@ impl CampaignRequest {
                 local_time: self.local_time,
             },
             notification: NotificationRequest {
-                content_from: None,
+                content_from: self.content_from,
                 target: self.audience,
                 except_users: self.except_users,
                 content: self.content,

@@ -1,15 +1,17 @@
 //! Call-outs: timers that are put off, and the runs of what is asked meanwhile.
 
 use super::{Fixture, Subject, T0, nobody};
-use crate::callout::{CalloutBegin, CalloutEnd, OpenCallout};
+use crate::callout::{CalloutBegin, CalloutEnd, CalloutRun, OpenCallout};
 use crate::schedule::{NewRun, ScheduleTurn};
-use crate::store::Retention;
-use crate::timer::{DueAsk, DueTimer, TimerSubject};
+use crate::store::{NewNotification, Retention};
+use crate::timer::{DueAsk, DueTimer, NewTimer, SendChange, TimerFailure, TimerSubject, When};
+use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::callout::CalloutResult;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::id::DefinitionNo;
 use carillon_model::schedule::{RunCause, RunResult};
+use carillon_model::timer::MissedRun;
 
 const HOUR: i64 = 3_600_000;
 const CALLOUT: DefinitionNo = DefinitionNo(4_711);
@@ -43,7 +45,8 @@ fn begin(f: &Fixture, of: &Definition, timer: &DueTimer, until: UnixMs) -> Callo
         timer: timer.claim,
         app: f.app,
         callout: CALLOUT,
-        schedule: of.no,
+        schedule: Some(of.no),
+        notification: None,
         due_at: timer.due_at,
         until,
         is_asked: true,
@@ -126,7 +129,7 @@ pub async fn a_timer_is_put_off_and_its_run_stays_open(subject: &mut dyn Subject
         (run.result, run.finished_at, run.attempts, run.begun),
         (CalloutResult::Skipped, Some(ending.at), 2, 1)
     );
-    assert_eq!((run.schedule, run.due_at), (hourly.no, T0 + HOUR));
+    assert_eq!((run.schedule, run.due_at), (Some(hourly.no), T0 + HOUR));
     assert_eq!(run.failure, ending.failure);
     assert!(f.hot.open_callouts(10).await.unwrap().is_empty());
     let late = end(&open, CalloutResult::Failed);
@@ -188,4 +191,129 @@ pub async fn what_changes_overtakes_its_question(subject: &mut dyn Subject) {
     while f.hot.prune(retention).await.unwrap() > 0 {}
     let kept = f.hot.callout_runs(CALLOUT, None, 10).await.unwrap();
     assert_eq!(kept, all[..2]);
+}
+
+/// One that waits for its time is put off with what it is; it ends with what it says then, with what came of it
+/// instead, or by whatever else becomes of it.
+pub async fn what_is_sent_later_is_asked_first(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let hourly = schedule(&f, T0 + 5 * HOUR).await;
+    let later = |body: &'static [u8]| NewTimer {
+        due_at: T0 + HOUR,
+        missed: MissedRun::Fire,
+        body: Bytes::from_static(body),
+    };
+    let mut numbers = Vec::new();
+    for _ in 0..4 {
+        let item = NewNotification {
+            when: When::Later(later(b"asks")),
+            ..f.notification(&[], 1, false)
+        };
+        numbers.push(f.accept(item).await);
+    }
+    let mut open = Vec::new();
+    for timer in due(&f, T0 + HOUR).await {
+        let Ok(TimerSubject::Send(send)) = &timer.subject else {
+            panic!("a send: {timer:?}");
+        };
+        let asks = CalloutBegin {
+            // As when somebody ran it.
+            schedule: Some(hourly.no).filter(|_| open.is_empty()),
+            notification: Some(send.notification.no),
+            ..begin(&f, &hourly, &timer, T0 + HOUR + 60_000)
+        };
+        let no = send.notification.no;
+        open.push((no, f.hot.begin_callout(asks).await.unwrap().unwrap()));
+    }
+    assert_eq!(open.len(), 4);
+    assert!(due(&f, T0 + HOUR + 59_999).await.is_empty());
+    let found = f.hot.open_callouts(10).await.unwrap();
+    let asks = |timer: &DueTimer| {
+        let Ok(TimerSubject::Send(send)) = &timer.subject else {
+            panic!("a send: {timer:?}");
+        };
+        (send.notification.no, timer.claim)
+    };
+    let expected: Vec<_> = open.iter().map(|(no, open)| (*no, open.timer)).collect();
+    assert_eq!(found.iter().map(asks).collect::<Vec<_>>(), expected);
+    subject.restart().await;
+    let f = f.again(subject);
+    let again = due(&f, T0 + HOUR + 60_000).await;
+    let Ok(TimerSubject::Send(send)) = &again[0].subject else {
+        panic!("a send: {again:?}");
+    };
+    assert_eq!(&send.body[..], b"asks", "what it is stays");
+    // It says something from now on.
+    let says = |no, claim, callout| SendChange {
+        no,
+        claim,
+        timer: later(b"says"),
+        expires_at: None,
+        options: send.notification.options.clone(),
+        payload: Bytes::from_static(b"{}"),
+        now: T0 + HOUR + 10,
+        callout,
+    };
+    let answered = end(&open[0].1, CalloutResult::Answered);
+    let change = says(open[0].0, open[0].1.timer, Some(answered.clone()));
+    assert!(f.hot.change_send(change).await.unwrap());
+    let change = says(open[0].0, open[0].1.timer, Some(answered));
+    assert!(!f.hot.change_send(change).await.unwrap(), "its fence");
+    // It cannot be sent.
+    let failure = TimerFailure {
+        claim: open[1].1.timer,
+        due_at: T0 + HOUR,
+        attempts: 1,
+        error: "no answer".into(),
+        next_try_at: None,
+        event: None,
+        callout: Some(end(&open[1].1, CalloutResult::Failed)),
+    };
+    f.hot.fail_timers(vec![failure], T0 + HOUR).await.unwrap();
+    // Somebody changes it, and somebody cancels it.
+    let change = says(open[2].0, open[2].1.timer, None);
+    assert!(f.hot.change_send(change).await.unwrap());
+    let cancelled = f.hot.cancel(f.app, open[3].0, T0 + HOUR + 20).await;
+    assert!(cancelled.unwrap().is_some());
+    let late = TimerFailure {
+        claim: open[3].1.timer,
+        due_at: T0 + HOUR,
+        attempts: 1,
+        error: "no answer".into(),
+        next_try_at: None,
+        event: None,
+        callout: Some(end(&open[3].1, CalloutResult::Failed)),
+    };
+    f.hot.fail_timers(vec![late], T0 + HOUR).await.unwrap();
+
+    let runs = f.hot.callout_runs(CALLOUT, None, 10).await.unwrap();
+    for ((no, open), (result, finished_at)) in open.iter().zip([
+        (CalloutResult::Answered, T0 + HOUR + 700),
+        (CalloutResult::Failed, T0 + HOUR + 700),
+        (CalloutResult::Overtaken, T0 + HOUR + 10),
+        (CalloutResult::Overtaken, T0 + HOUR + 20),
+    ]) {
+        let run = runs.iter().find(|run| run.no == open.run).unwrap();
+        assert_eq!(
+            (run.result, run.notification, run.finished_at),
+            (result, Some(*no), Some(finished_at))
+        );
+        let by = Some(hourly.no).filter(|_| run.no == open_first(&runs));
+        assert_eq!(run.schedule, by);
+    }
+    assert_eq!(f.view(open[0].0).await.head.payload[..], b"{}"[..]);
+    let due: Vec<_> = due(&f, T0 + HOUR).await;
+    let due: Vec<_> = due
+        .iter()
+        .map(|timer| match &timer.subject {
+            Ok(TimerSubject::Send(send)) => (send.notification.no, &send.body[..]),
+            other => panic!("a send: {other:?}"),
+        })
+        .collect();
+    assert_eq!(due, [(open[0].0, &b"says"[..]), (open[2].0, &b"says"[..])]);
+}
+
+/// The run that was opened first.
+fn open_first(runs: &[CalloutRun]) -> i64 {
+    runs.iter().map(|run| run.no).min().unwrap_or(0)
 }

@@ -102,6 +102,7 @@ macro_rules! store_suite {
             runs_are_read_page_by_page_and_pruned
             a_timer_is_put_off_and_its_run_stays_open
             what_changes_overtakes_its_question
+            what_is_sent_later_is_asked_first
             what_was_gathered_goes_with_its_user
             sends_when_the_time_has_come
             later_sends_go_to_whom_there_is

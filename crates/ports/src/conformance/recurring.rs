@@ -152,6 +152,7 @@ pub async fn a_schedule_that_is_tried_again_keeps_its_time(subject: &mut dyn Sub
             error: "x".into(),
             next_try_at: Some(tried_at + 7),
             event: None,
+            callout: None,
         };
         f.hot.fail_timers(vec![failure], tried_at).await.unwrap();
         assert_eq!(due(&f, tried_at).await.1, Some(tried_at + 7));
@@ -179,6 +180,7 @@ pub async fn a_schedule_that_is_tried_again_keeps_its_time(subject: &mut dyn Sub
         error: "x".into(),
         next_try_at: None,
         event: None,
+        callout: None,
     };
     f.hot.fail_timers(vec![failure], at + HOUR).await.unwrap();
     put(&f, "news", HOURLY, at + HOUR).await;

@@ -210,6 +210,8 @@ pub async fn changes_until_it_is_sent(subject: &mut dyn Subject) {
         expires_at: None,
         options: super::options(carillon_model::push_type::OnUnknown::Drop),
         payload: Bytes::from_static(b"{\"aps\":{\"a\":1}}"),
+        now: T0,
+        callout: None,
     };
     let changed = f.hot.change_send(change(read.claim, T0 + 5 * MINUTE));
     assert!(changed.await.unwrap());
@@ -378,6 +380,7 @@ pub async fn what_cannot_fire_is_set_aside(subject: &mut dyn Subject) {
             subject: "ntf_1".into(),
             data: "{}".into(),
         }),
+        callout: None,
     };
     let read = due(&f, T0).await.remove(0);
     let failed = f
@@ -408,6 +411,8 @@ pub async fn what_cannot_fire_is_set_aside(subject: &mut dyn Subject) {
         expires_at: None,
         options: view.head.options.clone(),
         payload: view.head.payload.clone(),
+        now: T0,
+        callout: None,
     };
     assert!(f.hot.change_send(change).await.unwrap());
     let found = due(&f, T0 + MINUTE).await;
@@ -446,6 +451,7 @@ pub async fn lists_what_is_coming(subject: &mut dyn Subject) {
         error: "x".into(),
         next_try_at: None,
         event: None,
+        callout: None,
     };
     f.hot.fail_timers(vec![failure], T0).await.unwrap();
     assert_eq!(list(true, None, 9).await, [two]);

@@ -2,6 +2,7 @@
 
 use super::MemoryStore;
 use super::state::State;
+use super::timers::Of;
 use crate::callout::{CalloutBegin, CalloutEnd, CalloutRun, CalloutStore, OpenCallout};
 use crate::store::Result;
 use crate::timer::{DueTimer, TimerClaim};
@@ -24,7 +25,9 @@ impl State {
         let fence = self.number();
         let timer = self.claimed(begin.timer)?;
         (timer.fence, timer.due_at) = (fence, Some(begin.until));
-        timer.own_due_at = Some(begin.due_at);
+        if let Of::Schedule(_) = timer.of {
+            timer.own_due_at = Some(begin.due_at);
+        }
         let mut runs = self.callout_runs.values();
         let open = runs
             .find(|run| run.timer == begin.timer.no && run.what.finished_at.is_none())
@@ -40,7 +43,7 @@ impl State {
                 finished_at: None,
                 attempts: 0,
                 result: CalloutResult::Asking,
-                notification: None,
+                notification: begin.notification,
                 failure: None,
             };
             let run = Run {
@@ -76,7 +79,8 @@ impl State {
         };
         let what = &mut run.what;
         (what.finished_at, what.result) = (Some(end.at), end.result);
-        (what.attempts, what.notification) = (end.attempts, sent);
+        what.attempts = end.attempts;
+        what.notification = sent.or(what.notification);
         what.failure = end.failure.clone();
     }
 

@@ -231,7 +231,7 @@ impl HotStore for MemoryStore {
         };
         notification.head.cancelled = true;
         notification.fanout = None;
-        state.withdraw_timer(no);
+        state.withdraw_timer(no, now);
         state.drop_chunks(no);
         let mut not_sent = 0;
         for work in state.works_of(no) {

@@ -77,7 +77,10 @@ impl State {
         self.timer_of(no).is_some()
     }
 
-    pub(super) fn withdraw_timer(&mut self, no: NotificationNo) {
+    pub(super) fn withdraw_timer(&mut self, no: NotificationNo, now: UnixMs) {
+        if let Some((number, _)) = self.timer_of(no) {
+            self.overtake_callouts(&[number], now);
+        }
         self.timers.retain(|_, timer| timer.of != Of::Send(no));
     }
 
@@ -191,6 +194,10 @@ impl State {
             head.expires_at = change.expires_at;
             (head.options, head.payload) = (change.options, change.payload);
         }
+        match change.callout {
+            Some(end) => self.end_callout(&end, Some(change.no)),
+            None => self.overtake_callouts(&[change.claim.no], change.now),
+        }
         true
     }
 }
@@ -215,6 +222,9 @@ impl TimerStore for MemoryStore {
             (timer.attempts, timer.last_error) = (failure.attempts, Some(failure.error));
             if let Some(event) = failure.event {
                 state.append(event, now);
+            }
+            if let Some(end) = failure.callout {
+                state.end_callout(&end, None);
             }
         }
         Ok(())

@@ -169,6 +169,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             let columns = [
                 "/due_at",
                 "/schedule",
+                "/notification",
                 "/result",
                 "/attempts",
                 "/finished_at",
@@ -180,6 +181,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             let heads = [
                 "due",
                 "schedule",
+                "notification",
                 "result",
                 "attempts",
                 "finished",

@@ -1,6 +1,7 @@
 //! The whole program as a process: what a user and an operator see of it. Parts have their own tests
 //! beside them; here is only what needs the real binary.
 
+mod callouts;
 mod campaigns;
 mod certificate;
 mod commands;
@@ -16,6 +17,7 @@ mod later;
 mod lists;
 mod old_server;
 mod proxy;
+mod receiver;
 mod reporting;
 mod roles;
 mod rpush;

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::callout::CalloutResult;
 use carillon_model::id::{DefinitionNo, NotificationNo};
+use carillon_model::timer::TimerKind;
 use carillon_ports::callout::{CalloutBegin, CalloutEnd, CalloutRun, CalloutStore, OpenCallout};
 use carillon_ports::store::Result;
 use carillon_ports::timer::{DueTimer, TimerClaim};
@@ -48,15 +49,17 @@ fn open(tx: &mut Tx<'_>, begin: &CalloutBegin) -> Done<Option<OpenCallout>> {
     let changed = tx
         .conn
         .prepare_cached(
-            "UPDATE timers SET due_at = ?3, fence = ?4, body = ?5 WHERE timer_no = ?1 AND fence = ?2",
+            "UPDATE timers SET due_at = ?3, fence = ?4, body = CASE WHEN kind = ?6 THEN ?5 ELSE body END
+             WHERE timer_no = ?1 AND fence = ?2",
         )?
         .execute(params![
             no,
             former,
             begin.until,
             fence,
-            // Its own time: it is put off, and due at that all the same.
-            begin.due_at.to_be_bytes()
+            // A schedule's own time: it is put off, and due at that all the same.
+            begin.due_at.to_be_bytes(),
+            TimerKind::Schedule.code()
         ])?;
     if changed == 0 {
         return Ok(None);
@@ -90,19 +93,21 @@ fn open(tx: &mut Tx<'_>, begin: &CalloutBegin) -> Done<Option<OpenCallout>> {
     tx.conn
         .prepare_cached(
             "INSERT INTO callout_runs (run_no, definition_no, schedule_no, timer_no, due_at, opened_at, started_at,
-                begun, attempts, result)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9)",
+                begun, attempts, result, notification_no)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10)",
         )?
         .run(params![
             run,
             begin.callout.0,
-            begin.schedule.0,
+            // 0: none.
+            begin.schedule.map_or(0, |schedule| schedule.0),
             no,
             begin.due_at,
             begin.now,
             begin.is_asked.then_some(begin.now),
             begins,
-            CalloutResult::Asking.code()
+            CalloutResult::Asking.code(),
+            begin.notification.map(|no| no.0)
         ])?;
     Ok(Some(OpenCallout {
         run,
@@ -120,8 +125,8 @@ pub(super) fn close(tx: &Tx<'_>, end: &CalloutEnd, sent: Option<NotificationNo>)
         .map_or((None, None), |(code, message)| (Some(code), Some(message)));
     tx.conn
         .prepare_cached(
-            "UPDATE callout_runs SET finished_at = ?2, result = ?3, attempts = ?4, notification_no = ?5, code = ?6,
-                message = ?7
+            "UPDATE callout_runs SET finished_at = ?2, result = ?3, attempts = ?4,
+                notification_no = coalesce(?5, notification_no), code = ?6, message = ?7
              WHERE run_no = ?1 AND finished_at IS NULL",
         )?
         .run(params![
@@ -146,6 +151,16 @@ pub(super) fn overtake(tx: &Tx<'_>, timer: i64, now: UnixMs) -> Done<()> {
     Ok(())
 }
 
+/// The same for whatever timer a notification has.
+pub(super) fn overtake_send(tx: &Tx<'_>, no: NotificationNo, now: UnixMs) -> Done<()> {
+    let timer: Option<i64> = tx
+        .conn
+        .prepare_cached("SELECT timer_no FROM timers WHERE kind = ?1 AND subject = ?2")?
+        .query_row(params![TimerKind::Send.code(), no.0], |row| row.get(0))
+        .optional()?;
+    timer.map_or(Ok(()), |timer| overtake(tx, timer, now))
+}
+
 fn runs(
     conn: &Connection,
     callout: DefinitionNo,
@@ -165,7 +180,7 @@ fn runs(
         let message: Option<String> = row.get(10)?;
         runs.push(CalloutRun {
             no,
-            schedule: DefinitionNo(row.get(1)?),
+            schedule: Some(DefinitionNo(row.get(1)?)).filter(|schedule| schedule.0 != 0),
             due_at: row.get(2)?,
             started_at: row.get(3)?,
             begun: row.get(4)?,

@@ -2,7 +2,7 @@
 
 use super::ledger::{self, Ledger, Why};
 use super::rows;
-use super::{claim, records, timers};
+use super::{callouts, claim, records, timers};
 use crate::db::{OptionalExtension, params};
 use crate::error::Done;
 use crate::instances;
@@ -45,6 +45,7 @@ pub(super) fn slice(
     if super::fanout::finish(tx, no)? {
         ledger.touch(no);
     }
+    callouts::overtake_send(tx, no, now)?;
     if timers::withdraw(tx, no)? {
         timers::complete(tx, &mut ledger, no, now)?;
     }

@@ -1,6 +1,6 @@
 //! Timers: what is due, fairly; taking one with its effect; what could not fire; changes.
 
-use super::{ledger, records, rows, schedules, views};
+use super::{callouts, ledger, records, rows, schedules, views};
 use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, Fault, corrupt};
 use crate::marks::{read_meta, write_meta};
@@ -284,9 +284,15 @@ fn fail(tx: &mut Tx<'_>, failure: &TimerFailure, now: UnixMs) -> Done<()> {
             TimerKind::Schedule.code(),
             failure.due_at.to_be_bytes()
         ])?;
+    if changed == 0 {
+        return Ok(());
+    }
+    if let Some(end) = &failure.callout {
+        callouts::close(tx, end, None)?;
+    }
     match &failure.event {
-        Some(event) if changed == 1 => records::add_event(tx, event, now),
-        _ => Ok(()),
+        Some(event) => records::add_event(tx, event, now),
+        None => Ok(()),
     }
 }
 
@@ -327,6 +333,10 @@ fn change_send(tx: &mut Tx<'_>, change: &SendChange) -> Done<bool> {
         ])?;
     if changed == 0 {
         return Ok(false);
+    }
+    match &change.callout {
+        Some(end) => callouts::close(tx, end, Some(change.no))?,
+        None => callouts::overtake(tx, change.claim.no, change.now)?,
     }
     if planted(Bug::ForgetChange) {
         return Ok(true);

@@ -29,9 +29,9 @@ const MAX: u32 = 100;
 pub(crate) struct RunView {
     /// Its number; rises.
     no: i64,
-    /// The schedule that asked; null when it was deleted.
+    /// The schedule that asked, or that somebody ran; null for another notification's, and when it was deleted.
     schedule: Option<String>,
-    /// When that was due.
+    /// When the schedule or the notification was due.
     #[schema(format = DateTime)]
     due_at: String,
     /// When asking began; null while it waits for its turn.
@@ -43,12 +43,12 @@ pub(crate) struct RunView {
     /// Attempts, since asking began last.
     attempts: u16,
     /// `asking`; `answered`: what was answered was sent; `fallback`: that was; `skipped`: nothing was to be
-    /// sent; `failed`; `overtaken`: the schedule was changed, paused or deleted meanwhile.
+    /// sent; `failed`; `overtaken`: who asked was changed, paused, cancelled or deleted meanwhile.
     #[schema(example = "answered")]
     result: &'static str,
-    /// The notification; null where none was sent.
+    /// The notification that asked, or that a schedule sent; null where it sent none.
     notification: Option<String>,
-    /// How many deliveries it has; null where none was sent, or it is not kept any more.
+    /// How many deliveries it has; null where there is none, or it is not kept any more.
     deliveries: Option<u64>,
     /// What was wrong, also where the fallback was sent: a stable dotted code.
     code: Option<String>,
@@ -99,7 +99,7 @@ async fn view(api: &Api, caller: &Caller, app: &App, run: CalloutRun) -> Result<
     let mut schedules = caller
         .directory
         .definitions(app.no, DefinitionKind::Schedule);
-    let schedule = schedules.find(|(definition, _)| definition.no == run.schedule);
+    let schedule = schedules.find(|(definition, _)| Some(definition.no) == run.schedule);
     // The id is made of the instant of acceptance; once the notification is gone, its id leads nowhere.
     let accepted_at = match &sent {
         Some(seen) => seen.head.accepted_at,

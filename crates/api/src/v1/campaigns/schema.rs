@@ -2,7 +2,8 @@
 //! OpenAPI. A test holds the field names of both together.
 
 use crate::v1::notifications::schema::{
-    BadgeChangeSchema, ContentSchema, OptionsSchema, SendAtSchema, TargetSchema, TemplateUseSchema,
+    BadgeChangeSchema, ContentFromSchema, ContentSchema, OptionsSchema, SendAtSchema, TargetSchema,
+    TemplateUseSchema,
 };
 use utoipa::ToSchema;
 
@@ -21,10 +22,12 @@ pub(crate) struct CampaignSchema {
     audience: TargetSchema,
     /// Users whose devices are left out, at most 100.
     except_users: Option<Vec<String>>,
-    /// What it says. Exactly one of `content` and `template`.
+    /// What it says. Exactly one of `content` and `template`, or neither beside `content_from`.
     content: Option<ContentSchema>,
     /// A template that says it, in each reader's language.
     template: Option<TemplateUseSchema>,
+    /// The call-out that is asked what it says, or what fills the template, once: before it begins.
+    content_from: Option<ContentFromSchema>,
     /// What becomes of each recipient's badge counter, once.
     badge: Option<BadgeChangeSchema>,
     /// How it is sent.

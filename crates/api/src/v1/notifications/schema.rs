@@ -22,7 +22,8 @@ pub(crate) struct RequestSchema {
     content: Option<ContentSchema>,
     /// A template that says it, in each reader's language.
     template: Option<TemplateUseSchema>,
-    /// In a schedule: the call-out that says it when its time has come, or what fills the template.
+    /// The call-out that is asked what it says, or what fills the template, when its time has come: at `send_at`, when a
+    /// schedule is due, or at once.
     content_from: Option<ContentFromSchema>,
     /// What becomes of each recipient's badge counter, once, however often it is sent.
     badge: Option<BadgeChangeSchema>,
@@ -79,10 +80,12 @@ pub(crate) struct ChangeSchema {
     target: Option<TargetSchema>,
     /// Users whose devices are left out.
     except_users: Option<Vec<String>>,
-    /// What it says; replaces a template.
+    /// What it says; with `template` and `content_from` it replaces all that was said of that before.
     content: Option<ContentSchema>,
-    /// A template that says it; replaces content.
+    /// A template that says it.
     template: Option<TemplateUseSchema>,
+    /// The call-out that is asked what it says, or what fills the template.
+    content_from: Option<ContentFromSchema>,
     /// What becomes of each recipient's badge counter.
     badge: Option<BadgeChangeSchema>,
     /// How it is sent.

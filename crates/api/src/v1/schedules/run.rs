@@ -21,7 +21,7 @@ problems!(GUARDED, IN_APP, WRITES; REQUEST_HEADER, SCHEDULE_UNKNOWN, IDEMPOTENCY
 /// Run a schedule now.
 ///
 /// Sends its notification at once, also while it is paused or has ended, and records a run; when it is
-/// due by itself does not change. Needs the scope `send`.
+/// due by itself does not change. Where it asks a call-out, that is asked before. Needs the scope `send`.
 #[utoipa::path(
     post, path = "/v1/apps/{app}/schedules/{name}/run", operation_id = "schedule_run", tag = "schedules",
     params(

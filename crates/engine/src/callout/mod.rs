@@ -1,33 +1,33 @@
-//! Call-outs: a schedule that asks its App's own code what it says, when its time has come.
+//! Call-outs: an App's own code is asked what a notification says, when its time has come.
 //!
-//! An effect is rows, never I/O. So its timer is put off by one transaction, which opens a run; the
-//! question is asked outside of the Scheduler; and what came of it (the notification, the schedule's run and
-//! next time, the end of the call-out's run) is one transaction again, under the timer's fence. After a
-//! crash in between the timer is due again and the same question is asked under the same id. What was changed,
-//! paused or deleted meanwhile sends nothing: its fence is another.
+//! An effect is rows, never I/O. So the timer is put off by one transaction, which opens a run; the
+//! question is asked outside of the Scheduler; and what came of it is one transaction again, under the
+//! timer's fence: of a schedule the notification, its run and next time; of a notification that waits
+//! what it says, with which it then fires as any other. After a crash in between the timer is due again and the
+//! same question is asked under the same id. What was changed, paused, cancelled or deleted meanwhile sends
+//! nothing: its fence is another.
+
+mod of_schedule;
+mod of_send;
 
 use crate::asking::Place;
-use crate::draft::draft;
 use crate::hub::Hub;
-use crate::intake::{answers_for, make};
-use crate::question::{Asked, Bad, Judged, LONGEST_WAIT_MS, find, judge};
-use crate::request::{Origin, Refusal, SendItem};
+use crate::later::{self, Kept};
+use crate::question::{Asked, AskedFor, Bad, Judged, LONGEST_WAIT_MS, find, judge};
 use crate::schedule::{Turn, first, turn};
 use crate::service::Shared;
-use carillon_model::UnixMs;
 use carillon_model::callout::{
     CalloutAnswer, CalloutResult, CalloutSettings, ContentFrom, Fallback,
 };
-use carillon_model::definition::Definition;
-use carillon_model::id::numbered_uuid;
+use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::id::{AppNo, DefinitionNo, NotificationNo, numbered_uuid};
 use carillon_model::problem::FieldProblem;
 use carillon_model::role::Role;
-use carillon_model::schedule::RunResult;
-use carillon_model::timer::TimerKind;
+use carillon_model::{UnixMs, campaign};
 use carillon_ports::callout::{CalloutBegin, CalloutCall, CalloutEnd, OpenCallout};
-use carillon_ports::schedule::{DueSchedule, ScheduleTurn};
-use carillon_ports::store::StoreError;
-use carillon_ports::timer::{DueTimer, TimerSubject};
+use carillon_ports::schedule::DueSchedule;
+use carillon_ports::store::{NotificationHead, StoreError};
+use carillon_ports::timer::{DueSend, DueTimer, TimerSubject};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,7 +46,7 @@ pub(crate) struct Errand {
     from: ContentFrom,
     /// As it is since it was put off, with the time at which it was due.
     timer: DueTimer,
-    schedule: DueSchedule,
+    asker: Asker,
     /// Which of its times it is asked for: of several that were missed, the latest.
     fires: UnixMs,
     /// When it was found due in this process.
@@ -54,13 +54,57 @@ pub(crate) struct Errand {
     open: OpenCallout,
 }
 
-/// A schedule that is due, and asks first.
+/// Who asks.
+enum Asker {
+    /// A schedule that is due.
+    Schedule(Box<DueSchedule>),
+    /// A notification whose time has come, maybe a campaign.
+    Send(Box<AskingSend>),
+}
+
+/// See [`Asker::Send`].
+struct AskingSend {
+    notification: NotificationHead,
+    kept: Kept,
+}
+
+impl Asker {
+    /// As its App knows it.
+    fn name(&self) -> String {
+        match self {
+            Self::Schedule(schedule) => format!("the schedule {}", schedule.name),
+            Self::Send(send) => {
+                let head = &send.notification;
+                format!("the notification {}", head.no.public(head.accepted_at))
+            }
+        }
+    }
+
+    /// The schedule and the notification of its run.
+    fn numbers(&self, hub: &Hub, app: AppNo) -> (Option<DefinitionNo>, Option<NotificationNo>) {
+        match self {
+            Self::Schedule(schedule) => (Some(schedule.no), None),
+            Self::Send(send) => {
+                let directory = hub.directory.load();
+                let name = send.kept.schedule.as_deref();
+                let schedule =
+                    name.and_then(|name| directory.definition(app, DefinitionKind::Schedule, name));
+                (
+                    schedule.map(|schedule| schedule.no),
+                    Some(send.notification.no),
+                )
+            }
+        }
+    }
+}
+
+/// One that is due, and asks first.
 pub(crate) struct AsksFirst {
     callout: Definition,
     settings: CalloutSettings,
     from: ContentFrom,
     timer: DueTimer,
-    schedule: DueSchedule,
+    asker: Asker,
     now: UnixMs,
 }
 
@@ -80,7 +124,35 @@ pub(crate) fn asks_first(
         settings,
         from,
         timer: timer.clone(),
-        schedule: schedule.clone(),
+        asker: Asker::Schedule(Box::new(schedule.clone())),
+        now,
+    })
+}
+
+/// Whether a notification whose time has come asks a call-out first, and so is not sent yet. One that has
+/// expired asks nobody any more.
+pub(crate) fn send_asks_first(
+    hub: &Hub,
+    timer: &DueTimer,
+    send: &DueSend,
+    kept: &Kept,
+    now: UnixMs,
+) -> Option<AsksFirst> {
+    let from = kept.request.content_from.clone()?;
+    if send.notification.expires_at.is_some_and(|at| at <= now) {
+        return None;
+    }
+    // What is wrong is told by whoever drafts it.
+    let (callout, settings) = find(hub, timer.app, &from).ok()?;
+    Some(AsksFirst {
+        callout,
+        settings,
+        from,
+        timer: timer.clone(),
+        asker: Asker::Send(Box::new(AskingSend {
+            notification: send.notification.clone(),
+            kept: kept.clone(),
+        })),
         now,
     })
 }
@@ -91,10 +163,22 @@ impl Shared {
         self: &Arc<Self>,
         all: Vec<AsksFirst>,
     ) -> Result<(), StoreError> {
+        let config = &self.hub.parts.config;
+        let each = config.callout_concurrency;
+        let asks_here = self.hub.peers.borrow().leads(Role::Worker);
+        let mut without = 0;
         let mut beginning = JoinSet::new();
         for one in all {
             let shared = self.clone();
-            beginning.spawn(async move { shared.begin_one(one).await });
+            let (asking, app) = (&self.hub.asking, one.timer.app);
+            let place = asks_here
+                .then(|| asking.take(app, each, config.callout_calls))
+                .flatten();
+            without += u32::from(place.is_none());
+            // As many as are asked at once are looked at again at once.
+            let turns = without.saturating_sub(1) / each.max(1) + 1;
+            let pause_ms = i64::from(config.callout_pause_ms) * i64::from(turns);
+            beginning.spawn(async move { shared.begin_one(one, place, pause_ms).await });
         }
         let mut result = Ok(());
         while let Some(begun) = beginning.join_next().await {
@@ -108,44 +192,46 @@ impl Shared {
         result
     }
 
-    /// Puts one off, until it was asked, or until there may be a place to ask it. Who leads the workers asks; where that is
-    /// another process it finds the open run.
-    async fn begin_one(&self, asks: AsksFirst) -> Result<(), StoreError> {
-        let hub = &self.hub;
-        let config = &hub.parts.config;
-        let place = match hub.peers.borrow().leads(Role::Worker) {
-            true => {
-                let (each, all) = (config.callout_concurrency, config.callout_calls);
-                hub.asking.take(asks.timer.app, each, all)
-            }
-            false => None,
-        };
-        self.begin_at(asks, place).await?;
-        hub.wake_leader(Role::Worker);
+    /// Puts one off, until it was asked, or for so long that there may be a place to ask it. Who leads the workers asks;
+    /// where that is another process it finds the open run.
+    async fn begin_one(
+        &self,
+        asks: AsksFirst,
+        place: Option<Place>,
+        pause_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.begin_at(asks, place, pause_ms).await?;
+        self.hub.wake_leader(Role::Worker);
         Ok(())
     }
 
-    async fn begin_at(&self, asks: AsksFirst, place: Option<Place>) -> Result<(), StoreError> {
+    async fn begin_at(
+        &self,
+        asks: AsksFirst,
+        place: Option<Place>,
+        pause_ms: i64,
+    ) -> Result<(), StoreError> {
         let hub = &self.hub;
         let AsksFirst {
             callout,
             settings,
             from,
             timer,
-            schedule,
+            asker,
             now,
         } = asks;
-        let config = &hub.parts.config;
+        let (schedule, notification) = asker.numbers(hub, timer.app);
         let waits = i64::from(settings.attempts) * LONGEST_WAIT_MS;
         let lasts = match &place {
             Some(_) => settings.longest_ms() + waits + MARGIN_MS,
-            None => config.callout_pause_ms.into(),
+            None => pause_ms,
         };
         let begin = CalloutBegin {
             timer: timer.claim,
             app: timer.app,
             callout: callout.no,
-            schedule: schedule.no,
+            schedule,
+            notification,
             due_at: timer.due_at,
             until: now + lasts,
             is_asked: place.is_some(),
@@ -162,15 +248,18 @@ impl Shared {
             due_at: open.due_at,
             ..timer
         };
-        let fires = turn(hub, &timer, &schedule, now)
-            .ok()
-            .and_then(|turn| turn.fires);
+        let fires = match &asker {
+            Asker::Schedule(schedule) => turn(hub, &timer, schedule, now)
+                .ok()
+                .and_then(|turn| turn.fires),
+            Asker::Send(_) => Some(open.due_at),
+        };
         let errand = Errand {
             callout,
             settings,
             from,
             timer,
-            schedule,
+            asker,
             fires: fires.unwrap_or(open.due_at),
             now,
             open,
@@ -244,22 +333,27 @@ async fn take_over(shared: &Arc<Shared>, asked: &HashMap<task::Id, i64>) -> Resu
         shared.be_current().await?;
     }
     for timer in open {
-        let Ok(TimerSubject::Schedule(schedule)) = &timer.subject else {
-            continue;
-        };
         if asked.values().any(|known| *known == timer.claim.no) {
             continue;
         }
         let now = hub.parts.clock.now();
         let (each, all) = (config.callout_concurrency, config.callout_calls);
-        let Some(asks) = asks_first(hub, &timer, schedule, now) else {
+        let asks = match &timer.subject {
+            Ok(TimerSubject::Schedule(schedule)) => asks_first(hub, &timer, schedule, now),
+            Ok(TimerSubject::Send(send)) => later::read(&send.body)
+                .ok()
+                .and_then(|kept| send_asks_first(hub, &timer, send, &kept, now)),
+            Err(_) => None,
+        };
+        let Some(asks) = asks else {
             // It asks nobody any more: it fires when it is due.
             continue;
         };
         let Some(place) = hub.asking.take(timer.app, each, all) else {
             continue;
         };
-        shared.begin_at(asks, Some(place)).await?;
+        // With a place it is put off until it should long be over.
+        shared.begin_at(asks, Some(place), 0).await?;
     }
     Ok(())
 }
@@ -319,11 +413,27 @@ async fn ask(hub: &Hub, errand: &Errand) -> (Judged, u16) {
 fn call(hub: &Hub, errand: &Errand) -> Result<CalloutCall, String> {
     let open = &errand.open;
     let uuid = numbered_uuid(open.due_at, open.run);
+    let (mut notification, mut campaign) = (None, None);
+    let schedule = match &errand.asker {
+        Asker::Schedule(schedule) => Some(&*schedule.name),
+        Asker::Send(send) => {
+            let head = &send.notification;
+            notification = Some(head.no.public(head.accepted_at));
+            campaign = head
+                .is_campaign
+                .then(|| campaign::public(head.no, head.accepted_at));
+            send.kept.schedule.as_deref()
+        }
+    };
     let asked = Asked {
         app: errand.timer.app,
         callout: &errand.callout.name,
         settings: &errand.settings,
-        schedule: Some(&errand.schedule.name),
+        subject: AskedFor {
+            schedule,
+            notification: notification.as_deref(),
+            campaign: campaign.as_deref(),
+        },
         data: errand.from.data.as_deref(),
         at: errand.fires,
     };
@@ -390,13 +500,6 @@ impl Shared {
         }
     }
 
-    /// The schedule's turn, with the end of this run.
-    fn asked_turn(&self, errand: &Errand, end: CalloutEnd) -> Result<Turn, String> {
-        let mut turn = turn(&self.hub, &errand.timer, &errand.schedule, errand.now)?;
-        turn.written.callout = Some(end);
-        Ok(turn)
-    }
-
     /// Sends what was answered. The inner error is what is wrong with it; its pointer is into the answer.
     async fn send_answer(
         self: &Arc<Self>,
@@ -404,114 +507,46 @@ impl Shared {
         says: CalloutAnswer,
         end: CalloutEnd,
     ) -> Result<Result<(), FieldProblem>, StoreError> {
-        let hub = &self.hub;
-        let app = errand.timer.app;
-        let unreadable = |why| FieldProblem::new("", "schedule.unreadable", why);
-        let turn = match self.asked_turn(errand, end.clone()) {
-            Ok(turn) => turn,
-            Err(why) => return Ok(Err(unreadable(why))),
-        };
-        let mut request = turn.definition.notification;
-        if let Err(problem) = request.say(says) {
-            return Ok(Err(problem));
-        }
-        let item = SendItem {
-            request,
-            idempotency: None,
-            origin: Origin {
-                turn: Some(turn.written),
-                ..Origin::default()
-            },
-        };
-        let now = hub.parts.clock.now();
-        let draft = match draft(hub, app, 0, item, now) {
-            Ok(draft) => draft,
-            Err(problems) => return Ok(Err(of_answer(problems))),
-        };
-        let drafts = [draft];
-        let mut resolved = answers_for(hub, app, &drafts, now).await?;
-        let [draft] = drafts;
-        let recipients = match resolved.pop() {
-            Some(Ok(recipients)) => recipients,
-            Some(Err(problems)) => return Ok(Err(of_answer(problems))),
-            None => Vec::new(),
-        };
-        let ready = make(hub, app, draft, &recipients, now);
-        let answers = self.commit(app, vec![ready]).await?;
-        match answers.into_iter().next() {
-            Some(Ok(_)) => {
-                let late = (hub.parts.clock.now() - errand.open.due_at).max(0);
-                hub.meters.timers_fired(&[(TimerKind::Schedule, late)]);
-                self.told_callout(errand, end.result);
-                Ok(Ok(()))
-            }
-            // It was changed, paused or deleted while it was asked.
-            Some(Err(Refusal::Stale)) | None => {
-                self.overtaken(errand, end).await?;
-                Ok(Ok(()))
-            }
-            Some(Err(other)) => {
-                let message = format!("it was refused: {other:?}");
-                Ok(Err(FieldProblem::new("", "callout.refused", message)))
-            }
+        match &errand.asker {
+            Asker::Schedule(schedule) => self.schedule_says(errand, schedule, says, end).await,
+            Asker::Send(send) => self.send_says(errand, send, says, end).await,
         }
     }
 
     /// Nothing is sent this time.
     async fn skip(&self, errand: &Errand, end: CalloutEnd) -> Result<(), StoreError> {
-        let (result, now) = (end.result, end.at);
-        let Some(written) = self.written(errand, &end, RunResult::Skipped) else {
-            return self.overtaken(errand, end).await;
-        };
-        let store = &self.hub.parts.store;
-        if !store.record_turn(written, None, now).await? {
-            return self.overtaken(errand, end).await;
+        match &errand.asker {
+            Asker::Schedule(schedule) => self.skip_run(errand, schedule, end).await,
+            Asker::Send(send) => self.send_to_nobody(errand, send, end).await,
         }
-        self.told_callout(errand, result);
-        Ok(())
     }
 
-    /// The run fails, which is told.
+    /// Nothing is sent, which is told.
     async fn fail_asked(
         &self,
         errand: &Errand,
         problem: &FieldProblem,
         end: CalloutEnd,
     ) -> Result<(), StoreError> {
-        let (result, now) = (end.result, end.at);
-        let Some(written) = self.written(errand, &end, RunResult::Failed) else {
-            return self.overtaken(errand, end).await;
-        };
-        let problems = std::slice::from_ref(problem);
-        self.fail_run(&errand.schedule, written, problems, now)
-            .await?;
-        // If the schedule is another by now nothing was written, and this is.
+        match &errand.asker {
+            Asker::Schedule(schedule) => {
+                self.fail_asked_run(errand, schedule, problem, &end).await?;
+            }
+            Asker::Send(_) => self.set_asked_aside(errand, problem, &end).await?,
+        }
+        let result = end.result;
+        // If the timer is another by now nothing was written, and this is.
         self.overtaken(errand, end).await?;
         self.told_callout(errand, result);
         Ok(())
     }
 
-    /// The schedule's turn with another result; `None`: it cannot be read.
-    fn written(
-        &self,
-        errand: &Errand,
-        end: &CalloutEnd,
-        result: RunResult,
-    ) -> Option<ScheduleTurn> {
-        let mut written = self.asked_turn(errand, end.clone()).ok()?.written;
-        if let Some(run) = written.runs.last_mut() {
-            run.result = result;
-        }
-        Some(written)
-    }
-
     /// Whoever asked is another by now. A run that has ended stays as it is.
     async fn overtaken(&self, errand: &Errand, mut end: CalloutEnd) -> Result<(), StoreError> {
         end.result = CalloutResult::Overtaken;
-        let name = &errand.schedule.name;
         tracing::debug!(
-            schedule = name,
-            "the schedule {name} changed while its call-out was asked"
+            "what came of a call-out is not needed any more if {} changed while it was asked",
+            errand.asker.name()
         );
         self.hub.parts.store.end_callout(end).await
     }
