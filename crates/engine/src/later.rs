@@ -11,6 +11,7 @@ use crate::list;
 use crate::question::find;
 use crate::request::{ChangeRefusal, Origin, Refusal, SendItem};
 use crate::resolve::read_push_tokens;
+use crate::schedule::{name_taken, turn};
 use crate::segment::freeze;
 use crate::service::Shared;
 use bytes::Bytes;
@@ -247,6 +248,7 @@ impl Shared {
                 }
                 // It was changed or cancelled since it was read.
                 Err(Refusal::Stale) => {}
+                Err(Refusal::NameTaken { no, .. }) => self.name_taken(&due[at], no, now).await?,
                 Err(other) => {
                     let why = format!("it was refused: {other:?}");
                     firing.unfired.push(Unfired::new(&due[at], why));
@@ -258,6 +260,23 @@ impl Shared {
             hub.tell();
         }
         Ok(firing)
+    }
+
+    /// A schedule's campaign that is there already is a failed run.
+    async fn name_taken(
+        &self,
+        timer: &DueTimer,
+        no: NotificationNo,
+        now: UnixMs,
+    ) -> Result<(), StoreError> {
+        if let Ok(TimerSubject::Schedule(schedule)) = &timer.subject
+            && let Ok(turn) = turn(&self.hub, timer, schedule, now)
+        {
+            let problems = [name_taken(no)];
+            self.fail_run(schedule, turn.written, &problems, now)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Where that bug is planted: takes the moves of timers out of what is one transaction with them. What is

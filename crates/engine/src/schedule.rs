@@ -3,6 +3,7 @@
 //! The notification, the run and the next time are one transaction. What is refused is a failed run with
 //! the reason, told by `schedule.failed`; the schedule goes on with its next time.
 
+use crate::campaign;
 use crate::draft::{Draft, draft};
 use crate::hub::Hub;
 use crate::request::{Accepted, IdempotencyKey, Origin, Refusal, SendItem};
@@ -10,7 +11,7 @@ use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::definition::Definition;
 use carillon_model::event::{EventKind, ScheduleFailed};
-use carillon_model::id::AppNo;
+use carillon_model::id::{AppNo, NotificationNo};
 use carillon_model::problem::FieldProblem;
 use carillon_model::schedule::{RunCause, RunResult, ScheduleDefinition, SchedulePlan, Skipped};
 use carillon_ports::news;
@@ -31,12 +32,25 @@ pub(crate) fn plan(
         Ok(plan) => (Some(plan), Vec::new()),
         Err(problems) => (None, problems),
     };
-    let is_instant = |problem: &FieldProblem| problem.code == "schedule.notification";
     // What may not be said at all is not judged besides.
-    if !problems.iter().any(is_instant) {
-        let item = item(definition, Origin::default());
-        let found = draft(hub, app, 0, item, now).err().unwrap_or_default();
-        problems.extend(found.into_iter().map(|found| found.under("/notification")));
+    let is_unsaid = |problem: &FieldProblem| {
+        problem.code == "schedule.notification" || problem.pointer.starts_with("/campaign")
+    };
+    if !problems.iter().any(is_unsaid) {
+        let next = plan.as_ref().and_then(|plan| plan.next(now));
+        // As it will be judged then.
+        let at = match &definition.campaign {
+            Some(_) => next.map_or(now, |next| next.at),
+            None => now,
+        };
+        let found = match item(hub, definition, at, at, Origin::default()) {
+            Ok(item) => {
+                let found = draft(hub, app, 0, item, at).err().unwrap_or_default();
+                placed(definition, found)
+            }
+            Err(found) => found,
+        };
+        problems.extend(found);
     }
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
@@ -44,12 +58,53 @@ pub(crate) fn plan(
     }
 }
 
-fn item(definition: &ScheduleDefinition, origin: Origin) -> SendItem {
-    SendItem {
-        request: definition.notification.clone(),
+/// What it sends for the time `due_at`; what is wrong with its campaign has pointers into the schedule.
+fn item(
+    hub: &Hub,
+    definition: &ScheduleDefinition,
+    due_at: UnixMs,
+    now: UnixMs,
+    mut origin: Origin,
+) -> Result<SendItem, Vec<FieldProblem>> {
+    let unsaid = || {
+        let message = "expected exactly one of notification and campaign";
+        vec![FieldProblem::new(
+            "/notification",
+            "schedule.notification",
+            message,
+        )]
+    };
+    let request = match (&definition.notification, &definition.campaign) {
+        (Some(notification), _) => notification.clone(),
+        (None, Some(asked)) => {
+            let lead_ms = hub.parts.config.campaign_lead_ms.into();
+            let campaign = asked.of_run(due_at, lead_ms).ok_or_else(unsaid)?;
+            let checked = campaign.check(now, lead_ms).map_err(|found| {
+                let found = found.into_iter();
+                found
+                    .map(|found| found.under("/campaign"))
+                    .collect::<Vec<_>>()
+            })?;
+            origin.campaign = Some(campaign::begun(checked.name, &checked.plan));
+            checked.notification
+        }
+        (None, None) => return Err(unsaid()),
+    };
+    Ok(SendItem {
+        request,
         idempotency: None,
         origin,
-    }
+    })
+}
+
+/// Problems of what it sends, with pointers into the schedule.
+fn placed(definition: &ScheduleDefinition, problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
+    let (problems, prefix) = match &definition.notification {
+        Some(_) => (problems, "/notification"),
+        None => (campaign::own(problems), "/campaign"),
+    };
+    let placed = problems.into_iter().map(|found| found.under(prefix));
+    placed.collect()
 }
 
 fn run(due_at: UnixMs, now: UnixMs, cause: RunCause, result: RunResult) -> NewRun {
@@ -71,6 +126,12 @@ fn skipped(skipped: Skipped, now: UnixMs) -> NewRun {
         times: skipped.count,
         ..run(skipped.first, now, RunCause::Due, RunResult::Skipped)
     }
+}
+
+/// The campaign of this time is there already.
+pub(crate) fn name_taken(no: NotificationNo) -> FieldProblem {
+    let message = format!("expected a name that no campaign has: notification {no} has it");
+    FieldProblem::new("/campaign/name", "schedule.name_taken", message)
 }
 
 /// A stored schedule; the error is a sentence.
@@ -143,15 +204,17 @@ impl Shared {
             Ok(turn) => turn,
             Err(why) => return Ok(Err(why)),
         };
-        if fires.is_none() {
+        let Some(fires) = fires else {
             hub.parts.store.record_turn(written, None, now).await?;
             return Ok(Ok(None));
-        }
+        };
         let origin = Origin {
             turn: Some(written.clone()),
             ..Origin::default()
         };
-        match draft(hub, timer.app, at, item(&definition, origin), now) {
+        let drafted = item(hub, &definition, fires, now, origin)
+            .and_then(|item| draft(hub, timer.app, at, item, now));
+        match drafted {
             Ok(draft) => Ok(Ok(Some(draft))),
             Err(problems) => {
                 self.fail_run(schedule, written, &problems, now).await?;
@@ -198,7 +261,8 @@ impl Shared {
     ) -> Result<Result<Accepted, Refusal>, StoreError> {
         let definition: ScheduleDefinition = serde_json::from_str(&stored.body)
             .map_err(|error| StoreError::Corrupt(format!("definition {}: {error}", stored.no)))?;
-        let now = self.hub.parts.clock.now();
+        let hub = &self.hub;
+        let now = hub.parts.clock.now();
         let mut turn = ScheduleTurn {
             app,
             schedule: stored.no,
@@ -210,10 +274,22 @@ impl Shared {
             turn: Some(turn.clone()),
             ..Origin::default()
         };
-        let mut item = item(&definition, origin);
-        item.idempotency = idempotency;
-        let sent = self.send(app, vec![item]).await?;
-        let answer = sent.into_iter().next().unwrap_or(Err(Refusal::Stale));
+        let answer = match item(hub, &definition, now, now, origin) {
+            Ok(item) => {
+                let item = SendItem {
+                    idempotency,
+                    ..item
+                };
+                let sent = self.send(app, vec![item]).await?;
+                sent.into_iter().next().unwrap_or(Err(Refusal::Stale))
+            }
+            Err(problems) => Err(Refusal::Invalid(problems)),
+        };
+        let answer = match answer {
+            // Somebody asked for the same in the same millisecond, or has made a campaign of that name.
+            Err(Refusal::NameTaken { no, .. }) => Err(Refusal::Invalid(vec![name_taken(no)])),
+            other => other,
+        };
         if let Err(Refusal::Invalid(problems)) = &answer {
             for run in &mut turn.runs {
                 (run.result, run.failure) = (RunResult::Failed, Some(first(problems)));

@@ -165,11 +165,15 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
     ("schedule.ends_at", "A schedule ends after it starts."),
     (
         "schedule.notification",
-        "What is sent again and again says no instants: leave out `send_at` and `if_past`, and say `expires_in` instead of `expires_at`.",
+        "A schedule sends one `notification` or begins one `campaign`. What happens again and again says no instants: leave out `send_at` and `if_past`, and say `expires_in` instead of `expires_at`.",
+    ),
+    (
+        "schedule.name_taken",
+        "The campaign of a schedule has the time in its name, and there is one of that name already. In a run.",
     ),
     (
         "campaign.name",
-        "A campaign's name has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`, and does not begin with `cmp_`.",
+        "A campaign's name has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`, in a schedule at most 39, and does not begin with `cmp_`.",
     ),
     (
         "campaign.audience",
@@ -190,7 +194,7 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "campaign.local_time",
-        "`local_time` is a date and time without offset, such as `2026-12-01T09:00`, and the IANA zone of devices that say none.",
+        "`local_time` is a date and time without offset, such as `2026-12-01T09:00`, in a schedule's campaign a time of day such as `09:00`, and the IANA zone of devices that say none.",
     ),
     (
         "campaign.one_of",

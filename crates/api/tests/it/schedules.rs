@@ -311,3 +311,75 @@ async fn a_template_that_a_schedule_says_stays() {
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("the schedule news"), "{detail}");
 }
+
+#[tokio::test]
+async fn a_schedule_of_campaigns_is_judged_and_its_runs_name_them() {
+    let world = World::furnished(Setup::default()).await;
+    let of = |with: Value| {
+        let mut campaign = json!({
+            "name": "weekly", "audience": {"all": true}, "content": {"body": "Hi"}, "pace": {"per_second": 100}
+        });
+        for (key, value) in with.as_object().unwrap() {
+            campaign[key] = value.clone();
+        }
+        json!({"cron": "0 9 * * MON", "time_zone": "Asia/Seoul", "campaign": campaign})
+    };
+    for (fields, pointer) in [
+        (json!({"name": "x".repeat(40)}), "/campaign/name"),
+        (
+            json!({"pace": {"per_second": 0}}),
+            "/campaign/pace/per_second",
+        ),
+        (
+            json!({"audience": {"segment": "none"}}),
+            "/campaign/audience/segment",
+        ),
+        (
+            json!({"audience": {"devices": ["phone"]}}),
+            "/campaign/audience",
+        ),
+        (
+            json!({"send_at": "2030-01-01T00:00:00Z"}),
+            "/campaign/send_at",
+        ),
+        (
+            json!({"local_time": {"at": "2030-01-01T09:00", "default_time_zone": "UTC"}}),
+            "/campaign/local_time/at",
+        ),
+        (
+            json!({"content": null, "template": {"name": "nope"}}),
+            "/campaign/template/name",
+        ),
+    ] {
+        for refused in [
+            world.put(PATH, of(fields.clone())).await,
+            world.post(PREVIEW, of(fields.clone())).await,
+        ] {
+            let problem = refused.problem(422, "request.invalid");
+            assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+        }
+    }
+    let mut both = of(json!({}));
+    both["notification"] = schedule()["notification"].clone();
+    let problem = world.put(PATH, both).await.problem(422, "request.invalid");
+    assert_eq!(problem["errors"][0]["code"], "schedule.notification");
+    let previewed = world.post(PREVIEW, of(json!({}))).await.is(200).json();
+    let made = world.put(PATH, of(json!({}))).await.is(201).json();
+    assert_eq!(made["next"], previewed["next"]);
+    assert_eq!(
+        made["definition"]["campaign"]["pace"],
+        json!({"per_second": 100})
+    );
+    let same = world.put(PATH, of(json!({}))).await.is(200).json();
+    assert_eq!(same["version"], 1);
+    let ran = world.post(&format!("{PATH}/run"), json!({})).await;
+    let notification = ran.is(202).json()["id"].clone();
+    let runs = world.get(&format!("{PATH}/runs")).await.is(200).json();
+    let run = &runs["data"][0];
+    assert_eq!(run["notification"], notification);
+    let id = run["campaign"].as_str().unwrap();
+    let campaign = world.get(&format!("/v1/apps/shop/campaigns/{id}")).await;
+    let campaign = campaign.is(200).json();
+    assert!(campaign["name"].as_str().unwrap().starts_with("weekly@"));
+    assert_eq!(campaign["notification"], notification);
+}

@@ -116,7 +116,8 @@ pub(crate) fn asks_first(
     now: UnixMs,
 ) -> Option<AsksFirst> {
     let Turn { definition, .. } = turn(hub, timer, schedule, now).ok()?;
-    let from = definition.notification.content_from?;
+    // A campaign of its own asks by itself, when it begins.
+    let from = definition.notification?.content_from?;
     // What is wrong is told by whoever drafts it.
     let (callout, settings) = find(hub, timer.app, &from).ok()?;
     Some(AsksFirst {

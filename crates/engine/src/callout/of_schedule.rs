@@ -43,7 +43,9 @@ impl Shared {
             Ok(turn) => turn,
             Err(why) => return Ok(Err(unreadable(why))),
         };
-        let mut request = turn.definition.notification;
+        let Some(mut request) = turn.definition.notification else {
+            return Ok(Err(unreadable("it sends no notification".to_owned())));
+        };
         if let Err(problem) = request.say(says) {
             return Ok(Err(problem));
         }

@@ -12,7 +12,7 @@ pub(crate) use step::step;
 
 use crate::request::{Accepted, IdempotencyKey, Origin, Refusal, SendItem};
 use crate::service::Shared;
-use carillon_model::campaign::{CampaignRequest, CampaignState};
+use carillon_model::campaign::{CampaignPlan, CampaignRequest, CampaignState};
 use carillon_model::id::AppNo;
 use carillon_model::problem::FieldProblem;
 use carillon_ports::campaign::NewCampaign;
@@ -25,8 +25,17 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// A campaign that begins.
+pub(crate) fn begun(name: String, plan: &CampaignPlan) -> NewCampaign {
+    NewCampaign {
+        name,
+        plan: json(plan),
+        state: json(&CampaignState::default()),
+    }
+}
+
 /// A notification's pointers, as its campaign's body has them.
-fn own(problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
+pub(crate) fn own(problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
     let own = |mut problem: FieldProblem| {
         problem.pointer = CampaignRequest::pointer(&problem.pointer);
         problem
@@ -57,11 +66,7 @@ impl Shared {
             request: checked.notification,
             idempotency,
             origin: Origin {
-                campaign: Some(NewCampaign {
-                    name: checked.name,
-                    plan: json(&checked.plan),
-                    state: json(&CampaignState::default()),
-                }),
+                campaign: Some(begun(checked.name, &checked.plan)),
                 ..Origin::default()
             },
         };

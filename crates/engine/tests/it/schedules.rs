@@ -5,6 +5,7 @@ use carillon_engine::IdempotencyKey;
 use carillon_model::UnixMs;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::schedule::{RunCause, RunResult, ScheduleDefinition};
+use carillon_ports::campaign::CampaignStore as _;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::registry::Registry as _;
 use carillon_ports::schedule::{NewRun, ScheduleStore as _};
@@ -248,4 +249,99 @@ async fn a_run_that_is_tried_again_keeps_its_time() {
     assert_eq!(seen[0].due_at, T0 + MINUTE, "{seen:?}");
     assert!(seen[0].fired_at > T0 + MINUTE + 3_000, "{seen:?}");
     assert_eq!(told(&seen, MINUTE), [(1, RunResult::Sent, 1)]);
+}
+
+/// A campaign to all at every full minute.
+fn campaigns(with: Value) -> Value {
+    let mut campaign = json!({
+        "name": "spring", "audience": {"all": true}, "content": {"body": "hello"},
+        "audience_mode": "frozen", "pace": {"per_second": 3}, "expires_in": "1h"
+    });
+    for (key, value) in with.as_object().unwrap() {
+        campaign[key] = value.clone();
+    }
+    minutely(json!({"notification": null, "campaign": campaign}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_campaign_begins_each_time_also_over_a_crash() {
+    let world = World::new().await;
+    world.devices(1..8).await;
+    let news = schedule(&world, campaigns(json!({}))).await;
+    let seen = until_runs(&world, &news, 1).await;
+    let world = world.crash().await;
+    let first = seen[0].notification.unwrap();
+    world.completed(first).await;
+    let seen = until_runs(&world, &news, 2).await;
+    let second = seen[1].notification.unwrap();
+    world.completed(second).await;
+    for (run, name) in seen.iter().zip(["2027-01-15T08:01Z", "2027-01-15T08:02Z"]) {
+        let no = run.notification.unwrap();
+        let view = world.store.campaign(world.app, no).await.unwrap().unwrap();
+        assert_eq!(view.head.name, format!("spring@{name}"));
+        assert_eq!(view.notification.deliveries, 7);
+        let expires_at = view.notification.head.expires_at;
+        assert!((HOUR..HOUR + 2_000).contains(&(expires_at.unwrap() - run.due_at)));
+    }
+    // By hand another one, with a name of its own.
+    let ran = world.engine.run_schedule(world.app, &news, None).await;
+    let no = ran.unwrap().unwrap().no;
+    world.completed(no).await;
+    let view = world.store.campaign(world.app, no).await.unwrap().unwrap();
+    assert!(view.head.name.len() > "spring@2027-01-15T08:02Z".len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_campaign_that_is_there_already_is_a_failed_run() {
+    let world = World::new().await;
+    world.devices(1..3).await;
+    let body = json!({"name": "spring@2027-01-15T08:01Z", "audience": {"all": true}, "content": {"body": "mine"}});
+    let request = serde_json::from_value(body).unwrap();
+    let made = world.engine.create_campaign(world.app, request, None).await;
+    made.unwrap().unwrap();
+    let news = schedule(&world, campaigns(json!({}))).await;
+    let seen = until_runs(&world, &news, 2).await;
+    let failure = seen[0].failure.as_ref().unwrap();
+    assert_eq!(
+        (seen[0].result, &*failure.0),
+        (RunResult::Failed, "schedule.name_taken")
+    );
+    assert_eq!(seen[1].result, RunResult::Sent, "the next time is another");
+    assert_eq!(world.events("schedule.failed").await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn monday_at_nine_by_each_readers_clock() {
+    let world = World::new().await;
+    world.devices(1..3).await;
+    let local = json!({
+        "pace": null, "local_time": {"at": "09:00", "default_time_zone": "Asia/Seoul"}
+    });
+    let mut body = campaigns(local);
+    // T0 is a Friday at 8:00.
+    body["cron"] = json!("0 12 * * SUN");
+    let news = schedule(&world, body).await;
+    world.clock.jump(52 * HOUR - MINUTE);
+    let seen = until_runs(&world, &news, 1).await;
+    let no = seen[0].notification.unwrap();
+    let view = world.store.campaign(world.app, no).await.unwrap().unwrap();
+    assert_eq!(view.head.name, "spring@2027-01-17T12:00Z");
+    assert!(
+        view.head.plan.contains("2027-01-18T09:00"),
+        "{}",
+        view.head.plan
+    );
+    // Nine in Seoul is midnight in UTC.
+    let midnight = T0 + (2 * 24 + 16) * HOUR;
+    world.clock.jump(midnight - 10_000 - world.clock.now());
+    world.pass(5_000).await;
+    assert_eq!(world.gateway.written().len(), 0);
+    world.completed(no).await;
+    let written_at = world.clock.now();
+    assert!(
+        (0..MINUTE).contains(&(written_at - midnight)),
+        "{}",
+        written_at - midnight
+    );
+    assert_eq!(world.gateway.written().len(), 2);
 }

@@ -7,12 +7,14 @@
 mod canary;
 mod pace;
 mod plan;
+mod recurring;
 mod request;
 mod state;
 
 pub use canary::{Canary, CanaryCounts, HaltIf, Verdict};
 pub use pace::{Pace, Rate};
 pub use plan::{AudienceMode, CampaignPlan, LocalDelivery};
+pub use recurring::MAX_RECURRING_NAME;
 pub use request::{CampaignRequest, Checked, MAX_NAME};
 pub use state::{CampaignState, Halt, Phase, Turn, Wave};
 

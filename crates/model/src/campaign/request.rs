@@ -9,7 +9,7 @@ use crate::problem::FieldProblem;
 use crate::send_at::{IfPast, SendAt, read_local};
 use crate::target::Target;
 use crate::{UnixMs, duration, time_zone};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Longest name, in characters.
 pub const MAX_NAME: usize = 64;
@@ -17,7 +17,7 @@ pub const MAX_NAME: usize = 64;
 const SLICE: u32 = 1_000;
 
 /// The body of `POST /v1/apps/{app}/campaigns`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CampaignRequest {
     /// Its name, one of its kind in the App.
@@ -25,36 +25,49 @@ pub struct CampaignRequest {
     /// Whom it is for: a target that is resolved page by page.
     pub audience: Target,
     /// Users whose devices are left out, at most 100.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except_users: Vec<String>,
     /// What it says: exactly one of `content` and `template`, or neither beside `content_from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
     /// A template that says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TemplateUse>,
     /// A call-out that is asked, before it begins, what it says or for the template's variables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_from: Option<ContentFrom>,
     /// What becomes of each recipient's badge counter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub badge: Option<BadgeChange>,
     /// How it is sent.
     #[serde(default)]
     pub options: RequestOptions,
     /// When it begins; at once when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_at: Option<SendAt>,
     /// When it is delivered, by each device's own clock; instead of `send_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_time: Option<LocalDelivery>,
     /// What becomes of it, or of the devices, whose time has passed already; default `refuse`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_past: Option<IfPast>,
     /// After this instant nothing of it is written any more (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
     /// The same as a duration from its beginning; with `local_time` from its last wave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<String>,
     /// Whether the audience is written down when it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience_mode: Option<AudienceMode>,
     /// Most devices of one slice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice_size: Option<u32>,
     /// How fast slices follow each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace: Option<Pace>,
     /// Who goes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
 }
 

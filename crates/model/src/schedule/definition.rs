@@ -4,8 +4,11 @@ use super::SchedulePlan;
 use super::clock;
 use super::cron::CronRule;
 use super::except::{ExceptDates, MAX_EXCEPT};
-use crate::notification::NotificationRequest;
+use crate::callout::ContentFrom;
+use crate::campaign::CampaignRequest;
+use crate::notification::{NotificationRequest, TemplateUse};
 use crate::problem::FieldProblem;
+use crate::target::Target;
 use crate::timer::MissedRun;
 use crate::{UnixMs, time_zone};
 use jiff::Timestamp;
@@ -39,8 +42,12 @@ pub struct ScheduleDefinition {
     /// What becomes of times that passed while nobody looked: at most the latest of them still fires.
     #[serde(default = "default_missed", skip_serializing_if = "is_default")]
     pub missed: MissedRun,
-    /// What is sent each time.
-    pub notification: NotificationRequest,
+    /// What is sent each time; or a campaign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<NotificationRequest>,
+    /// The campaign that begins each time; its name is followed by the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignRequest>,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -95,7 +102,21 @@ impl ScheduleDefinition {
                 "expected an instant after starts_at: this schedule would end before it begins",
             ));
         }
-        self.no_instants(&mut problems);
+        match (&self.notification, &self.campaign) {
+            (Some(notification), None) => no_instants(notification, &mut problems),
+            (None, Some(campaign)) => {
+                let found = campaign.recurring_problems().into_iter();
+                problems.extend(found.map(|problem| problem.under("/campaign")));
+            }
+            (both, _) => {
+                let found = if both.is_some() { "both" } else { "neither" };
+                problems.push(FieldProblem::new(
+                    "/notification",
+                    "schedule.notification",
+                    format!("expected exactly one of notification and campaign, found {found}"),
+                ));
+            }
+        }
         match (rule, zone) {
             (Some(rule), Some(zone)) if problems.is_empty() => Ok(SchedulePlan {
                 rule,
@@ -109,29 +130,28 @@ impl ScheduleDefinition {
         }
     }
 
-    /// A notification that is sent again and again says no instants.
-    fn no_instants(&self, problems: &mut Vec<FieldProblem>) {
-        let asked = &self.notification;
-        for (is_there, field, instead) in [
-            (asked.send_at.is_some(), "send_at", "the schedule says when"),
-            (
-                asked.if_past.is_some(),
-                "if_past",
-                "`missed` says what becomes of times that passed",
-            ),
-            (
-                asked.expires_at.is_some(),
-                "expires_at",
-                "say `expires_in`, which counts from each run",
-            ),
-        ] {
-            if is_there {
-                problems.push(FieldProblem::new(
-                    format!("/notification/{field}"),
-                    "schedule.notification",
-                    format!("expected no {field} here: {instead}"),
-                ));
-            }
+    /// Whom it is for.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        let target = self.notification.as_ref().map(|asked| &asked.target);
+        target.or(self.campaign.as_ref().map(|asked| &asked.audience))
+    }
+
+    /// The template that says it.
+    #[must_use]
+    pub fn template(&self) -> Option<&TemplateUse> {
+        match (&self.notification, &self.campaign) {
+            (Some(asked), _) => asked.template.as_ref(),
+            (None, asked) => asked.as_ref()?.template.as_ref(),
+        }
+    }
+
+    /// The call-out that is asked what it says.
+    #[must_use]
+    pub fn content_from(&self) -> Option<&ContentFrom> {
+        match (&self.notification, &self.campaign) {
+            (Some(asked), _) => asked.content_from.as_ref(),
+            (None, asked) => asked.as_ref()?.content_from.as_ref(),
         }
     }
 
@@ -190,6 +210,31 @@ impl ScheduleDefinition {
         };
         let problem = FieldProblem::new(pointer, "schedule.never", message);
         Err(vec![problem])
+    }
+}
+
+/// A notification that is sent again and again says no instants.
+fn no_instants(asked: &NotificationRequest, problems: &mut Vec<FieldProblem>) {
+    for (is_there, field, instead) in [
+        (asked.send_at.is_some(), "send_at", "the schedule says when"),
+        (
+            asked.if_past.is_some(),
+            "if_past",
+            "`missed` says what becomes of times that passed",
+        ),
+        (
+            asked.expires_at.is_some(),
+            "expires_at",
+            "say `expires_in`, which counts from each run",
+        ),
+    ] {
+        if is_there {
+            problems.push(FieldProblem::new(
+                format!("/notification/{field}"),
+                "schedule.notification",
+                format!("expected no {field} here: {instead}"),
+            ));
+        }
     }
 }
 
@@ -317,6 +362,21 @@ mod tests {
                 json!({"notification": {"target": {"all": true}, "send_at": "2026-12-02T00:00:00Z"}}),
                 "/notification/send_at",
                 "schedule.notification",
+            ),
+            (
+                json!({"notification": null}),
+                "/notification",
+                "schedule.notification",
+            ),
+            (
+                json!({"campaign": {"name": "news", "audience": {"all": true}}}),
+                "/notification",
+                "schedule.notification",
+            ),
+            (
+                json!({"notification": null, "campaign": {"name": "a b", "audience": {"all": true}}}),
+                "/campaign/name",
+                "campaign.name",
             ),
             (
                 json!({"starts_at": "2026-12-02T00:00:00Z", "ends_at": "2026-12-02T00:00:00Z"}),

@@ -192,9 +192,10 @@ fn runs(all: &[Value], output: Output) {
             result(run),
             shown(run, "/deliveries/total"),
             states(run),
-            match run["message"].is_null() {
-                true => shown(run, "/notification"),
-                false => shown(run, "/message"),
+            match (run["message"].is_null(), run["campaign"].is_null()) {
+                (true, true) => shown(run, "/notification"),
+                (true, false) => shown(run, "/campaign"),
+                (false, _) => shown(run, "/message"),
             },
         ]
     };

@@ -39,7 +39,7 @@ pub(crate) async fn delete(
         .map(|(definition, _)| definition)
         .filter(|definition| {
             let read: Option<ScheduleDefinition> = serde_json::from_str(&definition.body).ok();
-            let from = read.and_then(|read| read.notification.content_from);
+            let from = read.as_ref().and_then(ScheduleDefinition::content_from);
             from.is_some_and(|from| from.callout == name)
         })
         .map(|definition| &*definition.name)

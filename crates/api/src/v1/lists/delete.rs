@@ -36,7 +36,7 @@ pub(crate) async fn delete(
         &caller,
         app,
         |_| false,
-        |schedule| matches!(&schedule.notification.target, Target::List(its) if *its == name),
+        |schedule| matches!(schedule.target(), Some(Target::List(its)) if *its == name),
     );
     if !users.is_empty() {
         return Err(Problem::new(

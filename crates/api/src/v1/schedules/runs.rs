@@ -12,6 +12,7 @@ use crate::v1::definitions::SCHEDULES;
 use axum::extract::State;
 use axum::response::Response;
 use carillon_model::app::App;
+use carillon_model::campaign;
 use carillon_model::delivery::FinalState;
 use carillon_ports::registry::Scope;
 use carillon_ports::schedule::ScheduleRun;
@@ -48,6 +49,8 @@ pub(crate) struct RunView {
     last_due_at: String,
     /// The notification; null where none was sent.
     notification: Option<String>,
+    /// The campaign that began; null for a notification, and once it is not kept any more.
+    campaign: Option<String>,
     /// Its deliveries; null where none was sent, or it is not kept any more.
     deliveries: Option<RunDeliveries>,
     /// Why it failed: a stable dotted code.
@@ -124,6 +127,11 @@ async fn view(api: &Api, app: &App, run: ScheduleRun) -> Result<RunView, Problem
     let accepted_at = deliveries
         .as_ref()
         .map_or(what.fired_at, |seen| seen.head.accepted_at);
+    let campaign = deliveries
+        .as_ref()
+        .map(|seen| &seen.head)
+        .filter(|head| head.is_campaign);
+    let campaign = campaign.map(|head| campaign::public(head.no, head.accepted_at));
     let deliveries = deliveries.map(|seen| RunDeliveries {
         total: seen.deliveries,
         open: seen.open,
@@ -142,6 +150,7 @@ async fn view(api: &Api, app: &App, run: ScheduleRun) -> Result<RunView, Problem
         times: what.times,
         last_due_at: instant::rfc3339(what.last_due_at),
         notification: what.notification.map(|no| no.public(accepted_at)),
+        campaign,
         deliveries,
         code: what.failure.as_ref().map(|(code, _)| code.clone()),
         message: what.failure.map(|(_, message)| message),

@@ -1,6 +1,7 @@
 //! What a schedule's definition looks like, for the OpenAPI document only: the model reads it, and
 //! knows nothing of OpenAPI. A test holds the field names of both together.
 
+use crate::v1::campaigns::schema::CampaignSchema;
 use crate::v1::notifications::schema::RequestSchema;
 use utoipa::ToSchema;
 
@@ -33,7 +34,11 @@ pub(crate) struct DefinitionSchema {
     /// Default `{"fire_if_late_by_under": "1h"}`.
     missed: Option<MissedRunSchema>,
     /// What is sent each time: as in a send, without `send_at`, `if_past` and `expires_at`.
-    notification: RequestSchema,
+    notification: Option<RequestSchema>,
+    /// Instead: the campaign that begins each time, as in `POST …/campaigns`, without `send_at` and `expires_at`. Its name has
+    /// at most 39 characters and is followed by the time (`monday-news@2026-11-30T00:00Z`); `local_time.at` is a time of
+    /// day, of the next date on which no clock has shown it yet.
+    campaign: Option<CampaignSchema>,
     /// For people.
     description: Option<String>,
 }

@@ -36,7 +36,7 @@ pub(crate) async fn delete(
         &caller,
         app,
         |trigger| matches!(&trigger.audience, TriggerAudience::Segment(its) if *its == name),
-        |schedule| matches!(&schedule.notification.target, Target::Segment(its) if *its == name),
+        |schedule| matches!(schedule.target(), Some(Target::Segment(its)) if *its == name),
     );
     if !users.is_empty() {
         return Err(Problem::new(

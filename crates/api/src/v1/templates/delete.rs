@@ -35,7 +35,7 @@ pub(crate) async fn delete(
         app,
         |trigger| trigger.template.as_deref() == Some(&*name),
         |schedule| {
-            let template = schedule.notification.template.as_ref();
+            let template = schedule.template();
             template.is_some_and(|template| template.name == name)
         },
     );
