@@ -8,6 +8,7 @@ use crate::campaign;
 use crate::dispatch::pause_ms;
 use crate::hub::Hub;
 use crate::moment::ms;
+use crate::segment::filter_of;
 use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::batch::BatchDevices;
@@ -144,7 +145,7 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
         after,
         finished,
     } = look(hub, &fanout, written.reach, hub.parts.config.fanout_page).await?;
-    let devices = meant(hub, None, &fanout.audience.except_users, devices).await?;
+    let devices = meant(hub, &fanout.audience.except_users, devices).await?;
     let batches = batches(&fanout, &devices);
     let made = batches.len() as u32;
     let lanes: Vec<Lane> = batches.iter().map(|batch| batch.lane).collect();
@@ -226,9 +227,9 @@ pub(crate) async fn look(
     if hub.directory.load().app_by_no(head.app).is_none() {
         return Ok(look);
     }
-    let filter = match audience.filter() {
-        // All pages ask as of one instant.
-        Ok(filter) => filter.map(|expression| SegmentFilter::new(expression, head.begins_at())),
+    // All pages ask as of one instant.
+    let filter = match filter_of(audience, head.begins_at()) {
+        Ok(filter) => filter,
         // It was read when it was accepted; what cannot be read any more means nobody.
         Err(problem) => {
             let no = head.no;
@@ -272,14 +273,13 @@ pub(crate) async fn look(
     Ok(look)
 }
 
-/// Those of some devices for whom a filter holds, without who is left out.
+/// Some devices without those whose users are left out.
 pub(crate) async fn meant(
     hub: &Hub,
-    filter: Option<&SegmentFilter>,
     except_users: &[String],
     devices: Vec<Recipient>,
 ) -> Result<Vec<Recipient>, StoreError> {
-    if devices.is_empty() || (filter.is_none() && except_users.is_empty()) {
+    if devices.is_empty() || except_users.is_empty() {
         return Ok(devices);
     }
     let numbers = devices.iter().map(|recipient| recipient.device).collect();
@@ -291,8 +291,7 @@ pub(crate) async fn meant(
         };
         let person = &people[at];
         let is_left_out = |user: &String| except_users.contains(user);
-        filter.is_none_or(|filter| filter.holds(person))
-            && !person.user_id.as_ref().is_some_and(is_left_out)
+        !person.user_id.as_ref().is_some_and(is_left_out)
     };
     Ok(devices.into_iter().filter(is_meant).collect())
 }

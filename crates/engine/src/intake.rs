@@ -12,6 +12,7 @@ use crate::later;
 use crate::request::{Accepted, IdempotencyKey, Refusal, SendItem};
 use crate::resolve::{Answer, Question, resolve};
 use crate::routing::choose;
+use crate::segment::find_campaigns;
 use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::batch::{BatchDevices, MAX_BATCH};
@@ -91,7 +92,7 @@ impl Shared {
                 Err(problems) => answers.push(Some(Err(Refusal::Invalid(problems)))),
             }
         }
-        let resolved = answers_for(hub, app, &drafts, now).await?;
+        let resolved = answers_for(hub, app, &mut drafts, now).await?;
         let room = hub.wait_for_room(app, &drafts, &resolved).await;
         drop(room);
         for (draft, recipients) in drafts.into_iter().zip(resolved) {
@@ -136,13 +137,18 @@ impl Shared {
     }
 }
 
-/// Whom drafts are for, in their order.
+/// Whom drafts are for, in their order. Finds the campaigns that their segments ask about.
 pub(crate) async fn answers_for(
     hub: &Hub,
     app: AppNo,
-    drafts: &[Draft],
+    drafts: &mut [Draft],
     now: UnixMs,
 ) -> Result<Vec<Answer>, StoreError> {
+    let mut unknown = Vec::new();
+    for (at, draft) in drafts.iter_mut().enumerate() {
+        let found = find_campaigns(hub, app, &draft.target, &mut draft.segment).await?;
+        unknown.extend(found.err().map(|problems| (at, problems)));
+    }
     let questions: Vec<Question<'_>> = drafts
         .iter()
         .map(|draft| Question {
@@ -152,7 +158,11 @@ pub(crate) async fn answers_for(
             is_due: matches!(draft.plan, Plan::Fired(_)),
         })
         .collect();
-    resolve(hub, app, &questions, now).await
+    let mut answers = resolve(hub, app, &questions, now).await?;
+    for (at, problems) in unknown {
+        answers[at] = Err(problems);
+    }
+    Ok(answers)
 }
 
 /// What is refused now may have been accepted when it first came: it expired since, or its device is

@@ -209,7 +209,7 @@ impl Shared {
         self.begin_asking(asking).await?;
         // Nobody waits for room in a lane here: it would hold up the timers of other Apps. What has none
         // is claimed from the store.
-        let resolved = answers_for(hub, app, &drafts, now).await?;
+        let resolved = answers_for(hub, app, &mut drafts, now).await?;
         let mut ready = Vec::with_capacity(drafts.len());
         for (draft, recipients) in drafts.into_iter().zip(resolved) {
             match recipients {

@@ -4,16 +4,19 @@
 use crate::hub::Hub;
 use carillon_model::UnixMs;
 use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::expression::{Expression, Vocabulary};
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::nearest::did_you_mean;
 use carillon_model::problem::FieldProblem;
 use carillon_model::segment::{Estimate, FrozenSegment, Sampling, SegmentDefinition};
+use carillon_model::target::{Audience, Target};
 use carillon_ports::segment::SegmentFilter;
 use carillon_ports::store::StoreError;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Most names of attributes that are kept of a sample.
+/// Most names of attributes that are kept of a sample, and of campaigns of which one may have been meant.
 const MAX_NAMES: u32 = 1_000;
 
 /// What is to be said of a segment that is to be stored or asked.
@@ -76,11 +79,93 @@ pub(crate) fn freeze(hub: &Hub, app: AppNo, name: &str) -> Result<FrozenSegment,
         Some(definition) => Ok(FrozenSegment {
             version: stored.version,
             filter: definition.filter,
+            campaigns: BTreeMap::new(),
         }),
         None => Err(problem(format!(
             "this server cannot read the segment {name:?}: a newer one wrote it"
         ))),
     }
+}
+
+/// The campaigns that an expression asks about; or what is wrong with their names, with places in its text.
+async fn campaigns(
+    hub: &Hub,
+    app: AppNo,
+    expression: &Expression,
+) -> Result<Result<BTreeMap<String, NotificationNo>, Vec<FieldProblem>>, StoreError> {
+    let store = &hub.parts.store;
+    let (mut known, mut problems) = (BTreeMap::new(), Vec::new());
+    for (_, name, line, column) in expression.campaigns() {
+        if known.contains_key(&name) {
+            continue;
+        }
+        if let Some(no) = store.campaign_named(app, name.clone()).await? {
+            known.insert(name, no);
+            continue;
+        }
+        let names = store.campaign_names(app, MAX_NAMES).await?;
+        let hint = did_you_mean(&name, names.iter().map(String::as_str));
+        let message =
+            format!("expected the name of a campaign whose record is kept, found {name:?}{hint}");
+        let problem = FieldProblem::new("/filter", "segment.unknown_campaign", message);
+        problems.push(problem.at(line, column));
+    }
+    Ok(if problems.is_empty() {
+        Ok(known)
+    } else {
+        Err(problems)
+    })
+}
+
+/// Finds the campaigns that a segment of a notification asks about. One that is not kept any more is a problem: nobody
+/// can tell any more to whom `not opened('it')` would go.
+pub(crate) async fn find_campaigns(
+    hub: &Hub,
+    app: AppNo,
+    target: &Target,
+    segment: &mut Option<FrozenSegment>,
+) -> Result<Result<(), Vec<FieldProblem>>, StoreError> {
+    let Some(frozen) = segment else {
+        return Ok(Ok(()));
+    };
+    // What cannot be read is told by who asks it.
+    let Ok(expression) = Expression::parse_in(&frozen.filter, &Vocabulary::SEGMENT) else {
+        return Ok(Ok(()));
+    };
+    let found = campaigns(hub, app, &expression).await?;
+    Ok(found
+        .map(|known| {
+            let numbers = known.into_iter().map(|(name, no)| (name, no.0));
+            frozen.campaigns = numbers.collect();
+        })
+        .map_err(|problems| {
+            let name = match target {
+                Target::Segment(name) => &**name,
+                _ => "",
+            };
+            let of_segment = |problem: FieldProblem| {
+                let message = format!("the segment {name:?}: {}", problem.message);
+                FieldProblem::new("/target/segment", problem.code, message)
+            };
+            problems.into_iter().map(of_segment).collect()
+        }))
+}
+
+/// What an audience asks of its devices, as of `now`.
+pub(crate) fn filter_of(
+    audience: &Audience,
+    now: UnixMs,
+) -> Result<Option<SegmentFilter>, FieldProblem> {
+    let Some(expression) = audience.filter()? else {
+        return Ok(None);
+    };
+    let campaigns = audience
+        .segment
+        .iter()
+        .flat_map(|segment| &segment.campaigns);
+    let campaigns = campaigns.map(|(name, no)| (name.clone(), NotificationNo(*no)));
+    let filter = SegmentFilter::new(expression, now);
+    Ok(Some(filter.about(campaigns.collect())))
 }
 
 /// What is to be said of a definition.
@@ -93,10 +178,12 @@ pub(crate) async fn check(
         problems: definition.problems(),
         warnings: Vec::new(),
     };
-    let expression = definition.expression();
-    let asks_attributes =
-        expression.is_ok_and(|expression| !expression.fields_of("attributes").is_empty());
-    if asks_attributes {
+    let Ok(expression) = definition.expression() else {
+        return Ok(check);
+    };
+    let found = campaigns(hub, app, &expression).await?;
+    check.problems.extend(found.err().unwrap_or_default());
+    if !expression.fields_of("attributes").is_empty() {
         let config = &hub.parts.config;
         let sampling = Sampling {
             ranges: config.segment_places,
@@ -132,7 +219,11 @@ pub(crate) async fn estimate(
         devices: config.segment_sample,
         random: hub.parts.clock.random(),
     };
-    let filter = SegmentFilter::new(expression, hub.parts.clock.now());
+    let known = match campaigns(hub, app, &expression).await? {
+        Ok(known) => known,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let filter = SegmentFilter::new(expression, hub.parts.clock.now()).about(known);
     let registry = &hub.parts.registry;
     let sample = registry.sample_segment(app, filter, sampling).await?;
     Ok(Ok(Estimate::of(&sample)))
@@ -149,7 +240,11 @@ pub(crate) async fn count(
         Ok(expression) => expression,
         Err(problem) => return Ok(Err(vec![problem])),
     };
-    let filter = SegmentFilter::new(expression, progress.now);
+    let known = match campaigns(hub, app, &expression).await? {
+        Ok(known) => known,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let filter = SegmentFilter::new(expression, progress.now).about(known);
     let config = &hub.parts.config;
     let end = Instant::now() + Duration::from_millis(config.segment_count_ms.into());
     let registry = &hub.parts.registry;

@@ -21,6 +21,24 @@ pub enum ReceiptKind {
 }
 
 impl ReceiptKind {
+    /// Both, in the order of [`Self::code`].
+    pub const ALL: [Self; 2] = [Self::Delivered, Self::Opened];
+
+    /// The number that stands for it in the store: what says more has the higher one.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Delivered => 1,
+            Self::Opened => 2,
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The word used in JSON, logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -54,6 +72,16 @@ impl BatchReceipts {
         match kind {
             ReceiptKind::Delivered => &mut self.delivered,
             ReceiptKind::Opened => &mut self.opened,
+        }
+    }
+
+    /// Whether a device told so much: what was opened has arrived.
+    #[must_use]
+    pub fn tells(&self, position: u16, kind: ReceiptKind) -> bool {
+        let is_opened = self.opened.contains_key(&position);
+        match kind {
+            ReceiptKind::Delivered => is_opened || self.delivered.contains_key(&position),
+            ReceiptKind::Opened => is_opened,
         }
     }
 

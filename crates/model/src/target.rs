@@ -62,7 +62,7 @@ impl Audience {
             (Target::Tags(filter), _) => filter.expression("/target/tags").map(Some),
             // By the rules of its reading only: those for saving may have grown since.
             (Target::Segment(_), Some(frozen)) => {
-                Expression::parse_in(&frozen.filter, &Vocabulary::DEVICE)
+                Expression::parse_in(&frozen.filter, &Vocabulary::SEGMENT)
                     .map(Some)
                     .map_err(|error| error.problem("/target/segment"))
             }

@@ -101,6 +101,8 @@ pub trait CampaignStore: Send + Sync + 'static {
     async fn campaign(&self, app: AppNo, no: NotificationNo) -> Result<Option<CampaignView>>;
     /// The campaign of this name.
     async fn campaign_named(&self, app: AppNo, name: String) -> Result<Option<NotificationNo>>;
+    /// Names of campaigns of an App, of the newest, at most `limit`.
+    async fn campaign_names(&self, app: AppNo, limit: u32) -> Result<Vec<String>>;
     /// Newest first, before `before`.
     async fn campaigns(
         &self,

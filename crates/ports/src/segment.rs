@@ -5,8 +5,10 @@
 
 use crate::store::{Person, Recipient};
 use carillon_model::UnixMs;
-use carillon_model::expression::Expression;
-use carillon_model::id::DeviceNo;
+use carillon_model::expression::{Expression, Fact, Lookup, Path, Step};
+use carillon_model::id::{DeviceNo, NotificationNo};
+use carillon_model::receipts::ReceiptKind;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What devices are asked.
@@ -16,6 +18,8 @@ pub struct SegmentFilter {
     pub expression: Arc<Expression>,
     /// The instant that `ago(…)` counts back from.
     pub now: UnixMs,
+    /// The campaigns that it asks about, by name: their notifications. Of others nothing came.
+    pub campaigns: Arc<BTreeMap<String, NotificationNo>>,
 }
 
 impl SegmentFilter {
@@ -25,13 +29,63 @@ impl SegmentFilter {
         Self {
             expression: Arc::new(expression),
             now,
+            campaigns: Arc::default(),
         }
     }
 
-    /// Whether a device is meant.
+    /// The same, about these campaigns.
     #[must_use]
-    pub fn holds(&self, device: &Person) -> bool {
-        self.expression.evaluate_at(&device.facts(), self.now)
+    pub fn about(self, campaigns: BTreeMap<String, NotificationNo>) -> Self {
+        Self {
+            campaigns: Arc::new(campaigns),
+            ..self
+        }
+    }
+
+    /// What of campaigns it asks a device, each once.
+    #[must_use]
+    pub fn asks(&self) -> Vec<(NotificationNo, ReceiptKind)> {
+        if self.campaigns.is_empty() {
+            return Vec::new();
+        }
+        let asked = self.expression.campaigns().into_iter();
+        let known = asked.filter_map(|(kind, name, ..)| Some((*self.campaigns.get(&name)?, kind)));
+        known.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Whether a device is meant; `told` says whether it told so much of a notification.
+    #[must_use]
+    pub fn holds(
+        &self,
+        device: &Person,
+        told: impl Fn(NotificationNo, ReceiptKind) -> bool,
+    ) -> bool {
+        let facts = device.facts();
+        let asked = Asked {
+            facts: &facts,
+            campaigns: &self.campaigns,
+            told: &told,
+        };
+        self.expression.evaluate_at(&asked, self.now)
+    }
+}
+
+/// A device with what it told of campaigns.
+struct Asked<'a> {
+    facts: &'a dyn Lookup,
+    campaigns: &'a BTreeMap<String, NotificationNo>,
+    told: &'a dyn Fn(NotificationNo, ReceiptKind) -> bool,
+}
+
+impl Lookup for Asked<'_> {
+    fn lookup(&self, path: &Path) -> Fact<'_> {
+        match (ReceiptKind::from_word(&path.root), &path.steps[..]) {
+            (Some(kind), [Step::Field(name)]) => {
+                let no = self.campaigns.get(name);
+                Fact::Boolean(no.is_some_and(|no| (self.told)(*no, kind)))
+            }
+            _ => self.facts.lookup(path),
+        }
     }
 }
 

@@ -90,7 +90,7 @@ async fn run() -> Outcome {
 }
 
 async fn measure(store: &SqlStore, app: AppNo, text: &str) -> Outcome {
-    let expression = Expression::parse_typed(text, &Vocabulary::DEVICE)?;
+    let expression = Expression::parse_typed(text, &Vocabulary::SEGMENT)?;
     let filter = SegmentFilter::new(expression, T0 + 90 * DAY);
     println!("\n{text}");
 

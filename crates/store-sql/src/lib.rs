@@ -28,7 +28,7 @@ mod server_config;
 mod sqlite;
 mod statements;
 mod store;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tls;
 mod webhook;

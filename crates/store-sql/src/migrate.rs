@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../migrations/sqlite/0011_callouts.sql")),
     (12, include_str!("../migrations/sqlite/0012_lists.sql")),
     (13, include_str!("../migrations/sqlite/0013_instances.sql")),
+    (15, include_str!("../migrations/sqlite/0015_activity.sql")),
 ];
 
 /// PostgreSQL's, by the same numbers, of which the first brings all before it.
@@ -36,6 +37,7 @@ pub(crate) const POSTGRES: &[(i64, &str)] = &[
         13,
         include_str!("../migrations/postgres/0013_instances.sql"),
     ),
+    (15, include_str!("../migrations/postgres/0015_activity.sql")),
 ];
 
 /// MySQL's and MariaDB's, by the same numbers.
@@ -45,6 +47,7 @@ pub(crate) const MYSQL: &[(i64, &str)] = &[
     (11, include_str!("../migrations/mariadb/0011_callouts.sql")),
     (12, include_str!("../migrations/mariadb/0012_lists.sql")),
     (13, include_str!("../migrations/mariadb/0013_instances.sql")),
+    (15, include_str!("../migrations/mariadb/0015_activity.sql")),
 ];
 
 /// SQLite's newest schema.

@@ -111,6 +111,10 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
         "An expression has bounded length, depth, lists and parts; the message says which bound.",
     ),
     (
+        "segment.unknown_campaign",
+        "`opened(…)` and `delivered(…)` name a campaign of the App whose record is kept. The message names the one that was probably meant.",
+    ),
+    (
         "segment.unknown_attribute",
         "An attribute is one that devices have. What looks mistyped is refused; what is rare or new is a warning.",
     ),

@@ -309,6 +309,7 @@ port! {
     struck {
         async fn campaign(app: AppNo, no: NotificationNo) -> Option<CampaignView>;
         async fn campaign_named(app: AppNo, name: String) -> Option<NotificationNo>;
+        async fn campaign_names(app: AppNo, limit: u32) -> Vec<String>;
         async fn campaigns(app: AppNo, before: Option<NotificationNo>, limit: u32) -> Vec<CampaignView>;
         async fn pause(app: AppNo, no: NotificationNo) -> Option<bool>;
         async fn resume(app: AppNo, no: NotificationNo, fence: i64, state: String, now: UnixMs) -> bool;

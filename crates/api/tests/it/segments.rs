@@ -33,6 +33,8 @@ async fn a_segment_is_stored_changed_and_deleted() {
 #[tokio::test]
 async fn a_mistake_has_its_line_and_column() {
     let world = World::furnished(Setup::default()).await;
+    let spring = json!({"name": "spring", "audience": {"all": true}, "content": {"body": "Hi"}});
+    world.post("/v1/apps/shop/campaigns", spring).await.is(202);
     for (filter, code, line, column, part) in [
         (
             "tags contains 'a'\nand platfrm == 'ios'",
@@ -44,6 +46,13 @@ async fn a_mistake_has_its_line_and_column() {
         ("tags == 3", "expression.types", 1, 9, "tags contains"),
         ("last_seen > 30", "expression.types", 1, 13, "ago('30d')"),
         ("tags contains", "expression.syntax", 1, 14, "found the end"),
+        (
+            "opened('springg')",
+            "segment.unknown_campaign",
+            1,
+            8,
+            "`spring`",
+        ),
     ] {
         let answer = world.put(PATH, json!({ "filter": filter })).await;
         let problem = answer.problem(422, "request.invalid");

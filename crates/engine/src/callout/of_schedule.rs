@@ -62,8 +62,8 @@ impl Shared {
             Ok(draft) => draft,
             Err(problems) => return Ok(Err(of_answer(problems))),
         };
-        let drafts = [draft];
-        let mut resolved = answers_for(hub, app, &drafts, now).await?;
+        let mut drafts = [draft];
+        let mut resolved = answers_for(hub, app, &mut drafts, now).await?;
         let [draft] = drafts;
         let recipients = match resolved.pop() {
             Some(Ok(recipients)) => recipients,

@@ -178,7 +178,7 @@ impl<'a> Going<'a> {
         devices.retain(|recipient| self.state.has(recipient.device));
         let finished = look.finished || look.after.0 >= self.state.last_device;
         let except_users = &self.fanout.audience.except_users;
-        let devices = meant(self.hub, None, except_users, devices).await?;
+        let devices = meant(self.hub, except_users, devices).await?;
         Ok((devices, look.after, finished))
     }
 

@@ -6,12 +6,12 @@ use crate::draft::Draft;
 use crate::fanout::meant;
 use crate::hub::Hub;
 use crate::resolve::{Question, resolve};
+use crate::segment::{filter_of, find_campaigns};
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo, ListNo};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::Reach;
 use carillon_model::target::{Audience, Target};
-use carillon_ports::segment::SegmentFilter;
 use carillon_ports::store::{Recipient, StoreError};
 
 /// Places that a sample is taken from, evenly apart by the devices' numbers.
@@ -124,11 +124,28 @@ async fn spread(
         }
     };
     let now = hub.parts.clock.now();
-    let filter = match audience.filter() {
-        Ok(filter) => filter.map(|expression| SegmentFilter::new(expression, now)),
+    let mut segment = draft.segment.clone();
+    if let Err(problems) = find_campaigns(hub, app, target, &mut segment).await? {
+        return Ok(Err(problems));
+    }
+    let audience = Audience {
+        segment,
+        ..audience
+    };
+    let filter = match filter_of(&audience, now) {
+        Ok(filter) => filter,
         Err(problem) => return Ok(Err(vec![problem])),
     };
-    let meant = |devices| meant(hub, filter.as_ref(), &audience.except_users, devices);
+    let meant = async |mut devices: Vec<Recipient>| {
+        if let (Some(filter), Some(first)) = (&filter, devices.first()) {
+            // The store asks the same devices again that this page has.
+            let (after, count) = (DeviceNo(first.device.0 - 1), devices.len() as u32);
+            let store = &hub.parts.store;
+            let asked = store.segment_devices(app, filter.clone(), reach, after, count, count);
+            devices = asked.await?.recipients;
+        }
+        meant(hub, &audience.except_users, devices).await
+    };
     // A small audience is read whole.
     let all = page(0, MAX_SAMPLE).await?;
     if (all.len() as u32) < MAX_SAMPLE {

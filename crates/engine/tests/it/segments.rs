@@ -7,9 +7,13 @@ use carillon_model::definition::DefinitionKind;
 use carillon_model::delivery::FinalState;
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{DeliveryId, NotificationNo};
 use carillon_model::push_type::TokenKind;
+use carillon_model::receipts::ReceiptKind;
 use carillon_model::segment::SegmentDefinition;
+use carillon_ports::receipt::{NewReceipt, ReceiptAnswer};
 use carillon_ports::registry::Registry as _;
+use carillon_ports::timer::SendState;
 use serde_json::{Value, json};
 
 const DAY: i64 = 86_400_000;
@@ -254,4 +258,101 @@ async fn estimates_and_counts_agree_with_who_there_is() {
         .segment_count(world.app, &wrong, progress)
         .await;
     assert_eq!(refused.unwrap().unwrap_err()[0].pointer, "/filter");
+}
+
+/// Sends a campaign to all, of which devices `d1` to `d3` open theirs. Its number.
+async fn spring(world: &World) -> NotificationNo {
+    let body = json!({"name": "spring", "audience": {"all": true}, "content": {"body": "hello"}});
+    let request = serde_json::from_value(body).unwrap();
+    let made = world.engine.create_campaign(world.app, request, None).await;
+    let no = made.unwrap().unwrap().no;
+    world.completed(no).await;
+    let receipt = |position| NewReceipt {
+        delivery: DeliveryId {
+            batch: no.batch(0),
+            position,
+        },
+        kind: ReceiptKind::Opened,
+        at: T0,
+    };
+    let answers = world.engine.receive((0..3).map(receipt).collect()).await;
+    assert_eq!(answers.unwrap(), [ReceiptAnswer::Recorded; 3]);
+    no
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_opened_a_campaign_is_a_segment() {
+    let world = with_devices(EngineConfig::default(), 50).await;
+    spring(&world).await;
+    define(&world, "readers", "opened('spring')").await;
+    define(&world, "others", "not opened('spring')").await;
+    for (name, expected) in [("readers", 3), ("others", 47)] {
+        let no = world.send(to_segment(name)).await;
+        let view = world.completed(no).await;
+        assert_eq!(view.states, [(FinalState::Accepted, expected)], "{name}");
+        // By a campaign, and when it is only tried.
+        let mut body = json!({"name": name, "content": {"body": "again"}});
+        body["audience"] = json!({"segment": name});
+        let tried = serde_json::from_value(body.clone()).unwrap();
+        let tried = world.engine.rehearse_campaign(world.app, tried).await;
+        let tried = tried.unwrap().unwrap();
+        assert_eq!(u64::from(tried.report.sampled), expected);
+        assert_eq!(tried.audience.unwrap().estimate, expected);
+        let made = serde_json::from_value(body).unwrap();
+        let made = world.engine.create_campaign(world.app, made, None).await;
+        let view = world.completed(made.unwrap().unwrap().no).await;
+        assert_eq!(view.states, [(FinalState::Accepted, expected)], "{name}");
+    }
+    let vip_readers = definition("opened('spring') and tags contains 'vip'");
+    let progress = CountProgress::begin(T0);
+    let counted = world
+        .engine
+        .segment_count(world.app, &vip_readers, progress);
+    assert_eq!(counted.await.unwrap().unwrap().matched, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_campaign_that_is_not_there_is_named_and_nobody_is_sent_to() {
+    let world = with_devices(EngineConfig::default(), 20).await;
+    spring(&world).await;
+    let check = world
+        .engine
+        .segment_check(
+            world.app,
+            &definition("tags contains 'vip' or opened('sprig')"),
+        )
+        .await
+        .unwrap();
+    let problem = &check.problems[0];
+    assert_eq!(
+        (problem.code, problem.line, problem.column),
+        ("segment.unknown_campaign", Some(1), Some(31))
+    );
+    assert!(problem.message.contains("`spring`"), "{problem}");
+    // It was there when the segment was stored, and is not kept any more.
+    define(&world, "others", "not opened('winter')").await;
+    let mut later = to_segment("others");
+    later["send_at"] = json!("2027-01-15T09:00:00Z");
+    let later = world.send(later).await;
+    let item = SendItem {
+        request: serde_json::from_value(to_segment("others")).unwrap(),
+        idempotency: None,
+        origin: carillon_engine::Origin::default(),
+    };
+    let refused = world.engine.send(world.app, vec![item]).await.unwrap();
+    let [Err(Refusal::Invalid(problems))] = &refused[..] else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(problems[0].pointer, "/target/segment");
+    assert!(problems[0].message.contains("winter"), "{problems:?}");
+    let before = world.gateway.written().len();
+    world.clock.jump(3_600_000);
+    let is_tried = async || {
+        let plan = world.view(later).await.plan.unwrap();
+        matches!(plan.state, SendState::Waiting { attempts, .. } if attempts > 0)
+    };
+    world
+        .until(std::time::Duration::from_secs(600), is_tried)
+        .await;
+    assert_eq!(world.gateway.written().len(), before);
 }

@@ -3,6 +3,7 @@
 //!
 //! `Display` writes the canonical text, which reads back as the same tree.
 
+use crate::receipts::ReceiptKind;
 use crate::{UnixMs, duration};
 use std::fmt;
 
@@ -247,6 +248,13 @@ impl fmt::Display for Literal {
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.root)?;
+        if let (Some(_), [Step::Field(campaign)]) =
+            (ReceiptKind::from_word(&self.root), &self.steps[..])
+        {
+            f.write_str("(")?;
+            quoted(f, campaign)?;
+            return f.write_str(")");
+        }
         for step in &self.steps {
             match step {
                 Step::Field(name) if is_name(name) => write!(f, ".{name}")?,

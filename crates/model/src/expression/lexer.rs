@@ -87,7 +87,8 @@ pub(super) fn fields_of(text: &str, root: &str) -> Vec<(String, usize)> {
             continue;
         }
         match (&window[1].lexeme, &window[2].lexeme) {
-            (Lexeme::Sign("."), Lexeme::Name(name)) | (Lexeme::Sign("["), Lexeme::Text(name)) => {
+            (Lexeme::Sign("."), Lexeme::Name(name))
+            | (Lexeme::Sign("[" | "("), Lexeme::Text(name)) => {
                 fields.push((name.clone(), window[2].start));
             }
             _ => {}

@@ -36,6 +36,7 @@ pub use tag_filter::{TagFilter, TagLists};
 pub use vocabulary::Vocabulary;
 
 use crate::UnixMs;
+use crate::receipts::ReceiptKind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -116,6 +117,17 @@ impl Expression {
                 (name, line, column)
             })
             .collect()
+    }
+
+    /// The campaigns that it asks about, in the order in which they stand for each kind of receipt: each with its line
+    /// and column, from 1.
+    #[must_use]
+    pub fn campaigns(&self) -> Vec<(ReceiptKind, String, u32, u32)> {
+        let of = |kind: ReceiptKind| {
+            let fields = self.fields_of(kind.as_str()).into_iter();
+            fields.map(move |(name, line, column)| (kind, name, line, column))
+        };
+        ReceiptKind::ALL.into_iter().flat_map(of).collect()
     }
 
     /// The tree, e.g. to compile it to another language.

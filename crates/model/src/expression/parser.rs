@@ -7,6 +7,7 @@
 //! comparison := operand ( operator operand )?
 //! operand    := literal | list | path | "version" "(" ( text | path ) ")"
 //!             | "ago" "(" text ")" | "instant" "(" text ")"
+//!             | "opened" "(" text ")" | "delivered" "(" text ")"
 //! list       := "[" ( literal ( "," literal )* ","? )? "]"
 //! path       := name ( "." name | "[" ( text | integer ) "]" )*
 //! ```
@@ -97,7 +98,7 @@ pub(super) fn parse_path(
 
 const OPERATOR_WORDS: &[&str] = &["and", "or", "not", "in", "contains", "startswith"];
 
-const FUNCTIONS: &[&str] = &["version", "ago", "instant"];
+const FUNCTIONS: &[&str] = &["version", "ago", "instant", "opened", "delivered"];
 
 struct Parser<'a> {
     text: &'a str,
@@ -299,13 +300,14 @@ impl Parser<'_> {
         match name {
             "version" => {}
             "ago" | "instant" => return self.moment(name, name_at),
+            "opened" | "delivered" => return self.campaign(name, name_at),
             _ => {
                 let hint = did_you_mean(name, FUNCTIONS.iter().copied());
                 return Err(ExpressionError {
                     code: "expression.unknown_name",
                     ..self.error_at(
                         name_at,
-                        format!("`{name}` is not a function: version(…), ago(…) and instant(…) are{hint}"),
+                        format!("`{name}` is not a function: version(…), ago(…) and instant(…) are, in segments also opened(…) and delivered(…){hint}"),
                     )
                 });
             }
@@ -373,6 +375,30 @@ impl Parser<'_> {
         let moment = moment.map_err(|sentence| self.error_at(text_at, sentence))?;
         self.expect_sign(")")?;
         Ok(Operand::Moment(moment))
+    }
+
+    /// What came of a campaign: a name with the campaign as its field.
+    fn campaign(&mut self, name: &str, name_at: usize) -> Result<Operand, ExpressionError> {
+        if self.vocabulary.is_some_and(|names| !names.has_campaigns()) {
+            return Err(ExpressionError {
+                code: "expression.unknown_name",
+                ..self.error_at(
+                    name_at,
+                    format!("`{name}(…)` is asked in stored segments only: store one, and name it"),
+                )
+            });
+        }
+        let text_at = self.next;
+        let Some(Literal::Text(campaign)) = self.literal() else {
+            self.next = text_at;
+            return Err(self.unexpected("a campaign's name in quotes, as in opened('spring-sale')"));
+        };
+        self.expect_sign(")")?;
+        self.count()?;
+        Ok(Operand::Path(Path {
+            root: name.to_owned(),
+            steps: vec![Step::Field(campaign)],
+        }))
     }
 
     fn path(&mut self, root: String, root_at: usize) -> Result<Path, ExpressionError> {

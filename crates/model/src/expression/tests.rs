@@ -205,6 +205,7 @@ fn the_guide_is_true() {
         match line {
             "```expression" => vocabulary = Some(Vocabulary::EVENT),
             "```expression device" => vocabulary = Some(Vocabulary::DEVICE),
+            "```expression segment" => vocabulary = Some(Vocabulary::SEGMENT),
             "```" => vocabulary = None,
             _ => {
                 if let Some(vocabulary) = &vocabulary {

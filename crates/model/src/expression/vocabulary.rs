@@ -24,6 +24,8 @@ enum Kind {
     Fields,
     /// A moment.
     Instant,
+    /// Whether something came of a campaign: its name must follow.
+    Campaigns,
 }
 
 impl Vocabulary {
@@ -57,6 +59,27 @@ impl Vocabulary {
         ],
     };
 
+    /// Of a device and what it told of campaigns: `opened('spring-sale')`, `delivered('spring-sale')`.
+    pub const SEGMENT: Self = Self {
+        of: "a device",
+        names: &[
+            ("id", Kind::Text),
+            ("user_id", Kind::Text),
+            ("tags", Kind::Texts),
+            ("topics", Kind::Texts),
+            ("locale", Kind::Text),
+            ("language", Kind::Text),
+            ("time_zone", Kind::Text),
+            ("platform", Kind::Text),
+            ("app_version", Kind::Text),
+            ("last_seen", Kind::Instant),
+            ("registered", Kind::Instant),
+            ("attributes", Kind::Fields),
+            ("delivered", Kind::Campaigns),
+            ("opened", Kind::Campaigns),
+        ],
+    };
+
     /// The first names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
         self.names.iter().map(|(name, _)| *name)
@@ -65,6 +88,11 @@ impl Vocabulary {
     /// What it is the vocabulary of, e.g. `a device`.
     pub(super) fn of(&self) -> &'static str {
         self.of
+    }
+
+    /// Whether it knows what came of campaigns.
+    pub(super) fn has_campaigns(&self) -> bool {
+        self.names.iter().any(|(_, kind)| *kind == Kind::Campaigns)
     }
 
     /// The names of moments.
@@ -80,6 +108,7 @@ impl Vocabulary {
             (Kind::Text, _) | (Kind::Texts, false) => Some(Type::Text),
             (Kind::Texts, true) => Some(Type::List),
             (Kind::Instant, _) => Some(Type::Instant),
+            (Kind::Campaigns, _) => Some(Type::Boolean),
             (Kind::Fields, _) => None,
         }
     }
@@ -97,9 +126,24 @@ impl Vocabulary {
             );
             return Err((true, sentence));
         };
+        if *kind == Kind::Campaigns {
+            return match &path.steps[..] {
+                [Step::Field(_)] => Ok(()),
+                [] => Err((
+                    true,
+                    format!(
+                        "`{root}` is asked of a campaign: name it, as in {root}('spring-sale')"
+                    ),
+                )),
+                _ => Err((
+                    false,
+                    format!("`{root}` is asked of one campaign, as in {root}('spring-sale')"),
+                )),
+            };
+        }
         match (kind, path.steps.first()) {
             (Kind::Fields, Some(Step::Field(_)))
-            | (Kind::Text | Kind::Texts | Kind::Instant, None)
+            | (Kind::Text | Kind::Texts | Kind::Instant | Kind::Campaigns, None)
             | (Kind::Texts, Some(Step::Index(_))) => Ok(()),
             (Kind::Fields, None) => Err((
                 true,
@@ -109,7 +153,7 @@ impl Vocabulary {
                 false,
                 format!("`{root}` is an object: its fields have names"),
             )),
-            (Kind::Text | Kind::Texts | Kind::Instant, Some(_)) => {
+            (Kind::Text | Kind::Texts | Kind::Instant | Kind::Campaigns, Some(_)) => {
                 Err((false, format!("`{root}` has no such field")))
             }
         }

@@ -9,6 +9,7 @@ use crate::expression::{Expression, Vocabulary};
 use crate::nearest::did_you_mean;
 use crate::problem::FieldProblem;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Most names that a segment may declare as new.
 pub const MAX_NEW_ATTRIBUTES: usize = 64;
@@ -37,6 +38,9 @@ pub struct FrozenSegment {
     pub version: u32,
     /// Its filter.
     pub filter: String,
+    /// The campaigns that it asks about, by name: their notifications' numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub campaigns: BTreeMap<String, i64>,
 }
 
 /// What is to be said of an attribute that no looked-at device has.
@@ -54,7 +58,7 @@ impl SegmentDefinition {
     /// # Errors
     /// A problem at `/filter`, with line and column.
     pub fn expression(&self) -> Result<Expression, FieldProblem> {
-        Expression::parse_typed(&self.filter, &Vocabulary::DEVICE)
+        Expression::parse_typed(&self.filter, &Vocabulary::SEGMENT)
             .map_err(|error| error.problem("/filter"))
     }
 
@@ -160,6 +164,12 @@ mod tests {
             ("last_seen", 1, "never true"),
             ("lastseen > ago('3d')", 1, "`last_seen`"),
             ("last_seen > agoo('3d')", 13, "`ago`"),
+            ("opened", 1, "name it"),
+            ("opened(spring)", 8, "in quotes"),
+            ("opend('spring')", 1, "`opened`"),
+            ("opened('spring') == 3", 21, "a number"),
+            ("opened('spring') > ago('3d')", 1, "a moment"),
+            ("opened['spring'].at == 'x'", 8, "one campaign"),
         ];
         for (filter, column, part) in table {
             let problem = segment(filter).expression().unwrap_err();
@@ -174,9 +184,30 @@ mod tests {
             "last_seen >= registered and registered < ago('0s')",
             "last_seen > instant('2026-01-31T12:00:00+09:00')",
             "user_id == attributes.owner and 'x' in attributes.list",
+            "delivered('spring sale') and not opened(\"spring sale\")",
+            "opened['spring'] == true",
         ] {
             assert_eq!(segment(filter).problems(), [], "{filter}");
         }
+    }
+
+    #[test]
+    fn campaigns_are_asked_in_segments_alone() {
+        let expression = segment("delivered('a') and\n  not opened('b')").expression();
+        let expression = expression.unwrap();
+        assert_eq!(expression.to_string(), "delivered('a') and not opened('b')");
+        use crate::receipts::ReceiptKind::{Delivered, Opened};
+        assert_eq!(
+            expression.campaigns(),
+            [
+                (Delivered, "a".to_owned(), 1, 11),
+                (Opened, "b".to_owned(), 2, 14)
+            ]
+        );
+        let error = Expression::parse_in("opened('b')", &Vocabulary::DEVICE).unwrap_err();
+        assert!(error.message.contains("stored segments"), "{error}");
+        let told = serde_json::json!({"opened": {"b": true}});
+        assert!(Expression::parse("opened('b')").unwrap().evaluate(&told));
     }
 
     #[test]

@@ -198,6 +198,7 @@ macro_rules! store_suite {
             reseals_secrets
             the_audit_log_tells_who
             receipts_are_kept_once
+            segments_ask_what_devices_told
             receipts_go_with_their_batch
             endpoints_begin_with_what_is_new
             queues_and_cursors_move_together

@@ -1,22 +1,23 @@
 //! Segments: which devices an expression holds for.
 
 use super::{Fixture, Subject, T0, registration};
+use crate::campaign::NewCampaign;
+use crate::receipt::NewReceipt;
 use crate::segment::SegmentFilter;
+use crate::store::NewNotification;
 use carillon_model::UnixMs;
 use carillon_model::expression::{Expression, Vocabulary};
-use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::id::{AppNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::push_type::{Reach, TokenKind};
+use carillon_model::receipts::ReceiptKind;
 use carillon_model::segment::{Estimate, Sampling};
-use std::sync::Arc;
 
 const DAY: UnixMs = 86_400_000;
 
 fn filter(text: &str) -> SegmentFilter {
-    let expression = Expression::parse_in(text, &Vocabulary::DEVICE);
-    SegmentFilter {
-        expression: Arc::new(expression.unwrap_or_else(|error| panic!("{text}: {error}"))),
-        now: T0 + 10 * DAY,
-    }
+    let expression = Expression::parse_in(text, &Vocabulary::SEGMENT);
+    let expression = expression.unwrap_or_else(|error| panic!("{text}: {error}"));
+    SegmentFilter::new(expression, T0 + 10 * DAY)
 }
 
 fn alert() -> Reach {
@@ -59,6 +60,92 @@ async fn some_devices(f: &Fixture) -> Vec<DeviceNo> {
         devices.push(made.await.unwrap()[0].no);
     }
     devices
+}
+
+/// What devices told of a campaign is asked as any other; of another notification nothing is kept for that, and it
+/// goes with the campaign.
+pub async fn segments_ask_what_devices_told(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let devices = f.devices(1, 40).await;
+    let campaign = NewNotification {
+        campaign: Some(NewCampaign {
+            name: "spring".into(),
+            plan: "{}".into(),
+            state: "{}".into(),
+        }),
+        ..f.notification(&devices[..30], 1_000, true)
+    };
+    let spring = f.accept(campaign).await;
+    let other = f.accept(f.notification(&devices, 1_000, true)).await;
+    assert_eq!(f.hot.campaign_names(f.app, 9).await.unwrap(), ["spring"]);
+    assert!(
+        f.hot
+            .campaign_names(AppNo(f.app.0 + 1), 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let receipt = |no: NotificationNo, position, kind| NewReceipt {
+        delivery: DeliveryId {
+            batch: no.batch(0),
+            position,
+        },
+        kind,
+        at: T0 + 5,
+    };
+    use ReceiptKind::{Delivered, Opened};
+    let all = vec![
+        receipt(spring, 0, Delivered),
+        receipt(spring, 1, Delivered),
+        receipt(spring, 1, Opened),
+        receipt(spring, 2, Opened),
+        receipt(spring, 2, Delivered),
+        receipt(other, 3, Opened),
+    ];
+    subject
+        .receipts()
+        .record_receipts(all, T0 + 10)
+        .await
+        .unwrap();
+    subject.restart().await;
+    let f = f.again(subject);
+    let known = [("spring".to_owned(), spring), ("sale".to_owned(), other)];
+    let meant = async |text: &str, most: usize| -> Vec<_> {
+        let filter = filter(text).about(known.clone().into());
+        let page = f
+            .hot
+            .segment_devices(f.app, filter.clone(), alert(), DeviceNo(0), 100, 100);
+        let page = page.await.unwrap();
+        let found: Vec<_> = page.recipients.iter().map(|to| to.device).collect();
+        let slice = f.registry.count_segment(f.app, filter, DeviceNo(0), 100);
+        assert_eq!(slice.await.unwrap().matched, found.len() as u64, "{text}");
+        found.into_iter().take(most).collect()
+    };
+    for (text, expected) in [
+        ("opened('spring')", &devices[1..3]),
+        ("delivered('spring')", &devices[..3]),
+        (
+            "delivered('spring') and not opened('spring')",
+            &devices[..1],
+        ),
+        (
+            "opened('spring') and version(app_version) == version(app_version)",
+            &devices[1..3],
+        ),
+        ("opened('nobody')", &[]),
+    ] {
+        assert_eq!(meant(text, 99).await, expected, "{text}");
+    }
+    assert_eq!(meant("not delivered('spring')", 99).await.len(), 37);
+    // Of what is no campaign, only the counts are kept.
+    assert_eq!(
+        f.hot
+            .notification(f.app, other)
+            .await
+            .unwrap()
+            .map(|seen| seen.deliveries),
+        Some(40)
+    );
 }
 
 /// The evaluator of the model decides, whatever language the store asks in.

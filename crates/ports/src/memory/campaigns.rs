@@ -181,6 +181,17 @@ impl CampaignStore for MemoryStore {
         Ok(self.read().named(app, &name))
     }
 
+    async fn campaign_names(&self, app: AppNo, limit: u32) -> Result<Vec<String>> {
+        let state = self.read();
+        let newest = state.campaigns.iter().rev();
+        let of_app = newest.filter(|(no, _)| {
+            let known = state.notifications.get(no);
+            known.is_some_and(|notification| notification.head.app == app)
+        });
+        let names = of_app.map(|(_, campaign)| campaign.head.name.clone());
+        Ok(names.take(limit as usize).collect())
+    }
+
     async fn campaigns(
         &self,
         app: AppNo,

@@ -7,10 +7,21 @@ use crate::store::Result;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::event::EventKind;
-use carillon_model::id::{DeliveryId, NotificationNo};
+use carillon_model::id::{DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::receipts::{DeliveryReceipts, ReceiptKind};
 
 impl State {
+    /// Whether a device told so much of a notification.
+    pub(super) fn has_told(&self, device: DeviceNo, of: NotificationNo, kind: ReceiptKind) -> bool {
+        let (first, last) = of.batches();
+        let mut told = self.receipts.range(first..=last);
+        told.any(|(no, told)| {
+            let devices = self.batches.get(no).map(|batch| batch.devices.as_slice());
+            let mut places = (0..).zip(devices.unwrap_or_default());
+            places.any(|(at, its)| *its == device && told.tells(at, kind))
+        })
+    }
+
     fn record(&mut self, receipt: &NewReceipt, now: UnixMs) -> ReceiptAnswer {
         let id = receipt.delivery;
         let head = self.notifications.get(&id.batch.notification());

@@ -2,7 +2,7 @@
 
 use super::state::State;
 use crate::segment::{SegmentFilter, SegmentPage, SegmentSlice};
-use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::push_type::Reach;
 use carillon_model::segment::{Sampling, SegmentSample};
 use std::collections::BTreeSet;
@@ -14,7 +14,9 @@ impl State {
     }
 
     fn is_meant(&self, filter: &SegmentFilter, no: DeviceNo) -> bool {
-        self.person(no).is_some_and(|person| filter.holds(&person))
+        let told = |of: NotificationNo, kind| self.has_told(no, of, kind);
+        self.person(no)
+            .is_some_and(|person| filter.holds(&person, told))
     }
 
     pub(super) fn segment_page(

@@ -43,6 +43,10 @@ impl CampaignStore for SqlStore {
         self.read(move |conn| named(conn, app, &name)).await
     }
 
+    async fn campaign_names(&self, app: AppNo, limit: u32) -> Result<Vec<String>> {
+        self.read(move |conn| names(conn, app, limit)).await
+    }
+
     async fn campaigns(
         &self,
         app: AppNo,
@@ -150,6 +154,25 @@ pub(super) fn named(conn: &Connection, app: AppNo, name: &str) -> Done<Option<No
         .prepare_cached("SELECT notification_no FROM campaigns WHERE app_no = ?1 AND name = ?2")?
         .query_row(params![app.0, name], |row| Ok(NotificationNo(row.get(0)?)))
         .optional()?)
+}
+
+fn names(conn: &Connection, app: AppNo, limit: u32) -> Done<Vec<String>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT name FROM campaigns WHERE app_no = ?1 ORDER BY notification_no DESC LIMIT ?2",
+    )?;
+    let mut found = statement.query(params![app.0, limit])?;
+    let mut names = Vec::new();
+    while let Some(row) = found.next()? {
+        names.push(row.get(0)?);
+    }
+    Ok(names)
+}
+
+/// Whether a notification is one.
+pub(super) fn is_one(conn: &Connection, no: NotificationNo) -> Done<bool> {
+    Ok(conn
+        .prepare_cached("SELECT 1 FROM campaigns WHERE notification_no = ?1")?
+        .exists([no.0])?)
 }
 
 /// Stores one with its notification, which is stored already.
@@ -502,6 +525,22 @@ pub(super) fn delete_chunks(tx: &Tx<'_>, no: NotificationNo, limit: u32) -> Done
         delete.execute([no.0, *wave_at, *chunk_no])?;
     }
     Ok(keys.len() as u64)
+}
+
+/// Deletes what devices told of a campaign, at most so many rows.
+pub(super) fn delete_activity(tx: &Tx<'_>, no: NotificationNo, limit: u32) -> Done<u64> {
+    // Up to this device; all where fewer are left.
+    let last: Option<i64> = tx
+        .conn
+        .prepare_cached(
+            "SELECT device_no FROM activity WHERE notification_no = ?1 ORDER BY device_no LIMIT 1 OFFSET ?2",
+        )?
+        .query_row(params![no.0, limit.saturating_sub(1)], |row| row.get(0))
+        .optional()?;
+    Ok(tx
+        .conn
+        .prepare_cached("DELETE FROM activity WHERE notification_no = ?1 AND device_no <= ?2")?
+        .execute([no.0, last.unwrap_or(i64::MAX)])? as u64)
 }
 
 /// Campaigns of a deleted App go on at once, so that they come to an end. Returns how many rested or waited.

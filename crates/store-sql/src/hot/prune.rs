@@ -243,6 +243,14 @@ fn delete_notification(tx: &mut Tx<'_>, no: NotificationNo, budget: &mut i64) ->
     if chunks > 0 && *budget <= 0 {
         return Ok((rows, false));
     }
+    if campaigns::is_one(tx.conn, no)? {
+        let told = campaigns::delete_activity(tx, no, u32::try_from(*budget).unwrap_or(0).max(1))?;
+        rows += told;
+        *budget -= told as i64;
+        if told > 0 && *budget <= 0 {
+            return Ok((rows, false));
+        }
+    }
     *budget -= 1;
     for sql in [
         "DELETE FROM campaign_failures WHERE notification_no = ?1",

@@ -1,14 +1,16 @@
 //! Receipts: one row for each batch that has any, written whole each time.
 
+use super::campaigns;
 use super::ledger::{owner, tell};
-use super::rows::blob;
+use super::rows::{self, blob};
 
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
+use carillon_model::batch::BatchDevices;
 use carillon_model::event::EventKind;
-use carillon_model::id::{BatchNo, DeliveryId, NotificationNo};
+use carillon_model::id::{BatchNo, DeliveryId, DeviceNo, NotificationNo};
 use carillon_model::receipts::{BatchReceipts, DeliveryReceipts, ReceiptKind};
 use carillon_ports::news::News;
 use carillon_ports::receipt::{NewReceipt, ReceiptAnswer};
@@ -21,6 +23,8 @@ struct Touched {
     accepted_at: UnixMs,
     receipts: BatchReceipts,
     is_changed: bool,
+    /// Of a campaign's its devices: segments ask what they told.
+    devices: Option<BatchDevices>,
 }
 
 pub(super) fn record(
@@ -49,6 +53,10 @@ pub(super) fn record(
             continue;
         }
         of_batch.is_changed = true;
+        let devices = of_batch.devices.as_ref().map(BatchDevices::as_slice);
+        if let Some(device) = devices.and_then(|all| all.get(usize::from(id.position))) {
+            tell_of(tx.conn, id.batch.notification(), *device, receipt.kind)?;
+        }
         let kind = match receipt.kind {
             ReceiptKind::Delivered => EventKind::ReceiptDelivered,
             ReceiptKind::Opened => EventKind::ReceiptOpened,
@@ -75,12 +83,32 @@ fn touch(tx: &mut Tx<'_>, no: BatchNo) -> Done<Option<Touched>> {
     let (Some(count), Some((_, accepted_at))) = (count, owner(tx, no.notification())?) else {
         return Ok(None);
     };
+    let is_campaign = campaigns::is_one(tx.conn, no.notification())?;
     Ok(Some(Touched {
         count,
         accepted_at,
         receipts: of_batch(tx.conn, no)?,
         is_changed: false,
+        devices: is_campaign
+            .then(|| rows::devices(tx.conn, no))
+            .transpose()?,
     }))
+}
+
+/// Notes what a device told of a campaign. What says more takes the place of what says less.
+fn tell_of(conn: &Connection, no: NotificationNo, device: DeviceNo, kind: ReceiptKind) -> Done<()> {
+    let sql = match kind {
+        ReceiptKind::Delivered => {
+            "INSERT OR IGNORE INTO activity (notification_no, device_no, told) VALUES (?1, ?2, ?3)"
+        }
+        ReceiptKind::Opened => {
+            "INSERT INTO activity (notification_no, device_no, told) VALUES (?1, ?2, ?3)
+             ON CONFLICT (notification_no, device_no) DO UPDATE SET told = excluded.told"
+        }
+    };
+    conn.prepare_cached(sql)?
+        .run(params![no.0, device.0, kind.code()])?;
+    Ok(())
 }
 
 fn of_batch(conn: &Connection, no: BatchNo) -> Done<BatchReceipts> {

@@ -17,6 +17,10 @@ use carillon_model::UnixMs;
 use carillon_model::expression::{
     Comparison, Condition, Fact, Literal, Lookup, Operand, Path, Step,
 };
+use carillon_model::id::NotificationNo;
+use carillon_model::receipts::ReceiptKind;
+use carillon_ports::segment::SegmentFilter;
+use std::collections::BTreeMap;
 
 /// The condition, and what of it the evaluator must be asked, as it was written.
 #[derive(Clone, Debug)]
@@ -34,14 +38,15 @@ impl Plan {
     }
 }
 
-/// Compiles it as it is to be asked at `now`, in the words of a database.
-pub(crate) fn compile(condition: &Condition, now: UnixMs, dialect: Dialect) -> Plan {
+/// Compiles a filter in the words of a database.
+pub(crate) fn compile(filter: &SegmentFilter, dialect: Dialect) -> Plan {
     let mut compiler = Compiler {
         dialect: Words(dialect),
-        now,
+        now: filter.now,
+        campaigns: &filter.campaigns,
         residual: Vec::new(),
     };
-    let bounds = compiler.condition(condition);
+    let bounds = compiler.condition(filter.expression.condition());
     Plan {
         bounds,
         residual: compiler.residual,
@@ -56,6 +61,8 @@ enum Side<'a> {
     Text(Sql),
     /// A moment that is never NULL.
     Instant(Sql),
+    /// A condition that is never NULL.
+    Truth(Sql),
     /// A column with a JSON list of texts; NULL is the empty one.
     Texts(&'static str),
     /// Anything inside JSON.
@@ -66,13 +73,23 @@ enum Side<'a> {
 
 static NULL: Operand = Operand::Literal(Literal::Null);
 
-pub(super) struct Compiler {
+/// Whether a device told so much of a notification.
+pub(super) fn told(no: NotificationNo, kind: ReceiptKind) -> Sql {
+    Sql::raw("EXISTS (SELECT 1 FROM activity a WHERE a.notification_no = ")
+        .then_param(Param::Integer(no.0))
+        .then_raw(" AND a.device_no = d.device_no AND a.told >= ")
+        .then_param(Param::Integer(kind.code().into()))
+        .then_raw(")")
+}
+
+pub(super) struct Compiler<'c> {
     pub(super) dialect: Words,
     now: UnixMs,
+    campaigns: &'c BTreeMap<String, NotificationNo>,
     residual: Vec<String>,
 }
 
-impl Compiler {
+impl Compiler<'_> {
     fn condition(&mut self, condition: &Condition) -> Bounds {
         match condition {
             Condition::All(parts) => {
@@ -85,6 +102,7 @@ impl Compiler {
             Condition::Is(operand) => match self.side(operand) {
                 Side::Constant(_) => self.known(condition),
                 Side::Json(json) => Bounds::exact(self.dialect.is(&json, Kind::True)),
+                Side::Truth(holds) => Bounds::exact(holds),
                 Side::Unsaid => self.unsaid(condition),
                 Side::Text(_) | Side::Instant(_) | Side::Texts(_) => self.never(),
             },
@@ -122,6 +140,15 @@ impl Compiler {
         let sides = (self.side(left), self.side(right));
         match (sides, comparison) {
             ((Side::Constant(_), Side::Constant(_)), _) => Found::Known,
+            (
+                (Side::Truth(holds), Side::Constant(Operand::Literal(Literal::Boolean(is))))
+                | (Side::Constant(Operand::Literal(Literal::Boolean(is))), Side::Truth(holds)),
+                Equal,
+            ) => {
+                let bounds = Bounds::exact(holds);
+                Found::Exactly(if *is { bounds } else { bounds.not() })
+            }
+            ((Side::Truth(_), _) | (_, Side::Truth(_)), _) => Found::Unsaid,
             ((left, right), In) => self.is_in(left, right),
             ((Side::Unsaid, _) | (_, Side::Unsaid), _) => Found::Unsaid,
             ((left @ Side::Texts(_), right), Contains)
@@ -381,6 +408,10 @@ impl Compiler {
             ("app_version", []) => Side::Text(Sql::raw("d.app_version")),
             ("last_seen", []) => Side::Instant(Sql::raw("d.last_seen_at")),
             ("registered", []) => Side::Instant(Sql::raw("d.created_at")),
+            (root, [Step::Field(name)]) if ReceiptKind::from_word(root).is_some() => {
+                let known = ReceiptKind::from_word(root).zip(self.campaigns.get(name));
+                Side::Truth(known.map_or_else(|| sql.truth(false), |(kind, no)| told(*no, kind)))
+            }
             // A name that is none, or a step into what has none.
             _ => Side::Constant(&NULL),
         }
@@ -411,6 +442,7 @@ impl Side<'_> {
             Self::Constant(operand) => Side::Constant(operand),
             Self::Text(sql) => Side::Text(sql.clone()),
             Self::Instant(sql) => Side::Instant(sql.clone()),
+            Self::Truth(sql) => Side::Truth(sql.clone()),
             Self::Texts(column) => Side::Texts(column),
             Self::Json(json) => Side::Json(json.clone()),
             Self::Unsaid => Side::Unsaid,

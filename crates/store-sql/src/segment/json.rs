@@ -6,7 +6,7 @@ use super::found::{Found, both, exactly, guarded, ordered};
 use super::sql::{Bounds, Param, Sql};
 use carillon_model::expression::{Comparison, Literal};
 
-impl Compiler {
+impl Compiler<'_> {
     /// A value inside JSON and a literal.
     pub(super) fn json(&self, json: &Json, comparison: Comparison, literal: &Literal) -> Found {
         let sql = self.dialect;

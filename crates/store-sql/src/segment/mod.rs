@@ -13,8 +13,9 @@ mod tests;
 use crate::db::{Connection, OptionalExtension, Statement, params, params_from_iter};
 use crate::error::Done;
 use crate::hot::{PERSON, fanout_devices, person};
-use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::push_type::Reach;
+use carillon_model::receipts::ReceiptKind;
 use carillon_model::segment::{Sampling, SegmentSample};
 use carillon_ports::segment::{SegmentFilter, SegmentPage, SegmentSlice};
 use compile::{Plan, compile};
@@ -196,6 +197,8 @@ struct Asked<'a> {
     filter: &'a SegmentFilter,
     app: AppNo,
     plan: Plan,
+    /// What the evaluator asks of what devices told, in the order of its columns.
+    told: Vec<(NotificationNo, ReceiptKind)>,
     /// Devices for which it may hold, with what the evaluator needs where SQL does not decide.
     devices: Statement<'a>,
     /// How many there are.
@@ -211,7 +214,18 @@ impl<'a> Asked<'a> {
     /// Prepared anew each time: every segment has a text of its own, and would push the statements of
     /// sending out of the cache.
     fn new(conn: &'a Connection, filter: &'a SegmentFilter, app: AppNo) -> Done<Self> {
-        let plan = compile(filter.expression.condition(), filter.now, conn.dialect());
+        let mut plan = compile(filter, conn.dialect());
+        let told = if plan.is_exact() {
+            Vec::new()
+        } else {
+            filter.asks()
+        };
+        for (no, kind) in &told {
+            let column = compile::told(*no, *kind);
+            plan.bounds.under = std::mem::take(&mut plan.bounds.under)
+                .then_raw(", ")
+                .then(column);
+        }
         let range = "FROM devices d INDEXED BY devices_app WHERE d.app_no = ? AND d.device_no BETWEEN ? AND ?";
         let over = &plan.bounds.over.text;
         let columns = if plan.is_exact() {
@@ -230,6 +244,7 @@ impl<'a> Asked<'a> {
             all: conn.prepare(&format!("SELECT count(*) {range}"))?,
             matched: matched.transpose()?,
             plan,
+            told,
         })
     }
 
@@ -247,7 +262,17 @@ impl<'a> Asked<'a> {
         let params = params_from_iter(under.chain(&range).chain(over));
         let mut found = self.devices.query(params)?;
         while let Some(row) = found.next()? {
-            let is_meant = is_exact || row.get(PERSON_COLUMNS)? || self.filter.holds(&person(row)?);
+            let is_meant = is_exact || row.get(PERSON_COLUMNS)? || {
+                let mut answers = Vec::with_capacity(self.told.len());
+                for at in 0..self.told.len() {
+                    answers.push(row.get::<_, bool>(PERSON_COLUMNS + 1 + at)?);
+                }
+                let told = |no, kind| {
+                    let at = self.told.iter().position(|asked| *asked == (no, kind));
+                    at.is_some_and(|at| answers[at])
+                };
+                self.filter.holds(&person(row)?, told)
+            };
             if is_meant && !visit(DeviceNo(row.get(0)?)) {
                 break;
             }

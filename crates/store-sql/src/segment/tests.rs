@@ -2,21 +2,19 @@
 
 use super::compile::{Plan, compile};
 use super::{Asked, sql::Param};
-use crate::address::StoreUrl;
 use crate::db::driver::Role;
 use crate::db::{Connection, Dialect, Error, Session, params, params_from_iter};
 use crate::hot::{PERSON, person};
-use crate::server_config::ServerConfig;
-use crate::tls::TlsMode;
+use crate::testing::Scratch;
 use carillon_model::expression::{
     Comparison, Condition, Expression, Literal, Moment, Operand, Path, Step, Vocabulary,
 };
-use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
+use carillon_model::receipts::ReceiptKind;
 use carillon_ports::segment::SegmentFilter;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 const NOW: i64 = 1_800_000_000_000;
 const DAY: i64 = 86_400_000;
@@ -34,6 +32,8 @@ struct Row {
     attributes: Option<Value>,
     created_at: i64,
     last_seen_at: i64,
+    /// What it told of the campaigns `a` and `b`: 0 nothing.
+    told: [u8; 2],
 }
 
 fn sqlite() -> Connection {
@@ -42,13 +42,18 @@ fn sqlite() -> Connection {
     Connection::Sqlite(conn)
 }
 
-/// A PostgreSQL with nothing but the table of devices, for this thread; `None`, and a word about it: there is no server.
+/// Nothing but the tables that segments ask, at a place on a server that goes with it.
+struct OnServer {
+    conn: Connection,
+    _place: Scratch,
+}
+
+/// `None`, and a word about it: there is no server.
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-fn postgres() -> Option<Connection> {
-    let name = "STORE_TEST_POSTGRES";
-    let Some(url) = std::env::var(name).ok().filter(|url| !url.is_empty()) else {
+fn on(place: Option<Scratch>, name: &str) -> Option<OnServer> {
+    let Some(place) = place else {
         eprintln!(
-            "SKIPPED: segments on PostgreSQL: set {name}, or let `cargo xtask test --setup` do it"
+            "SKIPPED: segments on {name}: set STORE_TEST_POSTGRES and STORE_TEST_MARIADB, or let `cargo xtask test --setup` do it"
         );
         assert_ne!(
             std::env::var("CI").as_deref(),
@@ -57,27 +62,42 @@ fn postgres() -> Option<Connection> {
         );
         return None;
     };
-    let Ok(StoreUrl::Server(url)) = StoreUrl::parse(&url) else {
-        panic!("{name} is {url}");
-    };
-    let mut config = ServerConfig::new(url);
-    config.tls.mode = TlsMode::Off;
-    let server = crate::server::server(config).unwrap();
+    let server = crate::server::server(place.config()).unwrap();
     let session = Session::open(server.as_ref(), Role::Writer).unwrap();
-    let schema = server.migrations()[0].1;
-    let table = &schema[schema.find("CREATE TABLE devices (").unwrap()..];
-    let table = &table[..table.find(");").unwrap() + 2];
-    let table = table.replace("CREATE TABLE", "CREATE TEMP TABLE");
-    session.with(|driver| driver.script(&table)).unwrap();
-    Some(Connection::Server(session))
+    let schema: Vec<&str> = server.migrations().iter().map(|(_, sql)| *sql).collect();
+    let schema = schema.concat().replace("TABLE IF NOT EXISTS", "TABLE");
+    for table in ["devices", "activity"] {
+        let made = format!("CREATE TABLE {table} (");
+        let table = &schema[schema.find(&made).unwrap()..];
+        let table = &table[..table.find(';').unwrap()];
+        session.with(|driver| driver.script(table)).unwrap();
+    }
+    Some(OnServer {
+        conn: Connection::Server(session),
+        _place: place,
+    })
+}
+
+fn postgres() -> Option<OnServer> {
+    on(Scratch::postgres(), "PostgreSQL")
+}
+
+fn mariadb() -> Option<OnServer> {
+    on(Scratch::mariadb(), "MariaDB")
+}
+
+/// The filter of an expression, about the campaigns `a` and `b`; of others nothing is known.
+fn filter(expression: Expression) -> SegmentFilter {
+    let known = [("a", 1), ("b", 2)].map(|(name, no)| (name.to_owned(), NotificationNo(no)));
+    SegmentFilter::new(expression, NOW).about(known.into())
 }
 
 /// These are the devices, and no others.
 fn fill(conn: &Connection, rows: &[Row]) {
-    conn.prepare("DELETE FROM devices")
-        .unwrap()
-        .execute([])
-        .unwrap();
+    for table in ["devices", "activity"] {
+        let sql = format!("DELETE FROM {table}");
+        conn.prepare(&sql).unwrap().execute([]).unwrap();
+    }
     // As registrations are written: an empty list is none.
     let list = |texts: &[String]| (!texts.is_empty()).then(|| Value::from(texts).to_string());
     for (at, row) in rows.iter().enumerate() {
@@ -103,6 +123,11 @@ fn fill(conn: &Connection, rows: &[Row]) {
             ],
         )
         .unwrap();
+        for (no, told) in (1..).zip(row.told).filter(|(_, told)| *told > 0) {
+            let sql = "INSERT INTO activity (notification_no, device_no, told) VALUES (?1, ?2, ?3)";
+            let row: [i64; 3] = [no, at as i64 + 1, told.into()];
+            conn.prepare(sql).unwrap().execute(row).unwrap();
+        }
     }
 }
 
@@ -143,13 +168,16 @@ fn check(conn: &Connection, rows: &[Row], conditions: &[Condition]) -> Result<()
         let text = condition.to_string();
         let expression = Expression::parse(&text)
             .map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
-        let filter = SegmentFilter {
-            expression: Arc::new(expression),
-            now: NOW,
+        let filter = filter(expression);
+        let told = |device: DeviceNo, no: NotificationNo, kind: ReceiptKind| {
+            let row = &rows[device.0 as usize - 1];
+            row.told[no.0 as usize - 1] >= kind.code()
         };
-        let meant = people.iter().filter(|person| filter.holds(person));
+        let meant = people
+            .iter()
+            .filter(|person| filter.holds(person, |no, kind| told(person.device, no, kind)));
         let meant: Vec<i64> = meant.map(|person| person.device.0).collect();
-        let plan = compile(filter.expression.condition(), NOW, conn.dialect());
+        let plan = compile(&filter, conn.dialect());
         let over = true_for(conn, &plan.bounds.over)?;
         let under = true_for(conn, &plan.bounds.under)?;
         let why = format!("{text}\n{plan:#?}");
@@ -306,10 +334,14 @@ fn rows() -> impl Strategy<Value = Row> {
             list(),
             prop::option::weighted(0.8, attributes),
         ),
-        (times(), times()),
+        (times(), times(), [0u8..3, 0u8..3]),
     )
         .prop_map(
-            |((user_id, locale, platform, app_version), (id, tags, topics, attributes), (a, b))| {
+            |(
+                (user_id, locale, platform, app_version),
+                (id, tags, topics, attributes),
+                (a, b, told),
+            )| {
                 Row {
                     id: id.filter(|id| !id.is_empty()),
                     user_id,
@@ -321,6 +353,7 @@ fn rows() -> impl Strategy<Value = Row> {
                     attributes,
                     created_at: a,
                     last_seen_at: b,
+                    told,
                 }
             },
         )
@@ -367,6 +400,8 @@ fn paths() -> impl Strategy<Value = Path> {
         5 => prop::sample::select(vec!["user_id", "locale", "language", "platform", "app_version", "time_zone", "id"])
             .prop_map(move |root| path(root, Vec::new())),
         1 => prop::sample::select(vec!["last_seen", "registered"]).prop_map(move |root| path(root, Vec::new())),
+        2 => (prop::sample::select(vec!["opened", "delivered"]), prop::sample::select(vec!["a", "b", "c"]))
+            .prop_map(move |(root, name)| path(root, vec![Step::Field(name.to_owned())])),
         1 => (prop::sample::select(vec!["nobody", "platform", "tags", "last_seen", "attributes"]), steps())
             .prop_map(move |(root, steps)| path(root, steps)),
     ]
@@ -433,7 +468,18 @@ fn comparisons() -> impl Strategy<Value = Condition> {
             })
         })
     };
+    let campaign = || {
+        let roots = prop::sample::select(vec!["opened", "delivered"]);
+        (roots, prop::sample::select(vec!["a", "b", "c"])).prop_map(|(root, name)| {
+            Operand::Path(Path {
+                root: root.to_owned(),
+                steps: vec![Step::Field(name.to_owned())],
+            })
+        })
+    };
     prop_oneof![
+        3 => campaign().prop_map(Condition::Is),
+        1 => (campaign(), plain(), side()).prop_map(compare),
         1 => path().prop_map(Condition::Is),
         1 => attribute().prop_map(Condition::Is),
         3 => (lists(), Just(Contains), text()).prop_map(compare),
@@ -473,7 +519,21 @@ proptest! {
 
 #[test]
 fn postgres_says_what_the_evaluator_says() {
-    let Some(conn) = postgres() else { return };
+    let Some(on) = postgres() else { return };
+    // Whatever has the character that no text there can have is only not to fail: see below.
+    on_a_server(&on.conn, |text| {
+        !text.contains("\\0") && !text.contains("\\u0000")
+    });
+}
+
+#[test]
+fn mariadb_says_what_the_evaluator_says() {
+    let Some(on) = mariadb() else { return };
+    on_a_server(&on.conn, |_| true);
+}
+
+/// `has` says which cases the server can have at all.
+fn on_a_server(conn: &Connection, has: impl Fn(&str) -> bool) {
     let cases = (
         prop::collection::vec(rows(), 1..10),
         prop::collection::vec(conditions(), 1..12),
@@ -483,12 +543,10 @@ fn postgres_says_what_the_evaluator_says() {
         ..ProptestConfig::with_cases(200)
     };
     let ran = TestRunner::new(config).run(&cases, |(rows, conditions)| {
-        // Whatever has the character that no text there can have is only not to fail: see below.
-        let text = format!("{rows:?} {conditions:?}");
-        if text.contains("\\0") || text.contains("\\u0000") {
+        if !has(&format!("{rows:?} {conditions:?}")) {
             return Ok(());
         }
-        check(&conn, &rows, &conditions)
+        check(conn, &rows, &conditions)
     });
     if let Err(error) = ran {
         panic!("{error}");
@@ -497,7 +555,9 @@ fn postgres_says_what_the_evaluator_says() {
 
 #[test]
 fn no_character_makes_postgres_fail() {
-    let Some(conn) = postgres() else { return };
+    let Some(OnServer { conn, _place }) = postgres() else {
+        return;
+    };
     let row = Row {
         id: None,
         user_id: Some("a\0b".into()),
@@ -509,6 +569,7 @@ fn no_character_makes_postgres_fail() {
         attributes: Some(json!({"a": "x\0", "b": "\\u0000"})),
         created_at: NOW,
         last_seen_at: NOW,
+        told: [0, 0],
     };
     fill(&conn, &[row]);
     for (text, holds) in [
@@ -518,10 +579,7 @@ fn no_character_makes_postgres_fail() {
         (r"tags contains '\\u0000'", true),
         ("tags contains 'y'", false),
     ] {
-        let filter = SegmentFilter {
-            expression: Arc::new(Expression::parse(text).unwrap()),
-            now: NOW,
-        };
+        let filter = filter(Expression::parse(text).unwrap());
         let mut asked = Asked::new(&conn, &filter, AppNo(1)).unwrap();
         let (all, matched) = asked.count(DeviceNo(0), DeviceNo(9)).unwrap();
         assert_eq!((all, matched), (1, u32::from(holds)), "{text}");
@@ -531,8 +589,8 @@ fn no_character_makes_postgres_fail() {
 // === what people ask ===
 
 fn plan(text: &str) -> Plan {
-    let expression = Expression::parse_typed(text, &Vocabulary::DEVICE).unwrap();
-    compile(expression.condition(), NOW, Dialect::Sqlite)
+    let expression = Expression::parse_typed(text, &Vocabulary::SEGMENT).unwrap();
+    compile(&filter(expression), Dialect::Sqlite)
 }
 
 #[test]
@@ -544,6 +602,7 @@ fn usual_segments_are_decided_by_sql_alone() {
         "attributes.plan == 'pro' or attributes.cities contains 'Seoul' or attributes.on",
         "user_id == null and time_zone startswith 'Asia/'",
         "tags == [] and topics contains 'news'",
+        "delivered('a') and not opened('a')",
     ] {
         let plan = plan(text);
         assert_eq!(plan.residual, Vec::<String>::new(), "{text}");
