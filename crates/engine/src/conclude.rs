@@ -372,8 +372,20 @@ impl Core {
                 state,
                 reason: reason.clone(),
                 count: 1,
+                at: None,
             };
-            self.ledger.count(doubt.batch, [counted]);
+            // It counted as unknown, and does not any more.
+            let unknown = self.doubts.unknown.remove(&(doubt.batch, doubt.position));
+            let uncounted = unknown.map(|unknown| CountDelta {
+                state: FinalState::Unknown,
+                reason: unknown.reason,
+                count: -1,
+                at: Some(unknown.at),
+                ..counted.clone()
+            });
+            let counted = [Some(counted), uncounted];
+            self.ledger
+                .count(doubt.batch, counted.into_iter().flatten());
             self.doubts
                 .answered
                 .insert((doubt.batch, doubt.position), moment.at);

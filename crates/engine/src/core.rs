@@ -87,6 +87,15 @@ pub(crate) struct Doubts {
     pub(crate) resending: HashMap<BatchNo, Vec<JobKey>>,
     /// Late answers: what the store may not have told a claim under way.
     pub(crate) answered: HashMap<(BatchNo, u16), Instant>,
+    /// What ended as unknown, and is counted so.
+    pub(crate) unknown: HashMap<(BatchNo, u16), CountedUnknown>,
+}
+
+/// What an ending as unknown was counted with.
+pub(crate) struct CountedUnknown {
+    since: Instant,
+    pub(crate) at: UnixMs,
+    pub(crate) reason: String,
 }
 
 /// One of them.
@@ -130,6 +139,7 @@ impl Doubts {
             }
         }
         self.answered.retain(|_, since| !is_old(*since));
+        self.unknown.retain(|_, unknown| !is_old(unknown.since));
     }
 }
 
@@ -442,6 +452,16 @@ impl Core {
         }
         let gateway = job.work.lane.gateway;
         job.progress.count(job.note.app, gateway, state, reason);
+        let most = self.hub.parts.config.max_doubts as usize;
+        if state == FinalState::Unknown && self.doubts.unknown.len() < most {
+            let unknown = CountedUnknown {
+                since: moment.at,
+                at: moment.now,
+                reason: reason.to_owned(),
+            };
+            let place = (job.work.id.batch, position);
+            self.doubts.unknown.insert(place, unknown);
+        }
         self.progressed(key, moment);
     }
 

@@ -236,6 +236,7 @@ impl Progress {
                 state,
                 reason: reason.to_owned(),
                 count: 1,
+                at: None,
             }),
         }
     }

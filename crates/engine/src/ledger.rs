@@ -14,7 +14,7 @@ use carillon_ports::store::{
 use std::collections::{BTreeMap, HashMap};
 
 /// How many deliveries of whom ended how.
-type Counts = HashMap<(AppNo, Gateway, FinalState, String), u64>;
+type Counts = HashMap<(AppNo, Gateway, FinalState, String, Option<UnixMs>), i64>;
 
 /// Notifications with what their public ids are made of, and whose they are.
 pub(crate) type Notes = HashMap<NotificationNo, (AppNo, UnixMs)>;
@@ -190,18 +190,25 @@ impl Ledger {
         {
             batches.push(settlement);
             for delta in of_batch {
-                let key = (delta.app, delta.gateway, delta.state, delta.reason);
+                let key = (
+                    delta.app,
+                    delta.gateway,
+                    delta.state,
+                    delta.reason,
+                    delta.at,
+                );
                 *counts.entry(key).or_default() += delta.count;
             }
         }
         let counts = counts
             .into_iter()
-            .map(|((app, gateway, state, reason), count)| CountDelta {
+            .map(|((app, gateway, state, reason, at), count)| CountDelta {
                 app,
                 gateway,
                 state,
                 reason,
                 count,
+                at,
             });
         // What follows the batches may not go before them.
         let releases = if is_all {
@@ -320,6 +327,7 @@ mod tests {
                     state: FinalState::Accepted,
                     reason: String::new(),
                     count: 100,
+                    at: None,
                 }],
             );
         }

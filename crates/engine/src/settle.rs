@@ -93,7 +93,9 @@ async fn settle(shared: &Shared, settlement: Settlement) -> Option<Vec<Notificat
         let directory = shared.hub.directory.load();
         let app = directory.app_by_no(count.app).map_or("", |app| &app.id);
         let meters = &shared.hub.meters;
-        meters.ended(app, count.gateway, count.state, &count.reason, count.count);
+        // A meter never goes back: what is taken back stays in it.
+        let count_of = u64::try_from(count.count).unwrap_or(0);
+        meters.ended(app, count.gateway, count.state, &count.reason, count_of);
     }
     let mut refusals = 0;
     loop {

@@ -15,6 +15,7 @@ fn delivery(state: Option<FinalState>, next_attempt_at: Option<UnixMs>) -> Deliv
         device_no: DeviceNo(1),
         state,
         next_attempt_at,
+        lane: None,
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) enum Fault {
     Hang,
     /// Panic.
     Panic,
+    /// Say of every change of a definition that somebody else was first.
+    Contended,
 }
 
 /// The switch.
@@ -74,7 +76,7 @@ impl Faults {
     async fn strike(&self) -> Result<()> {
         let fault = self.0.lock().unwrap().clone();
         match fault {
-            None => Ok(()),
+            None | Some(Fault::Contended) => Ok(()),
             Some(Fault::Error(error)) => Err(error),
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Panic) => panic!("planted panic"),
@@ -169,6 +171,13 @@ macro_rules! registry {
     ($(async fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {
         #[async_trait]
         impl Registry for FaultyRegistry {
+            async fn change_definition(&self, read: Definition, body: String, now: UnixMs, by: Actor) -> Result<Option<Definition>> {
+                self.faults.strike().await?;
+                if matches!(*self.faults.0.lock().unwrap(), Some(Fault::Contended)) {
+                    return Ok(None);
+                }
+                self.inner.change_definition(read, body, now, by).await
+            }
             $(async fn $name(&self, $($arg: $ty),*) -> Result<$out> {
                 self.faults.strike().await?;
                 self.inner.$name($($arg),*).await
@@ -186,7 +195,6 @@ registry! {
     async fn delete_credential(app: AppNo, name: String, now: UnixMs, by: Actor) -> bool;
     async fn definition_no(app: AppNo, kind: DefinitionKind, name: String) -> DefinitionNo;
     async fn put_definition(no: DefinitionNo, app: AppNo, kind: DefinitionKind, name: String, body: String, secret: Option<Sealed>, now: UnixMs, by: Actor) -> Definition;
-    async fn change_definition(read: Definition, body: String, now: UnixMs, by: Actor) -> Option<Definition>;
     async fn delete_definition(app: AppNo, kind: DefinitionKind, name: String, now: UnixMs, by: Actor) -> bool;
     async fn definition_version(no: DefinitionNo, version: u32) -> Option<String>;
     async fn provider_token(name: String) -> Option<Sealed>;

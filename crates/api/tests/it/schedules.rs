@@ -1,6 +1,7 @@
 //! Schedules: stored, previewed, paused, run, and what came of them.
 
 use crate::catalogue::schedule;
+use crate::faulty::Fault;
 use crate::world::{Ask, START, Setup, World};
 use axum::http::Method;
 use carillon_model::definition::DefinitionKind;
@@ -382,4 +383,22 @@ async fn a_schedule_of_campaigns_is_judged_and_its_runs_name_them() {
     let campaign = campaign.is(200).json();
     assert!(campaign["name"].as_str().unwrap().starts_with("weekly@"));
     assert_eq!(campaign["notification"], notification);
+}
+
+#[tokio::test]
+async fn a_pause_that_others_keep_coming_before_says_so() {
+    let world = World::furnished(Setup::default()).await;
+    world.put(PATH, schedule()).await.is(201);
+    world.faults.set(Some(Fault::Contended));
+    let busy = world.post(&format!("{PATH}/pause"), json!({})).await;
+    let busy = busy.problem(503, "server.busy");
+    let detail = busy["detail"].as_str().unwrap();
+    assert!(detail.contains("schedule \"new\""), "{detail}");
+    world.faults.set(None);
+    let seen = world.get(PATH).await.is(200).json();
+    assert_eq!(seen["state"], "active", "nothing was changed");
+    world
+        .post(&format!("{PATH}/pause"), json!({}))
+        .await
+        .is(200);
 }

@@ -195,6 +195,7 @@ async fn a_late_answer_is_not_thrown_away() {
         assert_eq!(view.states, [(FinalState::Unknown, 1)]);
         world.pass(3_000).await;
         assert_eq!(world.view(no).await.states, [(state, 1)]);
+        assert_eq!(world.counted().await, [(state, 1)], "it ended once");
         let attempts = world.attempts(no, 0).await;
         let late = attempts.last().unwrap();
         assert_eq!((&*late.result, late.status), ("late_answer", 200));

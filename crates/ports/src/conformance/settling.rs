@@ -222,6 +222,7 @@ pub async fn counts_and_events_add_up(subject: &mut dyn Subject) {
         state: FinalState::Rejected,
         reason: reason.into(),
         count,
+        at: None,
     };
     let event = |n: u32| NewEvent {
         app: f.app,
@@ -231,13 +232,30 @@ pub async fn counts_and_events_add_up(subject: &mut dyn Subject) {
     };
     for (n, now) in [(1, hour), (2, hour + 3_599_999), (3, hour + 3_600_000)] {
         let settlement = Settlement {
-            counts: vec![delta(n, "BadDeviceToken"), delta(1, "")],
+            counts: vec![
+                delta(n, "BadDeviceToken"),
+                delta(1, ""),
+                delta(1, "unknown so far"),
+            ],
             events: vec![event(n as u32)],
             now,
             ..Settlement::default()
         };
         f.hot.settle(settlement).await.unwrap();
     }
+    // They ended otherwise after all, each in its hour.
+    let otherwise = [(-2, hour), (-1, hour + 3_600_000)];
+    let settlement = Settlement {
+        counts: otherwise
+            .map(|(count, at)| CountDelta {
+                at: Some(at),
+                ..delta(count, "unknown so far")
+            })
+            .into(),
+        now: hour + 7_200_000,
+        ..Settlement::default()
+    };
+    f.hot.settle(settlement).await.unwrap();
     let counts = f.hot.counts(f.app, hour).await.unwrap();
     let rows: Vec<_> = counts
         .iter()

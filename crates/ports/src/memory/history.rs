@@ -24,6 +24,7 @@ impl State {
                     some.is_some_and(|some| some.as_slice().contains(&position))
                 });
                 let work = named.or_else(|| of_batch().find(|work| work.positions.is_none()));
+                let work = work.filter(|_| state.is_none());
                 views.push(DeliveryView {
                     id: DeliveryId {
                         batch: batch_no,
@@ -32,9 +33,8 @@ impl State {
                     device: self.devices.get(device).map(|row| row.id(*device)),
                     device_no: *device,
                     state,
-                    next_attempt_at: work
-                        .filter(|_| state.is_none())
-                        .and_then(|work| work.due_at),
+                    next_attempt_at: work.and_then(|work| work.due_at),
+                    lane: work.map(|work| work.lane),
                 });
             }
         }

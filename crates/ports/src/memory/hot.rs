@@ -467,12 +467,14 @@ impl HotStore for MemoryStore {
         let mut counts: Vec<_> = state
             .counts
             .iter()
+            // What ended otherwise after all counts for nothing.
+            .filter(|(_, count)| **count > 0)
             .filter(|((of, hour, ..), _)| *of == app && *hour + 3_600_000 > from)
             .map(|((_, hour, state, reason), count)| Count {
                 hour: *hour,
                 state: *state,
                 reason: reason.clone(),
-                count: *count,
+                count: count.unsigned_abs(),
             })
             .collect();
         counts.sort_by_key(|count| (count.hour, count.state.code()));

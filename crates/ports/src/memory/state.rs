@@ -47,7 +47,7 @@ pub(super) struct State {
     pub(super) batches: BTreeMap<BatchNo, Batch>,
     pub(super) works: BTreeMap<WorkId, Held>,
     pub(super) attempts: Vec<(BatchNo, NewAttempt)>,
-    pub(super) counts: BTreeMap<(AppNo, i64, FinalState, String), u64>,
+    pub(super) counts: BTreeMap<(AppNo, i64, FinalState, String), i64>,
     pub(super) events: Vec<(AppNo, Event)>,
     /// What the method that runs has to tell.
     pub(super) news: News,
@@ -295,14 +295,15 @@ impl State {
                 gateway: work.lane.gateway,
                 state,
                 reason: reason.into(),
-                count: positions.len() as u64,
+                count: positions.len() as i64,
+                at: None,
             };
             self.count(&delta, now);
         }
     }
 
     pub(super) fn count(&mut self, delta: &CountDelta, now: UnixMs) {
-        let hour = now.div_euclid(HOUR) * HOUR;
+        let hour = delta.at.unwrap_or(now).div_euclid(HOUR) * HOUR;
         let key = (delta.app, hour, delta.state, delta.reason.clone());
         *self.counts.entry(key).or_default() += delta.count;
     }

@@ -129,8 +129,10 @@ pub struct CountDelta {
     pub state: FinalState,
     /// The gateway's reason, empty for none.
     pub reason: String,
-    /// How many.
-    pub count: u64,
+    /// How many more; fewer, where they are known to have ended otherwise.
+    pub count: i64,
+    /// When they ended, if not with what else is written.
+    pub at: Option<UnixMs>,
 }
 
 /// What a cancel did at once.

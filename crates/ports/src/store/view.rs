@@ -5,6 +5,7 @@ use crate::timer::SendPlan;
 use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::{DeliveryId, DeviceNo};
+use carillon_model::lane::Lane;
 
 /// A notification as `GET` shows it.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct DeliveryView {
     pub state: Option<FinalState>,
     /// For an open one: when it is tried next; `None`: it is being sent.
     pub next_attempt_at: Option<UnixMs>,
+    /// For an open one: the lane in which it waits or is sent.
+    pub lane: Option<Lane>,
 }
 
 /// Which deliveries of a notification to list.

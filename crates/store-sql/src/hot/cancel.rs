@@ -120,7 +120,8 @@ pub(super) fn withdraw(
             gateway: work.lane.gateway,
             state,
             reason: String::new(),
-            count,
+            count: count as i64,
+            at: None,
         };
         records::add_count(tx.conn, &delta, now)?;
     }

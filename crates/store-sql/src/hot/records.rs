@@ -92,11 +92,11 @@ pub(super) fn add_count(conn: &Connection, count: &CountDelta, now: UnixMs) -> D
     )?
     .run(params![
         count.app.0,
-        now.div_euclid(HOUR),
+        count.at.unwrap_or(now).div_euclid(HOUR),
         count.gateway.code(),
         count.state.code(),
         &count.reason[..count.reason.floor_char_boundary(MAX_REASON)],
-        count.count as i64
+        count.count
     ])?;
     Ok(())
 }
@@ -111,11 +111,15 @@ pub(super) fn counts(conn: &Connection, app: AppNo, from: UnixMs) -> Done<Vec<Co
     let mut counts = Vec::new();
     while let Some(row) = found.next()? {
         let hour: i64 = row.get(0)?;
+        // What ended otherwise after all.
+        if row.get::<_, i64>(3)? <= 0 {
+            continue;
+        }
         counts.push(Count {
             hour: hour * HOUR,
             state: FinalState::from_code(row.get(1)?).at("counts", "state", hour)?,
             reason: row.get(2)?,
-            count: row.get::<_, i64>(3)? as u64,
+            count: row.get::<_, i64>(3)?.max(0) as u64,
         });
     }
     Ok(counts)

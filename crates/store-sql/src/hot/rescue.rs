@@ -110,7 +110,8 @@ fn free(tx: &mut Tx<'_>, ledger: &mut Ledger, id: WorkId, now: UnixMs) -> Done<(
                     gateway: work.lane.gateway,
                     state: FinalState::Unknown,
                     reason: REASON.into(),
-                    count: open.len() as u64,
+                    count: open.len() as i64,
+                    at: None,
                 };
                 records::add_count(tx.conn, &delta, now)?;
                 record(tx, &work, open, now, None)?;

@@ -2,11 +2,10 @@
 
 use super::campaigns::PARKED;
 use super::ledger::Tally;
-use super::rows::{self, Batch};
+use super::rows;
 use super::{claim, records, timers};
 use crate::db::{self, Connection, params};
 use crate::error::Done;
-use carillon_model::UnixMs;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::{AppNo, BatchNo, DeliveryId, NotificationNo};
 use carillon_ports::store::{
@@ -157,6 +156,8 @@ fn batch_views(
         .into_iter()
         .filter_map(|position| Some((position, *devices.as_slice().get(usize::from(position))?)))
         .map(|(position, device)| {
+            let state = batch.verdicts.get(position);
+            let work = work_of(&works, position).filter(|_| state.is_none());
             Ok(DeliveryView {
                 id: DeliveryId {
                     batch: no,
@@ -164,28 +165,25 @@ fn batch_views(
                 },
                 device: rows::device_name(conn, device)?,
                 device_no: device,
-                state: batch.verdicts.get(position),
-                next_attempt_at: next_attempt_at(&batch, &works, position),
+                state,
+                // What is put aside says when it would be due.
+                next_attempt_at: work
+                    .and_then(|work| work.due_at)
+                    .map(|due_at| due_at & (PARKED - 1)),
+                lane: work.map(|work| work.lane),
             })
         })
         .collect()
 }
 
-/// When an open delivery is tried next: what its own work says, before that of the whole batch.
-fn next_attempt_at(batch: &Batch, works: &[Work], position: u16) -> Option<UnixMs> {
-    if batch.verdicts.get(position).is_some() {
-        return None;
-    }
+/// The work of an open delivery: its own, before that of the whole batch.
+fn work_of(works: &[Work], position: u16) -> Option<&Work> {
     let named = works.iter().find(|work| {
         work.positions
             .as_ref()
             .is_some_and(|some| some.as_slice().binary_search(&position).is_ok())
     });
-    named
-        .or_else(|| works.iter().find(|work| work.positions.is_none()))
-        .and_then(|work| work.due_at)
-        // What is put aside says when it would be due.
-        .map(|due_at| due_at & (PARKED - 1))
+    named.or_else(|| works.iter().find(|work| work.positions.is_none()))
 }
 
 fn works(conn: &Connection, no: BatchNo) -> Done<Vec<Work>> {

@@ -15,6 +15,7 @@ use carillon_engine::LaneStatus;
 use carillon_model::app::App;
 use carillon_model::delivery::{FinalState, Suppression};
 use carillon_model::id::{AppNo, DeliveryId};
+use carillon_model::lane::Lane;
 use carillon_model::preferences::is_opted_out;
 use carillon_ports::registry::Scope;
 use carillon_ports::store::Attempt;
@@ -139,7 +140,7 @@ pub(crate) async fn get(
     let receipts = api.engine.receipts().store.receipts(id).await?;
     let head = &notification.head;
     let lanes = if row.state.is_none() {
-        lanes(&api, app.no, attempts.last())
+        lanes(&api, app.no, row.lane)
     } else {
         Vec::new()
     };
@@ -208,13 +209,12 @@ async fn switched_off(
     })
 }
 
-/// The lane that it was last tried in; before a first try, any of the App's.
-fn lanes(api: &Api, app: AppNo, last: Option<&Attempt>) -> Vec<LaneStatus> {
-    let environment = last.and_then(|attempt| attempt.environment);
+/// The lane that it waits in; where that is not known, all of the App's.
+fn lanes(api: &Api, app: AppNo, its: Option<Lane>) -> Vec<LaneStatus> {
     let status = api.engine.status();
-    let lanes = status.all_lanes().filter(|lane| {
-        let tried = lane.lane.environment.known();
-        lane.lane.app == app && (environment.is_none() || tried.is_none() || tried == environment)
+    let lanes = status.all_lanes().filter(|lane| match its {
+        Some(its) => lane.lane == its,
+        None => lane.lane.app == app,
     });
     lanes.cloned().collect()
 }
