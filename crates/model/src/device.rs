@@ -1,7 +1,8 @@
 //! Devices as callers register them.
 
+use crate::UnixMs;
 use crate::environment::TokenEnvironment;
-use crate::push_token::PushTokenBytes;
+use crate::push_token::{PushToken, PushTokenBytes};
 use crate::push_type::TokenKind;
 
 /// A device to be stored: all it says replaces what was stored under this id before, except that
@@ -54,6 +55,72 @@ pub struct PushTokenRegistration {
     /// Environment as declared; `Auto` when the app does not know. An environment that Carillon
     /// found out for the same address is kept when `Auto` is declared again.
     pub environment: TokenEnvironment,
+    /// When the app handed it over.
+    pub registered_at: RegisteredAt,
+}
+
+/// When an app last handed a push token over, as a registration says it. It decides whether an answer that names
+/// an instant since when the push token is dead is about this one: [`PushToken::dies_by`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegisteredAt {
+    /// Just now.
+    #[default]
+    Now,
+    /// Then.
+    At(UnixMs),
+    /// Nobody knows, as of a push token that comes from another system.
+    Unknown,
+}
+
+impl RegisteredAt {
+    /// What is known after a registration at `now`, where `known` was known of the same address: the latest of
+    /// both, and nothing that is still to come.
+    #[must_use]
+    pub fn after(self, known: Option<UnixMs>, now: UnixMs) -> Option<UnixMs> {
+        match self {
+            Self::Now => Some(now),
+            Self::At(at) => Some(at.min(now)).max(known),
+            Self::Unknown => known,
+        }
+    }
+
+    /// Whether a push token that a gateway declared dead at `retired_at` lives again: only where the app handed it
+    /// over since then.
+    #[must_use]
+    pub fn revives(self, retired_at: UnixMs) -> bool {
+        match self {
+            Self::Now => true,
+            Self::At(at) => at > retired_at,
+            Self::Unknown => false,
+        }
+    }
+}
+
+impl PushTokenRegistration {
+    /// One that the app handed over just now.
+    #[must_use]
+    pub fn new(kind: TokenKind, bytes: PushTokenBytes, environment: TokenEnvironment) -> Self {
+        Self {
+            kind,
+            bytes,
+            environment,
+            registered_at: RegisteredAt::Now,
+        }
+    }
+}
+
+/// What says the same again.
+impl From<&PushToken> for PushTokenRegistration {
+    fn from(stored: &PushToken) -> Self {
+        Self {
+            kind: stored.kind,
+            bytes: stored.bytes.clone(),
+            environment: stored.environment,
+            registered_at: stored
+                .registered_at
+                .map_or(RegisteredAt::Unknown, RegisteredAt::At),
+        }
+    }
 }
 
 /// Whether `id` may name a device, an App or a credential: 1 to `max` characters of
@@ -65,4 +132,38 @@ pub fn is_plain_name(id: &str, max: usize) -> bool {
         && id
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"._:@-".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_registration_only_moves_on() {
+        let (earlier, now) = (500, 1_000);
+        for (said, known, after) in [
+            (RegisteredAt::Now, None, Some(now)),
+            (RegisteredAt::Now, Some(earlier), Some(now)),
+            (RegisteredAt::At(700), None, Some(700)),
+            (RegisteredAt::At(700), Some(earlier), Some(700)),
+            (RegisteredAt::At(300), Some(earlier), Some(earlier)),
+            (RegisteredAt::At(2_000), None, Some(now)),
+            (RegisteredAt::Unknown, None, None),
+            (RegisteredAt::Unknown, Some(earlier), Some(earlier)),
+        ] {
+            assert_eq!(said.after(known, now), after, "{said:?} {known:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_newer_than_its_end_revives_a_push_token() {
+        for (said, revives) in [
+            (RegisteredAt::Now, true),
+            (RegisteredAt::At(501), true),
+            (RegisteredAt::At(500), false),
+            (RegisteredAt::Unknown, false),
+        ] {
+            assert_eq!(said.revives(500), revives, "{said:?}");
+        }
+    }
 }

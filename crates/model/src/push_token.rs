@@ -98,22 +98,26 @@ pub struct PushToken {
     pub environment: TokenEnvironment,
     /// Rises by one with every registration; a late answer about an older one changes nothing.
     pub generation: u32,
-    /// When the app last sent it to us. Moves on every check-in: the rule for 410 compares it.
-    pub registered_at: UnixMs,
+    /// When the app last handed it over. Moves on every check-in: the rule for 410 compares it. `None`: nobody
+    /// knows, as after an import.
+    pub registered_at: Option<UnixMs>,
     /// When it was retired, if it was.
     pub retired_at: Option<UnixMs>,
 }
 
 impl PushToken {
     /// Whether an answer that says "dead since `since`", about registration `generation`, retires
-    /// this token: never a newer registration, never one that the app renewed after `since`.
+    /// this token: never a newer registration, never one that the app is known to have renewed after `since`.
     ///
     /// Rule: Apple, "Handling notification responses from APNs", `410` and `timestamp`.
     #[must_use]
     pub fn dies_by(&self, generation: u32, since: Option<UnixMs>) -> bool {
         self.retired_at.is_none()
             && self.generation == generation
-            && since.is_none_or(|since| self.registered_at <= since)
+            && match (self.registered_at, since) {
+                (Some(registered_at), Some(since)) => registered_at <= since,
+                (None, _) | (_, None) => true,
+            }
     }
 }
 
@@ -121,7 +125,7 @@ impl PushToken {
 mod tests {
     use super::*;
 
-    fn token(generation: u32, registered_at: UnixMs) -> PushToken {
+    fn token(generation: u32, registered_at: Option<UnixMs>) -> PushToken {
         PushToken {
             device: DeviceNo(1),
             kind: TokenKind::Alert,
@@ -137,25 +141,26 @@ mod tests {
     fn dead_tokens_by_the_timestamp_rule() {
         let since = Some(1_700_000_000_000);
         for (registered_at, dies) in [
-            (1_699_999_999_999, true),
-            (1_700_000_000_000, true),
-            (1_700_000_000_001, false),
+            (Some(1_699_999_999_999), true),
+            (Some(1_700_000_000_000), true),
+            (Some(1_700_000_000_001), false),
+            (None, true),
         ] {
             assert_eq!(
                 token(3, registered_at).dies_by(3, since),
                 dies,
-                "{registered_at}"
+                "{registered_at:?}"
             );
         }
         assert!(
-            !token(4, 0).dies_by(3, since),
+            !token(4, Some(0)).dies_by(3, since),
             "replaced by a newer registration"
         );
         assert!(
-            token(3, i64::MAX).dies_by(3, None),
+            token(3, Some(i64::MAX)).dies_by(3, None),
             "no timestamp, same generation"
         );
-        assert!(!token(4, 0).dies_by(3, None));
+        assert!(!token(4, None).dies_by(3, None));
     }
 
     #[test]

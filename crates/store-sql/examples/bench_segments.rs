@@ -213,11 +213,11 @@ fn device(n: u64) -> DeviceRegistration {
             ["Seoul", "Berlin", "Tokyo"][(mixed % 3) as usize],
             mixed % 1_000
         )),
-        push_tokens: vec![PushTokenRegistration {
-            kind: TokenKind::Alert,
-            bytes: PushTokenBytes(Bytes::copy_from_slice(&bytes)),
-            environment: TokenEnvironment::Production,
-        }],
+        push_tokens: vec![PushTokenRegistration::new(
+            TokenKind::Alert,
+            PushTokenBytes(Bytes::copy_from_slice(&bytes)),
+            TokenEnvironment::Production,
+        )],
         ..DeviceRegistration::default()
     }
 }

@@ -108,11 +108,11 @@ fn registration(n: u64) -> DeviceRegistration {
     DeviceRegistration {
         id: Some(format!("device-{n}")),
         user_id: Some(format!("user-{n}")),
-        push_tokens: vec![PushTokenRegistration {
-            kind: TokenKind::Alert,
-            bytes: PushTokenBytes(spread.repeat(4).into()),
-            environment: TokenEnvironment::Production,
-        }],
+        push_tokens: vec![PushTokenRegistration::new(
+            TokenKind::Alert,
+            PushTokenBytes(spread.repeat(4).into()),
+            TokenEnvironment::Production,
+        )],
         ..DeviceRegistration::default()
     }
 }

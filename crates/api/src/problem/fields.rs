@@ -237,6 +237,10 @@ static FIELDS: &[(&str, &str)] = &[
         "A push token is as the gateway gave it to the app: Apple's in hexadecimal, FCM's as text, a browser's as the subscription's JSON.",
     ),
     (
+        "device.registered_at",
+        "A push token's `registered_at` is an instant in RFC 3339, or `unknown`.",
+    ),
+    (
         "identity_key.key",
         "An identity key is a `secret` of 32 to 1,024 bytes for HS256, or the `public_key` of a P-256 pair as PEM for ES256.",
     ),

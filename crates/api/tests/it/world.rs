@@ -287,11 +287,11 @@ impl World {
         let device = carillon_model::device::DeviceRegistration {
             id: Some("phone".into()),
             user_id: Some("ann".into()),
-            push_tokens: vec![carillon_model::device::PushTokenRegistration {
-                kind: carillon_model::push_type::TokenKind::Alert,
-                bytes: carillon_model::push_token::PushTokenBytes::from_hex(TOKEN).unwrap(),
-                environment: carillon_model::environment::TokenEnvironment::Production,
-            }],
+            push_tokens: vec![carillon_model::device::PushTokenRegistration::new(
+                carillon_model::push_type::TokenKind::Alert,
+                carillon_model::push_token::PushTokenBytes::from_hex(TOKEN).unwrap(),
+                carillon_model::environment::TokenEnvironment::Production,
+            )],
             ..Default::default()
         };
         registry

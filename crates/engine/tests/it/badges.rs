@@ -88,11 +88,11 @@ async fn a_user_counts_once_on_all_his_devices_also_in_a_fan_out() {
     let tablet = DeviceRegistration {
         id: Some("tablet".into()),
         user_id: Some("u1".into()),
-        push_tokens: vec![PushTokenRegistration {
-            kind: TokenKind::Alert,
-            bytes: address(9),
-            environment: TokenEnvironment::Sandbox,
-        }],
+        push_tokens: vec![PushTokenRegistration::new(
+            TokenKind::Alert,
+            address(9),
+            TokenEnvironment::Sandbox,
+        )],
         ..DeviceRegistration::default()
     };
     let registered = world

@@ -75,11 +75,11 @@ fn in_zone(n: u64, zone: Option<&str>) -> DeviceRegistration {
         id: Some(format!("d{n}")),
         user_id: Some(format!("u{n}")),
         time_zone: zone.map(str::to_owned),
-        push_tokens: vec![PushTokenRegistration {
-            kind: TokenKind::Alert,
-            bytes: address(n),
-            environment: TokenEnvironment::Production,
-        }],
+        push_tokens: vec![PushTokenRegistration::new(
+            TokenKind::Alert,
+            address(n),
+            TokenEnvironment::Production,
+        )],
         ..DeviceRegistration::default()
     }
 }
@@ -213,11 +213,11 @@ async fn devices_come_move_and_go_meanwhile() {
         let moved = (1..101).map(|n| DeviceRegistration {
             user_id: Some(format!("other{n}")),
             time_zone: Some("Asia/Seoul".into()),
-            push_tokens: vec![PushTokenRegistration {
-                kind: TokenKind::Alert,
-                bytes: address(n + 10_000),
-                environment: TokenEnvironment::Production,
-            }],
+            push_tokens: vec![PushTokenRegistration::new(
+                TokenKind::Alert,
+                address(n + 10_000),
+                TokenEnvironment::Production,
+            )],
             ..in_zone(n, None)
         });
         let moved = world.store.register_devices(world.app, moved.collect(), T0);

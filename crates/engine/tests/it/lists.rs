@@ -19,11 +19,11 @@ async fn with_devices(config: EngineConfig, count: u64) -> (World, Vec<DeviceNo>
     let devices = (1..=count).map(|n| DeviceRegistration {
         id: Some(format!("d{n}")),
         user_id: Some(format!("u{}", n / 2)),
-        push_tokens: vec![PushTokenRegistration {
-            kind: TokenKind::Alert,
-            bytes: address(n),
-            environment: TokenEnvironment::Production,
-        }],
+        push_tokens: vec![PushTokenRegistration::new(
+            TokenKind::Alert,
+            address(n),
+            TokenEnvironment::Production,
+        )],
         ..DeviceRegistration::default()
     });
     let made = world

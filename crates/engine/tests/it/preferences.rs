@@ -47,11 +47,11 @@ impl World {
                     id: Some((*id).to_owned()),
                     user_id: user.map(str::to_owned),
                     time_zone: zone.map(str::to_owned),
-                    push_tokens: vec![PushTokenRegistration {
-                        kind: TokenKind::Alert,
-                        bytes: address(number),
-                        environment: TokenEnvironment::Production,
-                    }],
+                    push_tokens: vec![PushTokenRegistration::new(
+                        TokenKind::Alert,
+                        address(number),
+                        TokenEnvironment::Production,
+                    )],
                     ..DeviceRegistration::default()
                 });
         let registered = self

@@ -19,10 +19,12 @@ fn device(id: &str, user: &str, kinds: &[TokenKind]) -> DeviceRegistration {
         user_id: Some(user.into()),
         push_tokens: kinds
             .iter()
-            .map(|kind| PushTokenRegistration {
-                kind: *kind,
-                bytes: PushTokenBytes(format!("{id}/{}", kind.as_str()).into_bytes().into()),
-                environment: TokenEnvironment::Production,
+            .map(|kind| {
+                PushTokenRegistration::new(
+                    *kind,
+                    PushTokenBytes(format!("{id}/{}", kind.as_str()).into_bytes().into()),
+                    TokenEnvironment::Production,
+                )
             })
             .collect(),
         ..DeviceRegistration::default()

@@ -29,11 +29,11 @@ async fn with_devices(config: EngineConfig, count: u64) -> World {
             .into_iter()
             .collect(),
         attributes: (n % 20 == 0).then(|| r#"{"plan":"pro"}"#.to_owned()),
-        push_tokens: vec![PushTokenRegistration {
-            kind: TokenKind::Alert,
-            bytes: address(n),
-            environment: TokenEnvironment::Production,
-        }],
+        push_tokens: vec![PushTokenRegistration::new(
+            TokenKind::Alert,
+            address(n),
+            TokenEnvironment::Production,
+        )],
         ..DeviceRegistration::default()
     });
     let made = world

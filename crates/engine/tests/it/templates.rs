@@ -43,11 +43,11 @@ pub(crate) fn registration(
         id: Some(id.into()),
         locale: locale.map(str::to_owned),
         attributes: attributes.map(str::to_owned),
-        push_tokens: vec![PushTokenRegistration {
-            kind: TokenKind::Alert,
-            bytes: PushTokenBytes(id.as_bytes().to_vec().into()),
-            environment: TokenEnvironment::Production,
-        }],
+        push_tokens: vec![PushTokenRegistration::new(
+            TokenKind::Alert,
+            PushTokenBytes(id.as_bytes().to_vec().into()),
+            TokenEnvironment::Production,
+        )],
         ..DeviceRegistration::default()
     }
 }

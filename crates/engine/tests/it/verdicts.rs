@@ -33,7 +33,7 @@ async fn a_refusal_is_final_and_remembered() {
 async fn a_dead_push_token_is_retired_by_the_rule() {
     let world = World::new().await;
     let devices = world.devices(1..4).await;
-    let registered_at = world.push_token(devices[0]).await.registered_at;
+    let registered_at = world.push_token(devices[0]).await.registered_at.unwrap();
     world.gateway.script(move |written| {
         let since = match written.push_token[7] {
             1 => Some(registered_at + 5),

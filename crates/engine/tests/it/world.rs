@@ -346,11 +346,7 @@ impl World {
             .map(|n| DeviceRegistration {
                 id: Some(format!("d{n}")),
                 user_id: Some(format!("u{n}")),
-                push_tokens: vec![PushTokenRegistration {
-                    kind,
-                    bytes: address(n),
-                    environment,
-                }],
+                push_tokens: vec![PushTokenRegistration::new(kind, address(n), environment)],
                 ..DeviceRegistration::default()
             })
             .collect();

@@ -3,7 +3,7 @@
 use super::{Fixture, Subject, T0, address, nobody, registration};
 use crate::registry::{Device, DeviceFilter};
 use crate::store::{Retirement, Settlement};
-use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
+use carillon_model::device::{DeviceRegistration, PushTokenRegistration, RegisteredAt};
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::push_token::PushToken;
@@ -36,10 +36,8 @@ pub async fn registers_devices(subject: &mut dyn Subject) {
         topics: vec!["news".into()],
         attributes: Some(r#"{"plan":"gold"}"#.into()),
         push_tokens: [(TokenKind::Alert, 1), (TokenKind::Voip, 2)]
-            .map(|(kind, number)| PushTokenRegistration {
-                kind,
-                bytes: address(number),
-                environment: TokenEnvironment::Sandbox,
+            .map(|(kind, number)| {
+                PushTokenRegistration::new(kind, address(number), TokenEnvironment::Sandbox)
             })
             .to_vec(),
         replaces: vec![],
@@ -54,17 +52,21 @@ pub async fn registers_devices(subject: &mut dyn Subject) {
     assert!(made[1].id.starts_with("dev_"));
     let stored = device(&f, "phone").await;
     assert_eq!(stored.no, made[0].no);
-    assert_eq!(stored.registration, full);
+    let mut said = full;
+    for push_token in &mut said.push_tokens {
+        push_token.registered_at = RegisteredAt::At(T0);
+    }
+    assert_eq!(stored.registration, said);
     assert_eq!((stored.created_at, stored.last_seen_at), (T0, T0));
     assert_eq!(stored.push_tokens.len(), 2);
     assert_eq!(device(&f, &made[1].id).await.no, made[1].no);
 
     let less = DeviceRegistration {
-        push_tokens: vec![PushTokenRegistration {
-            kind: TokenKind::Alert,
-            bytes: address(3),
-            environment: TokenEnvironment::Production,
-        }],
+        push_tokens: vec![PushTokenRegistration::new(
+            TokenKind::Alert,
+            address(3),
+            TokenEnvironment::Production,
+        )],
         ..DeviceRegistration {
             id: Some("phone".into()),
             ..DeviceRegistration::default()
@@ -178,7 +180,10 @@ pub async fn registering_again_revives(subject: &mut dyn Subject) {
         .unwrap();
     let after = push_token(&f, device).await;
     assert_eq!(after.generation, before.generation + 1);
-    assert_eq!((after.registered_at, after.retired_at), (T0 + 2, None));
+    assert_eq!(
+        (after.registered_at, after.retired_at),
+        (Some(T0 + 2), None)
+    );
     assert_eq!(
         after.environment,
         TokenEnvironment::Production,
@@ -206,6 +211,67 @@ pub async fn registering_again_revives(subject: &mut dyn Subject) {
         .await
         .unwrap();
     assert!(push_token(&f, device).await.generation > other.generation);
+}
+
+/// What comes from another system: nobody knows since when, so that any answer ends it; and it undoes nothing that is
+/// known of the same push token.
+pub async fn imported_push_tokens_are_of_unknown_age(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let register = async |id: &str, said, at| {
+        let mut device = registration(id, "kim", 1);
+        device.push_tokens[0].registered_at = said;
+        let made = f.registry.register_devices(f.app, vec![device], at).await;
+        made.unwrap()[0].no
+    };
+    let dead_since = async |device, since, at| {
+        let generation = push_token(&f, device).await.generation;
+        let retirement = Retirement {
+            app: f.app,
+            delivery: super::some_delivery(),
+            device,
+            kind: TokenKind::Alert,
+            generation,
+            since: Some(since),
+            reason: "Unregistered".into(),
+        };
+        let settlement = Settlement {
+            retirements: vec![retirement],
+            now: at,
+            ..Settlement::default()
+        };
+        f.hot.settle(settlement).await.unwrap();
+        push_token(&f, device).await.retired_at
+    };
+    let device = register("d1", RegisteredAt::Unknown, T0).await;
+    assert_eq!(push_token(&f, device).await.registered_at, None);
+    // Dead for long before the import, by the gateway's word.
+    assert_eq!(dead_since(device, T0 - 9, T0 + 1).await, Some(T0 + 1));
+    // Imported once more, also for another device: it stays dead, until the app hands it over.
+    let device = register("d1", RegisteredAt::Unknown, T0 + 2).await;
+    assert_eq!(push_token(&f, device).await.retired_at, Some(T0 + 1));
+    let device = register("d2", RegisteredAt::At(T0 + 1), T0 + 2).await;
+    assert_eq!(push_token(&f, device).await.retired_at, Some(T0 + 1));
+    let device = register("d2", RegisteredAt::At(T0 + 3), T0 + 4).await;
+    let again = push_token(&f, device).await;
+    assert_eq!(
+        (again.registered_at, again.retired_at),
+        (Some(T0 + 3), None)
+    );
+    // What is known of it stays known, and nothing is registered in the future.
+    for (said, at, known) in [
+        (RegisteredAt::Unknown, T0 + 5, T0 + 3),
+        (RegisteredAt::At(T0 + 2), T0 + 6, T0 + 3),
+        (RegisteredAt::At(i64::MAX), T0 + 7, T0 + 7),
+    ] {
+        let device = register("d2", said, at).await;
+        assert_eq!(
+            push_token(&f, device).await.registered_at,
+            Some(known),
+            "{said:?}"
+        );
+    }
+    assert_eq!(dead_since(device, T0 + 6, T0 + 8).await, None);
+    assert_eq!(dead_since(device, T0 + 7, T0 + 9).await, Some(T0 + 9));
 }
 
 /// Ascending, page by page, also of one user.

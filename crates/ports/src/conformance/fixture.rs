@@ -87,11 +87,11 @@ pub fn registration(id: &str, user: &str, number: u64) -> DeviceRegistration {
     DeviceRegistration {
         id: Some(id.into()),
         user_id: Some(user.into()),
-        push_tokens: vec![PushTokenRegistration {
-            kind: TokenKind::Alert,
-            bytes: address(number),
-            environment: TokenEnvironment::Production,
-        }],
+        push_tokens: vec![PushTokenRegistration::new(
+            TokenKind::Alert,
+            address(number),
+            TokenEnvironment::Production,
+        )],
         ..DeviceRegistration::default()
     }
 }

@@ -177,6 +177,7 @@ macro_rules! store_suite {
             registers_devices
             push_tokens_move_between_devices
             registering_again_revives
+            imported_push_tokens_are_of_unknown_age
             lists_devices
             deletes_devices
             replaced_push_tokens_are_followed

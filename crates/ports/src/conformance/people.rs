@@ -112,10 +112,12 @@ pub async fn push_tokens_move_between_users_and_not_between_apps(subject: &mut d
     let kinds = [TokenKind::Alert, TokenKind::Fcm, TokenKind::WebPush];
     let phone = |id: &str, user: &str| DeviceRegistration {
         push_tokens: kinds
-            .map(|kind| PushTokenRegistration {
-                kind,
-                bytes: address(kind.code().into()),
-                environment: TokenEnvironment::Production,
+            .map(|kind| {
+                PushTokenRegistration::new(
+                    kind,
+                    address(kind.code().into()),
+                    TokenEnvironment::Production,
+                )
             })
             .to_vec(),
         ..registration(id, user, 0)
@@ -262,11 +264,7 @@ pub async fn counts_devices(subject: &mut dyn Subject) {
         platform: platform.map(String::from),
         push_tokens: kinds
             .iter()
-            .map(|kind| PushTokenRegistration {
-                kind: *kind,
-                bytes: address(n),
-                environment: TokenEnvironment::Production,
-            })
+            .map(|kind| PushTokenRegistration::new(*kind, address(n), TokenEnvironment::Production))
             .collect(),
         ..registration(&format!("d{n}"), "kim", n)
     };
@@ -397,11 +395,11 @@ pub async fn deletes_stale_devices(subject: &mut dyn Subject) {
 pub async fn deletes_push_tokens(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;
     let mut phone = registration("phone", "kim", 1);
-    phone.push_tokens.push(PushTokenRegistration {
-        kind: TokenKind::WebPush,
-        bytes: address(2),
-        environment: TokenEnvironment::Production,
-    });
+    phone.push_tokens.push(PushTokenRegistration::new(
+        TokenKind::WebPush,
+        address(2),
+        TokenEnvironment::Production,
+    ));
     register(&f, phone, T0).await;
     let delete = async |id: &str, kind| {
         let gone = f

@@ -32,11 +32,7 @@ pub async fn reaches_devices_by_preference(subject: &mut dyn Subject) {
         user_id: Some("kim".into()),
         push_tokens: kinds
             .iter()
-            .map(|(kind, number)| PushTokenRegistration {
-                kind: *kind,
-                bytes: address(*number),
-                environment: production,
-            })
+            .map(|(kind, number)| PushTokenRegistration::new(*kind, address(*number), production))
             .collect(),
         ..DeviceRegistration::default()
     };
@@ -287,7 +283,7 @@ pub async fn resolves_raw_push_tokens(subject: &mut dyn Subject) {
     assert_eq!(declared[0].environment, TokenEnvironment::Sandbox);
     let made = push_token(&f, found[0].device).await;
     assert_eq!(made.environment, TokenEnvironment::Sandbox);
-    assert_eq!((made.bytes, made.registered_at), (address(9), T0 + 5));
+    assert_eq!((made.bytes, made.registered_at), (address(9), Some(T0 + 5)));
 
     let list = f
         .registry

@@ -106,11 +106,7 @@ impl State {
             return self.recipient(device, Reach::only(kind));
         }
         let registration = DeviceRegistration {
-            push_tokens: vec![PushTokenRegistration {
-                kind,
-                bytes,
-                environment: declared,
-            }],
+            push_tokens: vec![PushTokenRegistration::new(kind, bytes, declared)],
             ..DeviceRegistration::default()
         };
         let made = self.register(app, registration, now);
@@ -315,18 +311,20 @@ impl State {
     ) {
         let owner = self.owner(app, new.kind, &new.bytes);
         let found = owner.and_then(|owner| self.push_tokens.remove(&(owner, new.kind)));
-        let environment = match (new.environment, found) {
+        let environment = match (new.environment, &found) {
             (TokenEnvironment::Auto, Some(found)) => found.environment,
             (declared, _) => declared,
         };
+        let known = found.as_ref().and_then(|found| found.registered_at);
+        let retired_at = found.and_then(|found| found.retired_at);
         let push_token = PushToken {
             device,
             kind: new.kind,
             bytes: new.bytes,
             environment,
             generation,
-            registered_at: now,
-            retired_at: None,
+            registered_at: new.registered_at.after(known, now),
+            retired_at: retired_at.filter(|at| !new.registered_at.revives(*at)),
         };
         self.push_tokens.insert((device, new.kind), push_token);
     }
@@ -340,11 +338,7 @@ impl State {
         let mut registration = row.registration.clone();
         registration.push_tokens = push_tokens
             .iter()
-            .map(|found| PushTokenRegistration {
-                kind: found.kind,
-                bytes: found.bytes.clone(),
-                environment: found.environment,
-            })
+            .map(PushTokenRegistration::from)
             .collect();
         Some(Device {
             no,

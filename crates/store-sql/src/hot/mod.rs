@@ -31,7 +31,7 @@ pub(crate) use lists::{unname as unname_list, unname_app as unname_lists};
 pub(crate) use prune::empty_payload;
 pub(crate) use records::add_event;
 pub(crate) use resolve::{PERSON, person};
-pub(crate) use rows::{device_id, devices, parse_device_id};
+pub(crate) use rows::{device_id, devices, parse_device_id, registered_at, registered_at_column};
 pub(crate) use schedules::{plan as plan_schedule, unplan as unplan_schedule};
 pub(crate) use timers::PAUSED as SCHEDULER_PAUSED;
 

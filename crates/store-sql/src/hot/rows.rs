@@ -160,6 +160,16 @@ pub(crate) fn notification(
     rows.next()?.map(head).transpose()
 }
 
+/// What the column `registered_at` of a push token says: 0 is that nobody knows.
+pub(crate) fn registered_at(column: UnixMs) -> Option<UnixMs> {
+    (column != 0).then_some(column)
+}
+
+/// What is written there.
+pub(crate) fn registered_at_column(registered_at: Option<UnixMs>) -> UnixMs {
+    registered_at.unwrap_or(0)
+}
+
 /// 0 none, 1 production, 2 sandbox.
 pub(crate) fn environment_code(environment: Option<Environment>) -> u8 {
     environment.map_or(0, |environment| TokenEnvironment::from(environment).code())

@@ -188,7 +188,7 @@ pub(super) fn push_token(
             device,
         )?,
         generation: row.get(1)?,
-        registered_at: row.get(2)?,
+        registered_at: rows::registered_at(row.get(2)?),
         retired_at: row.get(3)?,
     }))
 }

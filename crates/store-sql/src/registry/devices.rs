@@ -4,7 +4,7 @@ use super::audit;
 use super::credentials::subject;
 use crate::db::{self, Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, corrupt};
-use crate::hot::{device_id, parse_device_id};
+use crate::hot::{device_id, parse_device_id, registered_at};
 use crate::writer::Tx;
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -63,11 +63,7 @@ fn device(conn: &Connection, row: Row<'_>) -> Done<Device> {
             attributes: row.get(11)?,
             push_tokens: push_tokens
                 .iter()
-                .map(|push_token| PushTokenRegistration {
-                    kind: push_token.kind,
-                    bytes: push_token.bytes.clone(),
-                    environment: push_token.environment,
-                })
+                .map(PushTokenRegistration::from)
                 .collect(),
             replaces: Vec::new(),
         },
@@ -95,7 +91,7 @@ fn push_tokens(conn: &Connection, no: DeviceNo) -> Done<Vec<PushToken>> {
                 no,
             )?,
             generation: row.get(2)?,
-            registered_at: row.get(3)?,
+            registered_at: registered_at(row.get(3)?),
             retired_at: row.get(4)?,
             bytes: PushTokenBytes(Bytes::from(address)),
         });

@@ -4,7 +4,7 @@
 use super::devices::{delete_device_row, number};
 use crate::db::{self, Connection, OptionalExtension, params};
 use crate::error::{Done, corrupt};
-use crate::hot::{add_event, device_id};
+use crate::hot::{add_event, device_id, registered_at, registered_at_column};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::app::AppSettings;
@@ -249,31 +249,49 @@ fn register_push_token(
     now: UnixMs,
 ) -> Done<()> {
     let kind = push_token.kind.code();
-    let known: Option<(i64, u8)> = tx
+    let known: Option<Known> = tx
         .conn
         .prepare_cached(
-            "SELECT device_no, environment FROM push_tokens WHERE app_no = ?1 AND kind = ?2 AND address = ?3",
+            "SELECT device_no, environment, registered_at, retired_at, retired_reason FROM push_tokens
+             WHERE app_no = ?1 AND kind = ?2 AND address = ?3",
         )?
         .query_row(params![app.0, kind, &push_token.bytes.0[..]], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok(Known {
+                device: row.get(0)?,
+                environment: row.get(1)?,
+                registered_at: registered_at(row.get(2)?),
+                retired: match row.get(3)? {
+                    Some(at) => Some((at, row.get(4)?)),
+                    None => None,
+                },
+            })
         })
         .optional()?;
-    let environment = match (push_token.environment, known) {
-        (TokenEnvironment::Auto, Some((_, found))) => found,
+    let environment = match (push_token.environment, &known) {
+        (TokenEnvironment::Auto, Some(known)) => known.environment,
         (declared, _) => declared.code(),
     };
-    if let Some((other, _)) = known.filter(|(other, _)| *other != device.0) {
+    let said = push_token.registered_at;
+    let at = said.after(known.as_ref().and_then(|known| known.registered_at), now);
+    if let Some(other) = known
+        .as_ref()
+        .map(|known| known.device)
+        .filter(|it| *it != device.0)
+    {
         tx.conn
             .prepare_cached("DELETE FROM push_tokens WHERE device_no = ?1 AND kind = ?2")?
             .run(params![other, kind])?;
     }
+    let retired = known.and_then(|known| known.retired);
+    let retired = retired.filter(|(at, _)| !said.revives(*at));
     tx.conn
         .prepare_cached(
-            "INSERT INTO push_tokens (device_no, kind, app_no, environment, generation, registered_at, address)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO push_tokens (device_no, kind, app_no, environment, generation, registered_at, address,
+                retired_at, retired_reason)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (device_no, kind) DO UPDATE SET environment = excluded.environment,
-                generation = excluded.generation, registered_at = excluded.registered_at, retired_at = NULL,
-                retired_reason = NULL, address = excluded.address",
+                generation = excluded.generation, registered_at = excluded.registered_at, address = excluded.address,
+                retired_at = excluded.retired_at, retired_reason = excluded.retired_reason",
         )?
         .run(params![
             device.0,
@@ -281,10 +299,21 @@ fn register_push_token(
             app.0,
             environment,
             generation,
-            now,
-            &push_token.bytes.0[..]
+            registered_at_column(at),
+            &push_token.bytes.0[..],
+            retired.as_ref().map(|(at, _)| *at),
+            retired.and_then(|(_, reason)| reason),
         ])?;
     Ok(())
+}
+
+/// What is known of an address before it is registered again.
+struct Known {
+    device: i64,
+    environment: u8,
+    registered_at: Option<UnixMs>,
+    /// Since when it is dead, and why.
+    retired: Option<(UnixMs, Option<String>)>,
 }
 
 /// The device that has an address.

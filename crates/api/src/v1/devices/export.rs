@@ -3,6 +3,7 @@
 use super::cells::{write_list, write_row};
 use super::push_tokens;
 use crate::auth::Caller;
+use crate::instant;
 use crate::params::{Params, PathOf};
 use crate::problem::document::problems;
 use crate::problem::{Problem, codes};
@@ -102,6 +103,8 @@ pub(crate) struct ExportedPushToken {
     subscription: Option<Value>,
     /// `production`, `sandbox` or `auto`.
     environment: &'static str,
+    /// When the app last handed it over, or `unknown`.
+    registered_at: String,
 }
 
 problems!(GUARDED, IN_APP, READS);
@@ -187,10 +190,11 @@ impl Parts for Walk {
 }
 
 impl Walk {
+    /// Kind, address, environment, and since when.
     fn push_tokens(
         &self,
         device: &Device,
-    ) -> Result<Vec<(TokenKind, String, &'static str)>, Problem> {
+    ) -> Result<Vec<(TokenKind, String, &'static str, String)>, Problem> {
         if !self.with_push_tokens {
             return Ok(Vec::new());
         }
@@ -201,7 +205,9 @@ impl Walk {
                 let text = push_tokens::write(found.kind, self.api.engine.gateways(), &found.bytes);
                 let text =
                     text.map_err(|why| Problem::internal(format!("{}: {why}", device.id)))?;
-                Ok((found.kind, text, found.environment.as_str()))
+                let registered_at = instant::optional(found.registered_at);
+                let registered_at = registered_at.unwrap_or_else(|| push_tokens::UNKNOWN.into());
+                Ok((found.kind, text, found.environment.as_str(), registered_at))
             })
             .collect()
     }
@@ -211,7 +217,7 @@ impl Walk {
             |error: serde_json::Error| Problem::internal(format!("{}: {error}", device.id));
         let known = &device.registration;
         let push_tokens = self.push_tokens(device)?.into_iter();
-        let push_tokens = push_tokens.map(|(kind, text, environment)| {
+        let push_tokens = push_tokens.map(|(kind, text, environment, registered_at)| {
             let (token, subscription) = match kind {
                 TokenKind::WebPush => (None, Some(serde_json::from_str(&text).map_err(broken)?)),
                 _ => (Some(text), None),
@@ -221,6 +227,7 @@ impl Walk {
                 token,
                 subscription,
                 environment,
+                registered_at,
             })
         });
         let row = ExportedDevice {
@@ -257,7 +264,7 @@ impl Walk {
             "topics",
             "attributes",
         ];
-        let of_push_tokens = ["kind", "push_token", "environment"];
+        let of_push_tokens = ["kind", "push_token", "environment", "registered_at"];
         let more: &[&str] = match self.with_push_tokens {
             true => &of_push_tokens,
             false => &[],
@@ -282,12 +289,13 @@ impl Walk {
         ];
         let own = || own.iter().map(String::as_str);
         let push_tokens = self.push_tokens(device)?;
-        for (kind, address, environment) in &push_tokens {
-            write_row(out, own().chain([kind.as_str(), address, environment]));
+        for (kind, address, environment, registered_at) in &push_tokens {
+            let push_token = [kind.as_str(), address, environment, registered_at];
+            write_row(out, own().chain(push_token));
         }
         if push_tokens.is_empty() {
             let none: &[&str] = match self.with_push_tokens {
-                true => &["", "", ""],
+                true => &["", "", "", ""],
                 false => &[],
             };
             write_row(out, own().chain(none.iter().copied()));

@@ -55,7 +55,7 @@ problems!(GUARDED, IN_APP;
 /// NDJSON: each line a device as in `POST …/devices`. CSV: the first row names the columns, of `id`,
 /// `user_id`, `locale`, `time_zone`, `app_version`, `platform`, `tags` and `topics` (separated by `|`, or
 /// a JSON list), `attributes` (a JSON object), `push_token` (of kind `webpush` the subscription's JSON),
-/// `kind`, `environment`; a device with several push tokens has several rows. The answer streams one line
+/// `kind`, `environment`, `registered_at`; a device with several push tokens has several rows. The answer streams one line
 /// for each row, in order, `{"line", "id", "created"}` or `{"line", "problem"}`. Needs the scope
 /// `devices`.
 #[utoipa::path(
@@ -202,9 +202,10 @@ enum Column {
     PushToken,
     Kind,
     Environment,
+    RegisteredAt,
 }
 
-const COLUMNS: [(&str, Column); 12] = [
+const COLUMNS: [(&str, Column); 13] = [
     ("id", Column::Id),
     ("user_id", Column::UserId),
     ("locale", Column::Locale),
@@ -217,6 +218,7 @@ const COLUMNS: [(&str, Column); 12] = [
     ("push_token", Column::PushToken),
     ("kind", Column::Kind),
     ("environment", Column::Environment),
+    ("registered_at", Column::RegisteredAt),
 ];
 
 impl Columns {
@@ -264,6 +266,7 @@ impl Columns {
         let mut device = RegisterDevice::default();
         let (mut token, mut kind, mut environment) =
             (None, TokenKind::default(), TokenEnvironment::Auto);
+        let mut registered_at = None;
         let json = |text: &str| serde_json::from_str::<Value>(text).ok();
         let mut problems = Vec::new();
         for (column, value) in self
@@ -291,6 +294,7 @@ impl Columns {
                     )),
                 },
                 Column::PushToken => token = text(),
+                Column::RegisteredAt => registered_at = text(),
                 Column::Kind => match TokenKind::from_word(value) {
                     Some(known) => kind = known,
                     None => problems.push(unknown_word(
@@ -324,6 +328,7 @@ impl Columns {
                     token,
                     subscription,
                     environment: Some(environment),
+                    registered_at,
                     replaces: None,
                 }
             })

@@ -86,9 +86,9 @@ pub(crate) struct PushTokenView {
     environment: &'static str,
     /// Rises with every registration.
     generation: u32,
-    /// When the app last sent it.
+    /// When the app last handed it over, as far as that is known.
     #[schema(format = DateTime)]
-    registered_at: String,
+    registered_at: Option<String>,
     /// When the gateway declared it dead.
     #[schema(format = DateTime)]
     retired_at: Option<String>,
@@ -102,7 +102,7 @@ impl From<&PushToken> for PushTokenView {
             fingerprint: token.bytes.fingerprint(),
             environment: token.environment.as_str(),
             generation: token.generation,
-            registered_at: instant::rfc3339(token.registered_at),
+            registered_at: instant::optional(token.registered_at),
             retired_at: instant::optional(token.retired_at),
         }
     }

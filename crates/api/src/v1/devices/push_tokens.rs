@@ -1,6 +1,7 @@
 //! Push tokens as callers write them: each kind in the words of its gateway, read by its adapter.
 
-use carillon_model::device::{PushTokenRegistration, ReplacedPushToken};
+use crate::instant;
+use carillon_model::device::{PushTokenRegistration, RegisteredAt, ReplacedPushToken};
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::lane::Gateway;
 use carillon_model::problem::FieldProblem;
@@ -28,12 +29,19 @@ pub(crate) struct RegisterPushToken {
     /// `production`, `sandbox` or `auto` (default): Carillon finds out. Only Apple's have one.
     #[schema(value_type = Option<String>, example = "auto")]
     pub(crate) environment: Option<TokenEnvironment>,
+    /// When the app got it or last confirmed it: an instant, or `unknown`, as for what comes from another system.
+    /// Without it: now. A gateway that declares a push token dead since an instant before this one is not believed,
+    /// since the app has handed it over again meanwhile. `unknown` does not undo what is known of the same push token.
+    #[schema(example = "2026-08-01T12:00:00Z")]
+    pub(crate) registered_at: Option<String>,
     /// The token or subscription that this one takes the place of. Without an id in the request it also
     /// says which device this is.
     #[schema(value_type = Option<Object>)]
     pub(crate) replaces: Option<Value>,
 }
 
+/// What stands for an instant that nobody knows.
+pub(crate) const UNKNOWN: &str = "unknown";
 /// How Expo's aliases begin, the present and the former one.
 const EXPO: [&str; 2] = ["ExponentPushToken[", "ExpoPushToken["];
 
@@ -112,6 +120,11 @@ pub(crate) fn read(
                 replaces.push(ReplacedPushToken { kind, bytes: old });
             }
         }
+        let registered_at = token.registered_at.as_deref();
+        let registered_at = read_registered_at(registered_at).unwrap_or_else(|sentence| {
+            problems.push(problem("registered_at", "device.registered_at", sentence));
+            RegisteredAt::Unknown
+        });
         push_tokens.push(PushTokenRegistration {
             kind,
             bytes,
@@ -119,9 +132,20 @@ pub(crate) fn read(
                 true => token.environment.unwrap_or(TokenEnvironment::Auto),
                 false => TokenEnvironment::Production,
             },
+            registered_at,
         });
     }
     (push_tokens, replaces)
+}
+
+fn read_registered_at(written: Option<&str>) -> Result<RegisteredAt, String> {
+    match written {
+        None => Ok(RegisteredAt::Now),
+        Some(UNKNOWN) => Ok(RegisteredAt::Unknown),
+        Some(text) => instant::parse(text)
+            .map(RegisteredAt::At)
+            .map_err(|sentence| format!("{sentence}; or {UNKNOWN:?}")),
+    }
 }
 
 /// A string's text, an object's JSON.

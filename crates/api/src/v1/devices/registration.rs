@@ -28,8 +28,14 @@ pub(crate) const FIELDS: &[&str] = &[
     "push_tokens",
 ];
 /// See [`FIELDS`].
-pub(crate) const PUSH_TOKEN_FIELDS: &[&str] =
-    &["kind", "token", "subscription", "environment", "replaces"];
+pub(crate) const PUSH_TOKEN_FIELDS: &[&str] = &[
+    "kind",
+    "token",
+    "subscription",
+    "environment",
+    "registered_at",
+    "replaces",
+];
 const MAX_TAGS: usize = 100;
 const MAX_TOPICS: usize = 100;
 /// Words that stand in addresses where an id would.
@@ -321,6 +327,11 @@ mod tests {
                 serde_json::json!({"push_tokens": [{"token": "zz"}]}),
                 "/push_tokens/0/token",
                 "device.push_token",
+            ),
+            (
+                serde_json::json!({"push_tokens": [{"token": "aa", "registered_at": "yesterday"}]}),
+                "/push_tokens/0/registered_at",
+                "device.registered_at",
             ),
             (
                 serde_json::json!({"push_tokens": [{"token": "aa"}, {"token": "bb"}]}),

@@ -7,7 +7,7 @@ use carillon_model::nearest::did_you_mean;
 use serde_json::{Map, Value, json};
 
 /// Fields of a device that a column can be.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "id",
     "user_id",
     "locale",
@@ -17,9 +17,12 @@ const FIELDS: [&str; 9] = [
     "tags",
     "topics",
     "environment",
+    "registered_at",
 ];
 /// What stands before the name of an attribute.
 const ATTRIBUTE: &str = "attributes.";
+/// What the API takes for an instant that nobody knows.
+const UNKNOWN: &str = "unknown";
 /// Bytes of the hash that are an id: no two push tokens share them.
 const ID_BYTES: usize = 16;
 
@@ -167,10 +170,11 @@ impl Mapping {
     pub(super) fn column_of(&self, pointer: &str) -> Option<&Column> {
         let mut parts = pointer.trim_start_matches('/').split('/');
         let (first, second) = (parts.next()?, parts.next());
-        if first == "push_tokens" {
-            return Some(&self.push_token);
-        }
         let name = match (first, second) {
+            ("push_tokens", _) => match parts.next() {
+                Some("registered_at") => "registered_at".to_owned(),
+                _ => return Some(&self.push_token),
+            },
             ("attributes", Some(name)) => format!("{ATTRIBUTE}{name}"),
             _ => first.to_owned(),
         };
@@ -191,6 +195,7 @@ pub(super) struct Device {
     body: Map<String, Value>,
     attributes: Map<String, Value>,
     environment: String,
+    registered_at: String,
     push_token: String,
     to: To,
 }
@@ -202,6 +207,9 @@ impl Device {
             body: Map::new(),
             attributes: Map::new(),
             environment: environment.to_owned(),
+            // The source's word for it is missing, and the import's own time would be later than many a push token's
+            // end: a gateway's word about that would not be believed.
+            registered_at: UNKNOWN.to_owned(),
             push_token: push_token.to_owned(),
             to,
         }
@@ -221,6 +229,10 @@ impl Device {
                 };
                 return;
             }
+            "registered_at" => {
+                self.registered_at = text.to_owned();
+                return;
+            }
             "tags" | "topics" => list(text),
             "locale" => locale(text).into(),
             _ => Value::from(text),
@@ -237,7 +249,9 @@ impl Device {
             self.body
                 .insert("id".to_owned(), format!("imp_{id}").into());
         }
-        let mut push_token = json!({ "kind": self.to.kind(), "token": self.push_token });
+        let mut push_token = json!({
+            "kind": self.to.kind(), "token": self.push_token, "registered_at": self.registered_at,
+        });
         if self.to == To::Apns {
             push_token["environment"] = self.environment.into();
         }
@@ -402,15 +416,16 @@ mod tests {
 
     #[test]
     fn rows_become_devices() {
-        let names = ["id", "lang", "token", "tags", "plan", "env"];
+        let names = ["id", "lang", "token", "tags", "plan", "env", "seen"];
         let map = maps(&[
             "user_id=1",
             "locale=lang",
             "tags=4",
             "attributes.plan=plan",
             "environment=env",
+            "registered_at=seen",
         ]);
-        let mapping = Mapping::new(&rows(Some(&names), 6), "3", &map, To::Apns, "auto")
+        let mapping = Mapping::new(&rows(Some(&names), 7), "3", &map, To::Apns, "auto")
             .unwrap_or_else(|e| panic!("{e}"));
         let cells = [
             "7",
@@ -419,6 +434,7 @@ mod tests {
             "a| b",
             "3",
             "Development",
+            "2026-08-01T12:00:00Z",
         ];
         let (body, key) = device(&mapping, &cells);
         let id = body["id"].as_str().unwrap();
@@ -427,22 +443,26 @@ mod tests {
         assert_eq!(body["locale"], "ko-KR");
         assert_eq!(body["tags"], json!(["a", "b"]));
         assert_eq!(body["attributes"], json!({"plan": 3}));
-        let push_token = json!({"kind": "alert", "token": "<00AA bb>", "environment": "sandbox"});
+        let push_token = json!({
+            "kind": "alert", "token": "<00AA bb>", "environment": "sandbox", "registered_at": "2026-08-01T12:00:00Z",
+        });
         assert_eq!(body["push_tokens"], json!([push_token]));
-        let (same, same_key) = device(&mapping, &["8", "NULL", "00aabb", "", "gold", ""]);
+        let (same, same_key) = device(&mapping, &["8", "NULL", "00aabb", "", "gold", "", ""]);
         assert_eq!(
             (&same["id"], same_key),
             (&body["id"], key),
             "one push token, one device"
         );
         assert_eq!(same["push_tokens"][0]["environment"], "auto");
+        assert_eq!(same["push_tokens"][0]["registered_at"], "unknown");
         assert!(same.get("locale").is_none());
         for empty in ["NULL", "", "  "] {
-            let cells = ["7", "ko", empty, "", "", ""];
+            let cells = ["7", "ko", empty, "", "", "", ""];
             assert!(matches!(mapping.prepare(&row(&cells)), Prepared::Empty));
         }
         for (pointer, shown) in [
             ("/push_tokens/0/token", "column 3 (token)"),
+            ("/push_tokens/0/registered_at", "column 7 (seen)"),
             ("/locale", "column 2 (lang)"),
             ("/attributes/plan", "column 5 (plan)"),
             ("/tags/0", "column 4 (tags)"),
@@ -476,7 +496,7 @@ mod tests {
         let mapping = Mapping::new(&rows(None, 2), "2", &map, To::Fcm, "auto")
             .unwrap_or_else(|e| panic!("{e}"));
         let (body, _) = device(&mapping, &["mine", "aB:c"]);
-        let expected = json!({"id": "mine", "push_tokens": [{"kind": "fcm", "token": "aB:c"}]});
+        let expected = json!({"id": "mine", "push_tokens": [{"kind": "fcm", "token": "aB:c", "registered_at": "unknown"}]});
         assert_eq!(body, expected);
         let (other, _) = device(&mapping, &["", "ab:c"]);
         assert_ne!(other["id"], body["id"]);
