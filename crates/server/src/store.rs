@@ -44,15 +44,10 @@ fn file_settings(config: &config::Store) -> SqliteConfig {
 }
 
 fn server_settings(config: &config::Store, url: ServerUrl) -> ServerConfig {
-    let usual = if url.is_local() {
-        TlsMode::Off
-    } else {
-        TlsMode::VerifyFull
-    };
     ServerConfig {
         password: config.password.clone(),
         tls: TlsConfig {
-            mode: config.tls.unwrap_or(usual),
+            mode: config.tls.unwrap_or(TlsMode::usual(&url)),
             ca_file: config.ca_file.clone(),
             certificate_file: config.certificate_file.clone(),
             key_file: config.key_file.clone(),

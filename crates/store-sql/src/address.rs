@@ -102,7 +102,7 @@ impl ServerUrl {
         // The last one: an `@` that is not encoded can only be in what stands before.
         let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         if user.contains(':') {
-            return Err("expected no password in the URL: set store.password, or CARILLON_STORE__PASSWORD_FILE to a file that has it".into());
+            return Err("expected no password in the URL: it has a place of its own, such as store.password, CARILLON_STORE__PASSWORD_FILE or, for an import, --database-password-file".into());
         }
         let user = decoded(user)?;
         if user.is_empty() {

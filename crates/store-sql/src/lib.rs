@@ -37,7 +37,8 @@ mod writer;
 pub use address::{Host, ServerKind, ServerUrl, StoreUrl};
 pub use copying::{CopiedTable, CopyError, CopyStep, copy};
 pub use foreign::{
-    ALL_USERS, ForeignError, RPUSH_APPS, RPUSH_FEEDBACK, RPUSH_NOTIFICATIONS, read_foreign,
+    ALL_USERS, ForeignError, ForeignPlace, ForeignRow, RPUSH_APPS, RPUSH_FEEDBACK,
+    RPUSH_NOTIFICATIONS, read_foreign,
 };
 pub use open_error::{OpenError, OpenErrorKind};
 pub use schema::{Probe, Schema, migrate, probe, schema};

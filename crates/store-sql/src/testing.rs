@@ -73,14 +73,23 @@ impl Scratch {
         }
     }
 
-    /// Runs a statement. On a thread of its own, since this one may be inside a runtime.
-    fn run(&self, sql: &str) {
-        let run = || {
-            let server = server::server(self.config.clone()).unwrap();
-            server.connect(Role::Writer).unwrap().script(sql).unwrap();
-        };
-        std::thread::scope(|scope| scope.spawn(run).join()).unwrap();
+    /// Runs statements in that place, as another program does.
+    pub fn script(&self, sql: &str) {
+        run(&self.config(), sql);
     }
+
+    fn run(&self, sql: &str) {
+        run(&self.config, sql);
+    }
+}
+
+/// On a thread of its own, since this one may be inside a runtime.
+fn run(config: &ServerConfig, sql: &str) {
+    let run = || {
+        let server = server::server(config.clone()).unwrap();
+        server.connect(Role::Writer).unwrap().script(sql).unwrap();
+    };
+    std::thread::scope(|scope| scope.spawn(run).join()).unwrap();
 }
 
 impl Drop for Scratch {

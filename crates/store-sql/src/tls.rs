@@ -1,5 +1,6 @@
 //! TLS to a database server: whom we trust, and how we show who we are.
 
+use crate::address::ServerUrl;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -35,6 +36,17 @@ pub enum TlsMode {
     /// TLS, and such a certificate for the host's name.
     #[default]
     VerifyFull,
+}
+
+impl TlsMode {
+    /// What is asked where nobody says: nothing of this machine, everything over a network.
+    #[must_use]
+    pub fn usual(url: &ServerUrl) -> Self {
+        match url.is_local() {
+            true => Self::Off,
+            false => Self::VerifyFull,
+        }
+    }
 }
 
 impl TlsConfig {

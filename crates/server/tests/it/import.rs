@@ -1,9 +1,13 @@
 //! What another push system has, brought over: its INI file, its users table, OneSignal's export.
 
 use crate::support::{Home, PATIENCE, Ran, Server, run_in};
+use carillon_store_sql::Host;
+use carillon_store_sql::testing::Scratch;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// The old server's file: one app at Apple, one at Google, and what is not an app.
 const INI: &str = "\
@@ -86,7 +90,7 @@ fn the_old_servers_file_becomes_apps_with_credentials() {
         "did you mean `bundle_id`",
         "slice size of campaigns",
         "the credential's environment production",
-        "carillon import users --from 'mysql://push@db.example.com:3306/push?ssl-mode=REQUIRED' --app shop ",
+        "carillon import users --from 'mysql://push@db.example.com:3306/push' --database-password-file FILE --database-tls verify-full --app shop ",
     ] {
         assert!(refused.stdout.contains(part), "{part}: {}", refused.stdout);
     }
@@ -309,10 +313,23 @@ fn what_cannot_be_imported_says_why() {
             "SQLite database",
         ),
         (
-            "mysql://u@h/d",
+            "oracle://u@h/d",
             &["--push-token-column", "1"],
             64,
-            "not mysql://",
+            "found oracle://",
+        ),
+        (
+            "mysql://u:secret@h/d",
+            &["--push-token-column", "1"],
+            64,
+            "--database-password-file",
+        ),
+        // Nobody listens there.
+        (
+            "postgres://u@127.0.0.1:1/d",
+            &["--push-token-column", "1"],
+            69,
+            "no connection",
         ),
         (
             "users.csv",
@@ -471,4 +488,143 @@ fn onesignals_export_becomes_devices() {
     write(&home, "export.csv", "id,token\n1,2\n");
     let wrong = server.carillon(&["import", "onesignal", "export.csv", "--app", "shop"]);
     assert_eq!(wrong.code, 65, "{wrong:?}");
+}
+
+#[test]
+fn an_import_from_mariadb_goes_on_after_the_database_went_away() {
+    if let Some(scratch) = Scratch::mariadb() {
+        goes_on(
+            &scratch,
+            "INSERT INTO users SELECT seq, CONCAT('user-', seq), LPAD(HEX(seq), 64, '0') FROM seq_1_to_3000",
+        );
+    }
+}
+
+#[test]
+fn an_import_from_postgres_goes_on_after_the_database_went_away() {
+    if let Some(scratch) = Scratch::postgres() {
+        goes_on(
+            &scratch,
+            "INSERT INTO users SELECT n, 'user-' || n, lpad(to_hex(n), 64, '0') FROM generate_series(1, 3000) n",
+        );
+    }
+}
+
+/// Rows of the table.
+const ROWS: u64 = 3_000;
+
+fn goes_on(scratch: &Scratch, insert: &str) {
+    scratch.script("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, token TEXT)");
+    scratch.script(insert);
+    scratch.script("UPDATE users SET token = NULL WHERE id > 2990");
+    let config = scratch.config();
+    let Some(Host::Tcp { port, .. }) = config.url.hosts.first().cloned() else {
+        panic!("{}", config.url);
+    };
+    let home = Home::new();
+    let server = home.serve();
+    server.set_up(&[]);
+    let way = Way::to(port);
+    let mut url = config.url.clone();
+    url.hosts = vec![Host::Tcp {
+        host: "127.0.0.1".into(),
+        port: way.port,
+    }];
+    let url = url.to_string();
+    // Wide rows, so that the database cannot have sent all of them when it goes away.
+    let query = "SELECT id, name, token, concat(repeat('x', 20000), id) FROM users ORDER BY id";
+    let mut import = vec![
+        "import",
+        "users",
+        "--from",
+        &url,
+        "--query",
+        query,
+        "--app",
+        "shop",
+        "--push-token-column",
+        "3",
+        "--map",
+        "user_id=name",
+        "--page-rows",
+        "500",
+    ];
+    if let Some(schema) = &config.schema {
+        import.extend(["--database-schema", schema]);
+    }
+    way.cut_after(20_000_000);
+    let broken = server.carillon(&import);
+    assert_eq!(broken.code, 75, "{broken:?}");
+    assert!(broken.stderr.contains("--resume"), "{broken:?}");
+    let before = devices(&server, "shop").len() as u64;
+    assert!((1..ROWS - 10).contains(&before), "{before}");
+    way.open();
+    // What came before is other than it was: it is not gone on with.
+    scratch.script("UPDATE users SET name = 'another' WHERE id = 1");
+    import.push("--resume");
+    let other = server.carillon(&import);
+    assert_eq!(other.code, 65, "{other:?}");
+    assert!(other.stderr.contains("leave out --resume"), "{other:?}");
+    scratch.script("UPDATE users SET name = 'user-1' WHERE id = 1");
+    let whole = server.json(&import);
+    let counts = ["rows", "registered", "updated", "empty", "refused"].map(|name| &whole[name]);
+    assert_eq!(counts, [ROWS, ROWS - 10, 0, 10, 0], "{whole}");
+    assert_eq!(devices(&server, "shop").len() as u64, ROWS - 10);
+}
+
+/// A way to a database that can be cut.
+struct Way {
+    port: u16,
+    /// Bytes that may still come from there.
+    left: Arc<AtomicI64>,
+}
+
+impl Way {
+    fn to(database: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let way = Self {
+            port: listener.local_addr().unwrap().port(),
+            left: Arc::new(AtomicI64::new(i64::MAX)),
+        };
+        let left = way.left.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { return };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", database)) else {
+                    return;
+                };
+                let (from_client, to_client) = (client.try_clone().unwrap(), client);
+                let (from_server, to_server) = (server.try_clone().unwrap(), server);
+                std::thread::spawn(move || pump(from_client, to_server, |_| true));
+                let left = left.clone();
+                std::thread::spawn(move || {
+                    pump(from_server, to_client, |bytes| {
+                        left.fetch_sub(bytes, Ordering::Relaxed) > bytes
+                    });
+                });
+            }
+        });
+        way
+    }
+
+    /// After so many bytes, nothing more comes.
+    fn cut_after(&self, bytes: i64) {
+        self.left.store(bytes, Ordering::Relaxed);
+    }
+
+    fn open(&self) {
+        self.left.store(i64::MAX, Ordering::Relaxed);
+    }
+}
+
+/// Copies until one of the two ends, or `passes` says no.
+fn pump(mut from: TcpStream, mut to: TcpStream, passes: impl Fn(i64) -> bool) {
+    let mut buffer = vec![0; 1 << 14];
+    while let Ok(count @ 1..) = from.read(&mut buffer)
+        && passes(count as i64)
+        && to.write_all(&buffer[..count]).is_ok()
+    {}
+    // One of them may be gone already.
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
 }

@@ -212,7 +212,7 @@ fn an_rpush_database_becomes_apps_and_tells_what_is_left_there() {
     ] {
         assert!(again.stdout.contains(part), "{part}: {again:?}");
     }
-    let other = server.carillon(&["import", "rpush", "--from", "mysql://rpush@db/rpush"]);
+    let other = server.carillon(&["import", "rpush", "--from", "oracle://rpush@db/rpush"]);
     assert_eq!(other.code, 64, "{other:?}");
     std::fs::write(home.path().join("empty.db"), "").unwrap();
     let empty = server.carillon(&["import", "rpush", "--from", "sqlite:empty.db"]);

@@ -4,6 +4,7 @@ mod backups;
 mod child;
 mod chores;
 mod crashing;
+mod foreign;
 mod full_disk;
 mod groups;
 mod mariadb;

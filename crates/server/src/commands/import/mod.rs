@@ -1,6 +1,7 @@
 //! `carillon import ini|users|onesignal|rpush|gorush-log`: what other push systems have, brought over.
 
 mod apply;
+mod database;
 mod dead_file;
 mod gorush;
 mod ini;
@@ -24,7 +25,7 @@ pub(crate) struct Args {
 enum Command {
     /// Make the Apps and credentials of an old INI file, and say of each key what it became
     Ini(ini::Args),
-    /// Register the devices of a users table: a CSV file, or a query on a SQLite database
+    /// Register the devices of a users table: a CSV file, or a query on a MySQL, MariaDB, PostgreSQL or SQLite database
     Users(Box<users::Args>),
     /// Register the devices of OneSignal's CSV export
     Onesignal(users::OneSignal),

@@ -1,19 +1,22 @@
-//! Where rows come from: a CSV file, or a query on a SQLite database. Read on a thread of its own, page after page,
+//! Where rows come from: a CSV file, or a query on a database. Read on a thread of its own, page after page,
 //! never more than a few ahead. What the cells mean is not known here.
 
+use super::database::Connection;
 use crate::exit::{Exit, Failure};
-use carillon_store_sql::{ALL_USERS, ForeignError, read_foreign};
+use carillon_store_sql::{ALL_USERS, ForeignError, ForeignPlace, read_foreign};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use tokio::sync::{mpsc, oneshot};
 
 /// Pages that are read before they are asked for.
 const PAGES_AHEAD: usize = 2;
+/// What the name of the file of an import's progress ends with.
+const PROGRESS: &str = ".carillon-import";
 /// What programs write into CSV where a database has NULL: MySQL's client, and its INTO OUTFILE.
 const NULLS: [&[u8]; 2] = [b"NULL", b"\\N"];
 
 /// Where the rows are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Source {
     /// A file.
     Csv {
@@ -25,9 +28,9 @@ pub(super) enum Source {
         has_header: bool,
     },
     /// A database.
-    Sqlite {
-        /// Its path.
-        file: PathBuf,
+    Database {
+        /// Where it is.
+        place: ForeignPlace,
         /// What it is asked.
         query: String,
     },
@@ -59,30 +62,23 @@ impl Source {
         query: Option<&str>,
         delimiter: Option<&str>,
         no_header: bool,
+        connection: &Connection,
     ) -> Result<Self, Failure> {
         let usage = |message: String| Failure::new(Exit::Usage, message);
         let scheme = from.split_once("://").map(|(scheme, _)| scheme);
-        if let Some(scheme) = scheme.filter(|it| it.bytes().all(|b| b.is_ascii_alphanumeric())) {
-            return Err(usage(format!(
-                "--from: this version reads CSV files and SQLite databases, not {scheme}://"
-            ))
-            .mend(
-                "export the table first, e.g. mysql --batch --execute 'table users' > users.tsv, then give --from \
-                 users.tsv --delimiter tab",
-            ));
-        }
-        if let Some(file) = from.strip_prefix("sqlite:") {
+        let is_url = scheme.is_some_and(|it| it.bytes().all(|b| b.is_ascii_alphanumeric()));
+        if is_url || from.starts_with("sqlite:") {
             if delimiter.is_some() || no_header {
                 return Err(usage("--delimiter and --no-header go with CSV only".into()));
             }
-            return Ok(Self::Sqlite {
-                file: file.into(),
+            return Ok(Self::Database {
+                place: connection.place(from, None)?,
                 query: query.unwrap_or(ALL_USERS).to_owned(),
             });
         }
         if query.is_some() {
             return Err(usage("--query goes with a database only".into())
-                .mend("give --from sqlite:FILE, or leave it out"));
+                .mend("give --from mysql://…, postgres://… or sqlite:FILE, or leave it out"));
         }
         let delimiter = match delimiter {
             None => b',',
@@ -103,10 +99,47 @@ impl Source {
         })
     }
 
-    /// The file that it reads.
-    pub(super) fn file(&self) -> &Path {
+    /// The file that it reads, where it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
         match self {
-            Self::Csv { file, .. } | Self::Sqlite { file, .. } => file,
+            Self::Csv { file, .. } => Some(file),
+            Self::Database { place, .. } => match place {
+                ForeignPlace::Sqlite(file) => Some(file),
+                ForeignPlace::Server(_) => None,
+            },
+        }
+    }
+
+    /// Where the progress of an import into an App is kept: beside the file that is read, else in the present directory.
+    pub(super) fn progress_file(&self, app: &str) -> PathBuf {
+        let mut name = match (self.file(), self) {
+            (Some(file), _) => file.as_os_str().to_owned(),
+            (
+                None,
+                Self::Database {
+                    place: ForeignPlace::Server(config),
+                    ..
+                },
+            ) => {
+                let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+                let database: String = config.url.database.chars().map(plain).collect();
+                format!("{database}-{app}").into()
+            }
+            (None, _) => app.into(),
+        };
+        name.push(PROGRESS);
+        name.into()
+    }
+
+    /// What tells it from other sources, for people and for `--resume`.
+    pub(super) fn identity(&self) -> String {
+        match self {
+            Self::Csv {
+                file,
+                delimiter,
+                has_header,
+            } => format!("{} {delimiter} {has_header}", file.display()),
+            Self::Database { place, query } => format!("{place} {query}"),
         }
     }
 
@@ -127,7 +160,9 @@ impl Source {
                     delimiter,
                     has_header,
                 } => read_csv(file, *delimiter, *has_header, &mut head, &mut pager),
-                Self::Sqlite { file, query } => read_sqlite(file, query, &mut head, &mut pager),
+                Self::Database { place, query } => {
+                    read_database(place, query, &mut head, &mut pager)
+                }
             };
             match (read, head.take()) {
                 (Ok(()), _) => drop(pager.flush()),
@@ -253,8 +288,8 @@ fn cells_of(record: &csv::ByteRecord, width: usize) -> Result<Vec<Option<String>
     (1..).zip(record.iter()).map(cell).collect()
 }
 
-fn read_sqlite(
-    file: &Path,
+fn read_database(
+    place: &ForeignPlace,
     query: &str,
     head: &mut Head,
     pager: &mut Pager,
@@ -271,17 +306,25 @@ fn read_sqlite(
             cells: Ok(cells),
         })
     };
-    read_foreign(file, query, columns, each).map_err(|error| {
-        let (exit, mend) = match &error {
-            ForeignError::Open(_) if !file.exists() => (Exit::NoInput, "check the path"),
-            ForeignError::Writes(_) => (
+    read_foreign(place, query, columns, each).map_err(|error| {
+        let is_missing = matches!(place, ForeignPlace::Sqlite(file) if !file.exists());
+        let (exit, mend) = match (&error, place) {
+            (ForeignError::Open(_), _) if is_missing => (Exit::NoInput, "check the path"),
+            (ForeignError::Writes(_), _) => (
                 Exit::Usage,
                 "give a query that only reads, such as the default: every row of users",
             ),
-            ForeignError::Query(_) => (Exit::Usage, "mend the query"),
-            _ => (Exit::Data, "check that the file is a whole SQLite database"),
+            (ForeignError::Query(_), _) => (Exit::Usage, "mend the query"),
+            (ForeignError::Connect(_), _) => (
+                Exit::Unavailable,
+                "check the address, the user, --database-password-file and --database-tls",
+            ),
+            (_, ForeignPlace::Server(_)) => (Exit::TempFail, "see that the database is well"),
+            (_, ForeignPlace::Sqlite(_)) => {
+                (Exit::Data, "check that the file is a whole SQLite database")
+            }
         };
-        Failure::new(exit, format!("{}: {error}", file.display())).mend(mend)
+        Failure::new(exit, format!("{place}: {error}")).mend(mend)
     })
 }
 
@@ -333,22 +376,36 @@ mod tests {
 
     #[test]
     fn sources_are_told_apart() {
-        let read = |from: &str| Source::read(from, None, None, false);
+        let connection = Connection {
+            database_timeout: "30s".into(),
+            ..Connection::default()
+        };
+        let read = |from: &str| Source::read(from, None, None, false, &connection);
         let sqlite = read("sqlite:a/b.db").unwrap();
-        assert_eq!(sqlite.file(), Path::new("a/b.db"));
-        assert!(matches!(sqlite, Source::Sqlite { query, .. } if query == ALL_USERS));
+        assert_eq!(sqlite.file(), Some(Path::new("a/b.db")));
+        assert_eq!(
+            sqlite.progress_file("shop"),
+            Path::new("a/b.db.carillon-import")
+        );
+        assert!(matches!(sqlite, Source::Database { query, .. } if query == ALL_USERS));
         assert!(matches!(read("a:b.csv").unwrap(), Source::Csv { .. }));
-        let mysql = read("mysql://u@h/d").unwrap_err();
-        assert!(mysql.message.contains("mysql://") && mysql.mend.is_some());
-        assert!(Source::read("a.csv", Some("q"), None, false).is_err());
-        assert!(Source::read("sqlite:a", None, Some(";"), false).is_err());
+        let mysql = read("mysql://u@h/d").unwrap();
+        assert_eq!(mysql.file(), None);
+        assert_eq!(
+            mysql.progress_file("shop"),
+            Path::new("d-shop.carillon-import")
+        );
+        assert_eq!(mysql.identity(), "mysql://u@h:3306/d SELECT * FROM users");
+        assert!(read("oracle://u@h/d").is_err());
+        assert!(Source::read("a.csv", Some("q"), None, false, &connection).is_err());
+        assert!(Source::read("sqlite:a", None, Some(";"), false, &connection).is_err());
         for (text, byte) in [
             (";", Some(b';')),
             ("tab", Some(b'\t')),
             ("ab", None),
             ("\"", None),
         ] {
-            let found = match Source::read("a.csv", None, Some(text), false) {
+            let found = match Source::read("a.csv", None, Some(text), false, &connection) {
                 Ok(Source::Csv { delimiter, .. }) => Some(delimiter),
                 _ => None,
             };

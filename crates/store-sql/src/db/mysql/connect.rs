@@ -98,8 +98,13 @@ impl Mysql {
         Some(options)
     }
 
-    /// A connection to the first host that can be written to.
-    async fn first(&self, role: Role) -> Result<Conn> {
+    /// A connection to the first host that answers, to read what another program keeps there.
+    pub(crate) async fn connect_foreign(&self) -> Result<Conn> {
+        self.first(None).await
+    }
+
+    /// A connection to the first host that can be written to; without a role, that answers.
+    async fn first(&self, role: Option<Role>) -> Result<Conn> {
         let mut last = failed(Trouble::Lost, "no host");
         for host in &self.url().hosts {
             let found = tokio::time::timeout(self.connect_timeout(), self.one(host, role)).await;
@@ -115,7 +120,7 @@ impl Mysql {
         Err(last)
     }
 
-    async fn one(&self, host: &Host, role: Role) -> Result<Conn> {
+    async fn one(&self, host: &Host, role: Option<Role>) -> Result<Conn> {
         if let Host::Tcp { host, port } = host
             && self.config.tls.mode == TlsMode::Off
             && self.config.password.is_some()
@@ -125,7 +130,9 @@ impl Mysql {
         let mut conn = Conn::new(self.options(host))
             .await
             .map_err(|error| of_connecting(&error))?;
-        self.set_up(&mut conn, role).await?;
+        if let Some(role) = role {
+            self.set_up(&mut conn, role).await?;
+        }
         Ok(conn)
     }
 
@@ -212,7 +219,7 @@ impl Server for Mysql {
             .enable_all()
             .build()
             .map_err(|error| failed(Trouble::Failed, format!("no runtime: {error}")))?;
-        let conn = runtime.block_on(self.first(role))?;
+        let conn = runtime.block_on(self.first(Some(role)))?;
         let patience = Duration::from_millis(self.config.statement_timeout_ms.into()) + GRACE;
         Ok(Box::new(Link::new(runtime, conn, patience)))
     }
@@ -251,7 +258,7 @@ async fn refuse_bare_passwords(host: &str, port: u16) -> Result<()> {
     Err(failed(
         Trouble::Lost,
         format!(
-            "{host}:{port} is MySQL {version}, to which a password goes under TLS or over a socket only: set store.tls, or ?socket=PATH in store.url"
+            "{host}:{port} is MySQL {version}, to which a password goes under TLS or over a socket only: set its TLS (store.tls, --database-tls), or ?socket=PATH in its URL"
         ),
     ))
 }

@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use secrecy::ExposeSecret as _;
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -37,16 +38,29 @@ impl Postgres {
         Ok(Self { config, tls })
     }
 
-    fn wanted(&self, role: Role) -> Config {
+    /// A connection to the first host that answers, to read what another program keeps there. Lives as long as the
+    /// runtime.
+    pub(crate) fn connect_foreign(&self, runtime: &Runtime) -> Result<Client> {
+        let config = &self.config;
+        let mut wanted = self.wanted("carillon import");
+        // One that only reads will do, and spares the other.
+        wanted.target_session_attrs(TargetSessionAttrs::Any);
+        let mut settings = format!(
+            "SET statement_timeout = {}; SET lock_timeout = {}; SET default_transaction_read_only = on;
+             SET bytea_output = 'hex';",
+            config.statement_timeout_ms, config.lock_timeout_ms
+        );
+        settings.push_str(&self.search_path());
+        self.within(runtime, &wanted, &settings)
+    }
+
+    fn wanted(&self, name: &str) -> Config {
         let config = &self.config;
         let mut wanted = Config::new();
         wanted
             .user(&config.url.user)
             .dbname(&config.url.database)
-            .application_name(match role {
-                Role::Writer => "carillon writer",
-                Role::Reader => "carillon reader",
-            })
+            .application_name(name)
             .connect_timeout(Duration::from_millis(config.connect_timeout_ms.into()))
             .tcp_user_timeout(Duration::from_millis(config.statement_timeout_ms.into()))
             .keepalives_idle(Duration::from_secs(10))
@@ -77,12 +91,7 @@ impl Postgres {
              SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';",
             config.statement_timeout_ms, config.lock_timeout_ms
         );
-        if let Some(schema) = &config.schema {
-            sql.push_str(&format!(
-                " SET search_path TO \"{}\";",
-                schema.replace('"', "\"\"")
-            ));
-        }
+        sql.push_str(&self.search_path());
         if matches!(role, Role::Writer) {
             // Those that write take turns. One that hangs in its turn holds the others up until the server ends it.
             sql.push_str(&format!(
@@ -101,8 +110,18 @@ impl Postgres {
         sql
     }
 
-    async fn client(&self, role: Role) -> std::result::Result<Client, tokio_postgres::Error> {
-        let wanted = self.wanted(role);
+    fn search_path(&self) -> String {
+        self.config.schema.as_ref().map_or(String::new(), |schema| {
+            let schema = schema.replace('"', "\"\"");
+            format!(" SET search_path TO \"{schema}\";")
+        })
+    }
+
+    async fn client(
+        &self,
+        wanted: &Config,
+        settings: &str,
+    ) -> std::result::Result<Client, tokio_postgres::Error> {
         let client = match &self.tls {
             None => {
                 let (client, connection) = wanted.connect(NoTls).await?;
@@ -116,8 +135,24 @@ impl Postgres {
                 client
             }
         };
-        client.batch_execute(&self.settings(role)).await?;
+        client.batch_execute(settings).await?;
         Ok(client)
+    }
+
+    fn within(&self, runtime: &Runtime, wanted: &Config, settings: &str) -> Result<Client> {
+        let hosts = self.config.url.hosts.len().max(1) as u64;
+        let deadline =
+            Duration::from_millis(u64::from(self.config.connect_timeout_ms) * hosts + GRACE_MS);
+        let client = self.client(wanted, settings);
+        let connected = runtime.block_on(async { tokio::time::timeout(deadline, client).await });
+        match connected {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(error)) => Err(lost(sorted(&error))),
+            Err(_) => {
+                let text = format!("no connection within {} ms", deadline.as_millis());
+                Err(failed(Trouble::Lost, text))
+            }
+        }
     }
 }
 
@@ -135,19 +170,11 @@ impl Server for Postgres {
             .enable_all()
             .build()
             .map_err(failure)?;
-        let hosts = self.config.url.hosts.len().max(1) as u64;
-        let deadline =
-            Duration::from_millis(u64::from(self.config.connect_timeout_ms) * hosts + GRACE_MS);
-        let connected =
-            runtime.block_on(async { tokio::time::timeout(deadline, self.client(role)).await });
-        let client = match connected {
-            Ok(Ok(client)) => client,
-            Ok(Err(error)) => return Err(lost(sorted(&error))),
-            Err(_) => {
-                let text = format!("no connection within {} ms", deadline.as_millis());
-                return Err(failed(Trouble::Lost, text));
-            }
-        };
+        let wanted = self.wanted(match role {
+            Role::Writer => "carillon writer",
+            Role::Reader => "carillon reader",
+        });
+        let client = self.within(&runtime, &wanted, &self.settings(role))?;
         Ok(Box::new(Link {
             client,
             runtime,

@@ -6,10 +6,12 @@ mod plan;
 mod section;
 
 use super::apply::{Made, apply};
+use super::users::{self, Table};
 use crate::client::ApiClient;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use carillon_model::nearest::did_you_mean;
+use database::{MAP, PUSH_TOKEN_COLUMN};
 use plan::{Choices, Plan};
 pub(super) use plan::{Fate, app_id};
 pub(super) use section::{FETCH, service_account};
@@ -29,6 +31,19 @@ pub(super) struct Args {
     /// Google's key file of a service account for a section, in place of the legacy server key (repeat)
     #[arg(long = "service-account", value_name = "SECTION=FILE")]
     service_accounts: Vec<String>,
+    /// Bring the users of a section over as well, from the database that the file names: a query, e.g. "Shop=SELECT *
+    /// FROM users" (repeat)
+    #[arg(long, value_name = "SECTION=SQL", conflicts_with = "dry_run")]
+    users: Vec<String>,
+    /// The column of push tokens in that, by its name or its number from 1
+    #[arg(long, value_name = "COLUMN", default_value = PUSH_TOKEN_COLUMN)]
+    push_token_column: String,
+    /// What other columns of it are, as for import users
+    #[arg(long, value_name = "FIELD=COLUMN,…", value_delimiter = ',', default_value = MAP)]
+    map: Vec<String>,
+    /// Go on with users after the last row that was registered before an interruption
+    #[arg(long, requires = "users")]
+    resume: bool,
     /// Only say what would be made; asks no server
     #[arg(long)]
     dry_run: bool,
@@ -44,6 +59,7 @@ pub(super) async fn run(
         std::fs::read(&args.file).map_err(|error| Failure::io("read", &args.file, &error))?;
     let file = file::read(&bytes).map_err(|mistakes| unreadable(&args.file, &mistakes, output))?;
     let sections: Vec<&str> = file.sections.iter().map(|it| it.name.as_str()).collect();
+    let queries = choices("--users", &args.users, &sections)?;
     let choices = Choices {
         apps: choices("--app", &args.apps, &sections)?,
         service_accounts: choices("--service-account", &args.service_accounts, &sections)?
@@ -53,16 +69,23 @@ pub(super) async fn run(
     };
     let directory = args.file.parent().unwrap_or(Path::new(""));
     let plan = plan::make(&file, directory, &choices);
-    let made = if args.dry_run {
-        plan.apps.iter().map(Made::planned).collect()
-    } else {
-        apply(&client()?, &plan.apps).await?
+    let tables = tables(&plan, queries, &args)?;
+    let client = if args.dry_run { None } else { Some(client()?) };
+    let made = match &client {
+        None => plan.apps.iter().map(Made::planned).collect(),
+        Some(client) => apply(client, &plan.apps).await?,
     };
-    tell(&plan, &made, output);
+    tell(&plan, &made, !tables.is_empty(), output);
     let refused = made.iter().filter(|made| made.is_refused()).count();
     let errors = plan.findings.iter().filter(|it| it.fate == Fate::Error);
     let errors = errors.count();
     if refused == 0 && errors == 0 {
+        if let Some(client) = &client {
+            for table in tables {
+                output.line(format!("\nThe users of {}:", table.app));
+                users::from_table(client, table, output).await?;
+            }
+        }
         return Ok(());
     }
     let message = format!(
@@ -72,6 +95,34 @@ pub(super) async fn run(
     Err(Failure::new(Exit::Data, message)
         .mend("mend what is marked as error and run it again: what is there already stays as it is")
         .into())
+}
+
+/// What is asked for the users of sections.
+fn tables(
+    plan: &Plan,
+    queries: BTreeMap<String, String>,
+    args: &Args,
+) -> Result<Vec<Table>, Failure> {
+    let mut tables = Vec::new();
+    for (section, query) in queries {
+        let Some(database) = &plan.database else {
+            let message = "--users: the file has no [Database] to ask for users";
+            return Err(Failure::new(Exit::Usage, message));
+        };
+        let Some(app) = plan.apps.iter().find(|app| app.section == section) else {
+            let message = format!("--users: [{section}] is no app's section");
+            return Err(Failure::new(Exit::Usage, message));
+        };
+        tables.push(Table {
+            place: database.place()?,
+            query,
+            app: app.app.clone(),
+            push_token_column: args.push_token_column.clone(),
+            map: args.map.clone(),
+            resume: args.resume,
+        });
+    }
+    Ok(tables)
 }
 
 /// A file that Python would not have read either: nothing of it is imported.
@@ -124,7 +175,7 @@ pub(super) fn choices(
     Ok(choices)
 }
 
-fn tell(plan: &Plan, made: &[Made], output: Output) {
+fn tell(plan: &Plan, made: &[Made], has_users: bool, output: Output) {
     if output.is_json() {
         let keys = plan.findings.iter().map(|it| {
             json!({ "section": it.section, "key": it.key, "line": it.line, "fate": it.fate.as_str(), "what": it.what })
@@ -152,7 +203,7 @@ fn tell(plan: &Plan, made: &[Made], output: Output) {
     for problem in made.iter().filter_map(Made::problem) {
         output.line(format!("\n{problem}"));
     }
-    if plan.commands.is_empty() {
+    if plan.commands.is_empty() || has_users {
         return;
     }
     output.line("\nTo bring the users over:");
@@ -166,8 +217,8 @@ fn tell(plan: &Plan, made: &[Made], output: Output) {
         );
     }
     output.line(
-        "This version reads CSV and SQLite files, not yet the database itself: export the table, and give --from \
-         users.csv.",
+        "FILE has the password of [Database]. Or let --users 'SECTION=SELECT …' of this command do it, which takes the \
+         password from the INI file.",
     );
 }
 

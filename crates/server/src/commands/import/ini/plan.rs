@@ -1,7 +1,7 @@
 //! What an old INI file becomes: for each key its fate, for each section an App. Reads the key files that the INI
 //! file names; speaks to nobody.
 
-use super::database;
+use super::database::{self, OldDatabase};
 use super::file::{Entry, IniFile, Section};
 use super::section::{self, Reading};
 use crate::commands::import::apply::PlannedApp;
@@ -71,6 +71,8 @@ pub(super) struct Plan {
     pub(super) apps: Vec<PlannedApp>,
     /// Commands that bring the users over.
     pub(super) commands: Vec<String>,
+    /// Where the users are.
+    pub(super) database: Option<OldDatabase>,
 }
 
 impl Plan {
@@ -138,10 +140,12 @@ pub(super) fn make(file: &IniFile, directory: &Path, choices: &Choices) -> Plan 
         server,
         database,
         ssl,
+        directory,
     };
     let (findings, commands) = old.read(&apps);
     plan.findings.extend(findings);
     plan.commands = commands;
+    plan.database = old.source();
     let header_of = |name: &str| {
         let mut sections = file.sections.iter();
         let section = sections.find(|section| section.name == name);

@@ -215,19 +215,22 @@ fn the_database_becomes_a_command() {
     let database =
         "[Database]\nhost = db.example.com\nuser = push user\npassword = SECRET\ndatabase = push\n";
     let rest = "--app shop --push-token-column 7 --map user_id=1";
-    for (more, source) in [
-        ("", "mysql://push%20user@db.example.com:3306/push"),
+    let source = "mysql://push%20user@db.example.com:3306/push";
+    for (more, tls) in [
+        ("", "off"),
         (
             "[Server]\nprotocol = HTTPS\nbatch_size = 1000\n",
-            "mysql://push%20user@db.example.com:3306/push?ssl-mode=REQUIRED",
+            "verify-full",
         ),
         (
-            "[Server]\nprotocol = HTTP\n[SSL]\nca_file = /etc/ca.pem\nkey_file = k.pem\n",
-            "mysql://push%20user@db.example.com:3306/push?ssl-mode=VERIFY_IDENTITY&ssl-ca=%2Fetc%2Fca.pem&ssl-key=k.pem",
+            "[Server]\nprotocol = HTTP\n[SSL]\nca_file = /etc/ca.pem\ncert_file = /c.pem\nkey_file = /k.pem\n",
+            "verify-full --database-ca-file '/etc/ca.pem' --database-certificate-file '/c.pem' --database-key-file '/k.pem'",
         ),
     ] {
         let plan = plan_of(&format!("{APNS}{database}{more}"), &Choices::default());
-        let expected = format!("carillon import users --from '{source}' {rest}");
+        let expected = format!(
+            "carillon import users --from '{source}' --database-password-file FILE --database-tls {tls} {rest}"
+        );
         assert_eq!(plan.commands, [expected]);
         assert!(
             finding(&plan, "Database", "password")

@@ -4,7 +4,7 @@ use super::table::{Cells, each};
 use crate::commands::import::apply::{PlannedApp, Secret};
 use crate::commands::import::ini::{FETCH, Fate, app_id, service_account};
 use crate::exit::Failure;
-use carillon_store_sql::RPUSH_APPS;
+use carillon_store_sql::{ForeignPlace, RPUSH_APPS};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -80,7 +80,7 @@ impl PlannedRow {
 }
 
 /// Reads them all.
-pub(super) async fn read(from: &str) -> Result<Vec<AppRow>, Failure> {
+pub(super) async fn read(from: &ForeignPlace) -> Result<Vec<AppRow>, Failure> {
     let mut rows = Vec::new();
     each(from, RPUSH_APPS, |row| {
         rows.push(app(row));

@@ -7,6 +7,7 @@ mod table;
 mod waiting;
 
 use super::apply::{Made, PlannedApp, apply};
+use super::database::Connection;
 use super::ini::{Fate, choices};
 use crate::client::ApiClient;
 use crate::clock::machine_now;
@@ -22,9 +23,11 @@ use waiting::Waiting;
 /// Arguments of `import rpush`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// rpush's database: sqlite:FILE
-    #[arg(long, value_name = "sqlite:FILE")]
+    /// rpush's database: sqlite:FILE, or mysql://USER@HOST:PORT/DATABASE, or mariadb:// or postgres:// likewise
+    #[arg(long, value_name = "sqlite:FILE|URL")]
     from: String,
+    #[command(flatten)]
+    connection: Connection,
     /// The id of an rpush app's App; without it its name in lower case, with - for what an id cannot have (repeat).
     /// Several may have one: a credential each
     #[arg(long = "app", value_name = "NAME=ID")]
@@ -47,7 +50,7 @@ pub(super) async fn run(
     args: Args,
     output: Output,
 ) -> anyhow::Result<()> {
-    let source = table::source(&args.from)?;
+    let source = args.connection.place(&args.from, None)?;
     let rows = apps::read(&source).await?;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     let ids = choices("--app", &args.apps, &names)?;

@@ -2,6 +2,7 @@
 
 use crate::commands::import::rows::Source;
 use crate::exit::{Exit, Failure};
+use carillon_store_sql::ForeignPlace;
 
 /// Rows that are read at once.
 const PAGE: usize = 1_000;
@@ -31,25 +32,16 @@ impl<'r> Cells<'r> {
     }
 }
 
-/// Where rpush's tables are, as `--from` says.
-pub(super) fn source(from: &str) -> Result<String, Failure> {
-    if from.starts_with("sqlite:") {
-        return Ok(from.to_owned());
-    }
-    let message = format!("--from: expected sqlite:FILE, found {from:?}");
-    Err(Failure::new(Exit::Usage, message).mend(
-        "this version reads rpush's tables from a SQLite file only: copy rpush_apps, rpush_notifications and \
-         rpush_feedback into one",
-    ))
-}
-
 /// Visits every row of a query.
 pub(super) async fn each(
-    from: &str,
+    place: &ForeignPlace,
     query: &str,
     mut visit: impl FnMut(&Cells<'_>),
 ) -> Result<(), Failure> {
-    let source = Source::read(from, Some(query), None, false)?;
+    let source = Source::Database {
+        place: place.clone(),
+        query: query.to_owned(),
+    };
     let mut rows = source.open(PAGE).await.map_err(|failure| {
         let mend = "give the database of an rpush of version 2 or later, with its tables rpush_apps, \
                     rpush_notifications and rpush_feedback";

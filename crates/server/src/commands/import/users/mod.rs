@@ -8,16 +8,20 @@ mod send;
 mod tally;
 
 use crate::client::{ApiClient, escape};
+use crate::commands::import::database::Connection;
 use crate::commands::import::rows::{Row, Source};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
+use carillon_store_sql::ForeignPlace;
 use leave_out::LeaveOut;
 use mapping::{Mapping, Prepared, To};
 use progress::Progress;
 use send::Sending;
 use std::path::PathBuf;
 
-/// Environments of Apple's push tokens.
+/// Rows that are sent in one request, unless somebody says otherwise.
+const PAGE_ROWS: u32 = 5_000;
+/// Environments of Apple's push tokens, the usual one first.
 const ENVIRONMENTS: [&str; 3] = ["auto", "production", "sandbox"];
 
 /// How rows become devices.
@@ -33,8 +37,9 @@ trait Prepare {
 /// Arguments of `import users`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where the rows are: FILE.csv, or sqlite:FILE
-    #[arg(long, value_name = "FILE.csv|sqlite:FILE")]
+    /// Where the rows are: FILE.csv, sqlite:FILE, or a database on a server: mysql://USER@HOST:PORT/DATABASE, or
+    /// mariadb:// or postgres:// likewise
+    #[arg(long, value_name = "FILE.csv|sqlite:FILE|URL")]
     from: String,
     /// What a database is asked; without it every row of its table users
     #[arg(long, value_name = "SQL")]
@@ -43,7 +48,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "COLUMN")]
     push_token_column: String,
     /// What other columns are: id, user_id, locale, time_zone, app_version, platform, tags, topics, environment,
-    /// attributes.NAME; e.g. user_id=1,locale=lang
+    /// registered_at, attributes.NAME; e.g. user_id=1,locale=lang
     #[arg(long, value_name = "FIELD=COLUMN,…", value_delimiter = ',')]
     map: Vec<String>,
     /// Whose push tokens they are; without it what the App has a credential for
@@ -58,6 +63,8 @@ pub(super) struct Args {
     /// The CSV file's first row is a user already: columns have numbers only
     #[arg(long)]
     no_header: bool,
+    #[command(flatten)]
+    connection: Connection,
     #[command(flatten)]
     rest: Rest,
 }
@@ -84,7 +91,7 @@ struct Rest {
     #[arg(long)]
     resume: bool,
     /// Rows sent in one request; after each the place is written down
-    #[arg(long, value_name = "ROWS", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    #[arg(long, value_name = "ROWS", default_value_t = PAGE_ROWS, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     page_rows: u32,
 }
 
@@ -95,28 +102,99 @@ pub(super) async fn run(client: &ApiClient, args: Args, output: Output) -> anyho
         args.query.as_deref(),
         args.delimiter.as_deref(),
         args.no_header,
+        &args.connection,
     )?;
-    let to = match args.gateway.as_deref().and_then(To::from_word) {
-        Some(to) => to,
-        None => gateway_of(client, &args.rest.app).await?,
-    };
     let environment = ENVIRONMENTS.into_iter().find(|it| *it == args.environment);
+    let columns = Columns {
+        push_token: args.push_token_column,
+        map: args.map,
+        gateway: args.gateway.as_deref().and_then(To::from_word),
+        environment: environment.unwrap_or(ENVIRONMENTS[0]),
+    };
+    bring(client, source, columns, args.rest, output).await
+}
+
+/// The users of an App in the database of an INI file.
+pub(super) struct Table {
+    /// Where it is.
+    pub(super) place: ForeignPlace,
+    /// What it is asked.
+    pub(super) query: String,
+    /// The App.
+    pub(super) app: String,
+    /// As `--push-token-column` has it.
+    pub(super) push_token_column: String,
+    /// As `--map` has it.
+    pub(super) map: Vec<String>,
+    /// Whether to go on after an interruption.
+    pub(super) resume: bool,
+}
+
+/// The same for such a table.
+pub(super) async fn from_table(
+    client: &ApiClient,
+    table: Table,
+    output: Output,
+) -> anyhow::Result<()> {
+    let source = Source::Database {
+        place: table.place,
+        query: table.query,
+    };
+    let columns = Columns {
+        push_token: table.push_token_column,
+        map: table.map,
+        gateway: None,
+        environment: ENVIRONMENTS[0],
+    };
+    let rest = Rest {
+        app: table.app,
+        leave_out: None,
+        resume: table.resume,
+        page_rows: PAGE_ROWS,
+    };
+    bring(client, source, columns, rest, output).await
+}
+
+/// What the columns are, as it is asked for.
+struct Columns {
+    push_token: String,
+    map: Vec<String>,
+    /// `None`: what the App has a credential for.
+    gateway: Option<To>,
+    environment: &'static str,
+}
+
+async fn bring(
+    client: &ApiClient,
+    source: Source,
+    columns: Columns,
+    rest: Rest,
+    output: Output,
+) -> anyhow::Result<()> {
+    let to = match columns.gateway {
+        Some(to) => to,
+        None => gateway_of(client, &rest.app).await?,
+    };
     let what = format!(
-        "{source:?} {} {:?} {to:?} {environment:?} {}",
-        args.push_token_column, args.map, args.rest.app
+        "{} {} {:?} {to:?} {} {} {:?}",
+        source.identity(),
+        columns.push_token,
+        columns.map,
+        columns.environment,
+        rest.app,
+        rest.leave_out
     );
-    let what = format!("{what} {:?}", args.rest.leave_out);
-    let progress = Progress::new(source.file(), &what)?;
-    let rows = source.open(args.rest.page_rows as usize).await?;
+    let progress = Progress::new(&source, &rest.app, &what)?;
+    let rows = source.open(rest.page_rows as usize).await?;
     let mapping = Mapping::new(
         &rows,
-        &args.push_token_column,
-        &args.map,
+        &columns.push_token,
+        &columns.map,
         to,
-        environment.unwrap_or("auto"),
+        columns.environment,
     )?;
-    let leave_out = LeaveOut::read(args.rest.leave_out.as_deref())?;
-    let sending = Sending::begin(client, &args.rest, progress, leave_out, output)?;
+    let leave_out = LeaveOut::read(rest.leave_out.as_deref())?;
+    let sending = Sending::begin(client, &rest, progress, leave_out, output)?;
     sending.run(rows, &mapping).await
 }
 
@@ -126,9 +204,11 @@ pub(super) async fn one_signal(
     args: OneSignal,
     output: Output,
 ) -> anyhow::Result<()> {
-    let source = Source::read(&args.file.display().to_string(), None, None, false)?;
+    let file = args.file.display().to_string();
+    let source = Source::read(&file, None, None, false, &Connection::default())?;
     let progress = Progress::new(
-        source.file(),
+        &source,
+        &args.rest.app,
         &format!("onesignal {} {:?}", args.rest.app, args.rest.leave_out),
     )?;
     let rows = source.open(args.rest.page_rows as usize).await?;

@@ -2,7 +2,7 @@
 
 use super::leave_out::{LEFT_OUT, LeaveOut};
 use super::mapping::Prepared;
-use super::progress::Progress;
+use super::progress::{Progress, Trail};
 use super::tally::{RowProblem, Tally};
 use super::{Prepare, Rest};
 use crate::client::ApiClient;
@@ -24,6 +24,10 @@ pub(super) struct Sending<'a> {
     /// Beginnings of the hashes of the push tokens so far. Eight bytes each: two that are equal by chance would only
     /// be counted wrongly.
     seen: HashSet<u64>,
+    /// What the rows so far were.
+    trail: Trail,
+    /// What those were that went in before an interruption, until they are read again.
+    before: Option<String>,
     leave_out: LeaveOut,
     output: Output,
 }
@@ -45,13 +49,18 @@ impl<'a> Sending<'a> {
     ) -> Result<Self, Failure> {
         let tally = if rest.resume { progress.load()? } else { None };
         match &tally {
-            Some(tally) => output.note(format!("going on after row {} of the source", tally.rows)),
+            Some((tally, _)) => {
+                output.note(format!("going on after row {} of the source", tally.rows))
+            }
             None if rest.resume => {
                 output.note("nothing was interrupted: beginning with the first row")
             }
             None => {}
         }
-        let tally = tally.unwrap_or_default();
+        let (tally, before) = match tally {
+            Some((tally, rows)) => (tally, Some(rows)),
+            None => (Tally::default(), None),
+        };
         Ok(Self {
             client,
             path: import_path(&rest.app),
@@ -59,6 +68,8 @@ impl<'a> Sending<'a> {
             done: tally.rows,
             tally,
             seen: HashSet::new(),
+            trail: Trail::new(),
+            before,
             leave_out,
             output,
         })
@@ -74,9 +85,13 @@ impl<'a> Sending<'a> {
             let (skipped, fresh) = page.split_at(known as usize);
             before += known;
             for row in skipped {
+                self.trail.add(row);
                 if let Prepared::Device { push_token, .. } = how.prepare(row) {
                     self.seen.insert(push_token);
                 }
+            }
+            if before == self.done {
+                self.is_the_same()?;
             }
             if !fresh.is_empty() {
                 let sent = self.page(fresh, how).await;
@@ -85,16 +100,36 @@ impl<'a> Sending<'a> {
             bar.inc(page.len() as u64);
         }
         bar.finish_and_clear();
+        // Fewer rows than before are not the same either.
+        self.is_the_same()?;
         self.progress.forget();
         self.tally.tell(&how.push_token(), self.output)
+    }
+
+    /// Whether what went in before an interruption is what was read again now. Asked once.
+    fn is_the_same(&mut self) -> Result<(), Failure> {
+        match self.before.take() {
+            Some(before) if before != self.trail.shown() => {
+                let message = format!(
+                    "the first {} rows are others than those that went in before, or in another order: some would never go in",
+                    self.done
+                );
+                Err(Failure::new(Exit::Data, message).mend(
+                    "leave out --resume: what went in is only updated. An ORDER BY in --query keeps the order",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One page. Counted as a whole, after all of it is answered.
     async fn page(&mut self, rows: &[Row], how: &impl Prepare) -> Result<(), Failure> {
         let mut tally = self.tally.clone();
+        let mut trail = self.trail.clone();
         let (mut body, mut sent) = (String::new(), Vec::new());
         for row in rows {
             tally.rows += 1;
+            trail.add(row);
             match how.prepare(row) {
                 Prepared::Device {
                     body: device,
@@ -123,8 +158,8 @@ impl<'a> Sending<'a> {
         if !sent.is_empty() {
             self.send(body, &sent, &mut tally, how).await?;
         }
-        self.tally = tally;
-        if let Err(failure) = self.progress.save(&self.tally) {
+        (self.tally, self.trail) = (tally, trail);
+        if let Err(failure) = self.progress.save(&self.tally, &self.trail) {
             self.output.note(format!(
                 "{failure}: an interrupted import will have to begin again"
             ));

@@ -1,55 +1,17 @@
-//! SQLite databases of other programs, read for an import: one query, row after row, and nothing written. It knows
-//! nothing of what the rows mean.
+//! SQLite: the file is opened for reading only, and what the query may do is decided while it is prepared.
 
+use super::{ForeignError, ForeignRow};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// What is asked when nobody says: every row of a table named `users`.
-pub const ALL_USERS: &str = "SELECT * FROM users";
-/// The apps of an rpush database, whose columns differ from version to version.
-pub const RPUSH_APPS: &str = "SELECT * FROM rpush_apps ORDER BY id";
-/// Its notifications, as far as they tell what waits and which push tokens are dead.
-pub const RPUSH_NOTIFICATIONS: &str = "SELECT id, app_id, device_token, delivered, failed, failed_at, error_code, \
-     error_description, deliver_after FROM rpush_notifications";
-/// What Apple told it of push tokens.
-pub const RPUSH_FEEDBACK: &str = "SELECT id, app_id, device_token, failed_at FROM rpush_feedback";
-
-/// A database of another program, or a query on it, that cannot be read. A sentence for a person.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ForeignError {
-    /// The file is not there, is no database, or may not be read.
-    #[error("it cannot be opened as a SQLite database: {0}")]
-    Open(String),
-    /// The query does something else than read.
-    #[error("the query would do more than read: {0}")]
-    Writes(String),
-    /// SQLite does not take the query.
-    #[error("SQLite does not take the query: {0}")]
-    Query(String),
-    /// It broke off while rows were read.
-    #[error("reading stopped after row {after}: {cause}")]
-    Read {
-        /// Rows that were read.
-        after: u64,
-        /// SQLite's words.
-        cause: String,
-    },
-}
-
-/// Runs `query`, which may only read. `columns` is told the names of its columns and decides whether to go on; so is
-/// `each`, for every row: `None` is NULL, numbers are in decimal, what is binary is in hexadecimal.
-///
-/// # Errors
-/// [`ForeignError`]; nothing was written in any case.
-pub fn read_foreign(
+pub(super) fn read(
     path: &Path,
     query: &str,
     columns: impl FnOnce(Vec<String>) -> ControlFlow<()>,
-    mut each: impl FnMut(Vec<Option<String>>) -> ControlFlow<()>,
+    mut each: impl FnMut(ForeignRow) -> ControlFlow<()>,
 ) -> Result<(), ForeignError> {
     let open = |error: rusqlite::Error| ForeignError::Open(error.to_string());
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -122,6 +84,7 @@ fn text_of(value: ValueRef<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ALL_USERS;
     use super::*;
 
     fn sample() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -138,13 +101,13 @@ mod tests {
 
     type Table = (Vec<String>, Vec<Vec<Option<String>>>);
 
-    fn read(path: &Path, query: &str) -> Result<Table, ForeignError> {
+    fn all(path: &Path, query: &str) -> Result<Table, ForeignError> {
         let (mut names, mut rows) = (Vec::new(), Vec::new());
         let columns = |found| {
             names = found;
             ControlFlow::Continue(())
         };
-        read_foreign(path, query, columns, |row| {
+        read(path, query, columns, |row| {
             rows.push(row);
             ControlFlow::Continue(())
         })?;
@@ -154,7 +117,7 @@ mod tests {
     #[test]
     fn rows_come_as_text() {
         let (_home, path) = sample();
-        let (names, rows) = read(&path, ALL_USERS).unwrap();
+        let (names, rows) = all(&path, ALL_USERS).unwrap();
         assert_eq!(names, ["id", "name", "token"]);
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(rows[0], [some("1"), some("Ann"), some("00ff")]);
@@ -178,7 +141,7 @@ mod tests {
             "SELECT id FROM users; DELETE FROM users",
             &attach,
         ] {
-            let error = read(&path, query).unwrap_err();
+            let error = all(&path, query).unwrap_err();
             assert!(matches!(error, ForeignError::Writes(_)), "{query}: {error}");
         }
         for query in [
@@ -187,13 +150,13 @@ mod tests {
             "SELEC 1",
             "",
         ] {
-            let error = read(&path, query).unwrap_err();
+            let error = all(&path, query).unwrap_err();
             assert!(
                 matches!(error, ForeignError::Query(_)),
                 "{query}: {error:?}"
             );
         }
-        assert_eq!(read(&path, ALL_USERS).unwrap().1.len(), 3);
+        assert_eq!(all(&path, ALL_USERS).unwrap().1.len(), 3);
         assert!(!other.exists());
     }
 
@@ -201,11 +164,11 @@ mod tests {
     fn what_is_no_database_is_said_to_be_none() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("users.db");
-        let missing = read(&path, ALL_USERS).unwrap_err();
+        let missing = all(&path, ALL_USERS).unwrap_err();
         assert!(matches!(missing, ForeignError::Open(_)), "{missing}");
         assert!(!path.exists(), "reading makes no file");
         std::fs::write(&path, "id,name\n".repeat(1_000)).unwrap();
-        let wrong = read(&path, ALL_USERS).unwrap_err();
+        let wrong = all(&path, ALL_USERS).unwrap_err();
         assert!(matches!(wrong, ForeignError::Open(_)), "{wrong}");
     }
 
@@ -213,14 +176,14 @@ mod tests {
     fn a_query_may_break_off() {
         let (_home, path) = sample();
         let query = "SELECT abs(-9223372036854775807 - (id / 2)) FROM users";
-        let error = read(&path, query).unwrap_err();
+        let error = all(&path, query).unwrap_err();
         assert!(
             matches!(error, ForeignError::Read { after: 1, .. }),
             "{error:?}"
         );
         let mut seen = 0;
         let go = |_| ControlFlow::Continue(());
-        read_foreign(&path, ALL_USERS, go, |_| {
+        read(&path, ALL_USERS, go, |_| {
             seen += 1;
             ControlFlow::Break(())
         })
