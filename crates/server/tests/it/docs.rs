@@ -131,6 +131,8 @@ fn importing_works_as_printed() {
         "ok  production",
         "3 rows: 3 registered",
         "of these stale  0",
+        "3 of 3 devices can be written to",
+        "completed",
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }

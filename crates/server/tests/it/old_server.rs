@@ -3,14 +3,17 @@
 
 use crate::support::{BUNDLE_ID, Home, Server};
 use carillon_model::id::DeliveryId;
+use carillon_store_sql::Host;
+use carillon_store_sql::testing::Scratch;
 use push_sim::{
     FcmPhonePatch, Gateway, NewFcmPhones, NewPhones, PhonePatch, PushTokenKind, ReceivedFilter,
 };
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-const INI: &str = "\
+/// The apps of its file.
+const APPS: &str = "\
 [Shop]
 push_type = APNs
 environment = production
@@ -22,15 +25,9 @@ team_id = TESTTEAM01
 [Shop Android]
 push_type = FCM
 api_key = AAAA-legacy
-
-[Database]
-host = db.example.com
-database = push
-
-[Server]
-protocol = HTTPS
-batch_size = 1000
 ";
+/// What the table is made by: the push token is in the seventh column.
+const TABLE: &str = "CREATE TABLE users (id INTEGER, name TEXT, mail TEXT, locale TEXT, platform TEXT, age INTEGER, token TEXT)";
 
 /// Rows of the table by platform: with a push token of their own, with one of an earlier row, without any.
 const IOS: (u32, u32, u32) = (5_000, 100, 500);
@@ -40,18 +37,99 @@ const DEAD: u32 = 40;
 /// Seconds after the send at which it ends.
 const LASTS: i64 = 60;
 
-/// 10,000 rows, the push token in the seventh column. Returns what `--from` is given.
-fn users_table(home: &Home, ios: &[String], android: &[String]) -> String {
-    let mut conn = Connection::open(home.path().join("users.db")).unwrap();
-    conn.execute_batch(
-        "CREATE TABLE users (id INTEGER, name TEXT, mail TEXT, locale TEXT, platform TEXT, age INTEGER, token TEXT)",
-    )
-    .unwrap();
-    let tx = conn.transaction().unwrap();
-    let mut insert = tx
-        .prepare("INSERT INTO users VALUES (?1, 'name', 'mail', 'ko_KR', ?2, 30, ?3)")
-        .unwrap();
-    let mut id = 0;
+/// Where the old server kept its users.
+enum Kept<'a> {
+    Sqlite,
+    Mariadb(&'a Scratch),
+}
+
+impl Kept<'_> {
+    /// Makes the table. Returns the sections of the INI file that say where it is.
+    fn make(&self, home: &Home, rows: &str) -> String {
+        let insert = format!("INSERT INTO users VALUES {rows}");
+        let server = "[Server]\nprotocol = HTTPS\nbatch_size = 1000\n";
+        match self {
+            Self::Sqlite => {
+                let conn = Connection::open(home.path().join("users.db")).unwrap();
+                conn.execute_batch(&format!("{TABLE}; {insert}")).unwrap();
+                format!("[Database]\nhost = db.example.com\ndatabase = push\n{server}")
+            }
+            Self::Mariadb(scratch) => {
+                scratch.script(&format!("{TABLE}; {insert}"));
+                let url = scratch.config().url;
+                let Some(Host::Tcp { host, port }) = url.hosts.first() else {
+                    panic!("{url}");
+                };
+                let certificates = std::env::var("STORE_TEST_CERTIFICATES").unwrap();
+                format!(
+                    "[Database]\nhost = {host}\nport = {port}\nuser = {}\ndatabase = {}\n[SSL]\nca_file = {certificates}/ca.pem\n{server}",
+                    url.user, url.database
+                )
+            }
+        }
+    }
+
+    /// The Apps, and the users of each platform in its own. Returns what became of the rows of each.
+    fn bring(&self, server: &Server<'_>) -> Vec<Value> {
+        let ini = [
+            "import",
+            "ini",
+            "push.ini",
+            "--service-account",
+            "Shop Android=google.json",
+        ];
+        let query = |platform: &str| format!("SELECT * FROM users WHERE platform = '{platform}'");
+        let map = "user_id=1,locale=4,platform=platform";
+        match self {
+            Self::Sqlite => {
+                let made = server.json(&ini);
+                let apps: Vec<_> = (0..2)
+                    .map(|at| made["apps"][at]["app"].as_str().unwrap())
+                    .collect();
+                assert_eq!(apps, ["shop", "shop-android"]);
+                let bring = |app: &str, platform: &str| {
+                    server.json(&[
+                        "import",
+                        "users",
+                        "--from",
+                        "sqlite:users.db",
+                        "--query",
+                        &query(platform),
+                        "--app",
+                        app,
+                        "--push-token-column",
+                        "7",
+                        "--map",
+                        map,
+                    ])
+                };
+                vec![bring("shop", "ios"), bring("shop-android", "android")]
+            }
+            Self::Mariadb(_) => {
+                let (ios, android) = (query("ios"), query("android"));
+                let (ios, android) = (format!("Shop={ios}"), format!("Shop Android={android}"));
+                let users = ["--users", &ios, "--users", &android, "--map", map, "--json"];
+                let ran = server.carillon(&[&ini[..], &users].concat());
+                assert_eq!(ran.code, 0, "{ran:?}");
+                let told = serde_json::Deserializer::from_str(&ran.stdout).into_iter::<Value>();
+                let mut told: Vec<Value> = told.map(Result::unwrap).collect();
+                let made = told.remove(0);
+                assert_eq!(made["apps"][1]["state"], "made", "{made}");
+                // What it would have asked to be typed instead, without the password.
+                let command = made["commands"][0].as_str().unwrap();
+                assert!(
+                    command.contains("--database-tls verify-full --database-ca-file"),
+                    "{command}"
+                );
+                told
+            }
+        }
+    }
+}
+
+/// 10,000 rows, the push token in the seventh column.
+fn rows_of_users(ios: &[String], android: &[String]) -> String {
+    let mut all = Vec::new();
     for (platform, tokens, (own, doubled, none)) in
         [("ios", ios, IOS), ("android", android, ANDROID)]
     {
@@ -61,14 +139,15 @@ fn users_table(home: &Home, ios: &[String], android: &[String]) -> String {
             .chain(tokens.iter().take(doubled as usize));
         let rows = of_rows.map(Some).chain((0..none).map(|_| None));
         for token in rows {
-            id += 1;
-            insert.execute(params![id, platform, token]).unwrap();
+            let token = token.map_or("NULL".to_owned(), |token| format!("'{token}'"));
+            let id = all.len() + 1;
+            all.push(format!(
+                "({id}, 'name', 'mail', 'ko_KR', '{platform}', 30, {token})"
+            ));
         }
     }
-    assert_eq!(id, 10_000);
-    drop(insert);
-    tx.commit().unwrap();
-    "sqlite:users.db".to_owned()
+    assert_eq!(all.len(), 10_000);
+    all.join(", ")
 }
 
 /// Their numbers at the simulator, and their push tokens.
@@ -103,25 +182,6 @@ fn androids(home: &Home) -> Vec<String> {
     made.into_iter()
         .map(|phone| phone.registration_token)
         .collect()
-}
-
-/// The users of one platform into their App.
-fn bring_users(server: &Server<'_>, from: &str, app: &str, platform: &str) -> Value {
-    let query = format!("SELECT * FROM users WHERE platform = '{platform}'");
-    server.json(&[
-        "import",
-        "users",
-        "--from",
-        from,
-        "--query",
-        &query,
-        "--app",
-        app,
-        "--push-token-column",
-        "7",
-        "--map",
-        "user_id=1,locale=4,platform=platform",
-    ])
 }
 
 /// All deliveries of a notification.
@@ -161,7 +221,19 @@ fn received(home: &Home, gateway: Gateway) -> BTreeMap<String, Vec<push_sim::Rec
 }
 
 #[test]
-fn the_old_servers_users_get_what_is_sent_to_all_a_minute_later() {
+fn the_users_of_an_old_server_get_what_is_sent_to_all_a_minute_later() {
+    story(&Kept::Sqlite);
+}
+
+#[test]
+fn the_users_of_an_old_server_on_mariadb_get_what_is_sent_to_all_a_minute_later() {
+    // That there is no server for tests is told by `cargo xtask test`.
+    if let Some(scratch) = Scratch::mariadb() {
+        story(&Kept::Mariadb(&scratch));
+    }
+}
+
+fn story(kept: &Kept<'_>) {
     let mut home = Home::new();
     let google = home.simulator.google_url();
     let google = google.trim_start_matches("https://").to_owned();
@@ -170,38 +242,11 @@ fn the_old_servers_users_get_what_is_sent_to_all_a_minute_later() {
     home.set("FCM__ENDPOINT", google);
     home.set("FCM__CA_FILE", ca_file);
     home.set("SERVER__MODE", "development");
-    std::fs::write(home.path().join("push.ini"), INI).unwrap();
     let account = home.simulator.service_account_json("shop-android").unwrap();
     std::fs::write(home.path().join("google.json"), account).unwrap();
     let phones = iphones(&home);
     let ios: Vec<_> = phones.iter().map(|(_, token)| token.clone()).collect();
-    let android = androids(&home);
-    let from = users_table(&home, &ios, &android);
-    let server = home.serve();
-
-    let ini = [
-        "import",
-        "ini",
-        "push.ini",
-        "--service-account",
-        "Shop Android=google.json",
-    ];
-    let made = server.json(&ini);
-    let apps: Vec<_> = (0..2)
-        .map(|at| made["apps"][at]["app"].as_str().unwrap())
-        .collect();
-    assert_eq!(apps, ["shop", "shop-android"]);
-    for (app, platform, (own, doubled, none)) in
-        [("shop", "ios", IOS), ("shop-android", "android", ANDROID)]
-    {
-        let brought = bring_users(&server, &from, app, platform);
-        let counts =
-            ["rows", "registered", "doubled", "empty", "refused"].map(|name| &brought[name]);
-        let expected = [own + doubled + none, own, doubled, none, 0];
-        assert_eq!(counts, expected, "{brought}");
-    }
-
-    // Apple tells since when an app is gone: what was registered after that is not the one that went.
+    // Long gone: Apple tells since when, and that is before the import.
     let removed = PhonePatch {
         installed: Some(false),
         ..PhonePatch::default()
@@ -209,25 +254,31 @@ fn the_old_servers_users_get_what_is_sent_to_all_a_minute_later() {
     for (phone, _) in phones.iter().take(DEAD as usize) {
         home.simulator.patch_phone(*phone, &removed).unwrap();
     }
+    let android = androids(&home);
+    let database = kept.make(&home, &rows_of_users(&ios, &android));
+    std::fs::write(home.path().join("push.ini"), format!("{APPS}{database}")).unwrap();
+    let server = home.serve();
 
+    let brought = kept.bring(&server);
+    for (brought, (own, doubled, none)) in brought.iter().zip([IOS, ANDROID]) {
+        let counts =
+            ["rows", "registered", "doubled", "empty", "refused"].map(|name| &brought[name]);
+        let expected = [own + doubled + none, own, doubled, none, 0];
+        assert_eq!(counts, expected, "{brought}");
+    }
+    assert_eq!(brought.len(), 2);
+
+    // A campaign to all of each App, in slices of what was the old server's batch_size.
+    let send_at = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(1);
+    let campaign = json!({
+        "name": "sale", "audience": {"all": true}, "slice_size": 1000, "send_at": send_at.to_string(),
+        "expires_in": format!("{LASTS}s"),
+        "content": {"title": "Sale", "body": "Only today", "badge": 3},
+    });
+    std::fs::write(home.path().join("sale.json"), campaign.to_string()).unwrap();
     let send = |app: &str| {
-        let sent = server.json(&[
-            "send",
-            app,
-            "--all",
-            "--title",
-            "Sale",
-            "--body",
-            "Only today",
-            "--badge",
-            "3",
-            "--in",
-            "1m",
-            "--expires-in",
-            "1m",
-        ]);
-        let text = |name: &str| sent[name].as_str().unwrap().to_owned();
-        (text("id"), text("send_at"))
+        let sent = server.json(&["campaign", "create", "sale.json", "--app", app]);
+        sent["notification"].as_str().unwrap().to_owned()
     };
     let (to_ios, to_android) = (send("shop"), send("shop-android"));
     assert_eq!(home.simulator.received_count(), 0, "not before its time");
@@ -239,7 +290,7 @@ fn the_old_servers_users_get_what_is_sent_to_all_a_minute_later() {
     let ended = |app: &str, id: &str| {
         server.json(&["notification", "show", id, "--app", app, "--wait"])["deliveries"].clone()
     };
-    for (app, (id, _), (own, ..)) in [
+    for (app, id, (own, ..)) in [
         ("shop", &to_ios, IOS),
         ("shop-android", &to_android, ANDROID),
     ] {
@@ -261,7 +312,6 @@ fn the_old_servers_users_get_what_is_sent_to_all_a_minute_later() {
     let at_apple = received(&home, Gateway::Apns);
     let everybody: BTreeSet<_> = ios.iter().cloned().collect();
     assert_eq!(at_apple.keys().cloned().collect::<BTreeSet<_>>(), everybody);
-    let send_at: jiff::Timestamp = to_ios.1.parse().unwrap();
     for (token, records) in &at_apple {
         let [record] = &records[..] else {
             panic!("{token} was sent to {} times", records.len());
@@ -310,8 +360,8 @@ fn the_old_servers_users_get_what_is_sent_to_all_a_minute_later() {
         assert_eq!(counts, [own - DEAD; 2], "{again}");
     }
     // The report at the end, for people.
-    let report = server.carillon(&["notification", "show", &to_ios.0, "--app", "shop"]);
-    for part in ["4960", "40"] {
+    let report = server.carillon(&["campaign", "show", "sale", "--app", "shop"]);
+    for part in ["completed", "4960", "40", "Unregistered"] {
         assert!(report.stdout.contains(part), "{report:?}");
     }
     let stats: Value = serde_json::from_str(&server.get("/v1/apps/shop/stats")).unwrap();
