@@ -27,7 +27,7 @@ pub fn planted(bug: Bug) -> bool {
 }
 
 /// Every stage that the code announces.
-pub const STAGES: [&str; 14] = [
+pub const STAGES: [&str; 15] = [
     "intake.committed",
     "fanout.page_committed",
     "dispatch.watermark_committed",
@@ -42,6 +42,7 @@ pub const STAGES: [&str; 14] = [
     "digest.told",
     "webhook.enqueued",
     "webhook.settled",
+    "campaign.paused",
 ];
 
 /// Bugs that the accountant must catch.
@@ -90,11 +91,17 @@ pub enum Bug {
     MoveBeforeRun,
     /// A schedule's timer moves on only after what it sends was stored.
     MoveAfterRun,
+    /// A campaign's pause is acknowledged and ignored.
+    IgnorePause,
+    /// What a slice leaves of a piece of a campaign's audience is lost.
+    LosePiece,
+    /// A slice does not take what it sends from a campaign's audience.
+    TakeTwice,
 }
 
 impl Bug {
     /// All of them, each once.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::NoFence,
         Self::SettleBeforeAnswer,
         Self::ResendVoip,
@@ -116,6 +123,9 @@ impl Bug {
         Self::LoseTimer,
         Self::MoveBeforeRun,
         Self::MoveAfterRun,
+        Self::IgnorePause,
+        Self::LosePiece,
+        Self::TakeTwice,
     ];
 
     /// The word that names it on the accountant's command line.
@@ -143,6 +153,9 @@ impl Bug {
             Self::LoseTimer => "lose-timer",
             Self::MoveBeforeRun => "move-before-run",
             Self::MoveAfterRun => "move-after-run",
+            Self::IgnorePause => "ignore-pause",
+            Self::LosePiece => "lose-piece",
+            Self::TakeTwice => "take-twice",
         }
     }
 }

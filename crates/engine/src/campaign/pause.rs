@@ -8,6 +8,7 @@ use crate::request::{PauseAnswer, ResumeAnswer};
 use crate::service::Shared;
 use carillon_model::campaign::{CampaignState, Phase};
 use carillon_model::id::{AppNo, NotificationNo};
+use carillon_ports::fault::{self, Bug};
 use carillon_ports::store::StoreError;
 use tokio::time::Instant;
 
@@ -21,6 +22,9 @@ impl Shared {
         app: AppNo,
         no: NotificationNo,
     ) -> Result<Option<PauseAnswer>, StoreError> {
+        if fault::planted(Bug::IgnorePause) {
+            return Ok(Some(PauseAnswer::Paused { in_flight: 0 }));
+        }
         let deadline = Instant::now() + ms(self.hub.parts.config.pause_wait_ms);
         match self.hub.parts.store.pause(app, no).await? {
             None => return Ok(None),
@@ -28,6 +32,7 @@ impl Shared {
             Some(true) => {}
         }
         self.hub.wake_others();
+        fault::stage("campaign.paused");
         self.core.lock().pause(no, self.hub.moment());
         self.hub.bells.dispatch.notify_one();
         self.hub.bells.settle.notify_one();

@@ -18,7 +18,7 @@ use carillon_model::id::DeviceNo;
 use carillon_model::lane::Lane;
 use carillon_model::send_at::IfPast;
 use carillon_ports::campaign::{CampaignHead, CampaignStep, Chunk, TakenChunk};
-use carillon_ports::fault;
+use carillon_ports::fault::{self, Bug};
 use carillon_ports::news;
 use carillon_ports::store::{Fanout, FanoutPage, NewEvent, Recipient, StoreError};
 use std::collections::{BTreeMap, HashMap};
@@ -296,7 +296,13 @@ impl<'a> Going<'a> {
                 let most = self.most(devices) as usize;
                 let at = self.state.waves[wave].at;
                 let chunks = self.chunks(at, MOST_PIECES).await?;
-                let (numbers, taken) = take_in_order(chunks, most);
+                let (numbers, mut taken) = take_in_order(chunks, most);
+                if fault::planted(Bug::LosePiece) {
+                    taken.iter_mut().for_each(|taken| taken.left = None);
+                }
+                if fault::planted(Bug::TakeTwice) {
+                    taken.clear();
+                }
                 if numbers.is_empty() {
                     self.lost(wave);
                     return Ok(Made::default());

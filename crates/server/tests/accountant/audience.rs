@@ -36,6 +36,8 @@ const UNSTEADY: u32 = 4;
 const APPLES_SHARE: u32 = 4;
 /// Topics of each App: each device is subscribed to one.
 pub(crate) const TOPICS: u32 = 3;
+/// Time zones in which devices are: each user lives in one.
+pub(crate) const ZONES: [&str; 3] = ["UTC", "Asia/Tokyo", "Asia/Kathmandu"];
 /// Users of one App are numbered from a multiple of this.
 pub(crate) const USERS: u32 = 100_000;
 /// How often something happens to a device.
@@ -188,6 +190,7 @@ async fn register(scene: &Scene, device: u32) -> Result<()> {
         let body = json!({
             "user_id": user_id(entry.user),
             "topics": [topic_id(entry.topic)],
+            "time_zone": ZONES[entry.zone as usize],
             "push_tokens": push_tokens,
         });
         (format!("/v1/apps/{app}/devices/{}", entry.id), body)

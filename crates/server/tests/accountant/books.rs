@@ -4,6 +4,7 @@
 //! computer's clock, which the program, the simulator and the accountant share.
 
 pub(crate) mod accepted;
+pub(crate) mod campaigns;
 pub(crate) mod events;
 pub(crate) mod later;
 pub(crate) mod received;
@@ -14,6 +15,7 @@ pub(crate) mod webhooks;
 use std::collections::BTreeMap;
 
 use accepted::{Address, AppEntry, Asked, DeviceEntry, Gateway};
+use campaigns::Campaign;
 use events::{Event, Telling};
 use later::{ClockMove, Schedule};
 use received::Receipt;
@@ -43,6 +45,8 @@ pub(crate) struct Books {
     pub(crate) tellings: Vec<Telling>,
     /// First book, too: the schedules that it was told, and in it from the second what came of them.
     pub(crate) schedules: Vec<Schedule>,
+    /// First book, too: the campaigns that were asked for, and in it from the second what it says of them.
+    pub(crate) campaigns: Vec<Campaign>,
     /// How far business time was ahead, in order.
     pub(crate) clock: Vec<ClockMove>,
     /// Notifications that no request asked for and of which nobody received anything.

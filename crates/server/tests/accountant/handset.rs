@@ -6,7 +6,7 @@ use push_sim::{
     PushTokenKind, WebPushService,
 };
 
-use crate::audience::{APPS, Fate, TOPICS};
+use crate::audience::{APPS, Fate, TOPICS, ZONES};
 use crate::books::SECOND;
 use crate::books::accepted::{Address, DeviceEntry, Gateway, Kind};
 use crate::gateway::project;
@@ -194,6 +194,7 @@ pub(crate) fn enter(scene: &Scene, app: u32, installed: &Installed, fate: Fate, 
         id: format!("device-{device}"),
         user,
         topic: device % TOPICS,
+        zone: user % ZONES.len() as u32,
         addresses,
         registered: Vec::new(),
         deleted: None,

@@ -2,6 +2,7 @@
 //!
 //! A law looks at books and at nothing else. What it finds is a sentence that names the delivery.
 
+mod campaigns;
 mod cancel;
 pub(crate) mod digests;
 mod doubt;
@@ -43,6 +44,7 @@ pub(crate) enum Law {
     Throttles,
     Later,
     Schedules,
+    Campaigns,
     Webhooks,
     Neighbours,
     Memory,
@@ -58,7 +60,7 @@ pub(crate) struct Breach {
 }
 
 impl Law {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::OneFinalState,
         Self::Truth,
         Self::Once,
@@ -73,6 +75,7 @@ impl Law {
         Self::Throttles,
         Self::Later,
         Self::Schedules,
+        Self::Campaigns,
         Self::Webhooks,
         Self::Neighbours,
         Self::Memory,
@@ -96,6 +99,7 @@ impl Law {
             Self::Throttles => "throttles",
             Self::Later => "later",
             Self::Schedules => "schedules",
+            Self::Campaigns => "campaigns",
             Self::Webhooks => "webhooks",
             Self::Neighbours => "neighbours",
             Self::Memory => "memory",
@@ -120,6 +124,7 @@ impl Law {
             Self::Throttles => "each event is told once or kept back, and never more than allowed",
             Self::Later => "what waits is sent at its time, as it was changed last",
             Self::Schedules => "each time of a schedule comes to one run, or is missed by its rule",
+            Self::Campaigns => "a campaign rests when it is paused, and tells its whole audience",
             Self::Webhooks => "each event of the log is told, and each completion logged once",
             Self::Neighbours => "the trouble of one App or gateway does not stop another",
             Self::Memory => "memory stays bounded",
@@ -145,6 +150,7 @@ impl Law {
             Self::Throttles => throttles::check(books),
             Self::Later => later::check(books),
             Self::Schedules => schedules::check(books),
+            Self::Campaigns => campaigns::check(books),
             Self::Webhooks => webhooks::check(books),
             Self::Neighbours => neighbours::check(books),
             Self::Memory => memory::check(books),

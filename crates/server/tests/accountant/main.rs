@@ -16,6 +16,7 @@ mod audience;
 mod audit;
 mod books;
 mod caller;
+mod campaigns;
 mod dice;
 mod events;
 mod gateway;

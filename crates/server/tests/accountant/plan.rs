@@ -61,6 +61,8 @@ pub(crate) struct Load {
     pub(crate) per_second: u64,
     /// Requests at once.
     pub(crate) callers: usize,
+    /// Callers who have campaigns, one after the other.
+    pub(crate) campaigners: usize,
     /// iPhones of each App that are there all the time; besides them some Android phones and browsers.
     pub(crate) devices: u32,
     pub(crate) shares: Shares,
@@ -95,6 +97,7 @@ impl Default for Load {
             deliveries: 50_000,
             per_second: 1_000,
             callers: 12,
+            campaigners: 3,
             devices: 160,
             shares: Shares {
                 fanouts: 14,
@@ -255,6 +258,7 @@ fn at_stage(stage: usize, dice: &mut Dice) -> Ending {
         "digest.told" | "webhook.enqueued" | "webhook.settled" => 20,
         "timer.read" | "timer.in_transaction" | "timer.fired" => 20,
         "prune.slice_committed" => 6,
+        "campaign.paused" => 5,
         _ => 300,
     };
     Ending::AtStage {

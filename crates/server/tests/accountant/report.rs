@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use crate::books::accepted::{Audience, Gateway};
+use crate::books::campaigns::{Answer, Switch};
 use crate::books::received::Meaning;
 use crate::books::stored::{KeptToken, State};
 use crate::books::{Books, Micros, Probe};
@@ -31,6 +32,7 @@ pub(crate) fn print(outcome: &Outcome, breaches: &[Breach]) {
     states(books);
     faults(books);
     hooks(books);
+    campaigns(books);
     lives(outcome);
     probes(
         "Once a fault had ended, new work was at the gateway after",
@@ -234,6 +236,28 @@ fn hooks(books: &Books) {
         hooks.log.len(),
         hooks.calls.len(),
         failures.join(", ")
+    );
+}
+
+/// What campaigns did.
+fn campaigns(books: &Books) {
+    let calls = books.campaigns.iter().flat_map(|campaign| &campaign.calls);
+    let pauses = calls.clone().filter_map(|call| match call.answered? {
+        (_, Answer::Done { in_flight }) if call.what == Switch::Pause => Some(in_flight),
+        _ => None,
+    });
+    let ended = |status: &str| {
+        let seen = books.campaigns.iter().filter_map(|one| one.seen.as_ref());
+        seen.filter(|seen| seen.status == status).count()
+    };
+    let halts: u32 = books.campaigns.iter().map(|one| one.halts).sum();
+    println!(
+        "{} campaigns: {} completed, {} cancelled; paused {}x with at most {} in flight, halted {halts}x",
+        books.campaigns.len(),
+        ended("completed"),
+        ended("cancelled"),
+        pauses.clone().count(),
+        pauses.max().unwrap_or(0)
     );
 }
 

@@ -1,5 +1,6 @@
 //! One run: life after life of the process under the plan's faults and load, then the books.
 
+mod happened;
 mod life;
 
 use std::collections::BTreeMap;
@@ -17,12 +18,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::audience::{self, APPS};
 use crate::audit;
-use crate::books::accepted::{Asked, Gateway as Side};
-use crate::books::later::Asked::Pause;
-use crate::books::later::{self as book, ClockMove, RunResult};
-use crate::books::received::Receipt;
+use crate::books::later::ClockMove;
 use crate::books::{Books, Life, Micros, SECOND};
 use crate::caller::{Caller, Up};
+use crate::campaigns;
 use crate::dice::Dice;
 use crate::events;
 use crate::gateway::Gateway;
@@ -209,6 +208,11 @@ impl Run {
             let dice = Dice::for_purpose(plan.seed, &format!("later {caller}"));
             tasks.spawn(async move { later::call(&scene, dice).await });
         }
+        for caller in 0..plan.load.campaigners {
+            let scene = Arc::clone(&self.scene);
+            let dice = Dice::for_purpose(plan.seed, &format!("campaigns {caller}"));
+            tasks.spawn(async move { campaigns::call(&scene, dice).await });
+        }
         let (scene, dice) = (
             Arc::clone(&self.scene),
             Dice::for_purpose(plan.seed, "schedules"),
@@ -321,6 +325,7 @@ impl Run {
             let drains = Instant::now();
             report::progress(began, "draining");
             schedules::end(&scene).await?;
+            campaigns::end(&scene, drain_deadline).await?;
             events::until_told(&scene, drain_deadline).await;
             let open = audit::drain(&scene, drain_deadline).await?;
             let drained_after = drains.elapsed();
@@ -329,6 +334,7 @@ impl Run {
                 drained_after.as_secs_f64()
             ));
             let hooks = hooks::read(&scene, drain_deadline).await?;
+            campaigns::read(&scene).await?;
             let mut books = audit::read(&scene).await?;
             books.hooks = hooks;
             Ok::<_, anyhow::Error>((open, drained_after, books))
@@ -344,20 +350,7 @@ impl Run {
         let probes = std::mem::take(&mut *self.probes.lock());
         books.neighbours = probes.neighbours;
         books.recoveries = probes.recoveries;
-        for happening in Happening::ALL {
-            let count = match happening {
-                Happening::DeadRegistration
-                | Happening::EndedSubscription
-                | Happening::ForgottenSubscription => dead_addresses(&books, happening),
-                _ => self.scene.gateway.count(happening),
-            };
-            if count > 0 || self.plan.is_complete {
-                books.faults.insert(happening.name(), count);
-            }
-        }
-        if self.plan.is_complete {
-            books.faults.extend(later_happened(&books));
-        }
+        happened::enter(&mut books, &self.scene.gateway, self.plan.is_complete);
         books.slack = LEAST_SLACK + 2 * self.lag.load(Ordering::Relaxed);
         let refusals = self.scene.caller.refusals();
         Ok(Outcome {
@@ -384,56 +377,6 @@ impl Run {
         let faults = faults.to_vec();
         async move { trouble.all(&faults, dice, restarted).await }
     }
-}
-
-/// How often a gateway said that a push token is dead.
-fn dead_addresses(books: &Books, happening: Happening) -> u64 {
-    let is_it = |receipt: &&Receipt| match happening {
-        Happening::DeadRegistration => receipt.reason == "UNREGISTERED",
-        Happening::EndedSubscription => receipt.gateway == Side::WebPush && receipt.status == 410,
-        _ => receipt.gateway == Side::WebPush && receipt.status == 404,
-    };
-    books.receipts.iter().filter(is_it).count() as u64
-}
-
-/// What the laws of what happens later need to have seen.
-fn later_happened(books: &Books) -> [(&'static str, u64); 7] {
-    let planned = books.asked.iter().filter(|asked| asked.planned.is_some());
-    let outcomes = |wanted| {
-        let changes = planned
-            .clone()
-            .filter_map(|asked| asked.planned.as_ref()?.change);
-        changes
-            .filter(|change| change.outcome == Some(wanted))
-            .count() as u64
-    };
-    let is_withdrawn = |asked: &&Asked| {
-        let (planned, cancelled) = (asked.planned.as_ref(), asked.cancelled);
-        planned
-            .zip(cancelled)
-            .is_some_and(|(planned, cancelled)| books.business(cancelled.at) < planned.due)
-    };
-    let runs = books.schedules.iter().flat_map(|schedule| &schedule.runs);
-    let ended = |result| runs.clone().filter(|run| run.result == result).count() as u64;
-    let calls = books.schedules.iter().flat_map(|schedule| &schedule.calls);
-    [
-        ("a notification for later", planned.clone().count() as u64),
-        ("changed while it waited", outcomes(book::Outcome::Done)),
-        ("changed too late", outcomes(book::Outcome::TooLate)),
-        (
-            "cancelled before its time",
-            planned.clone().filter(is_withdrawn).count() as u64,
-        ),
-        ("a schedule ran", ended(RunResult::Sent)),
-        (
-            "a schedule skipped what it missed",
-            ended(RunResult::Skipped),
-        ),
-        (
-            "a schedule was paused",
-            calls.filter(|call| call.what == Pause).count() as u64,
-        ),
-    ]
 }
 
 async fn until_accepted(scene: &Scene, deliveries: u64) {

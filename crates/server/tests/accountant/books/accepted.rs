@@ -67,6 +67,8 @@ pub(crate) struct DeviceEntry {
     pub(crate) user: u32,
     /// The topic that it is subscribed to, a number.
     pub(crate) topic: u32,
+    /// The time zone that it says it is in, a number.
+    pub(crate) zone: u32,
     /// Its current push tokens: places in [`super::Books::addresses`].
     pub(crate) addresses: Vec<u32>,
     /// Each time it was registered, oldest first.

@@ -6,6 +6,7 @@ use crate::books::accepted::{
     Address, AppEntry, Asked, Audience, Call, Cancelled, DeviceEntry, Gateway, Kind, OnUnknown,
     Sighting,
 };
+use crate::books::campaigns::{Answer as Switched, Campaign, CampaignCall, Seen, Switch};
 use crate::books::events::{Acknowledged, Event, Manner, Telling};
 use crate::books::later::{self, Missed, Planned, Run, RunResult, Schedule, ScheduleCall};
 use crate::books::received::{Answer, Receipt};
@@ -38,6 +39,7 @@ pub(crate) fn true_books() -> Forged {
             id: format!("device-{device}"),
             user: device,
             topic: u32::from(device < 2),
+            zone: u32::from(device > 1),
             addresses: vec![2 * device, 2 * device + 1],
             registered: vec![call],
             deleted: None,
@@ -332,6 +334,64 @@ impl Forged {
             id: Some(format!("ntf_{number}")),
             number: Some(number),
         });
+    }
+
+    /// A campaign to these devices that is over, each of them told.
+    pub(crate) fn campaign(&mut self, devices: &[u32]) -> u32 {
+        let number = self.ask(Kind::Alert, devices);
+        for device in devices {
+            self.receive(number, *device, 200, "");
+        }
+        self.0.campaigns.push(Campaign {
+            number,
+            id: Some(format!("cmp_{number}")),
+            is_frozen: true,
+            slice: 100,
+            per_second: None,
+            canary: None,
+            wave: None,
+            calls: Vec::new(),
+            halts: 0,
+            seen: Some(Seen {
+                status: "completed".into(),
+                audience: Some(devices.len() as u64),
+                left: Some(0),
+                counts: counts(State::Accepted, devices.len() as u64),
+            }),
+        });
+        number
+    }
+
+    pub(crate) fn last_campaign(&mut self) -> &mut Campaign {
+        self.0.campaigns.last_mut().unwrap()
+    }
+
+    /// Something that was asked of the last campaign, answered so long after it was asked for.
+    pub(crate) fn switch(&mut self, what: Switch, after: Micros, answer: Switched) -> Micros {
+        let number = self.last_campaign().number;
+        let at = self.0.asked[number as usize].sent + after;
+        self.last_campaign().calls.push(CampaignCall {
+            what,
+            sent: at - SECOND / 10,
+            answered: Some((at, answer)),
+        });
+        at
+    }
+
+    /// Another device of a user of its own, registered as the others are.
+    pub(crate) fn device(&mut self) -> u32 {
+        let device = self.0.devices.len() as u32;
+        let mut entry = self.0.devices[0].clone();
+        entry.id = format!("device-{device}");
+        entry.user = device;
+        entry.addresses = vec![2 * device, 2 * device + 1];
+        for address in 0..2 {
+            let mut address = self.0.addresses[address].clone();
+            address.device = device;
+            self.0.addresses.push(address);
+        }
+        self.0.devices.push(entry);
+        device
     }
 
     /// What all laws find.
