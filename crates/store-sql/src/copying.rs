@@ -143,7 +143,14 @@ fn run(
         return Err(CopyError::Failed("the target is no server".into()));
     };
     let tables = tables(&file)?;
-    session.with(|target| claim(target, &tables))?;
+    let is_moved = "SELECT count(*) FROM meta WHERE name = ?1 AND number = 1";
+    let is_moved: i64 = file.query_row(is_moved, [MOVED], |row| row.get(0))?;
+    let is_unfinished = session.with(|target| is_unfinished(target))?;
+    if is_moved > 0 && !is_unfinished {
+        // It is somewhere else, and lives there: a second copy would tell everything once more.
+        return Err(source_error(OpenErrorKind::Moved));
+    }
+    session.with(|target| claim(target, &tables, is_unfinished))?;
     let mut total = 0;
     for table in &tables {
         let count = format!("SELECT count(*) FROM {}", table.name);
@@ -180,10 +187,14 @@ fn wait_for_lock(from: &SqliteConfig, patience: Duration) -> Result<LockFile, Op
     }
 }
 
-/// Marks the target as unfinished, and empties it if it was.
-fn claim(target: &mut dyn Driver, tables: &[Table]) -> Result<(), CopyError> {
+/// Whether a copy into the target was begun and not finished.
+fn is_unfinished(target: &mut dyn Driver) -> Result<bool, CopyError> {
     let mark = format!("SELECT number FROM meta WHERE name = '{UNFINISHED}'");
-    let is_unfinished = !ask(target, &mark, vec![])?.is_empty();
+    Ok(!ask(target, &mark, vec![])?.is_empty())
+}
+
+/// Marks the target as unfinished, and empties it if it was.
+fn claim(target: &mut dyn Driver, tables: &[Table], is_unfinished: bool) -> Result<(), CopyError> {
     let names = tables.iter().map(|table| table.name.as_str());
     for name in names.filter(|name| *name != "meta").chain(OF_PROCESSES) {
         let any = format!("SELECT 1 FROM {name} LIMIT 1");

@@ -67,20 +67,20 @@ fn whole_life(scratch: &Scratch) {
 
 #[test]
 fn a_file_moves_to_postgres() {
-    if let Some(scratch) = Scratch::postgres() {
-        moves(&scratch);
+    if let (Some(scratch), Some(other)) = (Scratch::postgres(), Scratch::postgres()) {
+        moves(&scratch, &other);
     }
 }
 
 #[test]
 fn a_file_moves_to_mariadb() {
-    if let Some(scratch) = Scratch::mariadb() {
-        moves(&scratch);
+    if let (Some(scratch), Some(other)) = (Scratch::mariadb(), Scratch::mariadb()) {
+        moves(&scratch, &other);
     }
 }
 
 /// What was accepted from the file is there afterwards, goes on there, and not in the file.
-fn moves(scratch: &Scratch) {
+fn moves(scratch: &Scratch, other: &Scratch) {
     let mut home = Home::new();
     let phones = home.phones(20);
     let server = home.serve();
@@ -113,9 +113,19 @@ fn moves(scratch: &Scratch) {
         "{copied}"
     );
 
-    // Not twice, and not from the file any more.
-    let again = run_in(home.path(), &copy, &environment);
-    assert_eq!(again.code, 73, "{again:?}");
+    // Not twice, nowhere else either, and not from the file any more.
+    let elsewhere = other.environment();
+    let elsewhere: Vec<(&str, &str)> = elsewhere
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let (there, mut to) = (other.config().url.to_string(), copy);
+    to[6] = &there;
+    for (copy, environment) in [(copy, &environment), (to, &elsewhere)] {
+        let again = run_in(home.path(), &copy, environment);
+        assert_eq!(again.code, 78, "{again:?}");
+        assert!(again.stderr.contains("was moved"), "{again:?}");
+    }
     let old = home.fail_to_serve();
     assert_eq!(old.code, 78, "{old:?}");
     assert!(old.stderr.contains("was moved"), "{old:?}");
