@@ -6,6 +6,7 @@
 
 mod certificates;
 mod mariadb;
+mod own;
 mod postgres;
 
 use std::{
@@ -16,13 +17,18 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{args::Args, process, toolbox, workspace::Workspace};
+
+pub(crate) use own::Own;
 
 /// The longest from a server's start until it takes connections.
 const START_DEADLINE: Duration = Duration::from_secs(120);
@@ -32,6 +38,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(20);
 const TRIES: u32 = 3;
 /// Lines of a server's log that are shown when it does not start.
 const LAST_LINES: usize = 12;
+/// All of them.
+const KINDS: [&Kind; 2] = [&postgres::KIND, &mariadb::KIND];
 /// Whose processes they are where we are root: neither server runs as root.
 const USER: &str = "nobody";
 
@@ -62,6 +70,8 @@ struct Folder(PathBuf);
 struct Kind {
     /// For people.
     name: &'static str,
+    /// On command lines.
+    word: &'static str,
     /// What cannot be tested without it.
     needed_for: &'static str,
     /// The variable by which tests find it.
@@ -79,6 +89,10 @@ struct Kind {
     command: fn(&Place<'_>, port: u16) -> Result<Command>,
     /// Where tests reach it, with all rights and without a password.
     url: fn(port: u16) -> String,
+    /// What is added to that for a database that may be filled.
+    database: &'static str,
+    /// What it is started with so that nothing is lost whenever its processes are killed.
+    durable: &'static [&'static str],
 }
 
 /// Where one server's things are.
@@ -115,7 +129,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
 impl Databases {
     /// Starts what can be started; with `setup`, first installs what is missing.
     pub(crate) fn start(workspace: &Workspace, setup: bool) -> Self {
-        let kinds = [&postgres::KIND, &mariadb::KIND];
+        let kinds = KINDS;
         let mut started = Self {
             variables: Vec::new(),
             missing: Vec::new(),
@@ -175,7 +189,7 @@ impl Kind {
         )
     }
 
-    fn start(&self, folder: &Folder, certificates: &Path, setup: bool) -> Result<(Server, String)> {
+    fn place<'a>(&self, folder: &Folder, certificates: &'a Path, setup: bool) -> Result<Place<'a>> {
         let programs = match (self.find)() {
             Ok(programs) => programs,
             Err(_) if setup => {
@@ -193,6 +207,11 @@ impl Kind {
             .with_context(|| format!("cannot make {}", place.folder.display()))?;
         give_away(&place.folder)?;
         (self.prepare)(&place)?;
+        Ok(place)
+    }
+
+    fn start(&self, folder: &Folder, certificates: &Path, setup: bool) -> Result<(Server, String)> {
+        let place = self.place(folder, certificates, setup)?;
         let mut tries = 1;
         loop {
             let port = free_port()?;
@@ -281,8 +300,10 @@ impl Drop for Server {
 impl Folder {
     /// Below the folder for temporary files: the servers' user may not be able to reach the target folder.
     fn make(workspace: &Workspace) -> Result<Self> {
-        let mut folder =
-            std::env::temp_dir().join(format!("carillon-tests-{}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("carillon-tests-{}-{count}", std::process::id());
+        let mut folder = std::env::temp_dir().join(name);
         if folder.starts_with(&workspace.root) {
             // A tree of temporary files inside the repository would be looked at by other tasks.
             folder = workspace

@@ -45,6 +45,14 @@ pub const STAGES: [&str; 15] = [
     "campaign.paused",
 ];
 
+/// Every stage that copying a store to a server announces.
+pub const COPY_STAGES: [&str; 4] = [
+    "copy.rows_committed",
+    "copy.copied",
+    "copy.compared",
+    "copy.file_marked",
+];
+
 /// Bugs that the accountant must catch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {

@@ -2,7 +2,7 @@
 //! as a power cut would. Built only with the feature `faults`, which is never shipped.
 
 use crate::exit::{Exit, Failure};
-use carillon_ports::fault::{Bug, STAGES};
+use carillon_ports::fault::{Bug, COPY_STAGES, STAGES};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,7 +44,7 @@ fn reached(stage: &'static str) {
 fn parse_kill_at(text: &str) -> Result<KillAt, Failure> {
     let parsed = text
         .rsplit_once(':')
-        .filter(|(stage, _)| STAGES.contains(stage))
+        .filter(|(stage, _)| STAGES.contains(stage) || COPY_STAGES.contains(stage))
         .and_then(|(stage, count)| Some((stage, count.parse::<u64>().ok().filter(|n| *n > 0)?)));
     match parsed {
         Some((stage, count)) => Ok(KillAt {

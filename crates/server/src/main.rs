@@ -79,6 +79,9 @@ fn main() -> ExitCode {
 }
 
 async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "faults")]
+    faults::install()?;
+
     match cli.command {
         Command::Serve(args) => commands::serve::run(args, output).await?,
         Command::Demo(args) => commands::demo::run(args, output).await?,

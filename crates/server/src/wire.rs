@@ -58,9 +58,6 @@ pub(crate) async fn start(
     lifecycle: &Lifecycle,
     admin_key_file: Option<&Path>,
 ) -> Result<Running, Failure> {
-    #[cfg(feature = "faults")]
-    crate::faults::install()?;
-
     let metrics = Metrics::install()?;
 
     // The port first: a busy one must not touch the store.

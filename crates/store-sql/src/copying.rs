@@ -12,6 +12,7 @@ use crate::server_config::ServerConfig;
 use crate::sqlite::config::SqliteConfig;
 use crate::sqlite::lock::LockFile;
 use crate::sqlite::open;
+use carillon_ports::fault;
 use rusqlite::types::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -161,15 +162,18 @@ fn run(
     for table in &tables {
         session.with(|target| table.copy(&file, target, watch))?;
     }
+    fault::stage("copy.copied");
     session.with(|target| numbers(target))?;
     let mut copied = Vec::new();
     for table in &tables {
         copied.push(session.with(|target| table.compare(&file, target, watch))?);
     }
+    fault::stage("copy.compared");
     file.execute(
         "INSERT INTO meta (name, number) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET number = 1",
         [MOVED],
     )?;
+    fault::stage("copy.file_marked");
     session
         .with(|target| target.script(&format!("DELETE FROM meta WHERE name = '{UNFINISHED}'")))?;
     Ok(copied)
@@ -336,6 +340,7 @@ impl Table {
             }
         }
         target.step(Step::Commit)?;
+        fault::stage("copy.rows_committed");
         watch(CopyStep::Copied(count as u64));
         Ok(())
     }

@@ -12,10 +12,13 @@ use anyhow::{Context, Result};
 use super::{Kind, Place, certificates::CLIENT, give_away, programs, unprivileged};
 use crate::process;
 
+/// A database that nobody else fills.
+const DATABASE: &str = "carillon";
 const DEADLINE: Duration = Duration::from_secs(120);
 
 pub(super) const KIND: Kind = Kind {
     name: "MariaDB",
+    word: "mariadb",
     needed_for: "the store on MariaDB",
     variable: "STORE_TEST_MARIADB",
     packages: &["mariadb-server-core", "mariadb-client-core"],
@@ -25,6 +28,9 @@ pub(super) const KIND: Kind = Kind {
     prepare,
     command,
     url: |port| format!("mariadb://carillon@127.0.0.1:{port}/"),
+    database: DATABASE,
+    // What is written at a commit is the system's by then; only a page may be half written.
+    durable: &["--innodb-doublewrite=ON"],
 };
 
 fn find() -> Result<PathBuf> {
@@ -67,11 +73,12 @@ fn prepare(place: &Place<'_>) -> Result<()> {
             .with_context(|| format!("cannot write {}", to.display()))?;
     }
     let users = format!(
-        "CREATE USER carillon@'127.0.0.1';\n\
+        "CREATE DATABASE IF NOT EXISTS {DATABASE};\n\
+         CREATE USER IF NOT EXISTS carillon@'127.0.0.1';\n\
          GRANT ALL PRIVILEGES ON *.* TO carillon@'127.0.0.1' WITH GRANT OPTION;\n\
-         CREATE USER carillon_password@'127.0.0.1' IDENTIFIED BY 'open sesame';\n\
+         CREATE USER IF NOT EXISTS carillon_password@'127.0.0.1' IDENTIFIED BY 'open sesame';\n\
          GRANT ALL PRIVILEGES ON *.* TO carillon_password@'127.0.0.1';\n\
-         CREATE USER {CLIENT}@'127.0.0.1' REQUIRE SUBJECT '/CN={CLIENT}';\n\
+         CREATE USER IF NOT EXISTS {CLIENT}@'127.0.0.1' REQUIRE SUBJECT '/CN={CLIENT}';\n\
          GRANT ALL PRIVILEGES ON *.* TO {CLIENT}@'127.0.0.1';\n"
     );
     fs::write(place.folder.join("users.sql"), users).context("cannot write users.sql")?;

@@ -19,6 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 pub(super) const KIND: Kind = Kind {
     name: "PostgreSQL",
+    word: "postgres",
     needed_for: "the store on PostgreSQL",
     variable: "STORE_TEST_POSTGRES",
     packages: &["postgresql"],
@@ -29,6 +30,9 @@ pub(super) const KIND: Kind = Kind {
     prepare,
     command,
     url: |port| format!("postgres://carillon@127.0.0.1:{port}/postgres"),
+    database: "",
+    // What is written at a commit is the system's by then; only a page may be half written.
+    durable: &["-c", "full_page_writes=on"],
 };
 
 fn find() -> Result<PathBuf> {

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-pub(crate) const USAGE: &str = "\
-usage: accountant [--minutes N] [--seed S] [--deliveries N] [--self-test [--only BUG]] [--keep]
+use crate::store::Store;
 
-  (nothing)     the short run: at least ten kill -9 during 50,000 accepted deliveries
+pub(crate) const USAGE: &str = "\
+usage: accountant [--minutes N] [--seed S] [--store STORE | --move-to STORE] [--deliveries N] [--self-test [--only BUG]] [--keep]
+
+  (nothing)     the short run: at least ten kill -9 during 50,000 accepted deliveries; on a server fewer
   --minutes N   as long as that
   --seed S      another plan; default 1
+  --store STORE  sqlite (the default), postgres or mariadb: `cargo xtask faults` makes the server
+  --move-to STORE  begins on SQLite, and moves to a server in the middle
   --deliveries N  so many instead, and as many fewer in a second: for a slow or busy machine
   --self-test   plants each bug and must see it caught; then a clean run, which must hold
   --only BUG    only this bug, or these with commas between them
@@ -19,6 +23,10 @@ usage: accountant [--minutes N] [--seed S] [--deliveries N] [--self-test [--only
 pub(crate) struct Arguments {
     pub(crate) task: Task,
     pub(crate) seed: u64,
+    /// Where the store is at the beginning.
+    pub(crate) store: Store,
+    /// Where it moves to.
+    pub(crate) move_to: Option<Store>,
     /// Instead of the plan's own number.
     pub(crate) deliveries: Option<u64>,
     pub(crate) keeps_folder: bool,
@@ -41,12 +49,15 @@ impl Arguments {
         let mut words = words.into_iter();
         let (mut seed, mut minutes, mut only, mut deliveries) = (1, None, None, None);
         let (mut is_self_test, mut keeps_folder) = (false, false);
+        let (mut store, mut move_to) = (Store::Sqlite, None);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
                 "--seed" => seed = number(&word, &value()?)?,
                 "--minutes" => minutes = Some(number::<f64>(&word, &value()?)?),
                 "--deliveries" => deliveries = Some(number::<u64>(&word, &value()?)?.max(1)),
+                "--store" => store = known(&word, &value()?)?,
+                "--move-to" => move_to = Some(known(&word, &value()?)?),
                 "--only" => only = Some(value()?),
                 "--self-test" => is_self_test = true,
                 "--keep" => keeps_folder = true,
@@ -54,6 +65,14 @@ impl Arguments {
                 "--nocapture" | "--quiet" | "-q" => {}
                 _ => return Err(format!("{word} is not an argument")),
             }
+        }
+        if let Some(to) = move_to
+            && (store.is_server() || !to.is_server())
+        {
+            return Err("--move-to: only a SQLite store moves, and only to a server".to_owned());
+        }
+        if is_self_test && (store.is_server() || move_to.is_some()) {
+            return Err("--self-test is made on SQLite".to_owned());
         }
         let task = match (is_self_test, minutes) {
             (true, _) => Task::SelfTest { only },
@@ -71,6 +90,8 @@ impl Arguments {
         Ok(Self {
             task,
             seed,
+            store,
+            move_to,
             deliveries,
             keeps_folder,
         })
@@ -83,6 +104,10 @@ impl Arguments {
             .map(|deliveries| format!(" --deliveries {deliveries}"));
         let deliveries = deliveries.unwrap_or_default();
         let rest = match &self.task {
+            // Whoever makes a server makes it for a run of some length, whose first part this is.
+            Task::Short if self.store.is_server() || self.move_to.is_some() => {
+                format!("--minutes 1{}", self.after_dashes(&deliveries))
+            }
             Task::Short => {
                 return format!(
                     "cargo test -p carillon --features faults --test accountant -- --seed {}{deliveries}",
@@ -91,14 +116,29 @@ impl Arguments {
             }
             Task::Long(length) => {
                 let minutes = length.as_secs_f64() / 60.0;
-                let more = self.deliveries.map(|_| format!(" --{deliveries}"));
-                format!("--minutes {minutes}{}", more.unwrap_or_default())
+                format!("--minutes {minutes}{}", self.after_dashes(&deliveries))
             }
             Task::SelfTest { only: None } => "--self-test".to_owned(),
             Task::SelfTest { only: Some(bug) } => format!("--self-test -- --only {bug}"),
         };
-        format!("cargo xtask faults --seed {} {rest}", self.seed)
+        let place = match (self.move_to, self.store) {
+            (Some(to), _) => format!("--move-to {} ", to.word()),
+            (None, Store::Sqlite) => String::new(),
+            (None, store) => format!("--store {} ", store.word()),
+        };
+        format!("cargo xtask faults --seed {} {place}{rest}", self.seed)
     }
+
+    /// What the accountant alone understands.
+    fn after_dashes(&self, deliveries: &str) -> String {
+        let more = self.deliveries.map(|_| format!(" --{deliveries}"));
+        more.unwrap_or_default()
+    }
+}
+
+fn known(name: &str, word: &str) -> Result<Store, String> {
+    Store::from_word(word)
+        .ok_or_else(|| format!("{name}: expected sqlite, postgres or mariadb, found {word}"))
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
@@ -119,6 +159,8 @@ mod tests {
         let short = Arguments {
             task: Task::Short,
             seed: 1,
+            store: Store::Sqlite,
+            move_to: None,
             deliveries: None,
             keeps_folder: false,
         };
@@ -135,6 +177,17 @@ mod tests {
         assert_eq!(long.task, Task::Long(Duration::from_secs(30)));
         assert_eq!((long.seed, long.keeps_folder), (7, true));
         assert_eq!(long.repeat(), "cargo xtask faults --seed 7 --minutes 0.5");
+        let moving = read("--move-to mariadb --minutes 2").unwrap();
+        assert_eq!(moving.move_to, Some(Store::Mariadb));
+        assert_eq!(
+            moving.repeat(),
+            "cargo xtask faults --seed 1 --move-to mariadb --minutes 2"
+        );
+        let server = read("--store postgres --deliveries 5").unwrap();
+        assert_eq!(
+            server.repeat(),
+            "cargo xtask faults --seed 1 --store postgres --minutes 1 -- --deliveries 5"
+        );
         let test = read("--self-test --only no-fence --minutes 1").unwrap();
         assert_eq!(
             test.task,
@@ -153,6 +206,9 @@ mod tests {
             ("--minutes nan", "above 0"),
             ("--self-tset", "--self-tset is not"),
             ("--only x", "belongs to"),
+            ("--store oracle", "found oracle"),
+            ("--move-to sqlite", "only to a server"),
+            ("--store mariadb --self-test", "is made on SQLite"),
         ] {
             assert!(read(line).unwrap_err().contains(part), "{line}");
         }

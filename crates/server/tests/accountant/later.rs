@@ -16,8 +16,6 @@ use crate::dice::Dice;
 use crate::instant::{now, rfc3339};
 use crate::scene::{Entered, Scene, Wanted, content};
 
-/// Callers who plan something.
-pub(crate) const CALLERS: usize = 8;
 /// The longest pause of each between two notifications, in milliseconds.
 const PAUSE_MS: u64 = 500;
 /// How far ahead they are planned, in milliseconds.

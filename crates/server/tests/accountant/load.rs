@@ -19,7 +19,7 @@ use crate::scene::{Entered, Scene, Wanted};
 
 /// How often a caller who is ahead of the plan looks again.
 const PACE: Duration = Duration::from_millis(5);
-/// Deliveries asked for in a second once there are enough: what keeps the lanes warm for the last faults.
+/// Most deliveries asked for in a second once there are enough: what keeps the lanes warm for the last faults.
 const TRICKLE_PER_SECOND: u64 = 300;
 /// How often a notification is looked at.
 const SIGHTING_INTERVAL: Duration = Duration::from_millis(60);
@@ -57,7 +57,10 @@ impl Pace {
             let is_enough = scene.accepted.load(Ordering::Relaxed) >= load.deliveries;
             let allowed = match is_enough {
                 false => so_far * load.per_second / 1000,
-                true => load.deliveries + so_far * TRICKLE_PER_SECOND / 1000,
+                true => {
+                    let trickle = load.per_second.min(TRICKLE_PER_SECOND);
+                    load.deliveries + so_far * trickle / 1000
+                }
             };
             if self.asked.load(Ordering::Relaxed) < allowed {
                 return true;

@@ -17,6 +17,7 @@ mod audit;
 mod books;
 mod caller;
 mod campaigns;
+mod database;
 mod dice;
 mod events;
 mod gateway;
@@ -27,6 +28,7 @@ mod later;
 mod laws;
 mod load;
 mod lock;
+mod place;
 mod plan;
 mod probe;
 mod receiver;
@@ -35,9 +37,11 @@ mod run;
 mod scene;
 mod schedules;
 mod self_test;
+mod store;
 mod subject;
 mod telling;
 mod trouble;
+mod way;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -88,9 +92,13 @@ fn main() -> ExitCode {
 
 /// Whether all is well.
 async fn work(arguments: &Arguments) -> Result<bool> {
+    let plan = match arguments.move_to {
+        Some(to) => Plan::moving(arguments.seed, to),
+        None => Plan::short(arguments.seed, arguments.store),
+    };
     let mut plan = match &arguments.task {
-        Task::Short => Plan::short(arguments.seed),
-        Task::Long(length) => Plan::long(arguments.seed, *length),
+        Task::Short => plan,
+        Task::Long(length) => plan.lasting(*length),
         Task::SelfTest { only } => return self_test::run(arguments.seed, only.as_deref()).await,
     };
     if let Some(deliveries) = arguments.deliveries {

@@ -6,10 +6,14 @@ pub(crate) mod happening;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use carillon_ports::fault::{Bug, STAGES};
+use carillon_ports::fault::{Bug, COPY_STAGES, STAGES};
 
 use crate::dice::Dice;
+use crate::store::Store;
 use happening::Happening;
+
+/// Stages at which the short run on a server kills.
+const BRIEF_STAGES: usize = 5;
 
 /// How a life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,13 @@ pub(crate) enum Ending {
     Stop { after: Duration },
     /// It may write no larger files than it has, until it refuses or gives up.
     FullDisk,
+    /// So long after it was ready, by `kill -9` or SIGTERM; then its store moves to a server. The copying is killed first
+    /// at one of its stages, if there is one (its place in [`COPY_STAGES`]).
+    Move {
+        after: Duration,
+        is_killed: bool,
+        copy_dies: Option<usize>,
+    },
 }
 
 /// One life of the process.
@@ -36,6 +47,10 @@ pub(crate) struct LifePlan {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
+    /// Where the store is at the beginning.
+    pub(crate) store: Store,
+    /// Where it moves to.
+    pub(crate) moves_to: Option<Store>,
     /// How the load is shaped.
     pub(crate) load: Load,
     /// Lives that end badly; the last life after them ends when everything is drained.
@@ -48,7 +63,9 @@ pub(crate) struct Plan {
     pub(crate) length: Option<Duration>,
     /// The longest that draining may take.
     pub(crate) drain_deadline: Duration,
-    /// Whether every kind of fault has to happen.
+    /// What has to happen: a run without it proves nothing about it.
+    pub(crate) musts: Vec<Happening>,
+    /// Whether the same holds for everything that is to happen later, and for campaigns.
     pub(crate) is_complete: bool,
 }
 
@@ -61,6 +78,8 @@ pub(crate) struct Load {
     pub(crate) per_second: u64,
     /// Requests at once.
     pub(crate) callers: usize,
+    /// Callers who plan what is to be sent later.
+    pub(crate) planners: usize,
     /// Callers who have campaigns, one after the other.
     pub(crate) campaigners: usize,
     /// iPhones of each App that are there all the time; besides them some Android phones and browsers.
@@ -97,6 +116,7 @@ impl Default for Load {
             deliveries: 50_000,
             per_second: 1_000,
             callers: 12,
+            planners: 8,
             campaigners: 3,
             devices: 160,
             shares: Shares {
@@ -115,6 +135,19 @@ impl Default for Load {
 }
 
 impl Load {
+    /// What a minute has room for, on a database server that shares the machine with everything else.
+    fn brief() -> Self {
+        Self {
+            deliveries: 6_000,
+            per_second: 150,
+            callers: 6,
+            planners: 3,
+            campaigners: 2,
+            devices: 40,
+            ..Self::default()
+        }
+    }
+
     /// As many fewer deliveries in a second as there are fewer in all.
     pub(crate) fn shrink(&mut self, deliveries: u64) {
         self.per_second = (self.per_second * deliveries / self.deliveries).max(1);
@@ -123,8 +156,12 @@ impl Load {
 }
 
 impl Plan {
-    /// The run that is part of the tests: every stage, every kind of fault, 50,000 deliveries.
-    pub(crate) fn short(seed: u64) -> Self {
+    /// The run that is part of the tests. On a file: every stage, every kind of fault, 50,000 deliveries. On a server some of
+    /// the stages, by the seed, and every fault of the store.
+    pub(crate) fn short(seed: u64, store: Store) -> Self {
+        if store.is_server() {
+            return Self::brief(seed, store);
+        }
         let mut dice = Dice::for_purpose(seed, "plan");
         let mut endings: Vec<Ending> = (0..STAGES.len())
             .map(|stage| at_stage(stage, &mut dice))
@@ -132,7 +169,7 @@ impl Plan {
         endings.extend((0..3).map(|_| at_random(&mut dice)));
         dice.shuffle(&mut endings);
         // Provider tokens expire once: they are renewed every twenty minutes at most.
-        let mut faults = Happening::PASSING.to_vec();
+        let mut faults = [Happening::of_store(store), &Happening::PASSING].concat();
         faults.retain(|fault| *fault != Happening::ExpiredProviderToken);
         dice.shuffle(&mut faults);
         let mut faults = faults.iter().copied().cycle();
@@ -171,22 +208,96 @@ impl Plan {
         }
         Self {
             seed,
+            store,
+            moves_to: None,
             load: Load::default(),
             lives,
-            last_faults: all_but_quota(),
+            last_faults: all_but_quota(store),
             bugs: Vec::new(),
             length: None,
             drain_deadline: Duration::from_secs(90),
+            musts: Happening::ALL
+                .into_iter()
+                .filter(|happening| happening.is_of_file())
+                .collect(),
             is_complete: true,
         }
     }
 
-    /// As long as one likes: the short run's lives first, then more of them.
-    pub(crate) fn long(seed: u64, length: Duration) -> Self {
+    /// The short run on a server: about a minute.
+    fn brief(seed: u64, store: Store) -> Self {
+        let mut dice = Dice::for_purpose(seed, "plan");
+        let mut endings = some_stages(BRIEF_STAGES, &mut dice);
+        endings.extend([at_random(&mut dice), stop(&mut dice)]);
+        dice.shuffle(&mut endings);
+        let mut faults = few_faults(store, endings.len(), &mut dice);
+        let last_faults = faults.pop().unwrap_or_default();
+        let mut musts = Happening::of_store(store).to_vec();
+        musts.extend([Happening::KillAtRandom, Happening::GracefulStop]);
+        Self {
+            seed,
+            store,
+            moves_to: None,
+            load: Load::brief(),
+            lives: endings
+                .into_iter()
+                .zip(faults)
+                .map(|(ending, faults)| LifePlan { ending, faults })
+                .collect(),
+            last_faults,
+            bugs: Vec::new(),
+            length: None,
+            drain_deadline: Duration::from_secs(120),
+            musts,
+            is_complete: false,
+        }
+    }
+
+    /// A run whose store moves from its file to a server in the middle: lives on both sides of that.
+    pub(crate) fn moving(seed: u64, to: Store) -> Self {
+        let mut dice = Dice::for_purpose(seed, "move");
+        let mut before = some_stages(2, &mut dice);
+        before.push(at_random(&mut dice));
+        let mut after = some_stages(2, &mut dice);
+        after.push(at_random(&mut dice));
+        let copy_dies = Some(dice.index(COPY_STAGES.len() + 1));
+        let copy_dies = copy_dies.filter(|stage| *stage < COPY_STAGES.len());
+        let moving = LifePlan {
+            ending: Ending::Move {
+                after: Duration::from_millis(dice.between(2_000, 5_000)),
+                is_killed: dice.permille(500),
+                copy_dies,
+            },
+            faults: Vec::new(),
+        };
+        let of_file = few_faults(Store::Sqlite, before.len(), &mut dice);
+        let mut of_server = few_faults(to, after.len(), &mut dice);
+        let last_faults = of_server.pop().unwrap_or_default();
+        let with = |endings: Vec<Ending>, faults: Vec<Vec<Happening>>| {
+            let lives = endings.into_iter().zip(faults);
+            lives.map(|(ending, faults)| LifePlan { ending, faults })
+        };
+        let mut musts = Happening::of_store(to).to_vec();
+        musts.push(Happening::StoreMoved);
+        musts.extend(copy_dies.map(|_| Happening::CopyKilled));
+        Self {
+            moves_to: Some(to),
+            lives: with(before, of_file)
+                .chain([moving])
+                .chain(with(after, of_server))
+                .collect(),
+            last_faults,
+            musts,
+            ..Self::brief(seed, Store::Sqlite)
+        }
+    }
+
+    /// As long as one likes: its own lives first, then more of them.
+    pub(crate) fn lasting(self, length: Duration) -> Self {
         Self {
             length: Some(length),
             drain_deadline: Duration::from_secs(180),
-            ..Self::short(seed)
+            ..self
         }
     }
 
@@ -211,17 +322,18 @@ impl Plan {
     }
 
     /// One more life of a long run.
-    pub(crate) fn deal(dice: &mut Dice) -> LifePlan {
+    pub(crate) fn deal(dice: &mut Dice, store: Store) -> LifePlan {
         let ending = match dice.below_ten() {
             0..=4 => at_stage(dice.index(STAGES.len()), dice),
             5..=7 => at_random(dice),
             8 => stop(dice),
+            _ if store.is_server() => at_random(dice),
             _ => Ending::FullDisk,
         };
         if dice.below_ten() == 0 {
             return Self::out_of_quota();
         }
-        let passing = all_but_quota();
+        let passing = all_but_quota(store);
         let mut faults: Vec<Happening> = (0..dice.between(2, 6))
             .map(|_| passing[dice.index(passing.len())])
             .collect();
@@ -238,9 +350,48 @@ impl Plan {
 }
 
 /// What happens while the process lives, and is over soon after it has ended.
-fn all_but_quota() -> Vec<Happening> {
-    let mut all = Happening::ALL_PASSING.concat();
+fn all_but_quota(store: Store) -> Vec<Happening> {
+    let mut all = Happening::of_store(store).to_vec();
+    all.extend(Happening::ALL_PASSING.concat());
     all.retain(|fault| *fault != Happening::FcmQuota);
+    all
+}
+
+/// Ends at some of the stages, chosen by chance.
+fn some_stages(count: usize, dice: &mut Dice) -> Vec<Ending> {
+    let mut stages: Vec<usize> = (0..STAGES.len()).collect();
+    dice.shuffle(&mut stages);
+    stages.truncate(count);
+    let at = stages.into_iter().map(|stage| at_stage(stage, dice));
+    at.collect()
+}
+
+/// Faults of so many lives, one of the store and one of a gateway in each; and those of the last life: all of the store's, and
+/// one of each gateway.
+fn few_faults(store: Store, lives: usize, dice: &mut Dice) -> Vec<Vec<Happening>> {
+    let mut of_store = Happening::of_store(store).to_vec();
+    dice.shuffle(&mut of_store);
+    let of_gateways = [
+        &Happening::PASSING[..],
+        &Happening::PASSING_FCM,
+        &Happening::PASSING_BROWSERS,
+    ];
+    let any = |list: &[Happening], dice: &mut Dice| loop {
+        let one = list[dice.index(list.len())];
+        // These take their time.
+        if !matches!(one, Happening::ExpiredProviderToken | Happening::FcmQuota) {
+            return one;
+        }
+    };
+    let mut all: Vec<Vec<Happening>> = (0..lives)
+        .map(|life| {
+            let of_store = of_store[life % of_store.len()];
+            let side = of_gateways[dice.index(of_gateways.len())];
+            vec![of_store, any(side, dice)]
+        })
+        .collect();
+    of_store.extend(of_gateways.map(|side| any(side, dice)));
+    all.push(of_store);
     all
 }
 
@@ -285,7 +436,7 @@ mod tests {
 
     #[test]
     fn a_seed_makes_one_plan() {
-        let words = |seed| format!("{:?}", Plan::short(seed));
+        let words = |seed| format!("{:?}", Plan::short(seed, Store::Sqlite));
         assert_eq!(words(3), words(3));
         assert_ne!(words(3), words(4));
     }
@@ -293,7 +444,7 @@ mod tests {
     #[test]
     fn every_short_plan_kills_ten_times_and_at_every_stage() {
         for seed in 0..50 {
-            let plan = Plan::short(seed);
+            let plan = Plan::short(seed, Store::Sqlite);
             let kills = plan.lives.iter().filter(|life| {
                 matches!(
                     life.ending,
@@ -315,6 +466,29 @@ mod tests {
                 "{seed}"
             );
             assert!(plan.load.deliveries >= 50_000 && plan.is_complete);
+        }
+    }
+
+    #[test]
+    fn every_plan_on_a_server_hurts_the_server() {
+        for (seed, store) in (0..50).zip([Store::Postgres, Store::Mariadb].into_iter().cycle()) {
+            for plan in [Plan::short(seed, store), Plan::moving(seed, store)] {
+                for fault in Happening::of_store(store) {
+                    assert!(plan.last_faults.contains(fault) && plan.musts.contains(fault));
+                }
+                let mut faults = plan.lives.iter().flat_map(|life| &life.faults);
+                let is_moving = plan.moves_to.is_some();
+                assert_eq!(faults.any(|f| *f == Happening::LockedDatabase), is_moving);
+                let is_move = |life: &&LifePlan| matches!(life.ending, Ending::Move { .. });
+                let moves = plan.lives.iter().filter(is_move).count();
+                assert_eq!(moves, usize::from(is_moving), "{seed}");
+                assert!(
+                    !plan
+                        .lives
+                        .iter()
+                        .any(|life| life.ending == Ending::FullDisk)
+                );
+            }
         }
     }
 }

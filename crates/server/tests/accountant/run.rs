@@ -2,6 +2,7 @@
 
 mod happened;
 mod life;
+mod moving;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +23,7 @@ use crate::books::later::ClockMove;
 use crate::books::{Books, Life, Micros, SECOND};
 use crate::caller::{Caller, Up};
 use crate::campaigns;
+use crate::database::Database;
 use crate::dice::Dice;
 use crate::events;
 use crate::gateway::Gateway;
@@ -29,12 +31,14 @@ use crate::hooks;
 use crate::instant::{Ahead, now};
 use crate::later;
 use crate::load::{self, Pace};
+use crate::place::Place;
 use crate::plan::Plan;
 use crate::plan::happening::Happening;
 use crate::receiver::Receivers;
 use crate::report;
 use crate::scene::Scene;
 use crate::schedules;
+use crate::store::Store;
 use crate::subject::{Alive, Started, Subject, Wish};
 use crate::trouble::{Probes, Trouble};
 
@@ -49,6 +53,10 @@ const RENEWABLE_UNTIL: Micros = 40 * 60 * SECOND;
 /// How long before a full minute of business time a life begins.
 const BEFORE_MINUTE: Micros = 2 * SECOND;
 const MINUTE: Micros = 60 * SECOND;
+/// How a start ends whose store somebody else has; how long it is tried again, and how often.
+const TAKEN: &str = "exit status: 75";
+const TAKEN_DEADLINE: Duration = Duration::from_secs(30);
+const TAKEN_PAUSE: Duration = Duration::from_millis(100);
 /// What is added to the lag that was measured, for what cannot be measured.
 const LEAST_SLACK: Micros = SECOND * 3 / 10;
 
@@ -57,8 +65,6 @@ const LEAST_SLACK: Micros = SECOND * 3 / 10;
 const CONFIG: &str = r#"
 [server]
 listen = "127.0.0.1:0"
-[store]
-path = "carillon.db"
 [engine]
 fanout_page = 50
 max_retry_after = "1s"
@@ -104,7 +110,12 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
     let bundles = APPS.map(|(_, bundle)| bundle);
     let (gateway, signing_keys) = Gateway::start(plan.seed, &bundles)?;
     std::fs::write(folder.join("ca.pem"), gateway.simulator().ca_pem())?;
-    let subject = Subject::new(folder.to_owned(), &format!("{}{CONFIG}", gateway.config()))?;
+    let place = match plan.store {
+        Store::Sqlite => Place::Sqlite,
+        store => Place::Server(Arc::new(Database::start(store, folder).await?)),
+    };
+    let config = format!("{}{CONFIG}", gateway.config());
+    let subject = Subject::new(folder.to_owned(), config, place)?;
     let ahead = Arc::new(Ahead::default());
     let dice = Dice::for_purpose(plan.seed, "receivers");
     let receivers = Receivers::start(dice, Arc::clone(&ahead)).await?;
@@ -153,7 +164,7 @@ impl Run {
                 Some(life) => life,
                 // Before they are renewed by themselves, and nobody knows when.
                 None if is_long && self.token_age() > RENEWABLE_UNTIL => Plan::expiring(),
-                None if is_long => Plan::deal(&mut dice),
+                None if is_long => Plan::deal(&mut dice, self.store()),
                 None => break,
             };
             self.live(&life).await?;
@@ -203,7 +214,7 @@ impl Run {
             let dice = Dice::for_purpose(plan.seed, &format!("events {caller}"));
             tasks.spawn(async move { events::call(&scene, dice).await });
         }
-        for caller in 0..later::CALLERS {
+        for caller in 0..plan.load.planners {
             let scene = Arc::clone(&self.scene);
             let dice = Dice::for_purpose(plan.seed, &format!("later {caller}"));
             tasks.spawn(async move { later::call(&scene, dice).await });
@@ -243,7 +254,8 @@ impl Run {
             ahead,
             ..wish.clone()
         };
-        match self.subject.start(&wish).await? {
+        self.revive_database().await?;
+        match self.until_free(&wish).await? {
             Started::Ready(alive) => {
                 let life = self.lives.len() as u32 + 1;
                 self.up.send_replace(Some(Up {
@@ -257,6 +269,41 @@ impl Run {
                 Ok(None)
             }
             Started::Ended(life) => bail!("the program ended {}", life.ending),
+        }
+    }
+
+    /// Starts it. A server may not have noticed yet that the process before is gone, and keeps its lock: whoever watches
+    /// over a program starts it again then.
+    async fn until_free(&mut self, wish: &Wish) -> Result<Started> {
+        let began = Instant::now();
+        loop {
+            match self.subject.start(wish).await? {
+                Started::Ended(life)
+                    if life.ending.ends_with(TAKEN)
+                        && self.store().is_server()
+                        && began.elapsed() < TAKEN_DEADLINE =>
+                {
+                    sleep(TAKEN_PAUSE).await;
+                }
+                started => return Ok(started),
+            }
+        }
+    }
+
+    /// The kind of store that it has now.
+    fn store(&self) -> Store {
+        match (self.subject.place(), self.plan.moves_to) {
+            (Place::Sqlite, _) => Store::Sqlite,
+            (Place::Server(_), Some(to)) => to,
+            (Place::Server(_), None) => self.plan.store,
+        }
+    }
+
+    /// Whoever hurt the database may have been ended before it was well again.
+    async fn revive_database(&self) -> Result<()> {
+        match self.subject.place().database() {
+            Some(database) => database.revive().await,
+            None => Ok(()),
         }
     }
 
@@ -350,7 +397,7 @@ impl Run {
         let probes = std::mem::take(&mut *self.probes.lock());
         books.neighbours = probes.neighbours;
         books.recoveries = probes.recoveries;
-        happened::enter(&mut books, &self.scene.gateway, self.plan.is_complete);
+        happened::enter(&mut books, &self.scene.gateway, &self.plan);
         books.slack = LEAST_SLACK + 2 * self.lag.load(Ordering::Relaxed);
         let refusals = self.scene.caller.refusals();
         Ok(Outcome {
@@ -372,7 +419,8 @@ impl Run {
             scene: Arc::clone(&self.scene),
             probes: Arc::clone(&self.probes),
             renewed_at: Arc::clone(&self.renewed_at),
-            database: self.subject.database(),
+            place: self.subject.place().clone(),
+            folder: self.subject.folder().to_owned(),
         };
         let faults = faults.to_vec();
         async move { trouble.all(&faults, dice, restarted).await }

@@ -11,6 +11,7 @@ use crate::laws::{Breach, Law};
 use crate::plan::happening::Happening;
 use crate::plan::{Ending, LifePlan, Load, Plan, Shares};
 use crate::report::line;
+use crate::store::Store;
 
 /// Deliveries of one of these runs.
 const DELIVERIES: u64 = 3_000;
@@ -29,8 +30,7 @@ pub(crate) async fn run(seed: u64, only: Option<&str>) -> Result<bool> {
     let mut verdicts = Vec::new();
     for bug in bugs {
         line(&format!("\n== planted: {}", bug.as_str()));
-        let (outcome, breaches) =
-            crate::audited(provoke(seed, bug), bug.as_str(), false).await?;
+        let (outcome, breaches) = crate::audited(provoke(seed, bug), bug.as_str(), false).await?;
         if !judge(bug, &breaches) {
             crate::report::print(&outcome, &breaches);
         }
@@ -206,9 +206,10 @@ fn quiet(seed: u64) -> Plan {
         },
         lives: VecDeque::new(),
         last_faults: Vec::new(),
+        musts: Vec::new(),
         is_complete: false,
         drain_deadline: Duration::from_secs(60),
-        ..Plan::short(seed)
+        ..Plan::short(seed, Store::Sqlite)
     }
 }
 

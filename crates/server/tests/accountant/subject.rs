@@ -3,7 +3,7 @@
 //! Ready means that it said so on its standard output. Nothing here sleeps until something may have happened.
 
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,7 +16,13 @@ use tokio::time::timeout;
 
 use crate::books::{Life, Micros};
 use crate::instant::now;
+use crate::place::{FILE, Place};
 
+const BINARY: &str = env!("CARGO_BIN_EXE_carillon");
+/// The configuration, in the folder of the run.
+const CONFIG: &str = "carillon.toml";
+/// The longest that moving the store may take.
+const COPY_DEADLINE: Duration = Duration::from_secs(180);
 /// The longest that a start may take on a busy machine, rescue not included (it goes on in the background).
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// The longest that a graceful stop may take: the program's own deadline, and some time to be late.
@@ -30,6 +36,9 @@ const FULL_DISK_ROOM_KIB: u64 = 256;
 #[derive(Debug)]
 pub(crate) struct Subject {
     folder: PathBuf,
+    /// What its configuration says wherever its store is.
+    config: String,
+    place: Place,
     lives: u32,
 }
 
@@ -66,14 +75,48 @@ pub(crate) enum Started {
 
 impl Subject {
     /// Writes the configuration into `folder`.
-    pub(crate) fn new(folder: PathBuf, config: &str) -> Result<Self> {
-        std::fs::write(folder.join("carillon.toml"), config)
-            .context("cannot write the configuration")?;
-        Ok(Self { folder, lives: 0 })
+    pub(crate) fn new(folder: PathBuf, config: String, place: Place) -> Result<Self> {
+        let mut subject = Self {
+            folder,
+            config,
+            place: Place::Sqlite,
+            lives: 0,
+        };
+        subject.settle_in(place)?;
+        Ok(subject)
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
-        self.folder.join("carillon.db")
+    /// Has its store somewhere else from the next start on.
+    pub(crate) fn settle_in(&mut self, place: Place) -> Result<()> {
+        let config = format!("{}{}", self.config, place.config());
+        std::fs::write(self.folder.join(CONFIG), config)
+            .context("cannot write the configuration")?;
+        self.place = place;
+        Ok(())
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Moves the store from its file to a database. Ends by itself at a stage of copying, if there is one.
+    pub(crate) async fn copy_to(&self, url: &str, kill_at: Option<String>) -> Result<Output> {
+        let mut command = self.bare(Command::new(BINARY));
+        command
+            .args(["--json", "store", "copy", "--config", CONFIG, "--to", url])
+            .arg("--from")
+            .arg(format!("sqlite:{FILE}"))
+            .envs(kill_at.map(|kill_at| ("CARILLON_KILL_AT", kill_at)))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = timeout(COPY_DEADLINE, command.output()).await;
+        output
+            .context("copying took too long")?
+            .context("cannot copy")
     }
 
     /// The admin API key, which the first start has written.
@@ -132,28 +175,34 @@ impl Subject {
         Ok(Started::Ready(Box::new(alive)))
     }
 
+    /// In its folder, with nothing of our environment that would change it.
+    fn bare(&self, mut command: Command) -> Command {
+        command
+            .current_dir(&self.folder)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
+        command
+    }
+
     fn command(&self, wish: &Wish) -> Command {
-        let binary = env!("CARGO_BIN_EXE_carillon");
-        let mut command = if wish.has_full_disk {
+        let command = if wish.has_full_disk {
             // The signal is ignored, so that the write fails as it does on a full disk.
             let mut command = Command::new("bash");
             command
                 .arg("-c")
                 .arg(r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#)
                 .arg("bash");
-            command.arg(self.room_kib().to_string()).arg(binary);
+            command.arg(self.room_kib().to_string()).arg(BINARY);
             command
         } else {
-            Command::new(binary)
+            Command::new(BINARY)
         };
+        let mut command = self.bare(command);
         command
-            .args(["--json", "serve", "--config", "carillon.toml"])
+            .args(["--json", "serve", "--config", CONFIG])
             .arg("--admin-key-file")
-            .arg(self.admin_key_file())
-            .current_dir(&self.folder)
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
+            .arg(self.admin_key_file());
         if wish.ahead > 0 {
             let offset = format!("{}ms", wish.ahead / 1000);
             command
@@ -171,7 +220,9 @@ impl Subject {
 
     /// How large files may get when the disk is full: hardly larger than the largest is.
     fn room_kib(&self) -> u64 {
-        let database = self.database();
+        let Some(database) = self.place.file(&self.folder) else {
+            return FULL_DISK_ROOM_KIB;
+        };
         let wal = database.with_extension("db-wal");
         let sizes = [database, wal].map(|file| file.metadata().map_or(0, |meta| meta.len()));
         sizes.into_iter().max().unwrap_or(0) / 1024 + FULL_DISK_ROOM_KIB

@@ -9,3 +9,4 @@ mod books;
 mod dice;
 mod laws;
 mod plan;
+mod store;

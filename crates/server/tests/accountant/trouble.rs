@@ -17,10 +17,13 @@ use crate::dice::Dice;
 use crate::gateway::script;
 use crate::instant::now;
 use crate::lock::Lock;
+use crate::place::Place;
 use crate::plan::happening::Happening;
 use crate::probe::probe;
 use crate::scene::{Scene, Wanted};
 
+/// How long a database is away, in milliseconds: see the configuration for how long it is waited for.
+const AWAY_MS: (u64, u64) = (100, 7_000);
 /// How often it is looked whether something has happened.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -37,7 +40,9 @@ pub(crate) struct Trouble {
     pub(crate) probes: Arc<Mutex<Probes>>,
     /// When all provider tokens were new, in business time.
     pub(crate) renewed_at: Arc<AtomicI64>,
-    pub(crate) database: PathBuf,
+    pub(crate) place: Place,
+    /// The folder of the run.
+    pub(crate) folder: PathBuf,
 }
 
 impl Trouble {
@@ -85,11 +90,15 @@ impl Trouble {
         let gateway = &self.scene.gateway;
         match fault {
             Happening::LockedDatabase => {
-                let lock = Lock::take(self.database.clone()).await?;
+                let file = self.place.file(&self.folder);
+                let lock = Lock::take(file.context("there is no file to lock")?).await?;
                 sleep(Duration::from_millis(dice.between(500, 2_500))).await;
                 lock.release().await?;
                 gateway.note(fault, 1);
             }
+            Happening::DatabaseKilled
+            | Happening::DatabaseUnreachable
+            | Happening::DatabaseFrozen => self.trouble_database(fault, dice).await?,
             Happening::BrokenCredential | Happening::SilentApp => {
                 self.trouble_one_app(fault, dice).await?;
             }
@@ -119,6 +128,26 @@ impl Trouble {
             self.measure_recovery(fault, app).await?;
         }
         Ok(())
+    }
+
+    /// The database goes away, and is back a while later: shorter and longer than the program waits for it.
+    async fn trouble_database(&self, fault: Happening, dice: &mut Dice) -> Result<()> {
+        let database = self.place.database();
+        let database = database.context("there is no database server")?;
+        let count = match fault {
+            Happening::DatabaseKilled => {
+                database.kill().await?;
+                1
+            }
+            Happening::DatabaseUnreachable => database.way.close(),
+            _ => {
+                database.way.freeze();
+                1
+            }
+        };
+        self.scene.gateway.note(fault, count);
+        sleep(Duration::from_millis(dice.between(AWAY_MS.0, AWAY_MS.1))).await;
+        database.revive().await
     }
 
     /// How long until the gateway of a fault that has just ended gets something new of an App.

@@ -3,6 +3,7 @@
 use carillon_ports::fault::STAGES;
 
 use crate::books::accepted::Gateway;
+use crate::store::Store;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +16,16 @@ pub(crate) enum Happening {
     /// Business time jumps ahead while the process is down.
     ClockAhead,
     LockedDatabase,
+    /// The database server, with all its processes; and it is started again on what it has.
+    DatabaseKilled,
+    /// Every connection to it cut, and nobody taken for a while.
+    DatabaseUnreachable,
+    /// Nothing comes through to it or from it for a while, and nobody is told.
+    DatabaseFrozen,
+    /// The store moves from its file to a server.
+    StoreMoved,
+    /// The copying of it is killed, and begun again.
+    CopyKilled,
     /// The signing key of one App.
     BrokenCredential,
     /// No answer to anything of one App.
@@ -78,12 +89,17 @@ pub(crate) enum Happening {
 use Happening::*;
 
 /// Everything that may happen, besides the stages.
-const OTHERS: [Happening; 48] = [
+const OTHERS: [Happening; 53] = [
     KillAtRandom,
     GracefulStop,
     FullDisk,
     ClockAhead,
     LockedDatabase,
+    DatabaseKilled,
+    DatabaseUnreachable,
+    DatabaseFrozen,
+    StoreMoved,
+    CopyKilled,
     BrokenCredential,
     SilentApp,
     Unreachable,
@@ -144,9 +160,24 @@ impl Happening {
         all
     };
 
-    /// Faults of Apple's gateway, of what lies between, and of the store: they happen while the process lives, and end.
-    pub(crate) const PASSING: [Self; 18] = [
-        LockedDatabase,
+    /// Faults of the store: they happen while the process lives, and end.
+    pub(crate) fn of_store(store: Store) -> &'static [Self] {
+        match store {
+            Store::Sqlite => &[LockedDatabase],
+            Store::Postgres | Store::Mariadb => {
+                &[DatabaseKilled, DatabaseUnreachable, DatabaseFrozen]
+            }
+        }
+    }
+
+    /// Whether it can happen to a program whose store stays in a file.
+    pub(crate) fn is_of_file(self) -> bool {
+        let servers = [DatabaseKilled, DatabaseUnreachable, DatabaseFrozen];
+        !servers.contains(&self) && !matches!(self, StoreMoved | CopyKilled)
+    }
+
+    /// The same of Apple's gateway, and of what lies between.
+    pub(crate) const PASSING: [Self; 17] = [
         BrokenCredential,
         SilentApp,
         Unreachable,
@@ -199,7 +230,7 @@ impl Happening {
     /// Trouble of one gateway as a whole, in which the others must go on.
     pub(crate) const OF_A_WHOLE_GATEWAY: [Self; 2] = [SilentGoogle, SilentBrowsers];
 
-    /// Everything that happens while the process lives, and ends.
+    /// Everything but the store's that happens while the process lives, and ends.
     pub(crate) const ALL_PASSING: [&'static [Self]; 4] = [
         &Self::PASSING,
         &Self::PASSING_FCM,
@@ -243,6 +274,11 @@ impl Happening {
             GracefulStop => "graceful stop under load",
             FullDisk => "full disk (RLIMIT_FSIZE)",
             LockedDatabase => "locked database",
+            DatabaseKilled => "database server killed, and started again",
+            DatabaseUnreachable => "connections to the database cut",
+            DatabaseFrozen => "connections to the database frozen",
+            StoreMoved => "store moved from its file to a server",
+            CopyKilled => "kill -9 of the copying, and again",
             ClockAhead => "clock ahead after a restart",
             BrokenCredential => "signing key revoked for a while",
             SilentApp => "no answers for one App",

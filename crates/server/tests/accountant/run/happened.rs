@@ -7,10 +7,11 @@ use crate::books::later::{self as book, RunResult};
 use crate::books::received::Receipt;
 use crate::campaigns;
 use crate::gateway::Gateway;
+use crate::plan::Plan;
 use crate::plan::happening::Happening;
 
-/// Enters how often each kind of fault happened; of a run that has to see all of them also which never did.
-pub(super) fn enter(books: &mut Books, gateway: &Gateway, is_complete: bool) {
+/// Enters how often each kind of fault happened; of those that had to also which never did.
+pub(super) fn enter(books: &mut Books, gateway: &Gateway, plan: &Plan) {
     for happening in Happening::ALL {
         let count = match happening {
             Happening::DeadRegistration
@@ -18,11 +19,11 @@ pub(super) fn enter(books: &mut Books, gateway: &Gateway, is_complete: bool) {
             | Happening::ForgottenSubscription => dead_addresses(books, happening),
             _ => gateway.count(happening),
         };
-        if count > 0 || is_complete {
+        if count > 0 || plan.musts.contains(&happening) {
             books.faults.insert(happening.name(), count);
         }
     }
-    if is_complete {
+    if plan.is_complete {
         books.faults.extend(later(books));
         books.faults.extend(campaigns::happened(books));
     }

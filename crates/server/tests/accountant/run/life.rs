@@ -45,7 +45,9 @@ impl Run {
             return self.note_end(plan, None);
         };
         let limit = match plan.ending {
-            Ending::AtRandom { after } | Ending::Stop { after } => after,
+            Ending::AtRandom { after } | Ending::Stop { after } | Ending::Move { after, .. } => {
+                after
+            }
             Ending::AtStage { .. } | Ending::FullDisk => LIFE_LIMIT,
         };
         let troubles = self.troubles(&plan.faults, self.dice.clone(), before);
@@ -73,10 +75,23 @@ impl Run {
         self.scene.gateway.calm();
         let life = match (&ended, plan.ending) {
             (Ended::Itself(_), _) => alive.ended("by itself").await?,
-            (Ended::Us, Ending::Stop { .. }) => alive.stop().await?,
+            (
+                Ended::Us,
+                Ending::Stop { .. }
+                | Ending::Move {
+                    is_killed: false, ..
+                },
+            ) => {
+                // It writes down what it knows.
+                self.revive_database().await?;
+                alive.stop().await?
+            }
             (Ended::Us, _) => alive.kill().await?,
         };
         self.lives.push(life);
+        if let Ending::Move { copy_dies, .. } = plan.ending {
+            self.move_store(copy_dies).await?;
+        }
         let status = match ended {
             Ended::Itself(status) => Some(status),
             Ended::Us => None,
@@ -108,7 +123,10 @@ impl Run {
         let happening = match plan.ending {
             // What a full disk leaves is counted where it is seen.
             Ending::FullDisk => return Ok(()),
-            Ending::Stop { .. } => Happening::GracefulStop,
+            Ending::Stop { .. }
+            | Ending::Move {
+                is_killed: false, ..
+            } => Happening::GracefulStop,
             Ending::AtStage { stage, .. }
                 if status.is_some() || life.ending.starts_with("before it was ready") =>
             {
@@ -130,7 +148,7 @@ impl Run {
                 }
                 Happening::KillAtRandom
             }
-            Ending::AtRandom { .. } => Happening::KillAtRandom,
+            Ending::AtRandom { .. } | Ending::Move { .. } => Happening::KillAtRandom,
         };
         let is_expected = match happening {
             Happening::GracefulStop => life.ending.starts_with("stopped"),
