@@ -202,6 +202,14 @@ pub struct EngineConfig {
     /// upload that broke off.
     pub list_grace_ms: i64,
 
+    // --- sources ---
+    /// Most sources that are read at once, for campaigns that begin.
+    pub source_readings: u32,
+    /// A source that cannot be read for a while is tried so often; then its campaign halts.
+    pub source_tries: u32,
+    /// Pause before it is tried again.
+    pub source_pause_ms: u32,
+
     // --- supervision ---
     /// A part that panicked is started again after this time.
     pub restart_delay_ms: u32,
@@ -293,6 +301,9 @@ impl Default for EngineConfig {
             list_devices: 10_000_000,
             lists_per_app: 100,
             list_grace_ms: 3_600_000,
+            source_readings: 4,
+            source_tries: 5,
+            source_pause_ms: 30_000,
             restart_delay_ms: 100,
             drain_ms: 10_000,
         }
@@ -335,6 +346,9 @@ impl EngineConfig {
             ("segment_count_ms", self.segment_count_ms),
             ("list_devices", self.list_devices),
             ("lists_per_app", self.lists_per_app),
+            ("source_readings", self.source_readings),
+            ("source_tries", self.source_tries),
+            ("source_pause_ms", self.source_pause_ms),
             ("rescue_slice", self.rescue_slice),
             ("prune_interval_ms", self.prune_interval_ms),
             ("prune_slice", self.prune_slice),

@@ -7,6 +7,7 @@ use crate::question;
 use crate::request::{IdempotencyKey, Origin, SendItem};
 use crate::saying::write;
 use crate::segment::freeze;
+use crate::source;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::body::BadgeChange;
@@ -106,6 +107,11 @@ pub(crate) fn draft(
         }
         _ => None,
     };
+    if let Target::Source(name) = &request.target
+        && problems.is_empty()
+    {
+        problems.extend(source::problem(hub, app, name, origin.campaign.is_some()));
+    }
     let schedule = asking_schedule(hub, app, &request, &origin);
     let plan = plan(hub, &request, schedule, now).unwrap_or_else(|problem| {
         problems.push(problem);
@@ -287,7 +293,8 @@ fn except_problem(request: &NotificationRequest) -> Option<FieldProblem> {
         | Target::Topic(_)
         | Target::Tags(_)
         | Target::Segment(_)
-        | Target::List(_) => {
+        | Target::List(_)
+        | Target::Source(_) => {
             let is_fine = |user: &String| (1..=128).contains(&user.len());
             if except.len() <= MAX_EXCEPT && except.iter().all(is_fine) {
                 return None;

@@ -35,6 +35,7 @@ use carillon_ports::gateway::{Gateway, Gateways, PoolSpec};
 use carillon_ports::list::{DeviceNames, ListPut};
 use carillon_ports::registry::{Actor, Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
+use carillon_ports::source::{SourceInfo, Sources};
 use carillon_ports::store::{HotStore, StoreError};
 use carillon_ports::upkeep::Upkeep;
 use carillon_ports::webhook::{WebhookSender, WebhookStore};
@@ -62,6 +63,8 @@ pub struct Parts {
     pub receipts: Receipts,
     /// Who shares the store.
     pub instances: Instances,
+    /// Databases that campaigns can read their audiences from.
+    pub sources: Arc<dyn Sources>,
     /// Bounds and deadlines.
     pub config: EngineConfig,
 }
@@ -439,6 +442,12 @@ impl Engine {
     #[must_use]
     pub fn list_most_devices(&self) -> u64 {
         self.shared().hub.parts.config.list_devices.into()
+    }
+
+    /// The sources that campaigns of an App can read their audiences from.
+    #[must_use]
+    pub fn sources(&self, app: &str) -> Vec<SourceInfo> {
+        self.shared().hub.parts.sources.of_app(app)
     }
 
     /// Stores an upload whose rows were all read. Until it returns its name means what it meant before.

@@ -11,6 +11,7 @@ use crate::job::Incoming;
 use crate::metrics::Meters;
 use crate::moment::Moment;
 use crate::peers::Peers;
+use crate::source::Readings;
 use crate::status::LaneStatus;
 use arc_swap::ArcSwap;
 use carillon_model::UnixMs;
@@ -59,6 +60,8 @@ pub(crate) struct Hub {
     pub(crate) asking: Asking,
     /// Those that are to be asked now: as many as there are places at most.
     pub(crate) errands: Mutex<Vec<(Errand, Place)>>,
+    /// Sources that are being read.
+    pub(crate) readings: Readings,
     /// Where receipts are brought to.
     pub(crate) receipts: Counter,
     /// Counts how often events may have been written: for those who follow them.

@@ -2,7 +2,7 @@
 
 use crate::hub::Hub;
 use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::id::{AppNo, DeviceNo, ListNo};
 use carillon_model::list::{DeviceSet, FrozenList, ListDefinition, UploadCounts};
 use carillon_model::nearest::did_you_mean;
 use carillon_model::problem::FieldProblem;
@@ -68,25 +68,36 @@ pub(crate) async fn put(hub: &Hub, upload: ListUpload, by: Actor) -> Result<List
         devices,
         counts,
     } = upload;
-    let (store, clock) = (&hub.parts.store, &hub.parts.clock);
-    let list = store.begin_list(app, clock.now()).await?;
-    let mut chunks = devices.chunks().peekable();
-    while chunks.peek().is_some() {
-        let slice = chunks.by_ref().take(SLICE).collect();
-        if !store.extend_list(list, slice, clock.now()).await? {
-            return Ok(ListPut::Gone);
-        }
-        tokio::task::yield_now().await;
-    }
+    let Some(list) = store(hub, app, &devices).await? else {
+        return Ok(ListPut::Gone);
+    };
     let definition = ListDefinition {
         list,
         devices: devices.count(),
         upload: counts,
     };
     let most = hub.parts.config.lists_per_app;
-    store
-        .name_list(app, name, definition, most, clock.now(), by)
-        .await
+    let (store, now) = (&hub.parts.store, hub.parts.clock.now());
+    store.name_list(app, name, definition, most, now, by).await
+}
+
+/// Writes devices down in slices, as a list without a name. `None`: the App was deleted meanwhile.
+pub(crate) async fn store(
+    hub: &Hub,
+    app: AppNo,
+    devices: &DeviceSet,
+) -> Result<Option<ListNo>, StoreError> {
+    let (store, clock) = (&hub.parts.store, &hub.parts.clock);
+    let list = store.begin_list(app, clock.now()).await?;
+    let mut chunks = devices.chunks().peekable();
+    while chunks.peek().is_some() {
+        let slice = chunks.by_ref().take(SLICE).collect();
+        if !store.extend_list(list, slice, clock.now()).await? {
+            return Ok(None);
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(Some(list))
 }
 
 /// Whether the App has room for a list of this name, as far as is known: to refuse before a file is read.

@@ -15,6 +15,7 @@ use crate::key_ring::KeyRing;
 use crate::metrics::Meters;
 use crate::moment::ms;
 use crate::peers::{self, Peers};
+use crate::source::Readings;
 use crate::status::StopReport;
 use crate::{
     callout, clerk, digester, dispatch, fanout, pruner, rescuer, scheduler, settle, teller, wake,
@@ -72,6 +73,7 @@ pub(crate) async fn start(
         failed: watch::Sender::new(None),
         asking: Asking::default(),
         errands: parking_lot::Mutex::default(),
+        readings: Readings::default(),
         receipts: Counter::default(),
         told: watch::Sender::new(0),
     });

@@ -358,7 +358,8 @@ fn class(target: &Target, push_type: PushType, is_critical: bool) -> Class {
         | Target::Topic(_)
         | Target::Tags(_)
         | Target::Segment(_)
-        | Target::List(_) => Class::Bulk,
+        | Target::List(_)
+        | Target::Source(_) => Class::Bulk,
         Target::Devices(list) | Target::Users(list) | Target::PushTokens(list)
             if list.len() > CROWD =>
         {

@@ -29,6 +29,8 @@ pub enum Target {
     Segment(String),
     /// Devices of an uploaded list, by its name, as it was when the notification was accepted.
     List(String),
+    /// Devices that a linked database names when a campaign begins, by the name of the source.
+    Source(String),
     /// A broadcast channel (Live Activities, iOS 18+).
     Channel(String),
 }
@@ -45,7 +47,7 @@ pub struct Audience {
     /// What the segment was when the notification was accepted, where the target is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<FrozenSegment>,
-    /// What the list was then, where the target is one.
+    /// What the list was then, where the target is one; of a source what was read of it, once it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<FrozenList>,
 }
@@ -55,8 +57,8 @@ impl Audience {
     /// is an error: it was read when it was accepted.
     ///
     /// # Errors
-    /// What is wrong with the expression, or that the target is a segment without one or a list that was
-    /// not frozen.
+    /// What is wrong with the expression, or that the target is a segment without one, a list that was
+    /// not frozen or a source that was not read.
     pub fn filter(&self) -> Result<Option<Expression>, FieldProblem> {
         match (&self.target, &self.segment) {
             (Target::Tags(filter), _) => filter.expression("/target/tags").map(Some),
@@ -76,6 +78,11 @@ impl Audience {
                 "target.unknown_list",
                 format!("the list {name:?} was not frozen"),
             )),
+            (Target::Source(name), _) if self.list.is_none() => Err(FieldProblem::new(
+                "/target/source",
+                "target.unknown_source",
+                format!("the source {name:?} was not read"),
+            )),
             _ => Ok(None),
         }
     }
@@ -87,7 +94,12 @@ impl Target {
     pub fn is_fanned_out(&self) -> bool {
         matches!(
             self,
-            Self::All(_) | Self::Topic(_) | Self::Tags(_) | Self::Segment(_) | Self::List(_)
+            Self::All(_)
+                | Self::Topic(_)
+                | Self::Tags(_)
+                | Self::Segment(_)
+                | Self::List(_)
+                | Self::Source(_)
         )
     }
 
@@ -132,6 +144,16 @@ impl Target {
                 }
                 return problems;
             }
+            Self::Source(name) => {
+                if !is_source_name(name) {
+                    problems.push(FieldProblem::new(
+                        "/target/source",
+                        "target.source",
+                        format!("expected a source's name of 1 to 64 characters of a-z 0-9 _, found {name:?}"),
+                    ));
+                }
+                return problems;
+            }
             Self::Tags(filter) => {
                 problems.extend(filter.expression("/target/tags").err());
                 return problems;
@@ -165,6 +187,15 @@ impl Target {
         }
         problems
     }
+}
+
+/// Whether a source may be called so: 1 to 64 characters of `a-z 0-9 _`, as environment variables can say it.
+#[must_use]
+pub fn is_source_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 /// What is wrong with a segment's name.
@@ -212,6 +243,10 @@ mod tests {
             no: crate::id::ListNo(7),
         });
         assert!(audience.filter().unwrap().is_none());
+        audience.target = Target::Source("members".into());
+        assert!(audience.filter().unwrap().is_none());
+        audience.list = None;
+        assert_eq!(audience.filter().unwrap_err().pointer, "/target/source");
     }
 
     #[test]
@@ -228,5 +263,10 @@ mod tests {
         assert_eq!(Target::All(false).problems()[0].pointer, "/target/all");
         assert_eq!(Target::List("a b".into()).problems()[0].code, "target.list");
         assert_eq!(Target::List("vips".into()).problems(), []);
+        for name in ["", "Members", "a-b"] {
+            let problems = Target::Source(name.into()).problems();
+            assert_eq!(problems[0].code, "target.source");
+        }
+        assert_eq!(Target::Source("members_7".into()).problems(), []);
     }
 }

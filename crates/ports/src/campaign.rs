@@ -14,6 +14,7 @@ use carillon_model::batch::BatchDevices;
 use carillon_model::event::FailureCount;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::push_type::Reach;
+use carillon_model::target::Audience;
 
 /// A campaign to store with its notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub struct CampaignStep {
     pub taken: Vec<TakenChunk>,
     /// Pauses it, and tells this.
     pub halt: Option<NewEvent>,
+    /// Whom it is for from now on, where that was found out.
+    pub audience: Option<Audience>,
 }
 
 /// A campaign as `GET` shows it.

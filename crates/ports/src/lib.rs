@@ -21,6 +21,7 @@ pub mod registry;
 pub mod schedule;
 pub mod secret;
 pub mod segment;
+pub mod source;
 pub mod store;
 pub mod timer;
 pub mod upkeep;

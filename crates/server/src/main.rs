@@ -24,6 +24,7 @@ mod private_file;
 mod scratch;
 mod seal;
 mod signing_key;
+mod sources;
 mod store;
 mod telemetry;
 mod wake;

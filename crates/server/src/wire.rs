@@ -146,6 +146,7 @@ pub(crate) async fn start(
             webhooks,
             receipts,
             instances,
+            sources: crate::sources::open(config.sources.file.as_deref())?,
             config: config.engine.clone(),
         },
         memory::UPKEEP,

@@ -14,6 +14,7 @@ mod foreign;
 mod home;
 mod hot;
 mod instances;
+mod linked;
 mod marks;
 mod migrate;
 mod numbers;
@@ -40,6 +41,7 @@ pub use foreign::{
     ALL_USERS, ForeignError, ForeignPlace, ForeignRow, RPUSH_APPS, RPUSH_FEEDBACK,
     RPUSH_NOTIFICATIONS, read_foreign,
 };
+pub use linked::{LinkedSource, LinkedSources};
 pub use open_error::{OpenError, OpenErrorKind};
 pub use schema::{Probe, Schema, migrate, probe, schema};
 pub use server_config::ServerConfig;

@@ -310,6 +310,22 @@ static FIELDS: &[(&str, &str)] = &[
         "The list is one of this App's. The message names the one that was probably meant.",
     ),
     (
+        "target.source",
+        "A source's name has 1 to 64 characters of `a-z 0-9 _`.",
+    ),
+    (
+        "target.unknown_source",
+        "The source is one that the server's configuration (`sources.file`) gives this App.",
+    ),
+    (
+        "target.source_campaign",
+        "Only a campaign has a source as its audience.",
+    ),
+    (
+        "target.source_unread",
+        "The source can be read, and names devices of this App.",
+    ),
+    (
         "target.list",
         "A list's name has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.",
     ),

@@ -15,7 +15,7 @@ use carillon_model::definition::DefinitionKind;
 use carillon_model::id::{ApiKeyNo, AppNo};
 use carillon_model::webhook::WebhookSecrets;
 use carillon_ports::clock::Clock;
-use carillon_ports::memory::{FakeReceivers, MemoryStore};
+use carillon_ports::memory::{FakeReceivers, FakeSources, MemoryStore};
 use carillon_ports::registry::{Actor, ApiKey, Scope, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::upkeep::Upkeep;
@@ -172,7 +172,7 @@ impl World {
             inner: Arc::new(memory),
             faults: faults.clone(),
         };
-        let receivers = FakeReceivers::default();
+        let (receivers, sources) = (FakeReceivers::default(), FakeSources::default());
         let clock = Arc::new(TestClock {
             now: AtomicI64::new(START),
             draws: AtomicU64::new(1),
@@ -192,6 +192,7 @@ impl World {
                     store: Arc::new(webhooks),
                     sender: Arc::new(receivers.clone()),
                 },
+                sources: Arc::new(sources.clone()),
                 receipts: Receipts {
                     store: Arc::new(receipts),
                     receipt_key: ReceiptKey::new(&[7; 32]),

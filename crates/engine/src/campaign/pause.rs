@@ -6,7 +6,7 @@ use crate::job::{JobKey, Move, Step};
 use crate::moment::{Moment, ms};
 use crate::request::{PauseAnswer, ResumeAnswer};
 use crate::service::Shared;
-use carillon_model::campaign::{CampaignState, Phase};
+use carillon_model::campaign::CampaignState;
 use carillon_model::id::{AppNo, NotificationNo};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::store::StoreError;
@@ -65,10 +65,7 @@ impl Shared {
                 serde_json::from_str(&view.head.state).map_err(|error| {
                     StoreError::Corrupt(format!("campaigns.state of {no}: {error}"))
                 })?;
-            if state.halted.take().is_some() {
-                // Whoever lets it go on has seen what came of the canary.
-                state.phase = Phase::Send;
-            }
+            state.go_on();
             let now = self.hub.parts.clock.now();
             let fence = view.head.fence;
             if store.resume(app, no, fence, json(&state), now).await? {

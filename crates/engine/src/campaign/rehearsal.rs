@@ -6,10 +6,12 @@ use crate::hub::Hub;
 use crate::rehearsal::{DryRunReport, dry_run};
 use crate::request::{Origin, SendItem};
 use crate::segment;
+use crate::source;
 use carillon_model::UnixMs;
 use carillon_model::campaign::{CampaignPlan, CampaignRequest};
 use carillon_model::expression::TagFilter;
 use carillon_model::id::AppNo;
+use carillon_model::list::UploadCounts;
 use carillon_model::problem::FieldProblem;
 use carillon_model::segment::{Estimate, SegmentDefinition};
 use carillon_model::target::Target;
@@ -27,6 +29,8 @@ pub struct CampaignRehearsal {
     pub begins_at: Option<UnixMs>,
     /// About how many devices it would have, from a sample; also such as have no push token.
     pub audience: Option<Estimate>,
+    /// Of an audience in a linked database: what became of the first rows, which were read for this.
+    pub source: Option<UploadCounts>,
     /// What was found out with some of them.
     pub report: DryRunReport,
 }
@@ -37,7 +41,7 @@ pub(crate) async fn rehearse(
     request: CampaignRequest,
 ) -> Result<Result<CampaignRehearsal, Vec<FieldProblem>>, StoreError> {
     let lead_ms = hub.parts.config.campaign_lead_ms.into();
-    let checked = match request.check(hub.parts.clock.now(), lead_ms) {
+    let mut checked = match request.check(hub.parts.clock.now(), lead_ms) {
         Ok(checked) => checked,
         Err(problems) => return Ok(Err(problems)),
     };
@@ -46,6 +50,17 @@ pub(crate) async fn rehearse(
         return Ok(Err(problems));
     }
     let send_at = checked.notification.send_at.clone();
+    let mut source = None;
+    if let Target::Source(name) = &checked.plan.audience {
+        let except_users = std::mem::take(&mut checked.notification.except_users);
+        match of_source(hub, app, name, &except_users).await? {
+            Ok((target, rows)) => {
+                checked.notification.target = target;
+                source = Some(rows);
+            }
+            Err(problem) => return Ok(Err(vec![problem])),
+        }
+    }
     let item = SendItem {
         request: checked.notification,
         idempotency: None,
@@ -61,8 +76,41 @@ pub(crate) async fn rehearse(
         audience: estimate(hub, app, &checked.plan.audience).await?,
         plan: checked.plan,
         begins_at: begins_at.filter(|at| *at > now),
+        source,
         report,
     }))
+}
+
+/// Some devices of a source as a target of their own, and what became of the rows that were read for them.
+async fn of_source(
+    hub: &Hub,
+    app: AppNo,
+    name: &str,
+    except_users: &[String],
+) -> Result<Result<(Target, UploadCounts), FieldProblem>, StoreError> {
+    let problem = |code, message| FieldProblem::new("/audience/source", code, message);
+    if let Some(unknown) = source::problem(hub, app, name, true) {
+        return Ok(Err(problem(unknown.code, unknown.message)));
+    }
+    let (devices, rows) = match source::sample(hub, app, name).await {
+        Ok(read) => read,
+        Err(error) => return Ok(Err(problem("target.source_unread", error.message))),
+    };
+    let devices = devices.into_iter().take(SAMPLE as usize).collect();
+    let mut people = hub.parts.store.people(devices).await?;
+    people.retain(|person| {
+        let user = person.user_id.as_ref();
+        !user.is_some_and(|user| except_users.contains(user))
+    });
+    if people.is_empty() {
+        let message = format!(
+            "none of its first {} rows names a device of this App",
+            rows.rows()
+        );
+        return Ok(Err(problem("target.source_unread", message)));
+    }
+    let ids = people.into_iter().map(|person| person.id).collect();
+    Ok(Ok((Target::Devices(ids), rows)))
 }
 
 /// The filter of an audience as a segment; `None`: it has none that can be asked so.

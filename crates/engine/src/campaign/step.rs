@@ -8,20 +8,25 @@ use super::json;
 use crate::fanout::{Written, batches, look, meant, note_due, written};
 use crate::hub::Hub;
 use crate::service::Shared;
+use crate::source::{self, LOOK_AGAIN_MS};
 use carillon_model::UnixMs;
 use carillon_model::batch::{BatchDevices, MAX_BATCH};
 use carillon_model::campaign::{
-    self, AudienceMode, CampaignPlan, CampaignState, CanaryCounts, Halt, Phase, Turn, Verdict,
+    self, AudienceMode, CampaignPlan, CampaignState, CanaryCounts, Halt, Phase, SourceRead, Turn,
+    Verdict,
 };
 use carillon_model::event::{CampaignHalted, EventKind};
 use carillon_model::id::DeviceNo;
 use carillon_model::lane::Lane;
+use carillon_model::list::FrozenList;
 use carillon_model::send_at::IfPast;
+use carillon_model::target::{Audience, Target};
 use carillon_ports::campaign::{CampaignHead, CampaignStep, Chunk, TakenChunk};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::news;
 use carillon_ports::store::{Fanout, FanoutPage, NewEvent, Recipient, StoreError};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Pieces from which a slice, or a part of a canary, is made at most.
 const MOST_PIECES: u32 = 64;
@@ -42,6 +47,8 @@ struct Made {
     chunks: Vec<Chunk>,
     taken: Vec<TakenChunk>,
     halt: Option<NewEvent>,
+    /// Whom it is for, now that it is known.
+    audience: Option<Audience>,
 }
 
 impl Made {
@@ -95,6 +102,7 @@ pub(crate) async fn step(
             chunks: made.chunks,
             taken: made.taken,
             halt: made.halt,
+            audience: made.audience,
         }),
         now,
     };
@@ -114,7 +122,7 @@ pub(crate) async fn step(
 
 /// A campaign in the middle of a step.
 struct Going<'a> {
-    hub: &'a Hub,
+    hub: &'a Arc<Hub>,
     fanout: &'a Fanout,
     name: &'a str,
     written: &'a Written,
@@ -125,7 +133,7 @@ struct Going<'a> {
 
 impl<'a> Going<'a> {
     fn read(
-        hub: &'a Hub,
+        hub: &'a Arc<Hub>,
         fanout: &'a Fanout,
         campaign: &'a CampaignHead,
         written: &'a Written,
@@ -149,6 +157,13 @@ impl<'a> Going<'a> {
         if is_gone || head.expires_at.is_some_and(|at| at <= self.now) {
             return Ok(Made::done());
         }
+        if self.state.phase == Phase::Begin
+            && let Target::Source(name) = &self.plan.audience
+            && self.fanout.audience.list.is_none()
+        {
+            let name = name.clone();
+            return Ok(self.link(&name).await);
+        }
         if self.state.phase == Phase::Begin {
             let last = self.hub.parts.store.last_device(head.app).await?;
             self.state.last_device = last.0;
@@ -166,6 +181,44 @@ impl<'a> Going<'a> {
                 AudienceMode::Live => self.live_slice().await,
             },
         }
+    }
+
+    /// Has its source read, which becomes its audience.
+    async fn link(&mut self, name: &str) -> Made {
+        let head = &self.fanout.notification;
+        let Some(read) = source::ask(self.hub, head.app, head.no, name).await else {
+            return Made::wait(self.now.saturating_add(LOOK_AGAIN_MS));
+        };
+        let config = &self.hub.parts.config;
+        let state = self.state.source.get_or_insert_default();
+        let error = match read {
+            Ok(linked) => {
+                *state = SourceRead {
+                    devices: Some(linked.devices),
+                    rows: linked.rows,
+                    ..SourceRead::default()
+                };
+                let list = FrozenList {
+                    version: 0,
+                    no: linked.list,
+                };
+                return Made {
+                    audience: Some(Audience {
+                        list: Some(list),
+                        ..self.fanout.audience.clone()
+                    }),
+                    ..Made::default()
+                };
+            }
+            Err(error) => error,
+        };
+        state.failures += 1;
+        state.error = Some(error.message.clone());
+        if error.is_temporary && state.failures < config.source_tries {
+            let pause = config.source_pause_ms.into();
+            return Made::wait(self.now.saturating_add(pause));
+        }
+        self.halt("source", error.message)
     }
 
     /// The next devices that are meant, of those that were registered when it began.
@@ -365,30 +418,34 @@ impl<'a> Going<'a> {
                 self.state.phase = Phase::Send;
                 Ok(Made::default())
             }
-            Verdict::Halt(reason, message) => {
-                let id = campaign::public(head.no, head.accepted_at);
-                tracing::warn!(
-                    campaign = id,
-                    reason,
-                    "the campaign {} halts: {message}",
-                    self.name
-                );
-                let data = CampaignHalted {
-                    campaign: id.clone(),
-                    name: self.name.to_owned(),
-                    reason: reason.to_owned(),
-                    message: message.clone(),
-                };
-                self.state.halted = Some(Halt {
-                    at: self.now,
-                    reason: reason.to_owned(),
-                    message,
-                });
-                Ok(Made {
-                    halt: Some(news::event(head.app, EventKind::CampaignHalted, &id, &data)),
-                    ..Made::default()
-                })
-            }
+            Verdict::Halt(reason, message) => Ok(self.halt(reason, message)),
+        }
+    }
+
+    /// It rests by itself, and tells why.
+    fn halt(&mut self, reason: &'static str, message: String) -> Made {
+        let head = &self.fanout.notification;
+        let id = campaign::public(head.no, head.accepted_at);
+        tracing::warn!(
+            campaign = id,
+            reason,
+            "the campaign {} halts: {message}",
+            self.name
+        );
+        let data = CampaignHalted {
+            campaign: id.clone(),
+            name: self.name.to_owned(),
+            reason: reason.to_owned(),
+            message: message.clone(),
+        };
+        self.state.halted = Some(Halt {
+            at: self.now,
+            reason: reason.to_owned(),
+            message,
+        });
+        Made {
+            halt: Some(news::event(head.app, EventKind::CampaignHalted, &id, &data)),
+            ..Made::default()
         }
     }
 

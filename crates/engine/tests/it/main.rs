@@ -27,6 +27,7 @@ mod schedules;
 mod scheduling;
 mod segments;
 mod sending;
+mod sources;
 mod stopping;
 mod store_trouble;
 mod telling;

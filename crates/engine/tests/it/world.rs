@@ -21,7 +21,7 @@ use carillon_model::role::Roles;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::Gateways;
 use carillon_ports::instance::{InstanceStore, Presence};
-use carillon_ports::memory::{FakeReceivers, MemoryStore};
+use carillon_ports::memory::{FakeReceivers, FakeSources, MemoryStore};
 use carillon_ports::registry::{Actor, Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{Attempt, Event, HotStore, NotificationView};
@@ -88,6 +88,7 @@ pub(crate) struct World {
     pub(crate) hot: Arc<dyn HotStore>,
     pub(crate) gateway: FakeGateway,
     pub(crate) receivers: FakeReceivers,
+    pub(crate) sources: FakeSources,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) engine: Engine,
     /// An App with a signing key for both environments.
@@ -188,6 +189,7 @@ impl World {
             hot,
             gateway: self.gateway.clone(),
             receivers: self.receivers.clone(),
+            sources: self.sources.clone(),
             clock: self.clock.clone(),
             engine: self.engine.clone(),
             app: self.app,
@@ -215,6 +217,7 @@ impl World {
             &self.hot,
             &self.gateway,
             &self.receivers,
+            &self.sources,
             &self.clock,
             &self.instances,
         )
@@ -246,9 +249,9 @@ impl World {
             random: AtomicU64::new(1),
         });
         let gateway = FakeGateway::new();
-        let receivers = FakeReceivers::default();
+        let (receivers, sources) = (FakeReceivers::default(), FakeSources::default());
         let parts = parts(
-            &config, &store, &hot, &gateway, &receivers, &clock, &instances,
+            &config, &store, &hot, &gateway, &receivers, &sources, &clock, &instances,
         );
         let engine = Engine::start_on(parts, Handle::current()).await.unwrap();
         let mut world = Self {
@@ -256,6 +259,7 @@ impl World {
             hot,
             gateway,
             receivers,
+            sources,
             clock,
             engine,
             app: AppNo(0),
@@ -281,6 +285,7 @@ impl World {
             &self.hot,
             &self.gateway,
             &self.receivers,
+            &self.sources,
             &self.clock,
             &self.instances,
         );
@@ -462,6 +467,7 @@ fn parts(
     hot: &Arc<dyn HotStore>,
     gateway: &FakeGateway,
     receivers: &FakeReceivers,
+    sources: &FakeSources,
     clock: &Arc<TestClock>,
     instances: &Instances,
 ) -> Parts {
@@ -479,6 +485,7 @@ fn parts(
             store: Arc::new(store.clone()),
             sender: Arc::new(receivers.clone()),
         },
+        sources: Arc::new(sources.clone()),
         receipts: Receipts {
             store: Arc::new(store.clone()),
             receipt_key: ReceiptKey::new(&[7; 32]),

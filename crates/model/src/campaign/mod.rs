@@ -16,7 +16,7 @@ pub use pace::{Pace, Rate};
 pub use plan::{AudienceMode, CampaignPlan, LocalDelivery};
 pub use recurring::MAX_RECURRING_NAME;
 pub use request::{CampaignRequest, Checked, MAX_NAME};
-pub use state::{CampaignState, Halt, Phase, Turn, Wave};
+pub use state::{CampaignState, Halt, Phase, SourceRead, Turn, Wave};
 
 use crate::UnixMs;
 use crate::id::{NotificationNo, numbered_uuid, read_numbered_uuid};

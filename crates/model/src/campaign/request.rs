@@ -108,7 +108,7 @@ impl CampaignRequest {
             wrong(
                 "/audience",
                 "campaign.audience",
-                "expected all, tags, segment, list or topic: to single devices or users send a notification"
+                "expected all, tags, segment, list, topic or source: to single devices or users send a notification"
                     .to_owned(),
             );
         }

@@ -3,6 +3,7 @@
 use super::CampaignPlan;
 use crate::UnixMs;
 use crate::id::DeviceNo;
+use crate::list::UploadCounts;
 use serde::{Deserialize, Serialize};
 
 /// How far a campaign is. Stored as JSON, in the transaction that stores what the step made.
@@ -34,6 +35,26 @@ pub struct CampaignState {
     /// Why it stopped by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<Halt>,
+    /// Of an audience in a linked database: what came of reading it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceRead>,
+}
+
+/// What came of reading an audience from a linked database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRead {
+    /// How often it was tried in vain, since the campaign began or was let go on.
+    #[serde(default)]
+    pub failures: u32,
+    /// Why, the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Devices that it named, once it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<u64>,
+    /// What became of its rows.
+    #[serde(default)]
+    pub rows: UploadCounts,
 }
 
 /// What is being done for a campaign.
@@ -85,7 +106,7 @@ pub struct Wave {
 pub struct Halt {
     /// When.
     pub at: UnixMs,
-    /// Stable word: `failed`, `opted_out` or `nothing_ended`.
+    /// Stable word: `failed`, `opted_out` or `nothing_ended` of a canary; `source`: its audience cannot be read.
     pub reason: String,
     /// The same in words.
     pub message: String,
@@ -108,6 +129,21 @@ pub enum Turn {
 }
 
 impl CampaignState {
+    /// It stopped by itself, and somebody lets it go on: he has seen what came of the canary, or thinks that its
+    /// audience can be read now. `false`: it did not stop by itself.
+    pub fn go_on(&mut self) -> bool {
+        if self.halted.take().is_none() {
+            return false;
+        }
+        if self.phase == Phase::Hold {
+            self.phase = Phase::Send;
+        }
+        if let Some(source) = &mut self.source {
+            source.failures = 0;
+        }
+        true
+    }
+
     /// Whether a device was registered when it began.
     #[must_use]
     pub fn has(&self, device: DeviceNo) -> bool {
@@ -298,6 +334,30 @@ mod tests {
             "the second does not wait for the first"
         );
         assert_eq!(now, 11_000);
+    }
+
+    #[test]
+    fn what_halted_goes_on_where_it_was() {
+        let halted = |phase| CampaignState {
+            phase,
+            halted: Some(Halt {
+                at: 1,
+                reason: "x".into(),
+                message: "y".into(),
+            }),
+            source: Some(SourceRead {
+                failures: 5,
+                ..SourceRead::default()
+            }),
+            ..CampaignState::default()
+        };
+        for (phase, then) in [(Phase::Hold, Phase::Send), (Phase::Begin, Phase::Begin)] {
+            let mut state = halted(phase);
+            assert!(state.go_on());
+            assert_eq!((state.phase, state.halted.is_none()), (then, true));
+            assert_eq!(state.source.as_ref().unwrap().failures, 0);
+            assert!(!state.go_on());
+        }
     }
 
     #[test]

@@ -12,7 +12,9 @@ use carillon_model::batch::BatchDevices;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::{DeviceNo, NotificationNo};
 use carillon_model::lane::Gateway;
+use carillon_model::list::FrozenList;
 use carillon_model::push_type::{Reach, TokenKind};
+use carillon_model::target::{Audience, Target};
 use carillon_model::timer::MissedRun;
 
 fn campaign(f: &Fixture, name: &str) -> NewNotification {
@@ -36,6 +38,7 @@ fn step(fence: i64, state: &str, due_at: UnixMs) -> CampaignStep {
         chunks: Vec::new(),
         taken: Vec::new(),
         halt: None,
+        audience: None,
     }
 }
 
@@ -316,6 +319,57 @@ pub async fn a_campaign_that_rests_can_be_cancelled(subject: &mut dyn Subject) {
     while f.hot.prune(retention).await.unwrap() > 0 {}
     assert!(f.hot.campaign(f.app, no).await.unwrap().is_none());
     f.accept(campaign(&f, "spring")).await;
+}
+
+/// A step may say whom it is for from now on, and the list of it is kept as long as it is read.
+pub async fn a_step_may_find_its_audience(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let devices = f.devices(1, 3).await;
+    let mut new = campaign(&f, "spring");
+    let audience = Audience {
+        target: Target::Source("members".into()),
+        except_users: vec!["u9".into()],
+        segment: None,
+        list: None,
+    };
+    new.fanout = Some(audience.clone());
+    let no = f.accept(new).await;
+    let list = f.hot.begin_list(f.app, T0).await.unwrap();
+    let chunks = vec![BatchDevices::new(devices[..2].to_vec())];
+    assert!(f.hot.extend_list(list, chunks, T0).await.unwrap());
+    let found = Audience {
+        list: Some(FrozenList {
+            version: 0,
+            no: list,
+        }),
+        ..audience
+    };
+    let linked = CampaignStep {
+        audience: Some(found.clone()),
+        ..step(fence(&f, no).await, "linked", T0)
+    };
+    let linked = page(&f, no, 0, &[], linked);
+    assert!(f.hot.store_fanout_page(linked).await.unwrap());
+    subject.restart().await;
+    let f = f.again(subject);
+    let due = f.hot.fanouts(T0, 9).await.unwrap().due;
+    assert_eq!(due[0].audience, found);
+    let read = async || {
+        let reach = Reach::only(TokenKind::Alert);
+        let page = f.hot.list_devices(f.app, list, reach, DeviceNo(0), 9, 9);
+        page.await.unwrap().recipients.len()
+    };
+    assert_eq!(read().await, 2);
+    let retention = Retention {
+        content_before: 0,
+        records_before: 0,
+        versions_before: 0,
+        lists_before: T0 + 100,
+        now: T0,
+        slice: 9,
+    };
+    f.hot.prune(retention).await.unwrap();
+    assert_eq!(read().await, 2, "it is being read");
 }
 
 /// A step may halt it: it rests from then on, and that is told.

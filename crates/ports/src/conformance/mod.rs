@@ -142,6 +142,7 @@ macro_rules! store_suite {
             a_campaign_goes_step_by_step
             what_rests_is_not_claimed
             a_campaign_that_rests_can_be_cancelled
+            a_step_may_find_its_audience
             a_step_may_halt_a_campaign
             failures_of_campaigns_are_counted
             devices_are_asked_by_number

@@ -133,6 +133,12 @@ impl State {
                 campaign.chunks.insert(key, left);
             }
         }
+        if let Some(audience) = step.audience
+            && let Some(notification) = self.notifications.get_mut(&no)
+            && let Some((known, ..)) = &mut notification.fanout
+        {
+            *known = audience;
+        }
         if let Some(event) = step.halt {
             if let Some(notification) = self.notifications.get_mut(&no) {
                 notification.head.paused = true;

@@ -19,10 +19,12 @@ mod registry;
 mod rules;
 mod schedules;
 mod segments;
+mod sources;
 mod state;
 mod timers;
 mod webhooks;
 
+pub use sources::FakeSources;
 pub use webhooks::{FakeReceivers, answered};
 
 use crate::store::{Result, StoreError};

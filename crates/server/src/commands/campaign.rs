@@ -192,6 +192,7 @@ async fn try_out(
         ("plan", of("/plan")),
         ("begins", of("/begins_at")),
         ("audience", audience),
+        ("source", of("/source")),
         ("first", of("/first")),
         (
             "tried",
@@ -225,6 +226,22 @@ async fn try_out(
         }
     }
     Ok(())
+}
+
+/// What came of reading its audience from a linked database.
+fn source(campaign: &Value) -> String {
+    let of = |name: &str| shown(campaign, &format!("/progress/source/{name}"));
+    match (of("devices").as_str(), of("error").as_str()) {
+        ("", "") => String::new(),
+        ("", error) => format!("not read ({} times): {error}", of("failures")),
+        (devices, _) => format!(
+            "{devices} devices by {} rows: {} doubled, {} of nobody here, {} bad",
+            of("rows"),
+            of("doubled"),
+            of("unknown"),
+            of("bad")
+        ),
+    }
 }
 
 /// Starts one, and tells its id.
@@ -304,7 +321,7 @@ fn tell(campaign: &Value, output: Output) {
         ("id", of("/id")),
         ("notification", of("/notification")),
         ("status", of("/status")),
-        ("halted", of("/progress/canary/halted/message")),
+        ("halted", of("/progress/halted/message")),
         ("accepted", of("/accepted_at")),
         ("begins", of("/send_at")),
         ("begun", of("/begun_at")),
@@ -312,6 +329,7 @@ fn tell(campaign: &Value, output: Output) {
         ("completed", of("/completed_at")),
         ("plan", of("/plan")),
         ("audience", of("/progress/audience")),
+        ("source", source(campaign)),
         ("had no turn yet", of("/progress/left")),
         ("next slice", of("/progress/next_at")),
         ("time left", of("/progress/time_left")),

@@ -42,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) webpush: WebPush,
     pub(crate) webhooks: Webhooks,
     pub(crate) engine: EngineConfig,
+    pub(crate) sources: LinkedFile,
     pub(crate) scheduler: Scheduler,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
@@ -274,6 +275,13 @@ pub(crate) struct Scheduler {
     pub(crate) backoff_max: Span,
     pub(crate) grace: Span,
     pub(crate) send_ahead_max: Span,
+}
+
+/// `[sources]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkedFile {
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// `[retention]`.

@@ -24,6 +24,7 @@ mod rpush;
 mod schedules;
 mod secrets;
 mod segments;
+mod sources;
 mod stop;
 mod story;
 mod support;

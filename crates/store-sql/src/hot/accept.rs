@@ -2,7 +2,7 @@
 
 use super::badges::Counting;
 use super::ledger::{self, Ledger};
-use super::{batches, campaigns, gathering, prune, schedules, timers};
+use super::{batches, campaigns, fanout, gathering, prune, schedules, timers};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::statements::Statement;
@@ -10,7 +10,7 @@ use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::NotificationNo;
 use carillon_ports::fault::{Bug, planted, stage};
-use carillon_ports::store::{Acceptance, Idempotency, NewNotification, StoreError};
+use carillon_ports::store::{Acceptance, Idempotency, NewNotification};
 use carillon_ports::timer::When;
 
 /// About how many rows they are.
@@ -98,8 +98,7 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
         }
     }
     if let Some(audience) = &item.fanout {
-        let target = serde_json::to_string(audience)
-            .map_err(|error| StoreError::Failed(format!("cannot write an audience: {error}")))?;
+        let target = fanout::audience_json(audience)?;
         tx.conn
             .prepare_cached(
                 "INSERT INTO fanouts (notification_no, after_device, next_place, target) VALUES (?1, 0, ?2, ?3)",

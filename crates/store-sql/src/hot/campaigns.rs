@@ -4,6 +4,7 @@
 //! waits behind it. Whatever becomes due of it meanwhile is put aside by the claim that finds it. When it
 //! goes on its work is brought back in slices, which a crash only interrupts.
 
+use super::fanout::audience_json;
 use super::{claim, records, resolve, rows, views};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done, corrupt};
@@ -254,6 +255,11 @@ pub(super) fn step(tx: &mut Tx<'_>, page: &FanoutPage, step: &CampaignStep) -> D
             let key = format!("{no}/{}/{}", taken.wave_at, taken.no);
             return Err(corrupt("campaign_chunks", "*", key, "the row is missing").into());
         }
+    }
+    if let Some(audience) = &step.audience {
+        tx.conn
+            .prepare_cached("UPDATE fanouts SET target = ?2 WHERE notification_no = ?1")?
+            .execute(params![no.0, audience_json(audience)?])?;
     }
     if let Some(event) = &step.halt {
         rest(tx, no)?;

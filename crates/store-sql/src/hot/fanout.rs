@@ -12,7 +12,7 @@ use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::push_type::Reach;
 use carillon_model::target::Audience;
-use carillon_ports::store::{DueFanouts, Fanout, FanoutPage, Recipient};
+use carillon_ports::store::{DueFanouts, Fanout, FanoutPage, Recipient, StoreError};
 use std::collections::BTreeMap;
 
 pub(super) fn fanouts(conn: &Connection, now: UnixMs, limit: u32) -> Done<DueFanouts> {
@@ -59,6 +59,12 @@ pub(super) fn audience(json: &str) -> serde_json::Result<Audience> {
             list: None,
         })
     })
+}
+
+/// What [`audience`] reads back.
+pub(super) fn audience_json(audience: &Audience) -> Done<String> {
+    let json = serde_json::to_string(audience);
+    Ok(json.map_err(|error| StoreError::Failed(format!("cannot write an audience: {error}")))?)
 }
 
 pub(crate) fn devices(

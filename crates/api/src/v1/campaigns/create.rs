@@ -48,9 +48,25 @@ pub(crate) struct CampaignDryRun<'a> {
     begins_at: Option<String>,
     /// About how many devices its segment or expression means, with push tokens or without; null for others.
     audience: Option<EstimateView>,
+    /// Of an audience in a linked database: what became of the first rows, which were read for this.
+    source: Option<SourceSample>,
     /// What was found out with up to 200 of them.
     #[serde(flatten)]
     findings: Findings<'a>,
+}
+
+/// What became of the first rows of a source.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CampaignSourceSample)]
+pub(crate) struct SourceSample {
+    /// How many were read.
+    rows: u64,
+    /// Of these, such as named a device, again or for the first time.
+    named: u64,
+    /// Such as name nobody who is registered in this App.
+    unknown: u64,
+    /// Such as have no name, or one that cannot be read.
+    bad: u64,
 }
 
 /// A campaign that is on disk.
@@ -176,6 +192,12 @@ async fn try_out(api: &Api, app: &App, campaign: CampaignRequest) -> Result<Resp
         audience: tried
             .audience
             .map(|found| EstimateView::of(found, Vec::new())),
+        source: tried.source.map(|rows| SourceSample {
+            rows: rows.rows(),
+            named: rows.taken + rows.doubled,
+            unknown: rows.unknown,
+            bad: rows.bad,
+        }),
         findings: Findings::from(&tried.report),
     })
 }

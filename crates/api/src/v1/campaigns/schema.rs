@@ -18,7 +18,7 @@ pub(crate) struct CampaignSchema {
     /// Its name, one of its kind in the App: 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.
     #[schema(example = "spring-sale")]
     name: String,
-    /// Whom it is for: `all`, `tags`, `segment`, `list` or `topic`.
+    /// Whom it is for: `all`, `tags`, `segment`, `list`, `topic` or `source`.
     audience: TargetSchema,
     /// Users whose devices are left out, at most 100.
     except_users: Option<Vec<String>>,

@@ -4,7 +4,9 @@ use crate::instant;
 use crate::problem::Problem;
 use crate::v1::notifications::Counts;
 use carillon_model::UnixMs;
-use carillon_model::campaign::{self, CampaignPlan, CampaignState, CanaryCounts, Phase};
+use carillon_model::campaign::{
+    self, CampaignPlan, CampaignState, CanaryCounts, Phase, SourceRead,
+};
 use carillon_model::duration;
 use carillon_ports::campaign::CampaignView as Row;
 use carillon_ports::timer::SendState;
@@ -83,6 +85,32 @@ pub(crate) struct Progress {
     waves: Vec<WaveView>,
     /// What came of those who went first.
     canary: Option<CanaryView>,
+    /// Of an audience in a linked database: what came of reading it.
+    source: Option<SourceView>,
+    /// Why it stopped by itself; null while it goes.
+    halted: Option<HaltView>,
+}
+
+/// What came of reading an audience from a linked database.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CampaignSource)]
+pub(crate) struct SourceView {
+    /// How many devices it named; null before it was read.
+    devices: Option<u64>,
+    /// Rows that were read.
+    rows: u64,
+    /// Rows that named a device which no row before named.
+    taken: u64,
+    /// Rows that named only devices which rows before had named.
+    doubled: u64,
+    /// Rows that name nobody who is registered in this App.
+    unknown: u64,
+    /// Rows without a name, or with one that cannot be read.
+    bad: u64,
+    /// How often it was tried in vain.
+    failures: u32,
+    /// Why, the last time.
+    error: Option<String>,
 }
 
 /// How many deliveries ended in one way.
@@ -138,7 +166,7 @@ pub(crate) struct HaltView {
     /// When.
     #[schema(format = DateTime)]
     at: String,
-    /// `failed`, `opted_out` or `nothing_ended`.
+    /// `failed`, `opted_out` or `nothing_ended` of the canary; `source`: its audience cannot be read.
     #[schema(example = "failed")]
     reason: String,
     /// The same in words.
@@ -268,7 +296,32 @@ fn progress(
             .map(instant::rfc3339),
         waves: plan.local_time.iter().flat_map(|_| waves(state)).collect(),
         canary: plan.canary.as_ref().map(|_| canary(row, state)),
+        source: state.source.as_ref().map(SourceView::from),
+        halted: halted(state),
     }
+}
+
+impl From<&SourceRead> for SourceView {
+    fn from(read: &SourceRead) -> Self {
+        Self {
+            devices: read.devices,
+            rows: read.rows.rows(),
+            taken: read.rows.taken,
+            doubled: read.rows.doubled,
+            unknown: read.rows.unknown,
+            bad: read.rows.bad,
+            failures: read.failures,
+            error: read.error.clone(),
+        }
+    }
+}
+
+fn halted(state: &CampaignState) -> Option<HaltView> {
+    state.halted.as_ref().map(|halt| HaltView {
+        at: instant::rfc3339(halt.at),
+        reason: halt.reason.clone(),
+        message: halt.message.clone(),
+    })
 }
 
 fn waves(state: &CampaignState) -> impl Iterator<Item = WaveView> {
@@ -290,11 +343,7 @@ fn canary(row: &Row, state: &CampaignState) -> CanaryView {
         hold_until: (state.hold_until > 0).then(|| instant::rfc3339(state.hold_until)),
         failed: share(counts.failed),
         opted_out: share(counts.opted_out),
-        halted: state.halted.as_ref().map(|halt| HaltView {
-            at: instant::rfc3339(halt.at),
-            reason: halt.reason.clone(),
-            message: halt.message.clone(),
-        }),
+        halted: halted(state),
     }
 }
 

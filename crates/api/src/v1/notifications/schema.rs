@@ -163,6 +163,8 @@ pub(crate) enum TargetSchema {
     Segment(String),
     /// All devices of this uploaded list, as it is when the notification is accepted.
     List(String),
+    /// Of a campaign only: the devices that a source of the server's configuration names when it begins.
+    Source(String),
     /// A broadcast channel (Live Activities, iOS 18).
     Channel(String),
 }

@@ -303,6 +303,21 @@ pub(super) const ENGINE: &[Setting] = &[
         "How long what a list had before its last upload is kept at least, and an upload that broke off.",
     ),
     plain(
+        "engine.source_readings",
+        "4",
+        "Most sources that are read at once, for campaigns that begin.",
+    ),
+    plain(
+        "engine.source_tries",
+        "5",
+        "A source that cannot be read for a while is tried so often; then its campaign halts.",
+    ),
+    plain(
+        "engine.source_pause",
+        "\"30s\"",
+        "Pause before it is tried again.",
+    ),
+    plain(
         "engine.restart_delay",
         "\"100ms\"",
         "A part that panicked is started again after this time.",

@@ -93,6 +93,11 @@ pub(crate) const SECTIONS: &[Section] = &[
         engine::ENGINE,
     ),
     section(
+        "sources",
+        "Databases of yours that campaigns read their audiences from.",
+        upkeep::SOURCES,
+    ),
+    section(
         "scheduler",
         "What happens later: bounds and pauses.",
         upkeep::SCHEDULER,

@@ -52,6 +52,13 @@ pub(super) const RETENTION: &[Setting] = &[
     ),
 ];
 
+/// Keys of `[sources]`.
+pub(super) const SOURCES: &[Setting] = &[plain(
+    "sources.file",
+    "\"\"",
+    "TOML file with a section for each of them, read at the start. Empty: there are none.",
+)];
+
 /// Keys of `[log]`.
 pub(super) const LOG: &[Setting] = &[
     plain(
