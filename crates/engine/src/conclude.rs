@@ -13,6 +13,7 @@
 //! A cancelled notification's deliveries are not tried again: what surely was not taken ends cancelled,
 //! what is in doubt ends unknown.
 
+use crate::attempt::{reason, row};
 use crate::core::{Core, Doubt};
 use crate::job::{Job, JobKey, Move, Step, tried_bit};
 use crate::moment::Moment;
@@ -24,10 +25,7 @@ use carillon_model::outcome::{Outcome, TokenFate, Trouble, TroubleScope, Verdict
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::gateway::{PoolId, PushOutcome};
 use carillon_ports::news::event;
-use carillon_ports::store::{CountDelta, EnvironmentRepair, Failure, NewAttempt};
-
-/// Most bytes of the gateway's words that are kept.
-const RAW_BYTES: usize = 1_024;
+use carillon_ports::store::{CountDelta, EnvironmentRepair, Failure};
 
 /// Positions of one job that go back to their lane.
 struct Back {
@@ -514,45 +512,5 @@ fn doubt(job: &Job, position: u16) -> Doubt {
         lane: job.work.lane,
         attempt: job.work.attempt.saturating_add(1),
         is_auto: job.slot(position).is_auto,
-    }
-}
-
-fn reason(outcome: &Outcome) -> &str {
-    outcome.answer.as_ref().map_or("", |answer| &answer.reason)
-}
-
-fn row(
-    position: u16,
-    attempt: u16,
-    pool: PoolId,
-    outcome: &Outcome,
-    result: &str,
-    moment: Moment,
-) -> NewAttempt {
-    let answer = outcome.answer.as_deref();
-    let mut raw = answer.map_or_else(String::new, |answer| answer.raw.clone());
-    if raw.len() > RAW_BYTES {
-        let end = (0..=RAW_BYTES).rev().find(|at| raw.is_char_boundary(*at));
-        raw.truncate(end.unwrap_or(0));
-    }
-    // A plain acceptance comes without words: it is a 200.
-    let unsaid = if outcome.verdict == Verdict::Accepted {
-        200
-    } else {
-        0
-    };
-    NewAttempt {
-        position: Some(position),
-        positions: None,
-        attempt,
-        at: moment.now,
-        environment: Some(pool.environment),
-        connection: outcome.connection,
-        result: result.to_owned(),
-        status: answer.map_or(unsaid, |answer| answer.status),
-        reason: reason(outcome).to_owned(),
-        raw,
-        elapsed_us: outcome.elapsed_us,
-        next_attempt_at: None,
     }
 }

@@ -5,6 +5,7 @@
 //! TLS: those are behind the ports.
 
 mod asking;
+mod attempt;
 mod badge;
 mod breaker;
 mod callout;

@@ -5,6 +5,7 @@
 //! Then what is in memory steps aside, and what a gateway has is waited for, a moment.
 
 mod pause;
+mod pieces;
 pub(crate) mod rehearsal;
 mod step;
 

@@ -216,8 +216,7 @@ impl World {
             &self.store,
             &self.hot,
             &self.gateway,
-            &self.receivers,
-            &self.sources,
+            (&self.receivers, &self.sources),
             &self.clock,
             &self.instances,
         )
@@ -251,7 +250,13 @@ impl World {
         let gateway = FakeGateway::new();
         let (receivers, sources) = (FakeReceivers::default(), FakeSources::default());
         let parts = parts(
-            &config, &store, &hot, &gateway, &receivers, &sources, &clock, &instances,
+            &config,
+            &store,
+            &hot,
+            &gateway,
+            (&receivers, &sources),
+            &clock,
+            &instances,
         );
         let engine = Engine::start_on(parts, Handle::current()).await.unwrap();
         let mut world = Self {
@@ -284,8 +289,7 @@ impl World {
             &self.store,
             &self.hot,
             &self.gateway,
-            &self.receivers,
-            &self.sources,
+            (&self.receivers, &self.sources),
             &self.clock,
             &self.instances,
         );
@@ -466,8 +470,7 @@ fn parts(
     store: &MemoryStore,
     hot: &Arc<dyn HotStore>,
     gateway: &FakeGateway,
-    receivers: &FakeReceivers,
-    sources: &FakeSources,
+    (receivers, sources): (&FakeReceivers, &FakeSources),
     clock: &Arc<TestClock>,
     instances: &Instances,
 ) -> Parts {
