@@ -42,7 +42,7 @@ pub const STAGES: [&str; 15] = [
     "digest.told",
     "webhook.enqueued",
     "webhook.settled",
-    "campaign.paused",
+    "pause.marked",
 ];
 
 /// Every stage that copying a store to a server announces.

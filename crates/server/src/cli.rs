@@ -107,6 +107,8 @@ mod tests {
         let mut found = Vec::new();
         for (at, block) in page.split("\n```").enumerate() {
             if at % 2 == 1 {
+                // A line may go on in the next one.
+                let block = block.replace("\\\n", " ");
                 let lines = block.lines().filter(|line| line.starts_with("carillon "));
                 found.extend(lines.map(str::to_owned));
             } else {

@@ -32,7 +32,7 @@ impl Shared {
             Some(true) => {}
         }
         self.hub.wake_others();
-        fault::stage("campaign.paused");
+        fault::stage("pause.marked");
         self.core.lock().pause(no, self.hub.moment());
         self.hub.bells.dispatch.notify_one();
         self.hub.bells.settle.notify_one();

@@ -28,7 +28,7 @@ const SLICE: (u64, u64) = (20, 120);
 /// Deliveries that begin in a second, where there is a pace.
 const PER_SECOND: (u64, u64) = (15, 100);
 /// Devices that go first, where there is a canary.
-const CANARY: (u64, u64) = (5, 40);
+const CANARY: (u64, u64) = (20, 60);
 /// How long the others wait, in seconds.
 const HOLD_SECS: (u64, u64) = (1, 3);
 /// How far ahead a wave is, in seconds.
@@ -133,13 +133,13 @@ fn write(scene: &Scene, entered: &mut Entered, dice: &mut Dice) -> Result<Campai
         campaign.per_second = Some(per_second);
         body.insert("pace".into(), json!({ "per_second": per_second }));
     }
-    if campaign.is_frozen && dice.permille(500) {
+    if campaign.is_frozen && dice.permille(700) {
         let (size, secs) = (
             dice.between(CANARY.0, CANARY.1) as u32,
             dice.between(HOLD_SECS.0, HOLD_SECS.1),
         );
-        // Half of them halt at the first that reaches nobody.
-        let most = if dice.permille(500) { 0.0 } else { 0.9 };
+        // Most of them halt at the first that reaches nobody: a short run has to meet some that nobody lets go on before.
+        let most = if dice.permille(800) { 0.0 } else { 0.9 };
         campaign.canary = Some(Canary {
             size,
             hold: secs as Micros * SECOND,

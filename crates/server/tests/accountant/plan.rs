@@ -409,7 +409,7 @@ fn at_stage(stage: usize, dice: &mut Dice) -> Ending {
         "digest.told" | "webhook.enqueued" | "webhook.settled" => 20,
         "timer.read" | "timer.in_transaction" | "timer.fired" => 20,
         "prune.slice_committed" => 6,
-        "campaign.paused" => 5,
+        "pause.marked" => 5,
         _ => 300,
     };
     Ending::AtStage {

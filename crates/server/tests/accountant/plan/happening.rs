@@ -268,7 +268,7 @@ impl Happening {
             KillAt(11) => "kill -9 at digest.told",
             KillAt(12) => "kill -9 at webhook.enqueued",
             KillAt(13) => "kill -9 at webhook.settled",
-            KillAt(14) => "kill -9 at campaign.paused",
+            KillAt(14) => "kill -9 at pause.marked",
             KillAt(_) => "kill -9 at an unknown stage",
             KillAtRandom => "kill -9 at a random moment",
             GracefulStop => "graceful stop under load",
