@@ -211,11 +211,7 @@ pub(crate) async fn beat(shared: Arc<Shared>) {
         let store = &hub.parts.instances.store;
         match store.heartbeat(give_up, shared.trouble()).await {
             Ok(()) => {
-                let took_too_long = asked_at.elapsed() > timeout / 2;
-                steady_since = match steady_since {
-                    Some(since) if !took_too_long => Some(since),
-                    _ => Some(Instant::now()),
-                };
+                steady_since.get_or_insert_with(Instant::now);
                 hub.was_heard_of(asked_at);
             }
             Err(_) if hub.has_left.load(Relaxed) => return,

@@ -118,7 +118,8 @@ pub trait InstanceStore: Send + Sync + 'static {
     /// Joins, as the last in order. From now on what this process writes is refused once it was given up.
     async fn join(&self, presence: Presence) -> Result<()>;
     /// Shows that this process lives, with what it [reports](Self::reports). Gives up whoever did not for `give_up_after_ms`; `None`: nobody,
-    /// because this process itself was not heard of for a while, as after an outage of the store.
+    /// because this process itself was not heard of for a while, as after an outage of the store. Where its own last
+    /// heartbeat is more than half as old when this one is written, nobody is given up either: what held it up, held all up.
     async fn heartbeat(&self, give_up_after_ms: Option<u32>, report: String) -> Result<()>;
     /// How the others are.
     async fn pulse(&self) -> Result<Pulse>;

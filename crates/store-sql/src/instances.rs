@@ -133,10 +133,16 @@ fn join(tx: &mut Tx<'_>, presence: &Presence) -> Done<()> {
 
 fn heartbeat(tx: &mut Tx<'_>, give_up_after_ms: Option<u32>, report: &str) -> Done<()> {
     let now = now(tx.conn)?;
+    let before: i64 = tx
+        .conn
+        .prepare_cached("SELECT heartbeat_at FROM instances WHERE epoch = ?1")?
+        .query_row([tx.epoch], |row| row.get(0))?;
     tx.conn
         .prepare_cached("UPDATE instances SET heartbeat_at = ?2, report = ?3 WHERE epoch = ?1")?
         .execute(params![tx.epoch, now, report])?;
-    if let Some(most) = give_up_after_ms {
+    // Whatever held this one up, as another that hangs in its turn, held the others up as well.
+    let was_held_up = |most: u32| (now - before) * 2 > i64::from(most);
+    if let Some(most) = give_up_after_ms.filter(|most| !was_held_up(*most)) {
         let given_up = tx
             .conn
             .prepare_cached(

@@ -140,6 +140,20 @@ pub async fn processes_join_and_leave(shared: &dyn Shared) {
     assert_eq!(early.living().await, [second.epoch(), early.epoch()]);
 }
 
+/// Who was silent himself gives nobody up: all may have waited for the same thing.
+pub async fn who_was_held_up_gives_nobody_up(shared: &dyn Shared) {
+    let one = Process::joined(shared, "sender").await;
+    let other = Process::joined(shared, "sender").await;
+    // By the store's own clock, so that it is a delay and no signal.
+    tokio::time::sleep(Duration::from_millis(u64::from(GIVE_UP_MS) * 2)).await;
+    one.instances
+        .heartbeat(Some(GIVE_UP_MS), String::new())
+        .await
+        .unwrap();
+    assert_eq!(one.living().await, [one.epoch(), other.epoch()]);
+    one.gives_up(other.epoch()).await;
+}
+
 /// A process that is silent is given up, and nothing that it writes afterwards is taken.
 pub async fn who_was_given_up_writes_nothing(shared: &dyn Shared) {
     let silent = Process::joined(shared, "sender").await;
@@ -317,6 +331,7 @@ macro_rules! shared_store_suite {
         $crate::shared_store_suite!(@cases $fresh;
             processes_join_and_leave
             who_was_given_up_writes_nothing
+            who_was_held_up_gives_nobody_up
             only_what_the_dead_held_is_rescued
             work_is_claimed_by_one
             cancels_are_told_to_the_holder

@@ -160,15 +160,17 @@ impl InstanceStore for MemoryStore {
         let mut state = self.write()?;
         let (epoch, now) = (state.epoch, Instant::now());
         let instances = &mut state.instances;
+        let mut before = now;
         for living in &mut instances.living {
             if living.epoch == epoch {
-                living.heartbeat_at = now;
+                before = std::mem::replace(&mut living.heartbeat_at, now);
                 living.report.clone_from(&report);
             }
         }
         if let Some(most) = give_up_after_ms {
             let most = Duration::from_millis(most.into());
-            let is_late = |living: &Living| living.heartbeat_at + most < now;
+            let was_held_up = (now - before) * 2 > most;
+            let is_late = |living: &Living| !was_held_up && living.heartbeat_at + most < now;
             instances.living.retain(|living| !is_late(living));
         }
         instances

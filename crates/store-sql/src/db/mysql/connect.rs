@@ -20,7 +20,7 @@ const OLDEST_MARIADB: (u16, u16, u16) = (10, 11, 0);
 /// How long after its own time-out a statement's answer is waited for.
 const GRACE: Duration = Duration::from_secs(5);
 /// After so long the server ends a session that does nothing in the middle of a turn, in seconds.
-const IDLE_IN_TURN_SECS: u32 = 5;
+const IDLE_IN_TURN_SECS: u32 = 2;
 /// The same on MySQL, where it also ends one between turns; that is renewed when it is needed.
 const IDLE_MYSQL_SECS: u32 = 15;
 /// Longest first packet of a server that is read, in bytes.

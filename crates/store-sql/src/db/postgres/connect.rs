@@ -20,7 +20,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const GRACE_MS: u64 = 5_000;
 
 /// After so long the server ends a session that does nothing in the middle of a turn.
-const IDLE_IN_TURN_MS: u32 = 5_000;
+const IDLE_IN_TURN_MS: u32 = 2_000;
 
 /// A database on a PostgreSQL server.
 pub(crate) struct Postgres {
