@@ -80,12 +80,14 @@ impl<'h> Cluster<'h> {
 
     /// Sends to every phone at once, to every phone a little later, and to all of them together.
     fn send(&mut self) {
-        let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(1_500);
         for n in 1..=PHONES {
             let now =
                 json!({"target": {"devices": [format!("phone-{n}")]}, "content": {"body": "now"}});
             let mut later = now.clone();
+            let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(1_500);
             later["send_at"] = json!(soon.to_string());
+            // A busy machine may take longer than that to read it.
+            later["if_past"] = json!("send_now");
             for body in [now, later] {
                 self.accept(&body);
             }
