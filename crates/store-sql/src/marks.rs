@@ -4,7 +4,8 @@
 //! Numbers are taken from memory; only the end of a reserved range is written, in the transaction
 //! that first goes beyond it. A start begins after the last range, so no number in a committed row
 //! is ever given out again. Where several processes share the store, each reserves ranges of its own; but
-//! events are numbered as they are committed, whoever writes them. The marks are plain values: a
+//! events and devices are numbered as they are committed, whoever writes them: a log is read in that order, and a
+//! campaign's audience ends with the last device that was there when it began. The marks are plain values: a
 //! transaction that is rolled back puts the copy from before back.
 
 use crate::db::{Connection, OptionalExtension, params};
@@ -116,7 +117,8 @@ impl Marks {
     /// Others have committed since this process did: goes on behind them.
     pub(crate) fn catch_up(&mut self, conn: &Connection) -> Done<()> {
         let mut statement = conn.prepare_cached(
-            "SELECT name, number FROM meta WHERE name IN (?1, ?2, 'indexed', 'event', 'last_event')",
+            "SELECT name, number FROM meta WHERE name IN
+                (?1, ?2, 'indexed', 'event', 'last_event', 'device', 'last_device')",
         )?;
         let mut found = statement.query(PRUNED)?;
         while let Some(row) = found.next()? {
@@ -125,6 +127,8 @@ impl Marks {
                 "indexed" => self.indexed = number,
                 "event" => self.event.end = number,
                 LAST_EVENT => self.event.next = self.event.next.max(number + 1),
+                "device" => self.device.end = number,
+                LAST_DEVICE => self.device.next = self.device.next.max(number + 1),
                 name if name == PRUNED[0] => self.pruned[0] = number,
                 _ => self.pruned[1] = number,
             }
@@ -132,12 +136,15 @@ impl Marks {
         Ok(())
     }
 
-    /// Events were written since `before`: the others go on behind them.
-    pub(crate) fn tell_events(&self, conn: &Connection, before: &Self) -> Done<()> {
-        if self.event.next == before.event.next {
-            return Ok(());
+    /// Events were written, or devices, since `before`: the others go on behind them.
+    pub(crate) fn tell_last(&self, conn: &Connection, before: &Self) -> Done<()> {
+        if self.event.next != before.event.next {
+            write_meta(conn, LAST_EVENT, self.event.next - 1)?;
         }
-        write_meta(conn, LAST_EVENT, self.event.next - 1)
+        if self.device.next != before.device.next {
+            write_meta(conn, LAST_DEVICE, self.device.next - 1)?;
+        }
+        Ok(())
     }
 }
 
@@ -146,6 +153,9 @@ pub(crate) const PRUNED: [&str; 2] = ["prune_content", "prune_records"];
 
 /// In `meta`, where several processes write: the number of the last event.
 const LAST_EVENT: &str = "last_event";
+
+/// The same of devices.
+const LAST_DEVICE: &str = "last_device";
 
 /// Names of all ranges, for a restore that jumps over what was given out after the backup.
 pub(crate) const RANGES: [&str; 9] = [

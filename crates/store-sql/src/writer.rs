@@ -303,7 +303,7 @@ impl Writer {
             self.commits += 1;
             let told = self
                 .marks
-                .tell_events(&self.conn, &before)
+                .tell_last(&self.conn, &before)
                 .and_then(|()| instances::commits(&self.conn, self.epoch, self.commits));
             told.map_err(Stop::of_group)?;
             // The commit goes alone: a connection that ends before it leaves no doubt.

@@ -285,7 +285,7 @@ pub async fn changes_are_numbered(shared: &dyn Shared) {
     assert_eq!(directory.apps.len(), 1);
 }
 
-/// Whatever they make, they never give it the same number; and events are numbered as they are written.
+/// Whatever they make, they never give it the same number; and events and devices are numbered as they are written.
 pub async fn numbers_are_shared(shared: &dyn Shared) {
     let one = Process::joined(shared, "api").await;
     let other = Process::joined(shared, "api").await;
@@ -299,7 +299,10 @@ pub async fn numbers_are_shared(shared: &dyn Shared) {
         let devices = at.devices(round as u64 * 10 + 1, 2).await;
         let no = at.accept(at.notification(&devices, 1_000, false)).await;
         assert!(notifications.insert(no), "{no:?} twice");
-        assert!(devices.iter().all(|device| numbers.insert(*device)));
+        for device in devices {
+            assert!(numbers.last() < Some(&device), "behind all others");
+            numbers.insert(device);
+        }
         let mut settled = settlement(no.batch(0), Vec::new(), T0);
         settled.events = vec![NewEvent {
             app: f.app,
