@@ -1,5 +1,7 @@
-//! What segments cost: `cargo run --release -p carillon-store-sql --example bench_segments [directory] [devices]`.
+//! What segments cost: `cargo run --release -p carillon-store-sql --example bench_segments [directory or URL] [devices]`.
 //!
+//! With a URL (`postgres://user@host:port/database`) it is measured on that server, without TLS, in a database that should
+//! be empty.
 //! Prints, at a million devices, how long an estimate, an exact count and pages of a fan-out take, and how
 //! far estimates are from the truth. Numbers of different machines do not compare.
 #![expect(clippy::print_stdout, reason = "a program that prints its findings")]
@@ -16,7 +18,7 @@ use carillon_model::segment::{Estimate, Sampling};
 use carillon_ports::registry::{Actor, Registry};
 use carillon_ports::segment::SegmentFilter;
 use carillon_ports::store::HotStore;
-use carillon_store_sql::{SqlStore, SqliteConfig};
+use carillon_store_sql::{ServerConfig, SqlStore, SqliteConfig, StoreUrl, TlsMode};
 use rustix::time::{ClockId, clock_gettime};
 
 const T0: i64 = 1_800_000_000_000;
@@ -43,8 +45,17 @@ async fn run() -> Outcome {
     let mut args = std::env::args().skip(1);
     let base = args.next().unwrap_or_else(|| ".".into());
     let count: u64 = args.next().map_or(Ok(1_000_000), |count| count.parse())?;
+    if let Ok(StoreUrl::Server(url)) = StoreUrl::parse(&base) {
+        let mut config = ServerConfig::new(url);
+        config.tls.mode = TlsMode::Off;
+        return measure_all(SqlStore::open(config)?, count).await;
+    }
     let directory = tempfile::tempdir_in(base)?;
     let store = SqlStore::open(SqliteConfig::new(directory.path().join("bench.db")))?;
+    measure_all(store, count).await
+}
+
+async fn measure_all(store: SqlStore, count: u64) -> Outcome {
     let by = Actor {
         api_key: None,
         request_id: None,

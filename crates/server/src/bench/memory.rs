@@ -77,12 +77,18 @@ pub(crate) struct FanOut {
     /// As a campaign, whose audience is `live` or `frozen`; without, as a notification
     #[arg(long, value_parser = ["live", "frozen"])]
     campaign: Option<String>,
+    /// Keep everything in this empty database, e.g. postgres://carillon@127.0.0.1:5432/bench, instead of a file
+    #[arg(long, value_name = "URL")]
+    store_url: Option<String>,
 }
 
 /// Registers them, starts afresh, sends once.
 pub(crate) async fn fan_out(load: &FanOut, data: Option<&Path>) -> Result<Figures, Failure> {
     let gateway = OwnProcess::start(load.delay).await?;
     let mut home = Home::new(data, &blind(&gateway)?)?;
+    if let Some(url) = &load.store_url {
+        home.keep_on(url);
+    }
     let server = home.start().await?;
     let app = "everybody".to_owned();
     server.make_app(&app, None).await?;

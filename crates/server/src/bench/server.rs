@@ -76,6 +76,13 @@ impl Home {
         })
     }
 
+    /// Keeps what it stores in an empty database on a server instead, without a password and on this machine.
+    pub(super) fn keep_on(&mut self, url: &str) {
+        self.env.retain(|(name, _)| name != "CARILLON_STORE__PATH");
+        self.env
+            .push(("CARILLON_STORE__URL".to_owned(), url.to_owned()));
+    }
+
     /// Where its files are.
     pub(super) fn path(&self) -> &Path {
         self.scratch.path()
