@@ -38,6 +38,8 @@ struct Plan {
     seed: u64,
     /// Where the program keeps its store.
     store: String,
+    /// Whether many processes share the work: the accountant's own words.
+    roles: Option<String>,
     /// Where its store moves to on the way.
     move_to: Option<String>,
     /// Install a database server that is missing.
@@ -105,6 +107,7 @@ impl Plan {
             minutes,
             seed: args.value("--seed")?.unwrap_or(DEFAULT_SEED),
             store,
+            roles: args.value("--roles")?,
             move_to,
             installs: args.flag("--setup"),
             is_self_test: args.flag("--self-test"),
@@ -127,18 +130,17 @@ impl Plan {
         if self.is_release {
             words.push("--release".to_owned());
         }
-        words.extend(
-            [
-                "--",
-                "--minutes",
-                &self.minutes.to_string(),
-                "--seed",
-                &self.seed.to_string(),
-            ]
-            .map(str::to_owned),
-        );
+        words.push("--".to_owned());
+        // What is split goes on until its steps are done.
+        if self.roles.is_none() {
+            words.extend(["--minutes".to_owned(), self.minutes.to_string()]);
+        }
+        words.extend(["--seed".to_owned(), self.seed.to_string()]);
         if self.store != SQLITE {
             words.extend(["--store".to_owned(), self.store.clone()]);
+        }
+        if let Some(word) = &self.roles {
+            words.extend(["--roles".to_owned(), word.clone()]);
         }
         if let Some(word) = &self.move_to {
             words.extend(["--move-to".to_owned(), word.clone()]);

@@ -34,7 +34,7 @@ usage: cargo xtask <task>
   bench  [--json] [--check] [--write] [--only <text>[+<text>..]] [--rounds <n>] [--data <folder>] [--binary <file>]
                                     the figures of docs/performance.md, beside h2load in the same run
                                     --write puts them there; --only takes cases whose names contain a text
-  faults [--minutes <n>] [--seed <n>] [--store <name>] [--move-to <name>] [--self-test] [--release] [--setup]
+  faults [--minutes <n>] [--seed <n>] [--store <name>] [--roles split] [--move-to <name>] [--self-test] [--release] [--setup]
                                     the accountant: the real binary under faults, then three books compared
   databases [--setup] -- <command>  runs a command while a PostgreSQL and a MariaDB for tests do, with the variables
                                     by which tests find them

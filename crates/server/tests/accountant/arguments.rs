@@ -11,6 +11,7 @@ usage: accountant [--minutes N] [--seed S] [--store STORE | --move-to STORE] [--
   --minutes N   as long as that
   --seed S      another plan; default 1
   --store STORE  sqlite (the default), postgres or mariadb: `cargo xtask faults` makes the server
+  --roles split  on a server: two processes of each role instead of one that does everything
   --move-to STORE  begins on SQLite, and moves to a server in the middle
   --deliveries N  so many instead, and as many fewer in a second: for a slow or busy machine
   --self-test   plants each bug and must see it caught; then a clean run, which must hold
@@ -27,6 +28,8 @@ pub(crate) struct Arguments {
     pub(crate) store: Store,
     /// Where it moves to.
     pub(crate) move_to: Option<Store>,
+    /// Whether many processes share the work.
+    pub(crate) is_split: bool,
     /// Instead of the plan's own number.
     pub(crate) deliveries: Option<u64>,
     pub(crate) keeps_folder: bool,
@@ -49,7 +52,7 @@ impl Arguments {
         let mut words = words.into_iter();
         let (mut seed, mut minutes, mut only, mut deliveries) = (1, None, None, None);
         let (mut is_self_test, mut keeps_folder) = (false, false);
-        let (mut store, mut move_to) = (Store::Sqlite, None);
+        let (mut store, mut move_to, mut is_split) = (Store::Sqlite, None, false);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
@@ -57,6 +60,11 @@ impl Arguments {
                 "--minutes" => minutes = Some(number::<f64>(&word, &value()?)?),
                 "--deliveries" => deliveries = Some(number::<u64>(&word, &value()?)?.max(1)),
                 "--store" => store = known(&word, &value()?)?,
+                "--roles" => match value()?.as_str() {
+                    "split" => is_split = true,
+                    "all" => is_split = false,
+                    other => return Err(format!("--roles: expected all or split, found {other}")),
+                },
                 "--move-to" => move_to = Some(known(&word, &value()?)?),
                 "--only" => only = Some(value()?),
                 "--self-test" => is_self_test = true,
@@ -70,6 +78,12 @@ impl Arguments {
             && (store.is_server() || !to.is_server())
         {
             return Err("--move-to: only a SQLite store moves, and only to a server".to_owned());
+        }
+        if is_split && (!store.is_server() || minutes.is_some()) {
+            return Err(
+                "--roles split: expected --store with a server, and no --minutes: it takes as long as its steps"
+                    .to_owned(),
+            );
         }
         if is_self_test && (store.is_server() || move_to.is_some()) {
             return Err("--self-test is made on SQLite".to_owned());
@@ -92,6 +106,7 @@ impl Arguments {
             seed,
             store,
             move_to,
+            is_split,
             deliveries,
             keeps_folder,
         })
@@ -104,6 +119,7 @@ impl Arguments {
             .map(|deliveries| format!(" --deliveries {deliveries}"));
         let deliveries = deliveries.unwrap_or_default();
         let rest = match &self.task {
+            Task::Short if self.is_split => self.after_dashes(&deliveries),
             // Whoever makes a server makes it for a run of some length, whose first part this is.
             Task::Short if self.store.is_server() || self.move_to.is_some() => {
                 format!("--minutes 1{}", self.after_dashes(&deliveries))
@@ -124,9 +140,11 @@ impl Arguments {
         let place = match (self.move_to, self.store) {
             (Some(to), _) => format!("--move-to {} ", to.word()),
             (None, Store::Sqlite) => String::new(),
+            (None, store) if self.is_split => format!("--store {} --roles split ", store.word()),
             (None, store) => format!("--store {} ", store.word()),
         };
-        format!("cargo xtask faults --seed {} {place}{rest}", self.seed)
+        let words = format!("cargo xtask faults --seed {} {place}{rest}", self.seed);
+        words.trim_end().to_owned()
     }
 
     /// What the accountant alone understands.
@@ -161,6 +179,7 @@ mod tests {
             seed: 1,
             store: Store::Sqlite,
             move_to: None,
+            is_split: false,
             deliveries: None,
             keeps_folder: false,
         };
@@ -182,6 +201,12 @@ mod tests {
         assert_eq!(
             moving.repeat(),
             "cargo xtask faults --seed 1 --move-to mariadb --minutes 2"
+        );
+        let split = read("--store mariadb --roles split --seed 4").unwrap();
+        assert!(split.is_split);
+        assert_eq!(
+            split.repeat(),
+            "cargo xtask faults --seed 4 --store mariadb --roles split"
         );
         let server = read("--store postgres --deliveries 5").unwrap();
         assert_eq!(
@@ -208,6 +233,8 @@ mod tests {
             ("--only x", "belongs to"),
             ("--store oracle", "found oracle"),
             ("--move-to sqlite", "only to a server"),
+            ("--roles split", "a server"),
+            ("--store mariadb --roles none", "found none"),
             ("--store mariadb --self-test", "is made on SQLite"),
         ] {
             assert!(read(line).unwrap_err().contains(part), "{line}");

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -17,7 +18,8 @@ use tokio::time::{Instant, timeout};
 #[derive(Clone, Debug)]
 pub(crate) struct Up {
     pub(crate) life: u32,
-    pub(crate) url: String,
+    /// One for each process that answers; at least one.
+    pub(crate) urls: Vec<String>,
 }
 
 /// The longest that one question may go without an answer, restarts included.
@@ -52,6 +54,8 @@ pub(crate) struct Caller {
     http: reqwest::Client,
     up: watch::Receiver<Option<Up>>,
     api_key: OnceLock<String>,
+    /// Whose turn it is, where several answer.
+    turn: AtomicUsize,
     /// How often which kind of "come back later", or no answer at all, was met.
     refusals: Mutex<BTreeMap<String, u64>>,
 }
@@ -126,6 +130,7 @@ impl Caller {
             http,
             up,
             api_key,
+            turn: AtomicUsize::new(0),
             refusals,
         })
     }
@@ -176,7 +181,8 @@ impl Caller {
     }
 
     async fn try_once(&self, up: &Up, question: &Question) -> Try {
-        let url = format!("{}{}", up.url, question.path);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let url = format!("{}{}", up.urls[turn % up.urls.len()], question.path);
         let mut request = self.http.request(question.method.clone(), url);
         if let Some(api_key) = self.api_key.get() {
             request = request.bearer_auth(api_key);

@@ -94,6 +94,7 @@ fn main() -> ExitCode {
 async fn work(arguments: &Arguments) -> Result<bool> {
     let plan = match arguments.move_to {
         Some(to) => Plan::moving(arguments.seed, to),
+        None if arguments.is_split => Plan::split(arguments.seed, arguments.store),
         None => Plan::short(arguments.seed, arguments.store),
     };
     let mut plan = match &arguments.task {

@@ -2,6 +2,8 @@
 //! seed.
 
 pub(crate) mod happening;
+mod load;
+pub(crate) mod steps;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use carillon_ports::fault::{Bug, COPY_STAGES, STAGES};
 use crate::dice::Dice;
 use crate::store::Store;
 use happening::Happening;
+pub(crate) use load::{Load, Shares};
+use steps::Step;
 
 /// Stages at which the short run on a server kills.
 const BRIEF_STAGES: usize = 5;
@@ -55,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) load: Load,
     /// Lives that end badly; the last life after them ends when everything is drained.
     pub(crate) lives: VecDeque<LifePlan>,
+    /// What happens to processes that share the work, two of each role; empty: one does everything, in lives.
+    pub(crate) steps: Vec<Step>,
     /// Faults that happen in the last life, each followed by a probe.
     pub(crate) last_faults: Vec<Happening>,
     /// Bugs planted in every life.
@@ -67,92 +73,6 @@ pub(crate) struct Plan {
     pub(crate) musts: Vec<Happening>,
     /// Whether the same holds for everything that is to happen later, and for campaigns.
     pub(crate) is_complete: bool,
-}
-
-/// How the load is shaped. Shares are in a thousand.
-#[derive(Clone, Debug)]
-pub(crate) struct Load {
-    /// Deliveries that are accepted over the whole run; a run with a length goes on regardless.
-    pub(crate) deliveries: u64,
-    /// Most deliveries asked for in a second, until there are so many.
-    pub(crate) per_second: u64,
-    /// Requests at once.
-    pub(crate) callers: usize,
-    /// Callers who plan what is to be sent later.
-    pub(crate) planners: usize,
-    /// Callers who have campaigns, one after the other.
-    pub(crate) campaigners: usize,
-    /// iPhones of each App that are there all the time; besides them some Android phones and browsers.
-    pub(crate) devices: u32,
-    pub(crate) shares: Shares,
-}
-
-/// What is asked how often, in a thousand requests. What is left are single notifications to one device.
-#[derive(Clone, Debug)]
-pub(crate) struct Shares {
-    /// Notifications to every device of an App.
-    pub(crate) fanouts: u64,
-    /// Notifications to some people, on all their devices.
-    pub(crate) users: u64,
-    /// Notifications to several devices.
-    pub(crate) lists: u64,
-    /// Files of many notifications.
-    pub(crate) files: u64,
-    /// Of the notifications: calls.
-    pub(crate) calls: u64,
-    /// Of the alerts: never to be sent in doubt.
-    pub(crate) drops: u64,
-    /// Of the notifications: cancelled right after.
-    pub(crate) cancels: u64,
-    /// Of the notifications: expiring within seconds.
-    pub(crate) short: u64,
-    /// Of the notifications: to the troubled App.
-    pub(crate) troubled: u64,
-}
-
-impl Default for Load {
-    fn default() -> Self {
-        Self {
-            deliveries: 50_000,
-            per_second: 1_000,
-            callers: 12,
-            planners: 8,
-            campaigners: 3,
-            devices: 160,
-            shares: Shares {
-                fanouts: 14,
-                users: 80,
-                lists: 110,
-                files: 25,
-                calls: 120,
-                drops: 80,
-                cancels: 60,
-                short: 100,
-                troubled: 120,
-            },
-        }
-    }
-}
-
-impl Load {
-    /// What a minute has room for, on a database server that shares the machine with everything else.
-    fn brief() -> Self {
-        Self {
-            deliveries: 6_000,
-            per_second: 150,
-            callers: 6,
-            planners: 3,
-            campaigners: 2,
-            devices: 40,
-            ..Self::default()
-        }
-    }
-
-    /// As many fewer deliveries in a second as there are fewer in all.
-    pub(crate) fn shrink(&mut self, deliveries: u64) {
-        self.per_second = (self.per_second * deliveries / self.deliveries).max(1);
-        self.deliveries = deliveries;
-    }
 }
 
 impl Plan {
@@ -212,6 +132,7 @@ impl Plan {
             moves_to: None,
             load: Load::default(),
             lives,
+            steps: Vec::new(),
             last_faults: all_but_quota(store),
             bugs: Vec::new(),
             length: None,
@@ -244,6 +165,7 @@ impl Plan {
                 .zip(faults)
                 .map(|(ending, faults)| LifePlan { ending, faults })
                 .collect(),
+            steps: Vec::new(),
             last_faults,
             bugs: Vec::new(),
             length: None,
@@ -290,6 +212,16 @@ impl Plan {
             musts,
             ..Self::brief(seed, Store::Sqlite)
         }
+    }
+
+    /// A run on a server whose work many processes share.
+    pub(crate) fn split(seed: u64, store: Store) -> Self {
+        let mut plan = Self::brief(seed, store);
+        plan.lives.clear();
+        plan.steps = steps::deal(&mut Dice::for_purpose(seed, "steps"));
+        plan.musts = Happening::of_store(store).to_vec();
+        plan.musts.extend(Happening::OF_ROLES);
+        plan
     }
 
     /// As long as one likes: its own lives first, then more of them.

@@ -1,5 +1,7 @@
 //! One run: life after life of the process under the plan's faults and load, then the books.
 
+mod ending;
+mod fleet;
 mod happened;
 mod life;
 mod moving;
@@ -14,11 +16,10 @@ use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
 use crate::audience::{self, APPS};
-use crate::audit;
 use crate::books::later::ClockMove;
 use crate::books::{Books, Life, Micros, SECOND};
 use crate::caller::{Caller, Up};
@@ -42,8 +43,6 @@ use crate::store::Store;
 use crate::subject::{Alive, Started, Subject, Wish};
 use crate::trouble::{Probes, Trouble};
 
-/// The longest that reaching the number of deliveries may take after the last fault.
-const LOAD_DEADLINE: Duration = Duration::from_secs(600);
 /// How often it is looked whether something has happened.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Provider tokens may be renewed from the age of 21 minutes, and are renewed by themselves at 45. Between these two ages
@@ -57,9 +56,6 @@ const MINUTE: Micros = 60 * SECOND;
 const TAKEN: &str = "exit status: 75";
 const TAKEN_DEADLINE: Duration = Duration::from_secs(30);
 const TAKEN_PAUSE: Duration = Duration::from_millis(100);
-/// What is added to the lag that was measured, for what cannot be measured.
-const LEAST_SLACK: Micros = SECOND * 3 / 10;
-
 /// What the configuration says beside the sections of the gateways. Deadlines and intervals are short, so that everything
 /// that happens in a day happens in a minute.
 const CONFIG: &str = r#"
@@ -153,6 +149,9 @@ impl Run {
     async fn carry_out(&mut self, signing_keys: &[String]) -> Result<Outcome> {
         let fates = self.first_life(signing_keys).await?;
         let mut tasks = self.start_tasks(fates);
+        if !self.plan.steps.is_empty() {
+            return self.split(tasks).await;
+        }
         let began = Instant::now();
         let mut dice = Dice::for_purpose(self.plan.seed, "more lives");
         loop {
@@ -260,7 +259,7 @@ impl Run {
                 let life = self.lives.len() as u32 + 1;
                 self.up.send_replace(Some(Up {
                     life,
-                    url: alive.url.clone(),
+                    urls: vec![alive.url.clone()],
                 }));
                 Ok(Some(*alive))
             }
@@ -343,71 +342,6 @@ impl Run {
         report::progress(self.began, text);
     }
 
-    /// The last life: every fault once more, with a probe after each; then everything drains.
-    async fn last_life(&mut self, mut tasks: JoinSet<Result<()>>) -> Result<Outcome> {
-        let before = now();
-        let faults = self.plan.last_faults.clone();
-        self.age_tokens(&faults);
-        self.approach_minute();
-        let mut alive = self
-            .start(&Wish::default())
-            .await?
-            .context("the last life ended at once")?;
-        let troubles = self.troubles(&faults, self.dice.clone(), before);
-        let (scene, began) = (Arc::clone(&self.scene), self.began);
-        let wanted = self.plan.load.deliveries;
-        let drain_deadline = self.plan.drain_deadline;
-        let rest = async {
-            troubles.await?;
-            scene.gateway.calm();
-            timeout(LOAD_DEADLINE, until_accepted(&scene, wanted))
-                .await
-                .context("the API did not accept as much as was planned")?;
-            scene.is_over.store(true, Ordering::Relaxed);
-            while let Some(task) = tasks.join_next().await {
-                task??;
-            }
-            scene.errands.close();
-            scene.errands.wait().await;
-            let drains = Instant::now();
-            report::progress(began, "draining");
-            schedules::end(&scene).await?;
-            campaigns::end(&scene, drain_deadline).await?;
-            events::until_told(&scene, drain_deadline).await;
-            let open = audit::drain(&scene, drain_deadline).await?;
-            let drained_after = drains.elapsed();
-            self.tell(&format!(
-                "{open} deliveries open after {:.1} s; reading the books",
-                drained_after.as_secs_f64()
-            ));
-            let hooks = hooks::read(&scene, drain_deadline).await?;
-            campaigns::read(&scene).await?;
-            let mut books = audit::read(&scene).await?;
-            books.hooks = hooks;
-            Ok::<_, anyhow::Error>((open, drained_after, books))
-        };
-        let (open, drained_after, mut books) = tokio::select! {
-            status = alive.wait() => bail!("the program ended by itself in its last life: {}", status?),
-            result = rest => result?,
-        };
-        self.up.send_replace(None);
-        let life = alive.stop().await?;
-        self.lives.push(life);
-        books.lives = std::mem::take(&mut self.lives);
-        let probes = std::mem::take(&mut *self.probes.lock());
-        books.neighbours = probes.neighbours;
-        books.recoveries = probes.recoveries;
-        happened::enter(&mut books, &self.scene.gateway, &self.plan);
-        books.slack = LEAST_SLACK + 2 * self.lag.load(Ordering::Relaxed);
-        let refusals = self.scene.caller.refusals();
-        Ok(Outcome {
-            books,
-            refusals,
-            open,
-            drained_after,
-        })
-    }
-
     /// First a probe of the new life, then fault after fault. Ended by whoever ends the life.
     fn troubles(
         &self,
@@ -424,13 +358,6 @@ impl Run {
         };
         let faults = faults.to_vec();
         async move { trouble.all(&faults, dice, restarted).await }
-    }
-}
-
-async fn until_accepted(scene: &Scene, deliveries: u64) {
-    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-    while scene.accepted.load(Ordering::Relaxed) < deliveries {
-        ticks.tick().await;
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Wish {
     pub(crate) has_full_disk: bool,
     /// How far its clock is ahead.
     pub(crate) ahead: Micros,
+    /// What it does, if it is not everything.
+    pub(crate) role: Option<&'static str>,
 }
 
 /// A life.
@@ -135,7 +137,10 @@ impl Subject {
     /// Starts it and waits until it is ready, or has ended.
     pub(crate) async fn start(&mut self, wish: &Wish) -> Result<Started> {
         self.lives += 1;
-        let log = self.folder.join(format!("life-{:03}.log", self.lives));
+        let role = wish.role.map(|role| format!("-{role}")).unwrap_or_default();
+        let log = self
+            .folder
+            .join(format!("life-{:03}{role}.log", self.lives));
         let log = std::fs::File::create(&log)
             .with_context(|| format!("cannot make {}", log.display()))?;
         let mut command = self.command(wish);
@@ -202,7 +207,8 @@ impl Subject {
         command
             .args(["--json", "serve", "--config", CONFIG])
             .arg("--admin-key-file")
-            .arg(self.admin_key_file());
+            .arg(self.admin_key_file())
+            .args(wish.role.iter().flat_map(|role| ["--roles", role]));
         if wish.ahead > 0 {
             let offset = format!("{}ms", wish.ahead / 1000);
             command
@@ -236,6 +242,15 @@ impl Alive {
             .wait()
             .await
             .context("cannot wait for the program")
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended_by_itself(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("cannot look at the program")
     }
 
     /// `kill -9`.

@@ -26,6 +26,13 @@ pub(crate) enum Happening {
     StoreMoved,
     /// The copying of it is killed, and begun again.
     CopyKilled,
+    /// One of two processes of a role.
+    ApiKilled,
+    SchedulerKilled,
+    WorkerKilled,
+    SenderKilled,
+    /// It stands still for a while, and goes on.
+    SchedulerFrozen,
     /// The signing key of one App.
     BrokenCredential,
     /// No answer to anything of one App.
@@ -89,7 +96,7 @@ pub(crate) enum Happening {
 use Happening::*;
 
 /// Everything that may happen, besides the stages.
-const OTHERS: [Happening; 53] = [
+const OTHERS: [Happening; 58] = [
     KillAtRandom,
     GracefulStop,
     FullDisk,
@@ -100,6 +107,11 @@ const OTHERS: [Happening; 53] = [
     DatabaseFrozen,
     StoreMoved,
     CopyKilled,
+    ApiKilled,
+    SchedulerKilled,
+    WorkerKilled,
+    SenderKilled,
+    SchedulerFrozen,
     BrokenCredential,
     SilentApp,
     Unreachable,
@@ -170,10 +182,21 @@ impl Happening {
         }
     }
 
+    /// What happens to processes that share the work.
+    pub(crate) const OF_ROLES: [Self; 5] = [
+        ApiKilled,
+        SchedulerKilled,
+        WorkerKilled,
+        SenderKilled,
+        SchedulerFrozen,
+    ];
+
     /// Whether it can happen to a program whose store stays in a file.
     pub(crate) fn is_of_file(self) -> bool {
         let servers = [DatabaseKilled, DatabaseUnreachable, DatabaseFrozen];
-        !servers.contains(&self) && !matches!(self, StoreMoved | CopyKilled)
+        !servers.contains(&self)
+            && !Self::OF_ROLES.contains(&self)
+            && !matches!(self, StoreMoved | CopyKilled)
     }
 
     /// The same of Apple's gateway, and of what lies between.
@@ -279,6 +302,11 @@ impl Happening {
             DatabaseFrozen => "connections to the database frozen",
             StoreMoved => "store moved from its file to a server",
             CopyKilled => "kill -9 of the copying, and again",
+            ApiKilled => "kill -9 of one of two with the role api",
+            SchedulerKilled => "kill -9 of the leading scheduler",
+            WorkerKilled => "kill -9 of the leading worker",
+            SenderKilled => "kill -9 of one of two senders",
+            SchedulerFrozen => "the leading scheduler stands still",
             ClockAhead => "clock ahead after a restart",
             BrokenCredential => "signing key revoked for a while",
             SilentApp => "no answers for one App",
