@@ -2,8 +2,9 @@
 
 use crate::commands::{
     app, backup, bench, callout, campaign, completions, config, credential, demo, device, doctor,
-    event, explain, identity_key, import, keys, list, migrate, notification, openapi, restore,
-    resume, schedule, segment, send, serve, simulate, store, template, trigger, user, webhook,
+    event, explain, health, identity_key, import, keys, list, migrate, notification, openapi,
+    restore, resume, schedule, segment, send, serve, simulate, store, template, trigger, user,
+    webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     Webhook(webhook::Args),
     /// Make and revoke API keys; rotate the master key
     Keys(keys::Args),
+    /// Ask a server whether it takes requests: exit code 0 if so, 1 if not
+    Health(health::Args),
     /// Check everything, and say what to mend
     Doctor(doctor::Args),
     /// Tell the whole story of one delivery

@@ -26,6 +26,7 @@ mod seal;
 mod signing_key;
 mod sources;
 mod store;
+mod supervisor;
 mod telemetry;
 mod wake;
 mod webhooks;
@@ -105,6 +106,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::Notification(args) => commands::notification::run(args, output).await?,
         Command::Keys(args) => commands::keys::run(args, output).await?,
         Command::Webhook(args) => commands::webhook::run(args, output).await?,
+        Command::Health(args) => commands::health::run(args, output).await?,
         Command::Doctor(args) => commands::doctor::run(args, output).await?,
         Command::Explain(args) => commands::explain::run(args, output).await?,
         Command::Config(args) => commands::config::run(&args, output)?,

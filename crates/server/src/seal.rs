@@ -262,12 +262,11 @@ fn write_ring(path: &Path, ring: &[MasterKey]) -> Result<(), Failure> {
 
 #[cfg(unix)]
 fn refuse_loose_permissions(path: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(path)
-        .map_err(|error| Failure::io("look at the master key file", path, &error))?
-        .permissions()
-        .mode();
-    if mode & 0o077 != 0 {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::metadata(path)
+        .map_err(|error| Failure::io("look at the master key file", path, &error))?;
+    let mode = file.mode();
+    if is_loose(mode, file.uid()) {
         return Err(Failure::new(
             Exit::NoPermission,
             format!(
@@ -279,6 +278,14 @@ fn refuse_loose_permissions(path: &Path) -> Result<(), Failure> {
         .mend(format!("chmod 600 {}", path.display())));
     }
     Ok(())
+}
+
+/// Whether others may read or change it. Of root's files a group may be let read: that is how supervisors hand secrets to a
+/// process that is not root (Kubernetes' `fsGroup`, systemd's `LoadCredential=`).
+#[cfg(unix)]
+fn is_loose(mode: u32, owner: u32) -> bool {
+    let refused = if owner == 0 { 0o037 } else { 0o077 };
+    mode & refused != 0
 }
 
 #[cfg(not(unix))]
@@ -388,6 +395,23 @@ mod tests {
                 bad.is_empty() || !failure.message.contains(bad),
                 "the message must not repeat a secret"
             );
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_group_may_read_roots_file_and_no_other() {
+        for (mode, owner, expected) in [
+            (0o600, 1000, false),
+            (0o400, 1000, false),
+            (0o440, 1000, true),
+            (0o604, 1000, true),
+            (0o440, 0, false),
+            (0o640, 0, false),
+            (0o660, 0, true),
+            (0o444, 0, true),
+        ] {
+            assert_eq!(is_loose(mode, owner), expected, "{mode:o} of {owner}");
         }
     }
 

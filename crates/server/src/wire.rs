@@ -48,6 +48,7 @@ pub(crate) struct Running {
     api_ended: oneshot::Receiver<std::io::Result<()>>,
     stopping: Arc<AtomicBool>,
     lifecycle: Lifecycle,
+    delay: Duration,
     deadline: Duration,
 }
 
@@ -210,6 +211,7 @@ pub(crate) async fn start(
         api_ended,
         stopping,
         lifecycle: lifecycle.clone(),
+        delay: config.stop_delay(),
         deadline: config.stop_deadline(),
     })
 }
@@ -218,6 +220,11 @@ impl Running {
     /// Where clients reach it.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What it runs.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// The admin API key, if it was made by this start.
@@ -248,11 +255,15 @@ impl Running {
         self.stopping.store(true, Ordering::Relaxed);
         let mut clean = true;
         if !api_has_ended {
+            // Whoever looks at /readyz sends no more; whoever does not look so soon is still answered.
+            tokio::time::sleep(self.delay).await;
             let for_api = self.deadline.mul_f64(1.0 - ENGINE_SHARE);
+            let for_api = for_api.saturating_sub(begun.elapsed());
+            let asked = tokio::time::Instant::now();
             self.handle.graceful_shutdown(Some(for_api));
             let open = self.handle.connection_count();
             let ended = tokio::time::timeout(for_api + Duration::from_millis(500), self.api_ended);
-            let in_time = ended.await.is_ok() && begun.elapsed() < for_api;
+            let in_time = ended.await.is_ok() && asked.elapsed() < for_api;
             if !in_time {
                 tracing::warn!(
                     connections = open,

@@ -14,6 +14,7 @@ pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod explain;
+pub(crate) mod health;
 pub(crate) mod identity_key;
 pub(crate) mod import;
 mod json_file;

@@ -4,6 +4,7 @@ use crate::config::{self, Sources};
 use crate::exit::{Exit, Failure};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::output::Output;
+use crate::supervisor::Supervisor;
 use crate::{telemetry, wire};
 use carillon_model::role::Roles;
 use secrecy::ExposeSecret as _;
@@ -61,6 +62,16 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     }
     if output.is_json() {
         output.json(&said);
+    }
+
+    if let Some(supervisor) = Supervisor::of_process() {
+        supervisor.serves(running.url());
+        supervisor.watch(running.engine());
+        let lifecycle = lifecycle.clone();
+        tokio::spawn(async move {
+            lifecycle.asked().await;
+            supervisor.stops();
+        });
     }
 
     match running.until_stopped().await {

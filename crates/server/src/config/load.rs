@@ -170,6 +170,13 @@ impl Layers {
                 })?;
                 (setting, content.trim_end_matches(['\r', '\n']).to_owned())
             } else {
+                if is_service_link(name) {
+                    return Err(Failure::new(
+                        Exit::Usage,
+                        format!("the environment: {name} is an unknown setting; Kubernetes sets it for a Service of that name"),
+                    )
+                    .mend("set enableServiceLinks: false in the pod's spec"));
+                }
                 let names: Vec<String> = settings().map(|s| env_name(s.key)).collect();
                 return Err(no_such(
                     name,
@@ -285,6 +292,13 @@ fn milliseconds(key: &str, source: &str, text: &str) -> Result<Value, Failure> {
     carillon_model::duration::parse_ms(text)
         .map(Value::Integer)
         .map_err(|why| Failure::new(Exit::Usage, format!("{source}: {key}: {why}")))
+}
+
+/// Whether this is what Kubernetes tells pods of a Service called `carillon` or `carillon-…`.
+fn is_service_link(name: &str) -> bool {
+    let has_port = |name: &str| name.contains("_PORT_") || name.ends_with("_PORT");
+    // Ours have two underscores between section and key.
+    !name.contains("__") && (name.contains("_SERVICE_") || has_port(name))
 }
 
 fn find(key: &str) -> Option<&'static Setting> {

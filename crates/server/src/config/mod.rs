@@ -24,7 +24,7 @@ pub(crate) use value::{Endpoint, Several, Span};
 use crate::exit::{Exit, Failure};
 use carillon_engine::EngineConfig;
 use carillon_model::rate::Rate;
-use carillon_model::role::Roles;
+use carillon_model::role::{Role, Roles};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -64,6 +64,7 @@ pub(crate) struct Server {
     pub(crate) threads: usize,
     pub(crate) header_timeout: Span,
     pub(crate) connections: usize,
+    pub(crate) stop_delay: Span,
     pub(crate) stop_deadline: Span,
 }
 
@@ -340,6 +341,13 @@ impl Config {
                 return wrong(key, "expected a duration above zero", "e.g. \"30s\"");
             }
         }
+        if server.stop_delay.ms() * 2 > server.stop_deadline.ms() {
+            return wrong(
+                "server.stop_delay",
+                "expected at most half of server.stop_deadline, of which it is a part",
+                "leave time for what is in flight: e.g. a delay of \"5s\" and a deadline of \"25s\"",
+            );
+        }
         if self.retention.records.ms() < self.retention.content.ms() {
             return wrong(
                 "retention.records",
@@ -439,6 +447,15 @@ impl Config {
             let beside = self.store.file().unwrap_or(&self.store.path);
             beside.with_file_name("master.key")
         })
+    }
+
+    /// How long requests are still taken when a stop was asked for.
+    pub(crate) fn stop_delay(&self) -> Duration {
+        match self.server.roles.has(Role::Api) {
+            true => self.server.stop_delay.duration(),
+            // Nobody sends any here.
+            false => Duration::ZERO,
+        }
     }
 
     /// Deadline of a graceful stop.

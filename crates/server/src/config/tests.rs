@@ -256,6 +256,23 @@ fn unknown_keys_are_named_with_what_was_meant() {
 }
 
 #[test]
+fn what_kubernetes_sets_for_a_service_is_told_from_a_slip_of_the_pen() {
+    for name in [
+        "CARILLON_SERVICE_HOST",
+        "CARILLON_PORT",
+        "CARILLON_API_PORT_8600_TCP_ADDR",
+    ] {
+        let said = refused(with_env(&[(name, "tcp://10.0.0.1:8600")]));
+        assert!(
+            said.contains(name) && said.contains("enableServiceLinks: false"),
+            "{said}"
+        );
+    }
+    let said = refused(with_env(&[("CARILLON_SERVER__PORT", "8600")]));
+    assert!(!said.contains("Kubernetes"), "{said}");
+}
+
+#[test]
 fn wrong_values_name_key_source_and_default() {
     for (text, parts) in [
         ("[server]\nlisten = 5", ["server.listen", "whole number"]),
@@ -270,6 +287,10 @@ fn wrong_values_name_key_source_and_default() {
         (
             "[server]\nstop_deadline = \"0s\"",
             ["server.stop_deadline", "above zero"],
+        ),
+        (
+            "[server]\nstop_delay = \"13s\"",
+            ["server.stop_delay", "half of server.stop_deadline"],
         ),
         ("[server]\nmode = \"test\"", ["server.mode", "development"]),
         (

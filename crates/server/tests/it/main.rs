@@ -27,6 +27,7 @@ mod segments;
 mod sources;
 mod stop;
 mod story;
+mod supervised;
 mod support;
 mod tls;
 mod webhooks;

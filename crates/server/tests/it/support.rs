@@ -41,7 +41,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -208,9 +208,16 @@ impl Home {
 
     /// The same with more arguments.
     pub(crate) fn serve_with(&self, args: &[&str]) -> Server<'_> {
-        let mut child = self
-            .serve_command()
-            .args(args)
+        self.serve_by(|command| {
+            command.args(args);
+        })
+    }
+
+    /// The same with whatever else the command is to have.
+    pub(crate) fn serve_by(&self, prepare: impl FnOnce(&mut Command)) -> Server<'_> {
+        let mut command = self.serve_command();
+        prepare(&mut command);
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -50,9 +50,14 @@ pub(super) const SERVER: &[Setting] = &[
         "Connections to the API at once; more wait until one is closed.",
     ),
     plain(
+        "server.stop_delay",
+        "\"0s\"",
+        "How long requests are still taken when a stop was asked for, while /readyz says no: as long as\nwhoever sends them here (a load balancer, Kubernetes) takes to notice. Only with the role \"api\".",
+    ),
+    plain(
         "server.stop_deadline",
         "\"25s\"",
-        "How long a graceful stop may take; what is unanswered then is recorded as in doubt.\nKeep it below the time after which your supervisor kills (Kubernetes: 30 s).",
+        "How long a graceful stop may take, with stop_delay; what is unanswered then is recorded as in\ndoubt. Keep it below the time after which your supervisor kills (Kubernetes: 30 s).",
     ),
 ];
 
