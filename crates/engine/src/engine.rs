@@ -17,7 +17,7 @@ use crate::request::{
 use crate::schedule;
 use crate::segment::{self, CountProgress, SegmentCheck};
 use crate::service::{self, Shared};
-use crate::status::{EngineStatus, StopReport};
+use crate::status::{CredentialProblem, EngineStatus, StopReport};
 use carillon_model::campaign::CampaignRequest;
 use carillon_model::credential::CredentialSecret;
 use carillon_model::definition::Definition;
@@ -26,7 +26,7 @@ use carillon_model::id::{AppNo, CredentialNo, DeviceNo, NotificationNo};
 use carillon_model::lane;
 use carillon_model::notification::NotificationChange;
 use carillon_model::problem::FieldProblem;
-use carillon_model::role::Roles;
+use carillon_model::role::{Role, Roles};
 use carillon_model::schedule::{ScheduleDefinition, SchedulePlan};
 use carillon_model::segment::{Estimate, SegmentDefinition};
 use carillon_model::trigger::TriggerDefinition;
@@ -488,6 +488,17 @@ impl Engine {
     #[must_use]
     pub fn roles(&self) -> Roles {
         self.shared().hub.parts.instances.presence.roles
+    }
+
+    /// Whether this process leads a role: it does what must be done once.
+    #[must_use]
+    pub fn leads(&self, role: Role) -> bool {
+        self.shared().hub.peers.borrow().leads(role)
+    }
+
+    /// What is wrong with files of credentials that this process follows, in place of what it said before.
+    pub fn report_credentials(&self, problems: Vec<CredentialProblem>) {
+        *self.shared().hub.credential_problems.lock() = problems;
     }
 
     /// State of lanes and pools.

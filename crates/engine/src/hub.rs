@@ -12,7 +12,8 @@ use crate::metrics::Meters;
 use crate::moment::Moment;
 use crate::peers::Peers;
 use crate::source::Readings;
-use crate::status::LaneStatus;
+use crate::status::CredentialProblem;
+use crate::trouble::Elsewhere;
 use arc_swap::ArcSwap;
 use carillon_model::UnixMs;
 use carillon_model::id::DefinitionNo;
@@ -41,8 +42,10 @@ pub(crate) struct Hub {
     pub(crate) meters: Meters,
     /// Who shares the store.
     pub(crate) peers: watch::Sender<Peers>,
-    /// Trouble of lanes that others send from.
-    pub(crate) elsewhere: Mutex<Vec<LaneStatus>>,
+    /// Trouble that others have.
+    pub(crate) elsewhere: Mutex<Elsewhere>,
+    /// What is wrong with files of credentials that this process follows.
+    pub(crate) credential_problems: Mutex<Vec<CredentialProblem>>,
     /// See [`Hub::is_counted_on`].
     pub(crate) counted_until: Mutex<Instant>,
     /// This process is not one of those who share the store any more.

@@ -83,6 +83,7 @@ pub use request::{
     ResumeAnswer, SendItem,
 };
 pub use status::{
-    BreakerState, EngineStatus, InstanceReport, LaneProblem, LaneStatus, PoolReport, StopReport,
+    BreakerState, CredentialProblem, EngineStatus, InstanceReport, LaneProblem, LaneStatus,
+    PoolReport, StopReport,
 };
 pub use wake::WakeUp;

@@ -17,11 +17,15 @@ impl Shared {
     pub(crate) fn status(&self) -> EngineStatus {
         let core = self.core.lock();
         let at = self.hub.moment().at;
+        let elsewhere = self.hub.elsewhere.lock().clone();
+        let mut credential_problems = self.hub.credential_problems.lock().clone();
+        credential_problems.extend(elsewhere.credentials);
         EngineStatus {
             lanes: (0..core.lanes.all.len())
                 .map(|index| core.lane_status(index, at))
                 .collect(),
-            elsewhere: self.hub.elsewhere.lock().clone(),
+            elsewhere: elsewhere.lanes,
+            credential_problems,
             pools: core.pool_reports(),
             unsettled: core.unsettled() as u64,
             store_problem: core.store_problem.clone(),

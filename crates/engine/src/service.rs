@@ -62,6 +62,7 @@ pub(crate) async fn start(
         meters: Meters::new(),
         peers: watch::Sender::new(Peers::default()),
         elsewhere: Mutex::default(),
+        credential_problems: Mutex::default(),
         counted_until: Mutex::new(Instant::now()),
         has_left: AtomicBool::new(false),
         is_stopping: AtomicBool::new(false),

@@ -16,6 +16,8 @@ pub struct EngineStatus {
     pub lanes: Vec<LaneStatus>,
     /// Lanes that other processes send from and that have trouble, as these said with their last heartbeats.
     pub elsewhere: Vec<LaneStatus>,
+    /// Credentials that are kept in files and cannot be taken from there, here or where another process follows these.
+    pub credential_problems: Vec<CredentialProblem>,
     /// Open pools.
     pub pools: Vec<PoolReport>,
     /// Outcomes that are not on disk yet.
@@ -108,6 +110,19 @@ pub struct LaneProblem {
     pub mend: String,
     /// Whether a person must mend the credential (`true`), or time mends the gateway.
     pub is_credential: bool,
+    /// Since when.
+    pub since: UnixMs,
+}
+
+/// Why a credential is not what its file says. What was set before goes on being used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialProblem {
+    /// Id of the App; `None`: it is the file that names the credentials.
+    pub app: Option<String>,
+    /// Name of the credential; `None`: all of the App's, or of the file's.
+    pub credential: Option<String>,
+    /// A sentence, with what to do.
+    pub problem: String,
     /// Since when.
     pub since: UnixMs,
 }

@@ -3,13 +3,14 @@
 //! The first SIGTERM or SIGINT cancels the soft token: take nothing new, finish what is begun, give
 //! the rest back. When the deadline is over, or a second signal comes, the hard token is cancelled:
 //! leave now; whatever was not answered is recorded as in doubt by the next start. A part that fails
-//! calls [`Lifecycle::fail`], which is a soft stop with another exit code.
+//! calls [`Lifecycle::fail`], which is a soft stop with another exit code. SIGHUP has files looked at, and stops nothing.
 
 use crate::exit::Exit;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Shared by everything that must know about stopping.
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Lifecycle {
     soft: CancellationToken,
     hard: CancellationToken,
+    reload: Arc<Notify>,
     failure: Arc<Mutex<Option<(Exit, String)>>>,
 }
 
@@ -37,6 +39,7 @@ impl Lifecycle {
         Self {
             soft: CancellationToken::new(),
             hard: CancellationToken::new(),
+            reload: Arc::default(),
             failure: Arc::new(Mutex::new(None)),
         }
     }
@@ -47,6 +50,7 @@ impl Lifecycle {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         // A file at its size limit is a full disk, which the store knows how to survive; the signal
         // that says the same would kill the process. Listening is enough, nobody needs to hear.
         let size_limit = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
@@ -57,6 +61,11 @@ impl Lifecycle {
                 let name = tokio::select! {
                     _ = terminate.recv() => "SIGTERM",
                     _ = interrupt.recv() => "SIGINT",
+                    _ = hangup.recv() => {
+                        tracing::info!(signal = "SIGHUP", "SIGHUP: looking at credentials.file");
+                        this.reload.notify_one();
+                        continue;
+                    }
                 };
                 this.signalled(name);
             }
@@ -64,7 +73,12 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// What a signal does: the first one asks, the second one insists.
+    /// Rings at each SIGHUP: files that are followed are to be looked at now.
+    pub(crate) fn reload(&self) -> Arc<Notify> {
+        self.reload.clone()
+    }
+
+    /// What a signal to stop does: the first one asks, the second one insists.
     fn signalled(&self, name: &str) {
         if self.soft.is_cancelled() {
             tracing::warn!(signal = name, "{name} again: stopping at once");

@@ -10,6 +10,7 @@ mod clock;
 mod commands;
 mod config;
 mod connection;
+mod credential_files;
 mod exit;
 #[cfg(feature = "faults")]
 mod faults;

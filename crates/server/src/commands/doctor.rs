@@ -148,7 +148,7 @@ async fn everything(args: &Args, output: Output) -> Vec<Check> {
             Ok(_) => Check::ok("store", "takes writes"),
             Err(failure) => Check::failed("store", &failure),
         });
-        checks.push(server_state(&client).await);
+        checks.extend(server_state(&client).await);
         checks.extend(credentials(&client, args.app.as_deref(), output).await);
     }
     checks
@@ -237,11 +237,34 @@ fn database(config: &ServerConfig) -> Check {
     }
 }
 
-async fn server_state(client: &ApiClient) -> Check {
-    let status = match client.get("/v1/status").await {
-        Ok(status) => status,
-        Err(failure) => return Check::failed("engine", &failure),
+async fn server_state(client: &ApiClient) -> Vec<Check> {
+    match client.get("/v1/status").await {
+        Ok(status) => {
+            let mut checks = vec![engine(&status)];
+            checks.extend(credential_files(&status));
+            checks
+        }
+        Err(failure) => vec![Check::failed("engine", &failure)],
+    }
+}
+
+/// Credentials that are kept in files and cannot be taken from there.
+fn credential_files(status: &Value) -> Vec<Check> {
+    let problems = status["credential_problems"].as_array();
+    let check = |problem: &Value| {
+        let of = [shown(problem, "/app"), shown(problem, "/credential")];
+        let of: Vec<String> = of.into_iter().filter(|name| !name.is_empty()).collect();
+        let what = format!("credentials.file {}", of.join("/"));
+        Check::bad(
+            what.trim_end(),
+            shown(problem, "/problem"),
+            "mend the file; what was set before goes on being used",
+        )
     };
+    problems.into_iter().flatten().map(check).collect()
+}
+
+fn engine(status: &Value) -> Check {
     if let Some(problem) = status["store_problem"].as_str() {
         return Check::bad(
             "engine",
@@ -256,7 +279,7 @@ async fn server_state(client: &ApiClient) -> Check {
             "look at `carillon notification scheduled`, cancel what was sent already, then `carillon resume`",
         );
     }
-    if let Some(check) = roles(&status) {
+    if let Some(check) = roles(status) {
         return check;
     }
     let lanes = status["lanes"].as_array().map_or(&[][..], Vec::as_slice);
@@ -274,10 +297,7 @@ async fn server_state(client: &ApiClient) -> Check {
         ),
         None => Check::ok(
             "engine",
-            format!(
-                "version {}, every lane can send",
-                shown(&status, "/version")
-            ),
+            format!("version {}, every lane can send", shown(status, "/version")),
         ),
     }
 }

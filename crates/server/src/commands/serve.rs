@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::output::Output;
 use crate::supervisor::Supervisor;
-use crate::{telemetry, wire};
+use crate::{credential_files, telemetry, wire};
 use carillon_model::role::Roles;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -64,6 +64,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         output.json(&said);
     }
 
+    credential_files::follow(running.engine(), &config.credentials, lifecycle.reload());
     if let Some(supervisor) = Supervisor::of_process() {
         supervisor.serves(running.url());
         supervisor.watch(running.engine());

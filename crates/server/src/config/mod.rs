@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) api: Api,
     pub(crate) store: Store,
     pub(crate) secrets: Secrets,
+    pub(crate) credentials: Credentials,
     pub(crate) apns: Apns,
     pub(crate) fcm: Fcm,
     pub(crate) webpush: WebPush,
@@ -142,6 +143,14 @@ fn rate(per_second: u32, burst: u32) -> Option<Rate> {
 pub(crate) struct Secrets {
     pub(crate) master_key: Option<SecretString>,
     pub(crate) master_key_file: Option<PathBuf>,
+}
+
+/// `[credentials]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Credentials {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) poll_interval: Span,
 }
 
 /// `[webhooks]`.
@@ -307,6 +316,7 @@ impl Config {
             ("store.lock_timeout", self.store.lock_timeout),
             ("store.reconnect_min", self.store.reconnect_min),
             ("store.reconnect_max", self.store.reconnect_max),
+            ("credentials.poll_interval", self.credentials.poll_interval),
             ("apns.connect_timeout", self.apns.connect_timeout),
             ("apns.request_timeout", self.apns.request_timeout),
             ("apns.queue_timeout", self.apns.queue_timeout),

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod conflicts;
 mod connections;
+mod credential_files;
 mod databases;
 mod demo;
 mod docs;

@@ -74,3 +74,12 @@ fn requests_are_answered_until_nobody_sends_any() {
     assert_eq!(server.wait(), 75);
     assert_eq!(health(&url).code, 1, "nobody is there");
 }
+
+#[test]
+fn a_hangup_stops_nothing() {
+    let home = Home::new();
+    let server = home.serve();
+    signal(server.pid(), "HUP");
+    until("it is heard", || server.log().contains("SIGHUP"));
+    assert_eq!(server.stop(), 0);
+}

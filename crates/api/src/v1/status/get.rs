@@ -9,7 +9,9 @@ use crate::state::Api;
 use crate::v1::apps::rates::LimitView;
 use axum::extract::State;
 use axum::response::Response;
-use carillon_engine::{Directory, InstanceReport, LaneProblem, LaneStatus, PoolReport};
+use carillon_engine::{
+    CredentialProblem, Directory, InstanceReport, LaneProblem, LaneStatus, PoolReport,
+};
 use carillon_model::UnixMs;
 use carillon_model::id::AppNo;
 use carillon_model::role::Role;
@@ -44,6 +46,24 @@ pub(crate) struct Status {
     lanes: Vec<LaneView>,
     /// Open pools of connections.
     pools: Vec<PoolView>,
+    /// Credentials that are kept in files and cannot be taken from there, whichever process follows these.
+    /// What was set before goes on being used.
+    credential_problems: Vec<CredentialProblemView>,
+}
+
+/// Why a credential is not what its file says.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CredentialProblem)]
+pub(crate) struct CredentialProblemView {
+    /// Id of its App; null: it is the file that names the credentials.
+    app: Option<String>,
+    /// Its name; null: all of the App's, or of the file's.
+    credential: Option<String>,
+    /// What is wrong, and what to do.
+    problem: String,
+    /// Since when.
+    #[schema(format = DateTime)]
+    since: String,
 }
 
 /// A process that shares the store.
@@ -158,6 +178,17 @@ impl From<&LaneProblem> for Trouble {
     }
 }
 
+impl From<CredentialProblem> for CredentialProblemView {
+    fn from(problem: CredentialProblem) -> Self {
+        Self {
+            app: problem.app,
+            credential: problem.credential,
+            problem: problem.problem,
+            since: instant::rfc3339(problem.since),
+        }
+    }
+}
+
 fn app(directory: &Directory, no: AppNo) -> Option<String> {
     directory.app_by_no(no).map(|app| app.id.clone())
 }
@@ -250,6 +281,11 @@ pub(crate) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
             .pools
             .into_iter()
             .map(|report| pool(report, directory))
+            .collect(),
+        credential_problems: status
+            .credential_problems
+            .into_iter()
+            .map(CredentialProblemView::from)
             .collect(),
     })
 }

@@ -71,6 +71,11 @@ pub(crate) const SECTIONS: &[Section] = &[
         "The key under which credentials are sealed.",
         store::SECRETS,
     ),
+    section(
+        "credentials",
+        "Credentials whose keys are files, e.g. of a mounted Secret.",
+        upkeep::CREDENTIALS,
+    ),
     section("apns", "Apple's gateway.", apns::APNS),
     section(
         "fcm",

@@ -1,4 +1,4 @@
-//! What runs beside sending: `[scheduler]`, `[retention]`, `[log]` and `[clock]`.
+//! What runs beside sending: `[credentials]`, `[sources]`, `[scheduler]`, `[retention]`, `[log]` and `[clock]`.
 
 use super::{Setting, plain};
 
@@ -49,6 +49,20 @@ pub(super) const RETENTION: &[Setting] = &[
         "retention.records",
         "\"30d\"",
         "How long the records (deliveries, attempts, events, counters) are kept.",
+    ),
+];
+
+/// Keys of `[credentials]`.
+pub(super) const CREDENTIALS: &[Setting] = &[
+    plain(
+        "credentials.file",
+        "\"\"",
+        "TOML file that says which files have the keys of which credentials; followed by whoever leads the\nrole \"worker\". Empty: credentials are set through the API.",
+    ),
+    plain(
+        "credentials.poll_interval",
+        "\"10s\"",
+        "How often it and the files that it names are looked at. A change is taken when two looks in a\nrow have seen it, and at once at a SIGHUP.",
     ),
 ];
 
