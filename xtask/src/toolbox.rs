@@ -1,4 +1,5 @@
-//! What some tests and the benchmark need besides Rust: other people's push clients, and the yardstick of the benchmark.
+//! What some tests and the benchmark need besides Rust: other people's push clients, the tools that `deploy/` is for, and the
+//! yardstick of the benchmark.
 //!
 //! Everything is fetched by its package's ordinary client, and what can be kept apart goes below the target folder
 //! (`test-tools/`). Nothing is installed unless `--setup` asks for it; without it the toolbox only says what is there.
@@ -59,8 +60,18 @@ impl Toolbox {
             "PUSH_TEST_NODE_MODULES",
             node(&clients, &place.join("node"), setup),
         );
+        let kubectl = Tool::new(
+            "Kubernetes' manifests by kubectl",
+            "PUSH_TEST_KUBECTL",
+            program("kubectl", "kubernetes-client", setup),
+        );
+        let systemd = Tool::new(
+            "systemd's units by systemd-analyze",
+            "PUSH_TEST_SYSTEMD_ANALYZE",
+            program("systemd-analyze", "systemd", setup),
+        );
         Self {
-            tools: vec![python, node],
+            tools: vec![python, node, kubectl, systemd],
         }
     }
 
@@ -168,6 +179,14 @@ fn node(clients: &Path, place: &Path, setup: bool) -> Result<PathBuf> {
     }
     ensure!(process::find("node").is_some(), "`node` is not on the path");
     Ok(modules)
+}
+
+/// Where a program of the system stands; its package is installed if `setup`.
+fn program(name: &str, package: &str, setup: bool) -> Result<PathBuf> {
+    if process::find(name).is_none() && setup {
+        debian(&[package])?;
+    }
+    process::find(name).with_context(|| format!("`{name}` is not on the path"))
 }
 
 /// Where h2load stands, the yardstick of the benchmark; installed if `setup`.

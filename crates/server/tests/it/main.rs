@@ -11,6 +11,7 @@ mod connections;
 mod credential_files;
 mod databases;
 mod demo;
+mod deploy;
 mod docs;
 mod doctor;
 mod import;

@@ -1,0 +1,1 @@
+replace me: the file that Apple's developer portal gave
