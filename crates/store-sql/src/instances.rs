@@ -294,10 +294,17 @@ pub(crate) struct Turned {
 
 /// The first turn of a process that has no row yet. Returns its number.
 pub(crate) fn first_turn(conn: &Connection) -> Done<i64> {
-    conn.prepare(
-        "INSERT INTO meta (name, number) VALUES ('commit', 0) ON CONFLICT (name) DO NOTHING",
-    )?
-    .execute([])?;
+    // Not first inserted and then counted up: on MySQL whoever inserts what is there shares its lock, and gets it alone only
+    // before those who wait for it. That is a deadlock, and the one who is refused may be a request of another process.
+    let counted = conn
+        .prepare("UPDATE meta SET number = number + 1 WHERE name = 'commit'")?
+        .execute([])?;
+    if counted == 0 {
+        conn.prepare(
+            "INSERT INTO meta (name, number) VALUES ('commit', 0) ON CONFLICT (name) DO NOTHING",
+        )?
+        .execute([])?;
+    }
     Ok(turn(conn, 0)?.number)
 }
 
