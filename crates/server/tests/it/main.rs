@@ -32,4 +32,5 @@ mod story;
 mod supervised;
 mod support;
 mod tls;
+mod upgrade;
 mod webhooks;

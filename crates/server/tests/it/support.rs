@@ -427,6 +427,13 @@ impl Server<'_> {
         wait_for_end(self.child.take().unwrap())
     }
 
+    /// Asks it to stop, and waits: the log tells why, if it was not in peace.
+    pub(crate) fn stop_in_peace(mut self, what: &str) {
+        signal(self.pid(), "TERM");
+        let code = wait_for_end(self.child.take().unwrap());
+        assert_eq!(code, 0, "{what}: {}", self.log());
+    }
+
     /// Waits until it ends by itself.
     pub(crate) fn wait(mut self) -> i32 {
         wait_for_end(self.child.take().unwrap())
