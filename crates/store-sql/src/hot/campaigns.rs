@@ -86,6 +86,7 @@ impl CampaignStore for SqlStore {
         self.read(move |conn| {
             let mut zone =
                 conn.prepare_cached("SELECT time_zone FROM devices WHERE device_no = ?1")?;
+            zone.ahead(devices.iter().map(|device| [device.0]))?;
             let mut zones = Vec::with_capacity(devices.len());
             for device in &devices {
                 let found = zone.query_row([device.0], |row| row.get::<_, Option<String>>(0));

@@ -68,6 +68,7 @@ pub(super) fn by_number(
     let mut push_tokens = conn.prepare_cached(
         "SELECT kind, environment, retired_at IS NOT NULL FROM push_tokens WHERE device_no = ?1",
     )?;
+    push_tokens.ahead(devices.iter().map(|device| [device.0]))?;
     let mut found = Vec::with_capacity(devices.len());
     for device in devices {
         let mut rows = push_tokens.query([device.0])?;
