@@ -27,6 +27,7 @@ pub mod frequency;
 pub mod id;
 pub mod lane;
 pub mod list;
+pub mod live_activity;
 pub mod locale;
 pub mod nearest;
 pub mod notification;

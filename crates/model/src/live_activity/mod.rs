@@ -1,0 +1,40 @@
+//! Live Activities as a timeline: who sees what, when it starts, what changes when, when it ends. Only the rules: the
+//! plan as it is declared and checked, and the state machine that says what is due. The engine carries it out.
+//!
+//! ```text
+//!                 starts_at, by push        a phone tells its update token
+//!   planned ────────────────────▶ starting ────────────────────────────▶ active
+//!      │                             │                                     │ │
+//!      │ ended before its start      │ ends_at, asked, silence, 7 h 55 min │ └─ phase, update, change of plan
+//!      ▼                             ▼                                     │
+//!  cancelled                       ended ◀────────────────────────────────┘
+//! ```
+//!
+//! What always holds: a phase is shown at most once for each time that the plan gives it; what is shown is the first
+//! state, the phases that have come and the updates, merged in order of time; timestamps rise strictly; a phone is
+//! told nothing after the end.
+
+mod ending;
+mod machine;
+mod merge;
+mod plan;
+mod push;
+mod request;
+mod run;
+mod swift_date;
+mod when;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+pub use self::machine::Rules;
+pub use self::merge::merge;
+pub use self::plan::{Checked, End, MAX_PAYLOAD_BYTES, MAX_PHASES, Phase, Plan, check_state};
+pub use self::push::{ActivityPush, PushKind};
+pub use self::request::{
+    ActivityAlert, ActivityChange, ActivityRequest, EndRequest, PhasePriority, PhaseRequest,
+    Recipient, StartBy, UpdateToken,
+};
+pub use self::run::{ActivityState, EndCause, Notice, Phone, Record, RecordKind, Run, Turn};
