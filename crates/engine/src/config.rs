@@ -1,6 +1,7 @@
 //! Every deadline and bound of the engine, named, with its default. The server reads them from its
 //! file; nothing here is read again while running.
 
+use carillon_model::live_activity::Rules;
 use serde::Deserialize;
 
 /// Settings of the engine. Times are in milliseconds, memory in bytes.
@@ -154,6 +155,8 @@ pub struct EngineConfig {
     pub timer_backoff_max_ms: u32,
     /// A timer that fires late by at most so long was not missed.
     pub timer_grace_ms: i64,
+    /// What holds for every Live Activity.
+    pub live_activities: Rules,
     /// How far ahead a notification may be sent.
     pub send_ahead_max_ms: i64,
 
@@ -282,6 +285,7 @@ impl Default for EngineConfig {
             timer_backoff_ms: 1_000,
             timer_backoff_max_ms: 600_000,
             timer_grace_ms: 60_000,
+            live_activities: Rules::default(),
             send_ahead_max_ms: 366 * 86_400_000,
             webhook_concurrency: 4,
             webhook_calls: 64,

@@ -159,6 +159,7 @@ fn item(shared: &Shared, digest: &DueDigest) -> Option<SendItem> {
             consumes: Some(digest.claim),
             turn: None,
             campaign: None,
+            activity: None,
         },
     })
 }

@@ -6,6 +6,7 @@ use crate::config::EngineConfig;
 use crate::directory::Directory;
 use crate::event::{EventAnswer, EventRefusal, EventRequest};
 use crate::list::{self, ListUpload};
+use crate::live_activity::{ActivityAnswer, ActivityRefusal, ToldToken};
 use crate::peers::Instances;
 use crate::rehearsal::{
     self, DryRunFor, DryRunReport, Filling, PreviewFor, PreviewReport, TrialReport,
@@ -22,8 +23,10 @@ use carillon_model::campaign::CampaignRequest;
 use carillon_model::credential::CredentialSecret;
 use carillon_model::definition::Definition;
 use carillon_model::environment::Environment;
+use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, CredentialNo, DeviceNo, NotificationNo};
 use carillon_model::lane;
+use carillon_model::live_activity::{ActivityChange, ActivityRequest, EndRequest};
 use carillon_model::notification::NotificationChange;
 use carillon_model::problem::FieldProblem;
 use carillon_model::role::{Role, Roles};
@@ -33,6 +36,7 @@ use carillon_model::trigger::TriggerDefinition;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::{Gateway, Gateways, PoolSpec};
 use carillon_ports::list::{DeviceNames, ListPut};
+use carillon_ports::registry::Device;
 use carillon_ports::registry::{Actor, Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::source::{SourceInfo, Sources};
@@ -318,6 +322,92 @@ impl Engine {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Result<Accepted, Refusal>, StoreError> {
         self.shared().run_schedule(app, stored, idempotency).await
+    }
+
+    /// Declares a Live Activity, or declares it anew.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; nothing was changed then.
+    pub async fn put_live_activity(
+        &self,
+        app: AppNo,
+        id: &str,
+        request: ActivityRequest,
+    ) -> Result<Result<ActivityAnswer, ActivityRefusal>, StoreError> {
+        self.shared().put_activity(app, id, request).await
+    }
+
+    /// Changes a Live Activity's plan, or what it shows.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; nothing was changed then.
+    pub async fn change_live_activity(
+        &self,
+        app: AppNo,
+        id: &str,
+        change: &ActivityChange,
+    ) -> Result<Result<ActivityAnswer, ActivityRefusal>, StoreError> {
+        self.shared().change_activity(app, id, change).await
+    }
+
+    /// Ends a Live Activity now.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; nothing was changed then.
+    pub async fn end_live_activity(
+        &self,
+        app: AppNo,
+        id: &str,
+        end: &EndRequest,
+    ) -> Result<Result<ActivityAnswer, ActivityRefusal>, StoreError> {
+        self.shared().end_activity(app, id, end).await
+    }
+
+    /// A phone tells the token by which its Live Activity is updated: the first one, or a new one.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn tell_update_token(
+        &self,
+        app: AppNo,
+        id: &str,
+        device: &Device,
+        told: &ToldToken,
+    ) -> Result<Result<ActivityAnswer, ActivityRefusal>, StoreError> {
+        self.shared().update_token(app, id, device, told).await
+    }
+
+    /// A phone shows a Live Activity no more; `is_not_running`: it never did, though it was asked to start it.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn tell_gone(
+        &self,
+        app: AppNo,
+        id: &str,
+        device: &Device,
+        is_not_running: bool,
+    ) -> Result<Result<ActivityAnswer, ActivityRefusal>, StoreError> {
+        self.shared()
+            .activity_gone(app, id, device, is_not_running)
+            .await
+    }
+
+    /// A phone tells the token by which Live Activities of a type are started on it (`None`: there is none any more).
+    /// Those that run are started there.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn tell_push_to_start(
+        &self,
+        app: AppNo,
+        device: &Device,
+        attributes_type: String,
+        told: Option<(String, TokenEnvironment)>,
+    ) -> Result<Result<(), ActivityRefusal>, StoreError> {
+        self.shared()
+            .push_to_start(app, device, attributes_type, told)
+            .await
     }
 
     /// Accepts a campaign: it is on disk when this returns, and begins when it says. The same idempotency

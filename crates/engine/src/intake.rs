@@ -47,6 +47,11 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
+    /// When the Live Activity that it is of is to be looked at again.
+    pub(crate) fn next_at(&self) -> Option<UnixMs> {
+        self.new.activity.as_ref()?.next_at
+    }
+
     /// Takes the timer out of a schedule's turn: the turn that is left of it moves that, and nothing else.
     pub(crate) fn take_timer(&mut self) -> Option<ScheduleTurn> {
         let turn = self.new.turn.as_mut()?;
@@ -313,6 +318,7 @@ pub(crate) fn make(
             consumes: draft.origin.consumes,
             turn: draft.origin.turn,
             campaign: draft.origin.campaign,
+            activity: draft.origin.activity,
         },
         hot,
         deliveries: (!is_fanout && !is_later).then_some(deliveries as u64),

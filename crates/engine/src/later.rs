@@ -8,6 +8,7 @@ use crate::draft::{Draft, Fired, Plan, draft, leave_out};
 use crate::hub::Hub;
 use crate::intake::{Ready, answers_for, make};
 use crate::list;
+use crate::live_activity::Moved;
 use crate::question::find;
 use crate::request::{ChangeRefusal, Origin, Refusal, SendItem};
 use crate::resolve::read_push_tokens;
@@ -118,6 +119,7 @@ impl Unfired {
                 (head.no.public(head.accepted_at), due_at)
             }
             Ok(TimerSubject::Schedule(schedule)) => (schedule.name.clone(), timer.due_at),
+            Ok(TimerSubject::LiveActivity(activity)) => (activity.id.clone(), timer.due_at),
             // Whose it is cannot be read.
             Err(_) => (format!("timer {}", timer.claim.no), timer.due_at),
         };
@@ -137,6 +139,7 @@ fn kind_of(timer: &DueTimer) -> TimerKind {
     match timer.subject {
         Ok(TimerSubject::Send(_)) | Err(_) => TimerKind::Send,
         Ok(TimerSubject::Schedule(_)) => TimerKind::Schedule,
+        Ok(TimerSubject::LiveActivity(_)) => TimerKind::LiveActivity,
     }
 }
 
@@ -169,6 +172,7 @@ impl Shared {
         let mut drafts = Vec::with_capacity(due.len());
         let mut entries = 0;
         let mut asking = Vec::new();
+        let (mut activities, mut steps) = (Vec::new(), Vec::new());
         for (at, timer) in due.iter().enumerate() {
             let drafted = match &timer.subject {
                 Ok(TimerSubject::Send(send)) => match read(&send.body) {
@@ -191,6 +195,14 @@ impl Shared {
                         Ok(None) => continue,
                         Err(why) => Err(why),
                     }
+                }
+                Ok(TimerSubject::LiveActivity(activity)) => {
+                    match self.activity_due(at, activity, now).await? {
+                        Ok(Moved::Push(ready)) => activities.push(*ready),
+                        Ok(Moved::Quiet(step)) => steps.push((at, step)),
+                        Err(why) => firing.unfired.push(Unfired::new(timer, why)),
+                    }
+                    continue;
                 }
                 Err(why) => Err(why.clone()),
             };
@@ -227,6 +239,13 @@ impl Shared {
                         .unfired
                         .push(Unfired::new(timer, why.unwrap_or_default()));
                 }
+            }
+        }
+        ready.extend(activities);
+        for (at, step) in steps {
+            if self.activity_quiet(*step).await? {
+                let late = (hub.parts.clock.now() - due[at].due_at).max(0);
+                firing.lateness.push((TimerKind::LiveActivity, late));
             }
         }
         if ready.is_empty() {

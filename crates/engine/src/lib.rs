@@ -37,6 +37,7 @@ mod later;
 mod ledger;
 mod limiter;
 pub mod list;
+pub mod live_activity;
 mod load;
 mod metrics;
 mod moment;

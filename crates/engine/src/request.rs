@@ -7,6 +7,7 @@ use carillon_model::notification::NotificationRequest;
 use carillon_model::problem::FieldProblem;
 use carillon_ports::campaign::NewCampaign;
 use carillon_ports::gathering::{DigestClaim, ThrottleClaim};
+use carillon_ports::live_activity::ActivityStep;
 use carillon_ports::schedule::ScheduleTurn;
 
 /// A notification to send.
@@ -35,6 +36,8 @@ pub struct Origin {
     pub turn: Option<ScheduleTurn>,
     /// The campaign that it is.
     pub campaign: Option<NewCampaign>,
+    /// The step of a Live Activity that it is pushed by.
+    pub activity: Option<ActivityStep>,
 }
 
 /// An idempotency key with what it stands for.

@@ -15,11 +15,13 @@ pub enum TimerKind {
     Send,
     /// A schedule; its subject is the definition's number.
     Schedule,
+    /// A Live Activity's next moment; its subject is the activity's number.
+    LiveActivity,
 }
 
 impl TimerKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 2] = [Self::Send, Self::Schedule];
+    pub const ALL: [Self; 3] = [Self::Send, Self::Schedule, Self::LiveActivity];
 
     /// The number that stands for it in the store: from 1.
     #[must_use]
@@ -27,6 +29,7 @@ impl TimerKind {
         match self {
             Self::Send => 1,
             Self::Schedule => 2,
+            Self::LiveActivity => 3,
         }
     }
 
@@ -42,6 +45,7 @@ impl TimerKind {
         match self {
             Self::Send => "send",
             Self::Schedule => "schedule",
+            Self::LiveActivity => "live_activity",
         }
     }
 }

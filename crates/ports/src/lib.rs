@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod gathering;
 pub mod instance;
 pub mod list;
+pub mod live_activity;
 pub mod news;
 pub mod own_device;
 pub mod preferences;

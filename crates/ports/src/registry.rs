@@ -306,6 +306,8 @@ pub trait Registry: Send + Sync + 'static {
         own: OwnRegistration,
         now: UnixMs,
     ) -> Result<Option<OwnRegistered>>;
+    /// SHA-256 of a device's own secret; `None`: it has none, or is gone.
+    async fn device_secret(&self, device: DeviceNo) -> Result<Option<[u8; 32]>>;
     /// One device by its public id.
     async fn device(&self, app: AppNo, id: String) -> Result<Option<Device>>;
     /// Devices, ascending by number.

@@ -5,6 +5,7 @@
 //! cancelled or fired meanwhile is not fired by what was read of it before.
 
 use crate::callout::CalloutEnd;
+use crate::live_activity::StoredActivity;
 use crate::schedule::DueSchedule;
 use crate::store::{NewEvent, NotificationHead, NotificationView, Result};
 use async_trait::async_trait;
@@ -106,6 +107,8 @@ pub enum TimerSubject {
     Send(Box<DueSend>),
     /// A schedule that is due.
     Schedule(Box<DueSchedule>),
+    /// A Live Activity whose next moment has come.
+    LiveActivity(Box<StoredActivity>),
 }
 
 impl TimerSubject {
@@ -115,6 +118,7 @@ impl TimerSubject {
         let bytes = match self {
             Self::Send(send) => send.notification.payload.len() + send.body.len(),
             Self::Schedule(schedule) => schedule.body.len(),
+            Self::LiveActivity(activity) => activity.plan.len() + activity.run.len(),
         };
         bytes as u64
     }

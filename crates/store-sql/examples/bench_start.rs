@@ -142,6 +142,7 @@ fn single(store: &SqlStore) -> NewNotification {
         consumes: None,
         turn: None,
         campaign: None,
+        activity: None,
     }
 }
 

@@ -203,6 +203,7 @@ fn notification(batch: BatchNo, devices: Vec<DeviceNo>) -> NewNotification {
         consumes: None,
         turn: None,
         campaign: None,
+        activity: None,
     }
 }
 

@@ -22,6 +22,10 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../migrations/sqlite/0012_lists.sql")),
     (13, include_str!("../migrations/sqlite/0013_instances.sql")),
     (15, include_str!("../migrations/sqlite/0015_activity.sql")),
+    (
+        16,
+        include_str!("../migrations/sqlite/0016_live_activities.sql"),
+    ),
 ];
 
 /// PostgreSQL's, by the same numbers, of which the first brings all before it.
@@ -38,6 +42,10 @@ pub(crate) const POSTGRES: &[(i64, &str)] = &[
         include_str!("../migrations/postgres/0013_instances.sql"),
     ),
     (15, include_str!("../migrations/postgres/0015_activity.sql")),
+    (
+        16,
+        include_str!("../migrations/postgres/0016_live_activities.sql"),
+    ),
 ];
 
 /// MySQL's and MariaDB's, by the same numbers.
@@ -48,6 +56,10 @@ pub(crate) const MYSQL: &[(i64, &str)] = &[
     (12, include_str!("../migrations/mariadb/0012_lists.sql")),
     (13, include_str!("../migrations/mariadb/0013_instances.sql")),
     (15, include_str!("../migrations/mariadb/0015_activity.sql")),
+    (
+        16,
+        include_str!("../migrations/mariadb/0016_live_activities.sql"),
+    ),
 ];
 
 /// SQLite's newest schema.

@@ -11,7 +11,7 @@ use carillon_model::notification::{Priority, RequestOptions, SendOptions};
 use carillon_model::outcome::{Answer, Outcome, TokenFate, Trouble, TroubleScope, Verdict};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_token::PushTokenBytes;
-use carillon_model::push_type::PushType;
+use carillon_model::push_type::{PushType, TokenKind};
 use carillon_model::target::Target;
 use carillon_ports::gateway::{
     ChannelAnswer, ChannelCall, ChannelError, ClaimedFacts, Gateway, OutcomeSink, Pool, PoolId,
@@ -193,15 +193,23 @@ impl Gateway for FakeGateway {
             (Target::All(_), _) => Class::Bulk,
             _ => Class::Normal,
         };
+        let raw = content.apns.as_ref().map(|raw| raw.get().to_owned());
+        let starts = raw
+            .as_ref()
+            .is_some_and(|raw| raw.contains(r#""event":"start""#));
         Ok(Prepared {
             options: SendOptions {
                 push_type,
-                token_kind: push_type.token_kind(),
+                token_kind: if starts {
+                    TokenKind::LiveActivityStart
+                } else {
+                    push_type.token_kind()
+                },
                 priority: options.priority.unwrap_or(Priority::High),
                 store_offline: true,
                 on_unknown: options
                     .on_unknown
-                    .unwrap_or(push_type.default_on_unknown(false)),
+                    .unwrap_or(push_type.default_on_unknown(starts)),
                 class: options.class.unwrap_or(class),
                 collapse_id: options.collapse_id.clone(),
                 apns_topic: options.apns_topic.clone(),
@@ -209,7 +217,7 @@ impl Gateway for FakeGateway {
                 category: options.category.clone(),
                 is_critical: content.urgency == Some(Urgency::Critical),
             },
-            payload: Bytes::from(content.body.clone().unwrap_or_default()),
+            payload: Bytes::from(raw.or_else(|| content.body.clone()).unwrap_or_default()),
         })
     }
 

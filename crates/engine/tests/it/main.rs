@@ -13,6 +13,7 @@ mod fake_gateway;
 mod fanning_out;
 mod intake;
 mod lists;
+mod live_activities;
 mod patience;
 mod peers;
 mod preferences;

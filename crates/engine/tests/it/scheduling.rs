@@ -335,6 +335,7 @@ async fn one_that_cannot_be_read_fails_alone_and_is_told() {
         consumes: None,
         turn: None,
         campaign: None,
+        activity: None,
     };
     world.store.accept(vec![item]).await.unwrap();
     world.clock.jump(60);

@@ -147,10 +147,26 @@ pub struct CampaignHalted {
     pub message: String,
 }
 
+/// Data of the events of Live Activities. The event's subject is the same as `live_activity`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveActivityNews {
+    /// The caller's id.
+    pub live_activity: String,
+    /// Where it is: `planned`, `starting`, `active`, `ended` or `cancelled`.
+    pub state: String,
+    /// Of `live_activity.ended`: `planned`, `asked`, `silence`, `limit` or `missed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Phones that show it, or were asked to.
+    pub phones: usize,
+    /// Phones of those that told no update token.
+    pub waiting: usize,
+}
+
 /// Data of `timer.failed`. The event's subject is the same as `subject`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerFailed {
-    /// What was to happen: `send`, a notification at its time.
+    /// What was to happen: `send`, a notification at its time; `live_activity`, the next moment of one.
     pub kind: String,
     /// What it was about: the notification's id.
     pub subject: String,

@@ -8,8 +8,9 @@ mod failures;
 
 pub use self::data::{
     CampaignHalted, CredentialFailing, CredentialRecovered, DeviceEvicted, DeviceRetired,
-    EnvironmentFlood, EnvironmentRepaired, NotificationCompleted, Receipts, RepairedEnvironment,
-    RetiredPushToken, ScheduleFailed, TimerFailed, TriggerFailed, WebhookDisabled,
+    EnvironmentFlood, EnvironmentRepaired, LiveActivityNews, NotificationCompleted, Receipts,
+    RepairedEnvironment, RetiredPushToken, ScheduleFailed, TimerFailed, TriggerFailed,
+    WebhookDisabled,
 };
 pub use self::failures::{DeliveryFailed, FailureCount};
 
@@ -42,6 +43,16 @@ pub enum EventKind {
     ScheduleFailed,
     /// A campaign stopped by itself after its canary: [`CampaignHalted`].
     CampaignHalted,
+    /// A Live Activity was started: [`LiveActivityNews`].
+    LiveActivityStarted,
+    /// A Live Activity ended: [`LiveActivityNews`].
+    LiveActivityEnded,
+    /// A Live Activity will be ended in half an hour, before the system does it: [`LiveActivityNews`].
+    LiveActivityEndsSoon,
+    /// No phone of a Live Activity's recipient can start it: [`LiveActivityNews`].
+    LiveActivityUnstartable,
+    /// A phone was asked to start a Live Activity and told no update token: [`LiveActivityNews`].
+    LiveActivityUnanswered,
     /// Something that was to happen later could not, and is not tried again: [`TimerFailed`].
     TimerFailed,
     /// Carillon stopped calling a webhook endpoint: [`WebhookDisabled`]. The others are told.
@@ -50,7 +61,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, once.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::NotificationCompleted,
         Self::DeliveryFailed,
         Self::DeviceRetired,
@@ -64,6 +75,11 @@ impl EventKind {
         Self::TriggerFailed,
         Self::ScheduleFailed,
         Self::CampaignHalted,
+        Self::LiveActivityStarted,
+        Self::LiveActivityEnded,
+        Self::LiveActivityEndsSoon,
+        Self::LiveActivityUnstartable,
+        Self::LiveActivityUnanswered,
         Self::TimerFailed,
         Self::WebhookDisabled,
     ];
@@ -85,6 +101,11 @@ impl EventKind {
             Self::TriggerFailed => "trigger.failed",
             Self::ScheduleFailed => "schedule.failed",
             Self::CampaignHalted => "campaign.halted",
+            Self::LiveActivityStarted => "live_activity.started",
+            Self::LiveActivityEnded => "live_activity.ended",
+            Self::LiveActivityEndsSoon => "live_activity.ends_soon",
+            Self::LiveActivityUnstartable => "live_activity.token_missing",
+            Self::LiveActivityUnanswered => "live_activity.start_unanswered",
             Self::TimerFailed => "timer.failed",
             Self::WebhookDisabled => "webhook.disabled",
         }
@@ -115,6 +136,11 @@ impl EventKind {
             | Self::TriggerFailed
             | Self::ScheduleFailed
             | Self::CampaignHalted
+            | Self::LiveActivityStarted
+            | Self::LiveActivityEnded
+            | Self::LiveActivityEndsSoon
+            | Self::LiveActivityUnstartable
+            | Self::LiveActivityUnanswered
             | Self::TimerFailed
             | Self::WebhookDisabled => None,
         }
@@ -136,8 +162,9 @@ mod tests {
         for kind in EventKind::ALL {
             let word = kind.as_str();
             assert_eq!(EventKind::parse(word), Some(kind));
-            let is_plain =
-                |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+            let is_plain = |part: &str| {
+                !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+            };
             assert!(
                 word.split('.').count() == 2 && word.split('.').all(is_plain),
                 "{word}"

@@ -6,13 +6,15 @@ use super::request::{ActivityAlert, PhasePriority, StartBy};
 use super::run::{ActivityState, Applied, Notice, Record, RecordKind, Run, Turn};
 use crate::UnixMs;
 use crate::notification::Priority;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// An hour, over which pushes at once are counted: milliseconds.
 const HOUR_MS: i64 = 3_600_000;
 
 /// What holds for every activity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Rules {
     /// Updates within so many milliseconds after a push become one.
     pub coalesce_ms: i64,

@@ -298,8 +298,8 @@ impl ActivityRequest {
             );
         }
         let (key, text, max) = match &self.recipient {
-            Recipient::User(user) => ("user", user, 512),
-            Recipient::Device(device) => ("device", device, 512),
+            Recipient::User(user) => ("user", user, 128),
+            Recipient::Device(device) => ("device", device, 128),
             Recipient::Channel(channel) => ("channel", channel, 256),
             Recipient::PushToken(token) => ("push_token/token", &token.push_token, 512),
         };

@@ -85,6 +85,20 @@ pub enum EndCause {
     Missed,
 }
 
+impl EndCause {
+    /// The word used in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Asked => "asked",
+            Self::Silence => "silence",
+            Self::Limit => "limit",
+            Self::Missed => "missed",
+        }
+    }
+}
+
 /// A change of the state that somebody sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Update {
@@ -113,6 +127,9 @@ pub struct Phone {
     /// How often it was.
     #[serde(default)]
     pub starts: u16,
+    /// The device that keeps its update token, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_token_of: Option<i64>,
     /// Whether its update token is known.
     #[serde(default)]
     pub has_token: bool,
@@ -379,6 +396,13 @@ impl Run {
             self.state = ActivityState::Active;
         }
         true
+    }
+
+    /// Its update token is kept at this device from now on.
+    pub fn keep_push_token(&mut self, phone: i64, push_token_of: i64) {
+        if let Some(phone) = self.phones.get_mut(&phone) {
+            phone.push_token_of = Some(push_token_of);
+        }
     }
 
     /// A phone shows it no more, or its token is dead.

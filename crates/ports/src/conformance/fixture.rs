@@ -173,6 +173,7 @@ impl Fixture {
             consumes: None,
             turn: None,
             campaign: None,
+            activity: None,
         }
     }
 

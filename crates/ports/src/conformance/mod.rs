@@ -14,6 +14,7 @@ mod fanning_out;
 mod fixture;
 mod gathering;
 mod listing;
+mod live_activities;
 mod own_devices;
 mod people;
 mod preferences;
@@ -41,6 +42,7 @@ pub use fanning_out::*;
 pub use fixture::*;
 pub use gathering::*;
 pub use listing::*;
+pub use live_activities::*;
 pub use own_devices::*;
 pub use people::*;
 pub use preferences::*;
@@ -100,6 +102,10 @@ macro_rules! store_suite {
             a_turn_is_written_once
             what_a_schedule_sends_is_its_run
             runs_are_read_page_by_page_and_pruned
+            live_activities_are_stepped_under_their_fence
+            what_a_live_activity_pushes_is_its_step
+            live_activities_are_listed_and_go
+            devices_start_live_activities
             a_timer_is_put_off_and_its_run_stays_open
             what_changes_overtakes_its_question
             what_is_sent_later_is_asked_first

@@ -98,6 +98,11 @@ impl State {
         {
             return Some(Acceptance::Stale);
         }
+        if let Some(step) = &item.activity
+            && !self.step_activity(step, Some(item.no))
+        {
+            return Some(Acceptance::Stale);
+        }
         if let Some(turn) = &item.turn
             && !self.write_turn(turn, Some(item.no))
         {

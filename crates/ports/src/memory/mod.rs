@@ -13,6 +13,7 @@ mod history;
 mod hot;
 mod instances;
 mod lists;
+mod live_activities;
 mod preferences;
 mod receipts;
 mod registry;

@@ -318,6 +318,11 @@ impl Registry for MemoryStore {
         Ok(self.write()?.register_own(app, own, now))
     }
 
+    async fn device_secret(&self, device: DeviceNo) -> Result<Option<[u8; 32]>> {
+        let state = self.read();
+        Ok(state.devices.get(&device).and_then(|row| row.secret_hash))
+    }
+
     async fn device(&self, app: AppNo, id: String) -> Result<Option<Device>> {
         let state = self.read();
         Ok(state.device_no(app, &id).and_then(|no| state.device(no)))
@@ -464,6 +469,7 @@ impl Registry for MemoryStore {
                 notification.head.payload = bytes::Bytes::new();
             }
         }
+        state.erase_activities(app, &format!("user:{user_id}"));
         for device in &devices {
             state.delete_device(*device);
         }

@@ -3,6 +3,7 @@
 use super::campaigns::Campaign;
 use super::instances::Instances;
 use super::lists::StoredList;
+use super::live_activities::LiveActivities;
 use super::timers::Timer;
 use super::webhooks::Webhooks;
 use crate::gathering::DueDigest;
@@ -76,6 +77,7 @@ pub(super) struct State {
     pub(super) counted: BTreeMap<(NotificationNo, Owner), u32>,
     pub(super) batch_badges: BTreeMap<BatchNo, BatchBadges>,
     pub(super) timers: BTreeMap<i64, Timer>,
+    pub(super) live_activities: LiveActivities,
     pub(super) schedule_runs: BTreeMap<i64, (DefinitionNo, NewRun)>,
     pub(super) lists: BTreeMap<ListNo, StoredList>,
     /// By number.

@@ -34,6 +34,7 @@ pub(super) struct Timer {
 pub(super) enum Of {
     Send(NotificationNo),
     Schedule(DefinitionNo),
+    LiveActivity(i64),
 }
 
 impl State {
@@ -117,7 +118,7 @@ impl State {
             self.timers.retain(|_, timer| timer.of != of);
             rows += match of {
                 Of::Send(no) => self.forget(no),
-                Of::Schedule(_) => 1,
+                Of::Schedule(_) | Of::LiveActivity(_) => 1,
             };
         }
         rows
@@ -175,6 +176,9 @@ impl State {
                     body: timer.body.clone(),
                 })),
                 Of::Schedule(no) => TimerSubject::Schedule(Box::new(self.due_schedule(no)?)),
+                Of::LiveActivity(no) => {
+                    TimerSubject::LiveActivity(Box::new(self.due_activity(no)?))
+                }
             }),
         })
     }
@@ -263,7 +267,7 @@ impl TimerStore for MemoryStore {
             .filter(|timer| timer.app == app && timer.due_at.is_none() == set_aside)
             .filter_map(|timer| match timer.of {
                 Of::Send(no) => Some((timer.due_at.unwrap_or(0), no)),
-                Of::Schedule(_) => None,
+                Of::Schedule(_) | Of::LiveActivity(_) => None,
             })
             .filter(|place| after.is_none_or(|after| *place > after))
             .collect();

@@ -2,6 +2,7 @@
 
 use crate::campaign::NewCampaign;
 use crate::gathering::{DigestClaim, ThrottleClaim};
+use crate::live_activity::ActivityStep;
 use crate::schedule::ScheduleTurn;
 use crate::timer::When;
 use bytes::Bytes;
@@ -48,6 +49,8 @@ pub struct NewNotification {
     pub turn: Option<ScheduleTurn>,
     /// The campaign that it is, where it is one.
     pub campaign: Option<NewCampaign>,
+    /// The step of a Live Activity that it is pushed by, written in the same transaction.
+    pub activity: Option<ActivityStep>,
 }
 
 impl NewNotification {

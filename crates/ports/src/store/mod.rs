@@ -31,6 +31,7 @@ use crate::callout::CalloutStore;
 use crate::campaign::CampaignStore;
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use crate::list::ListStore;
+use crate::live_activity::LiveActivityStore;
 use crate::preferences::{DevicePreferences, Reservation};
 use crate::schedule::ScheduleStore;
 use crate::segment::{SegmentFilter, SegmentPage};
@@ -75,7 +76,9 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The hot store. See the module's words.
 #[async_trait]
-pub trait HotStore: TimerStore + ScheduleStore + CalloutStore + ListStore + CampaignStore {
+pub trait HotStore:
+    TimerStore + ScheduleStore + CalloutStore + ListStore + CampaignStore + LiveActivityStore
+{
     /// The next notification number; taken from memory, never reused over restarts.
     fn next_notification(&self) -> NotificationNo;
     /// The next `seq` for a work row; taken from memory, never reused over restarts.

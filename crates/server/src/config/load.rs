@@ -76,6 +76,14 @@ pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
     config.engine.timer_backoff_max_ms = millis(scheduler.backoff_max);
     config.engine.timer_grace_ms = scheduler.grace.ms();
     config.engine.send_ahead_max_ms = scheduler.send_ahead_max.ms();
+    let activities = config.live_activities;
+    let rules = &mut config.engine.live_activities;
+    rules.coalesce_ms = activities.coalesce.ms();
+    rules.alert_grace_ms = activities.alert_grace.ms();
+    rules.start_deadline_ms = activities.start_deadline.ms();
+    rules.start_tries = activities.start_tries;
+    rules.urgent_per_hour = activities.urgent_per_hour;
+    rules.urgent_per_hour_frequent = activities.urgent_per_hour_frequent;
     config.engine.content_retention_ms = config.retention.content.ms();
     config.engine.record_retention_ms = config.retention.records.ms();
     Ok(config)

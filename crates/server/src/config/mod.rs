@@ -47,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) engine: EngineConfig,
     pub(crate) sources: LinkedFile,
     pub(crate) scheduler: Scheduler,
+    pub(crate) live_activities: LiveActivities,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
     pub(crate) clock: Clock,
@@ -182,6 +183,18 @@ pub(crate) struct Scheduler {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LinkedFile {
     pub(crate) file: Option<PathBuf>,
+}
+
+/// `[live_activities]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LiveActivities {
+    pub(crate) coalesce: Span,
+    pub(crate) alert_grace: Span,
+    pub(crate) start_deadline: Span,
+    pub(crate) start_tries: u16,
+    pub(crate) urgent_per_hour: u16,
+    pub(crate) urgent_per_hour_frequent: u16,
 }
 
 /// `[retention]`.
@@ -344,6 +357,10 @@ impl Config {
             ("scheduler.backoff_max", self.scheduler.backoff_max),
             ("scheduler.grace", self.scheduler.grace),
             ("scheduler.send_ahead_max", self.scheduler.send_ahead_max),
+            (
+                "live_activities.start_deadline",
+                self.live_activities.start_deadline,
+            ),
             ("retention.content", self.retention.content),
             ("retention.records", self.retention.records),
         ] {

@@ -105,6 +105,7 @@ fn the_engine_gets_its_defaults() {
             "content_retention_ms",
             "record_retention_ms",
             "send_ahead_max_ms",
+            "live_activities",
         ]
         .contains(&field)
             || field.starts_with("timer_");

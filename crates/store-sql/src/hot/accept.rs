@@ -2,7 +2,7 @@
 
 use super::badges::Counting;
 use super::ledger::{self, Ledger};
-use super::{batches, campaigns, fanout, gathering, prune, schedules, timers};
+use super::{batches, campaigns, fanout, gathering, live_activities, prune, schedules, timers};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::statements::Statement;
@@ -42,6 +42,12 @@ fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
     if let Some(refused) = pass(tx, item)? {
         forget_key(tx, item.idempotency.as_ref())?;
         return Ok(refused);
+    }
+    if let Some(step) = &item.activity
+        && !live_activities::write_step(tx, step, Some(item.no))?
+    {
+        forget_key(tx, item.idempotency.as_ref())?;
+        return Ok(Acceptance::Stale);
     }
     if let Some(turn) = &item.turn
         && !schedules::write_turn(tx, turn, Some(item.no))?

@@ -1,6 +1,6 @@
 //! Timers: what is due, fairly; taking one with its effect; what could not fire; changes.
 
-use super::{callouts, ledger, records, rows, schedules, views};
+use super::{callouts, ledger, live_activities, records, rows, schedules, views};
 use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, Fault, corrupt};
 use crate::marks::{read_meta, write_meta};
@@ -223,6 +223,10 @@ fn subject(conn: &Connection, row: Row<'_>, tried_at: UnixMs) -> Done<(UnixMs, T
             };
             let schedule = schedules::due(conn, DefinitionNo(row.get(at + 7)?))?;
             Ok((due_at, TimerSubject::Schedule(Box::new(schedule))))
+        }
+        TimerKind::LiveActivity => {
+            let activity = live_activities::due(conn, row.get(at + 7)?)?;
+            Ok((tried_at, TimerSubject::LiveActivity(Box::new(activity))))
         }
     }
 }

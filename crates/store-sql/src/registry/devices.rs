@@ -208,6 +208,15 @@ pub(super) fn delete(tx: &mut Tx<'_>, app: AppNo, id: &str, now: UnixMs, by: &Ac
     Ok(true)
 }
 
+/// SHA-256 of its own secret, if it has one.
+pub(super) fn secret(conn: &Connection, no: DeviceNo) -> Done<Option<[u8; 32]>> {
+    let found = conn
+        .prepare_cached("SELECT secret_hash FROM devices WHERE device_no = ?1")?
+        .query_row([no.0], |row| row.get(0))
+        .optional()?;
+    Ok(found.flatten())
+}
+
 /// The device wishes it itself.
 pub(super) fn delete_own(
     tx: &mut Tx<'_>,
@@ -266,6 +275,7 @@ pub(crate) fn delete_device_row(conn: &Connection, no: i64) -> Done<u64> {
     for sql in [
         "DELETE FROM topic_devices WHERE device_no = ?1",
         "DELETE FROM device_badges WHERE device_no = ?1",
+        "DELETE FROM push_to_start WHERE device_no = ?1",
     ] {
         conn.prepare_cached(sql)?.run([no])?;
     }

@@ -268,6 +268,10 @@ impl Registry for SqlStore {
         .await
     }
 
+    async fn device_secret(&self, device: DeviceNo) -> Result<Option<[u8; 32]>> {
+        self.read(move |conn| devices::secret(conn, device)).await
+    }
+
     async fn device(&self, app: AppNo, id: String) -> Result<Option<Device>> {
         self.read(move |conn| devices::one(conn, app, &id)).await
     }

@@ -5,7 +5,9 @@ use super::credentials::subject;
 use super::devices::delete_device_row;
 use crate::db::{self, Connection, params};
 use crate::error::Done;
-use crate::hot::{devices, empty_payload, erase_gathered, notifications_of_device};
+use crate::hot::{
+    devices, empty_payload, erase_activities, erase_gathered, notifications_of_device,
+};
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, BatchNo, DeviceNo, NotificationNo};
@@ -88,6 +90,7 @@ pub(super) fn erase(
         delete_device_row(tx.conn, device.0)?;
     }
     erase_gathered(tx, app, user_id)?;
+    erase_activities(tx, app, user_id)?;
     super::preferences::erase(tx, app, user_id)?;
     let notifications = erase_content(tx, &found.notifications)?;
     audit::note(tx, now, by, "user.erase", &subject(tx.conn, app, user_id)?)?;

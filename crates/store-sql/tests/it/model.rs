@@ -361,6 +361,7 @@ impl Pair {
             consumes: None,
             turn: None,
             campaign: None,
+            activity: None,
         };
         for batch in item.batches.iter().filter(|batch| batch.hot) {
             let id = WorkId {

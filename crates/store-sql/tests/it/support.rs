@@ -62,6 +62,7 @@ pub(crate) fn to(no: NotificationNo, devices: Vec<DeviceNo>, bytes: usize) -> Ne
         consumes: None,
         turn: None,
         campaign: None,
+        activity: None,
     }
 }
 

@@ -107,6 +107,11 @@ pub(crate) const SECTIONS: &[Section] = &[
         "What happens later: bounds and pauses.",
         upkeep::SCHEDULER,
     ),
+    section(
+        "live_activities",
+        "What phones show on their lock screens: pauses and budgets.",
+        upkeep::LIVE_ACTIVITIES,
+    ),
     section("retention", "What is deleted when.", upkeep::RETENTION),
     section("log", "Log lines.", upkeep::LOG),
     section("clock", "Business time, for trying out.", upkeep::CLOCK),

@@ -38,6 +38,40 @@ pub(super) const SCHEDULER: &[Setting] = &[
     ),
 ];
 
+/// Keys of `[live_activities]`.
+pub(super) const LIVE_ACTIVITIES: &[Setting] = &[
+    plain(
+        "live_activities.coalesce",
+        "\"1s\"",
+        "Updates of a Live Activity within so long after a push become one.",
+    ),
+    plain(
+        "live_activities.alert_grace",
+        "\"1m\"",
+        "A phase that is late by more than this is shown without its alert.",
+    ),
+    plain(
+        "live_activities.start_deadline",
+        "\"2m\"",
+        "A start that brought no update token after so long is told as an event.",
+    ),
+    plain(
+        "live_activities.start_tries",
+        "3",
+        "How often one phone is asked to start a Live Activity, at most.",
+    ),
+    plain(
+        "live_activities.urgent_per_hour",
+        "12",
+        "Pushes at once in an hour to one Live Activity; the others wait for the phone's pleasure.",
+    ),
+    plain(
+        "live_activities.urgent_per_hour_frequent",
+        "60",
+        "The same where the app asks for frequent updates.",
+    ),
+];
+
 /// Keys of `[retention]`.
 pub(super) const RETENTION: &[Setting] = &[
     plain(

@@ -1,0 +1,514 @@
+//! What callers and apps want of Live Activities. Each is read, changed, worked out and written; where somebody else was
+//! first, read again.
+
+use super::{Moved, OpenActivity, follow};
+use crate::request::Refusal;
+use crate::service::Shared;
+use carillon_model::UnixMs;
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::lane::Gateway;
+use carillon_model::live_activity::{
+    ActivityChange, ActivityRequest, ActivityState, EndRequest, Plan, PushKind, Recipient, Run,
+    StartBy, check_state, merge,
+};
+use carillon_model::problem::FieldProblem;
+use carillon_model::push_token::PushTokenBytes;
+use carillon_model::push_type::TokenKind;
+use carillon_ports::live_activity::ActivityClaim;
+use carillon_ports::registry::Device;
+use carillon_ports::store::StoreError;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A step that others keep coming before is tried so often.
+const TRIES: u32 = 8;
+/// Most activities that one new push-to-start token starts.
+const MOST_STARTED: u32 = 8;
+
+/// What came of a wish.
+#[derive(Clone, Debug)]
+pub struct ActivityAnswer {
+    /// Whether the activity is new.
+    pub is_new: bool,
+    /// What may not be meant.
+    pub warnings: Vec<FieldProblem>,
+}
+
+/// Why a wish was not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActivityRefusal {
+    /// It is wrong: which fields, and how.
+    Invalid(Vec<FieldProblem>),
+    /// There is no such activity.
+    Unknown,
+    /// It is over.
+    Over(ActivityState),
+    /// The device is not its recipient's.
+    NotRecipient,
+    /// Others keep changing it at the same time.
+    Contended,
+    /// The store's queue is full.
+    Overloaded {
+        /// When to come back.
+        retry_after_ms: u32,
+    },
+}
+
+/// An update token that an app tells.
+#[derive(Clone, Debug)]
+pub struct ToldToken {
+    /// The token, in hexadecimal.
+    pub push_token: String,
+    /// Where it is valid.
+    pub environment: TokenEnvironment,
+    /// The type of the activity that it is of.
+    pub attributes_type: String,
+    /// What it shows, as the app encodes it.
+    pub content_state: Option<Value>,
+}
+
+type Answer = Result<ActivityAnswer, ActivityRefusal>;
+
+/// What is to become of an activity.
+enum Edit {
+    /// It stays as it is.
+    Same(ActivityAnswer),
+    /// It is to be stepped. `true`: phones that can start it are looked for.
+    Step(Box<OpenActivity>, bool),
+}
+
+fn invalid(pointer: &str, code: &'static str, message: impl Into<String>) -> ActivityRefusal {
+    ActivityRefusal::Invalid(vec![FieldProblem::new(pointer, code, message)])
+}
+
+fn same() -> Edit {
+    Edit::Same(ActivityAnswer {
+        is_new: false,
+        warnings: Vec::new(),
+    })
+}
+
+impl Shared {
+    async fn step_activity(
+        self: &Arc<Self>,
+        app: AppNo,
+        id: &str,
+        mut edit: impl FnMut(Option<OpenActivity>, UnixMs) -> Result<Edit, ActivityRefusal> + Send,
+    ) -> Result<Answer, StoreError> {
+        let hub = &self.hub;
+        for _ in 0..TRIES {
+            let stored = hub.parts.store.live_activity(app, id.to_owned()).await?;
+            let open = stored.as_ref().map(OpenActivity::read).transpose();
+            let open =
+                open.map_err(|why| StoreError::Corrupt(format!("Live Activity {id:?}: {why}")))?;
+            let now = hub.parts.clock.now();
+            let is_new = open.is_none();
+            let (mut open, looks) = match edit(open, now) {
+                Ok(Edit::Step(open, looks)) => (open, looks),
+                Ok(Edit::Same(answer)) => return Ok(Ok(answer)),
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let looks = looks || open.run.state == ActivityState::Planned;
+            let moved = match self.activity_moved(0, app, &mut open, looks, now).await? {
+                Ok(moved) => moved,
+                Err(problems) => return Ok(Err(ActivityRefusal::Invalid(problems))),
+            };
+            let is_written = match moved {
+                Moved::Quiet(step) => self.activity_quiet(*step).await?,
+                Moved::Push(ready) => {
+                    let next_at = ready.next_at();
+                    let answers = match self.commit(app, vec![*ready]).await {
+                        Ok(answers) => answers,
+                        Err(StoreError::Overloaded) => {
+                            let retry_after_ms = hub.parts.config.overload_retry_after_ms;
+                            return Ok(Err(ActivityRefusal::Overloaded { retry_after_ms }));
+                        }
+                        Err(error) => return Err(error),
+                    };
+                    let is_written = !matches!(answers.first(), Some(Err(Refusal::Stale)));
+                    if is_written {
+                        follow(hub, next_at);
+                    }
+                    is_written
+                }
+            };
+            if is_written {
+                return Ok(Ok(ActivityAnswer {
+                    is_new,
+                    warnings: open.warnings,
+                }));
+            }
+        }
+        Ok(Err(ActivityRefusal::Contended))
+    }
+
+    /// See [`crate::Engine::put_live_activity`].
+    pub(crate) async fn put_activity(
+        self: &Arc<Self>,
+        app: AppNo,
+        id: &str,
+        request: ActivityRequest,
+    ) -> Result<Answer, StoreError> {
+        // The phone of an update token that the caller has is the device that keeps it.
+        let phone = match &request.recipient {
+            Recipient::PushToken(told) => {
+                let read = self.read_token(&told.push_token, "/recipient/push_token/token");
+                match read {
+                    Ok(bytes) => {
+                        let kept = self.keep(app, bytes, TokenKind::LiveActivity, told.environment);
+                        Some(kept.await?)
+                    }
+                    Err(refusal) => return Ok(Err(refusal)),
+                }
+            }
+            _ => None,
+        };
+        self.step_activity(app, id, |open, now| {
+            let mut open = match open {
+                Some(open) => declared_again(open, &request, now)?,
+                None => declared(id, &request, now)?,
+            };
+            if let (Edit::Step(open, _), Some(phone)) = (&mut open, phone)
+                && !open.run.phones.contains_key(&phone.0)
+            {
+                open.run.tell_update_token(phone.0, None, now);
+                open.run.keep_push_token(phone.0, phone.0);
+            }
+            Ok(open)
+        })
+        .await
+    }
+
+    /// See [`crate::Engine::change_live_activity`].
+    pub(crate) async fn change_activity(
+        self: &Arc<Self>,
+        app: AppNo,
+        id: &str,
+        change: &ActivityChange,
+    ) -> Result<Answer, StoreError> {
+        self.step_activity(app, id, |open, now| {
+            let mut open = going(open)?;
+            if let (Some(_), None) = (&change.alert, &change.content_state) {
+                return Err(invalid(
+                    "/alert",
+                    "live_activity.alert_alone",
+                    "expected content_state beside it: an alert calls attention to a change",
+                ));
+            }
+            let mut request = open.request.clone();
+            change.apply(&mut request);
+            if request != open.request {
+                replan(&mut open, request, now)?;
+            }
+            if let Some(written) = &change.content_state {
+                let (patch, warnings) = check_state(written).map_err(ActivityRefusal::Invalid)?;
+                let mut state = open.run.state_at(&open.plan, now);
+                merge(&mut state, &patch);
+                let kind = PushKind::Update;
+                let alert = change.alert.as_ref();
+                if let Some(problem) = open.plan.too_large(kind, &state, alert, "/content_state") {
+                    return Err(ActivityRefusal::Invalid(vec![problem]));
+                }
+                open.warnings.extend(warnings);
+                open.run.update(patch, change.alert.clone(), now);
+            }
+            open.run.heard(now);
+            Ok(Edit::Step(Box::new(open), false))
+        })
+        .await
+    }
+
+    /// See [`crate::Engine::end_live_activity`].
+    pub(crate) async fn end_activity(
+        self: &Arc<Self>,
+        app: AppNo,
+        id: &str,
+        end: &EndRequest,
+    ) -> Result<Answer, StoreError> {
+        self.step_activity(app, id, |open, now| {
+            let mut open = going(open)?;
+            let end = end.check().map_err(ActivityRefusal::Invalid)?;
+            let mut state = open.run.state_at(&open.plan, now);
+            let last = end
+                .content_state
+                .as_ref()
+                .or(open.plan.end.content_state.as_ref());
+            if let Some(last) = last {
+                merge(&mut state, last);
+            }
+            let alert = end.alert.as_ref();
+            if let Some(problem) =
+                open.plan
+                    .too_large(PushKind::End, &state, alert, "/content_state")
+            {
+                return Err(ActivityRefusal::Invalid(vec![problem]));
+            }
+            open.run.ask_end(end, now);
+            Ok(Edit::Step(Box::new(open), false))
+        })
+        .await
+    }
+
+    /// See [`crate::Engine::tell_update_token`].
+    pub(crate) async fn update_token(
+        self: &Arc<Self>,
+        app: AppNo,
+        id: &str,
+        device: &Device,
+        told: &ToldToken,
+    ) -> Result<Answer, StoreError> {
+        // Before anything is kept of it.
+        match self
+            .hub
+            .parts
+            .store
+            .live_activity(app, id.to_owned())
+            .await?
+        {
+            None => return Ok(Err(ActivityRefusal::Unknown)),
+            Some(stored) => {
+                let read = OpenActivity::read(&stored);
+                let open = read
+                    .map_err(|why| StoreError::Corrupt(format!("Live Activity {id:?}: {why}")))?;
+                if let Err(refusal) = is_welcome(&open.plan, device, told) {
+                    return Ok(Err(refusal));
+                }
+            }
+        }
+        let bytes = match self.read_token(&told.push_token, "/token") {
+            Ok(bytes) => bytes,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let kept = self
+            .keep(app, bytes, TokenKind::LiveActivity, told.environment)
+            .await?;
+        self.step_activity(app, id, |open, now| {
+            let mut open = open.ok_or(ActivityRefusal::Unknown)?;
+            is_welcome(&open.plan, device, told)?;
+            let phone = device.no.0;
+            let before = open.run.phones.get(&phone).cloned();
+            if !open
+                .run
+                .tell_update_token(phone, told.content_state.as_ref(), now)
+            {
+                return Err(ActivityRefusal::Over(open.run.state));
+            }
+            open.run.keep_push_token(phone, kept.0);
+            if before.is_some() && before.as_ref() == open.run.phones.get(&phone) {
+                return Ok(same());
+            }
+            Ok(Edit::Step(Box::new(open), false))
+        })
+        .await
+    }
+
+    /// See [`crate::Engine::tell_gone`].
+    pub(crate) async fn activity_gone(
+        self: &Arc<Self>,
+        app: AppNo,
+        id: &str,
+        device: &Device,
+        is_not_running: bool,
+    ) -> Result<Answer, StoreError> {
+        self.step_activity(app, id, |open, _| {
+            let mut open = open.ok_or(ActivityRefusal::Unknown)?;
+            is_recipient(&open.plan, device)?;
+            let before = open.run.clone();
+            if is_not_running {
+                open.run.not_started(device.no.0);
+            } else {
+                open.run.gone(device.no.0);
+            }
+            if open.run.state.is_over() || before == open.run {
+                return Ok(same());
+            }
+            Ok(Edit::Step(Box::new(open), is_not_running))
+        })
+        .await
+    }
+
+    /// See [`crate::Engine::tell_push_to_start`].
+    pub(crate) async fn push_to_start(
+        self: &Arc<Self>,
+        app: AppNo,
+        device: &Device,
+        attributes_type: String,
+        told: Option<(String, TokenEnvironment)>,
+    ) -> Result<Result<(), ActivityRefusal>, StoreError> {
+        let store = &self.hub.parts.store;
+        let kept = match told {
+            None => None,
+            Some((text, environment)) => {
+                let bytes = match self.read_token(&text, "/token") {
+                    Ok(bytes) => bytes,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+                Some(
+                    self.keep(app, bytes, TokenKind::LiveActivityStart, environment)
+                        .await?,
+                )
+            }
+        };
+        let now = self.hub.parts.clock.now();
+        let of_type = attributes_type.clone();
+        store
+            .set_startable(app, device.no, of_type, kept, now)
+            .await?;
+        if kept.is_none() {
+            return Ok(Ok(()));
+        }
+        let mut recipients = vec![format!("device:{}", device.id)];
+        let user = device.registration.user_id.as_ref();
+        recipients.extend(user.map(|user| format!("user:{user}")));
+        let running = store.live_activities_of(app, recipients, attributes_type, MOST_STARTED);
+        for stored in running.await? {
+            let step = self.step_activity(app, &stored.id, |open, _| match open {
+                Some(open) if open.plan.start == StartBy::Push && !open.run.state.is_over() => {
+                    Ok(Edit::Step(Box::new(open), true))
+                }
+                _ => Ok(same()),
+            });
+            if let Err(refusal) = step.await? {
+                tracing::warn!(%app, live_activity = stored.id, "a phone that came later was not asked to start it: {refusal:?}");
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn read_token(&self, text: &str, pointer: &str) -> Result<PushTokenBytes, ActivityRefusal> {
+        let gateway = self.hub.parts.gateways.get(Gateway::Apns);
+        let read = match gateway {
+            Some(gateway) => gateway.read_push_token(text),
+            None => Err("this server was started without its gateway".to_owned()),
+        };
+        read.map_err(|why| invalid(pointer, "live_activity.push_token", why))
+    }
+
+    /// The device that keeps a push token.
+    async fn keep(
+        &self,
+        app: AppNo,
+        bytes: PushTokenBytes,
+        kind: TokenKind,
+        environment: TokenEnvironment,
+    ) -> Result<DeviceNo, StoreError> {
+        let now = self.hub.parts.clock.now();
+        let store = &self.hub.parts.store;
+        let found = store
+            .resolve_push_tokens(app, vec![bytes], kind, environment, now)
+            .await?;
+        let found = found.first().map(|found| found.device);
+        found.ok_or_else(|| StoreError::Failed("a push token was not kept".to_owned()))
+    }
+}
+
+/// One that is declared for the first time.
+fn declared(id: &str, request: &ActivityRequest, now: UnixMs) -> Result<Edit, ActivityRefusal> {
+    let checked = request.plan(now).map_err(ActivityRefusal::Invalid)?;
+    if checked.plan.ends_at.is_some_and(|at| at <= now) {
+        return Err(invalid(
+            "/ends_at",
+            "live_activity.over",
+            "expected an instant in the future: this activity would be over before anybody saw it",
+        ));
+    }
+    let open = OpenActivity {
+        id: id.to_owned(),
+        claim: ActivityClaim::New,
+        declared_at: now,
+        request: request.clone(),
+        plan: checked.plan,
+        warnings: checked.warnings,
+        run: Run::new(now),
+    };
+    Ok(Edit::Step(Box::new(open), true))
+}
+
+/// One that is there already.
+fn declared_again(
+    open: OpenActivity,
+    request: &ActivityRequest,
+    now: UnixMs,
+) -> Result<Edit, ActivityRefusal> {
+    let mut open = going(Some(open))?;
+    if open.request == *request {
+        return Ok(Edit::Same(ActivityAnswer {
+            is_new: false,
+            warnings: open.warnings,
+        }));
+    }
+    replan(&mut open, request.clone(), now)?;
+    Ok(Edit::Step(Box::new(open), false))
+}
+
+fn going(open: Option<OpenActivity>) -> Result<OpenActivity, ActivityRefusal> {
+    let open = open.ok_or(ActivityRefusal::Unknown)?;
+    if open.run.state.is_over() {
+        return Err(ActivityRefusal::Over(open.run.state));
+    }
+    Ok(open)
+}
+
+fn replan(
+    open: &mut OpenActivity,
+    request: ActivityRequest,
+    now: UnixMs,
+) -> Result<(), ActivityRefusal> {
+    let checked = request
+        .plan(open.declared_at)
+        .map_err(ActivityRefusal::Invalid)?;
+    if open.run.state != ActivityState::Planned {
+        let (old, new) = (&open.plan, &checked.plan);
+        for (is_same, pointer) in [
+            (old.recipient == new.recipient, "/recipient"),
+            (
+                old.attributes_type == new.attributes_type,
+                "/attributes_type",
+            ),
+            (old.attributes == new.attributes, "/attributes"),
+            (old.start == new.start, "/start"),
+        ] {
+            if !is_same {
+                return Err(invalid(
+                    pointer,
+                    "live_activity.fixed",
+                    "expected what it was started with: phones show it already; end it and declare another one",
+                ));
+            }
+        }
+    }
+    open.run.replan(&open.plan, &checked.plan, now);
+    (open.request, open.plan, open.warnings) = (request, checked.plan, checked.warnings);
+    Ok(())
+}
+
+/// Whether a device may tell of an activity: it is the recipient's.
+fn is_recipient(plan: &Plan, device: &Device) -> Result<(), ActivityRefusal> {
+    let is_its = match &plan.recipient {
+        Recipient::User(user) => device.registration.user_id.as_ref() == Some(user),
+        Recipient::Device(id) => device.id == *id,
+        Recipient::Channel(_) | Recipient::PushToken(_) => false,
+    };
+    if is_its {
+        Ok(())
+    } else {
+        Err(ActivityRefusal::NotRecipient)
+    }
+}
+
+fn is_welcome(plan: &Plan, device: &Device, told: &ToldToken) -> Result<(), ActivityRefusal> {
+    is_recipient(plan, device)?;
+    if told.attributes_type != plan.attributes_type {
+        let message = format!(
+            "expected a token of an activity of type {:?}, found one of {:?}",
+            plan.attributes_type, told.attributes_type
+        );
+        return Err(invalid(
+            "/attributes_type",
+            "live_activity.attributes_type",
+            message,
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Live Activities: steps under their fences, with timer, records, events and the notification.
+
+use super::{Fixture, Subject, T0, nobody};
+use crate::live_activity::{ActivityClaim, ActivityStep, StoredActivity};
+use crate::store::{Acceptance, NewEvent, Retention};
+use crate::timer::{DueAsk, DueTimer, TimerFailure, TimerSubject};
+use carillon_model::UnixMs;
+use carillon_model::id::DeviceNo;
+use carillon_model::live_activity::{ActivityState, Record, RecordKind};
+
+fn step(f: &Fixture, id: &str, claim: ActivityClaim, next_at: Option<UnixMs>) -> ActivityStep {
+    ActivityStep {
+        app: f.app,
+        id: id.into(),
+        claim,
+        state: ActivityState::Starting,
+        plan: r#"{"a":"é"}"#.into(),
+        run: r#"{"seq":1}"#.into(),
+        recipient: "user:u1".into(),
+        attributes_type: "T".into(),
+        next_at,
+        records: vec![Record {
+            what: RecordKind::Phase,
+            phase: Some("ending".into()),
+            due_at: T0,
+            phones: 1,
+            waiting: 2,
+        }],
+        events: vec![NewEvent {
+            app: f.app,
+            kind: "live_activity.started",
+            subject: id.into(),
+            data: "{}".into(),
+        }],
+        now: T0,
+    }
+}
+
+fn claim(of: &StoredActivity) -> ActivityClaim {
+    ActivityClaim::Known {
+        no: of.no,
+        fence: of.fence,
+    }
+}
+
+async fn read(f: &Fixture, id: &str) -> StoredActivity {
+    f.hot
+        .live_activity(f.app, id.into())
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+async fn made(f: &Fixture, id: &str, next_at: Option<UnixMs>) -> StoredActivity {
+    let new = step(f, id, ActivityClaim::New, next_at);
+    assert!(f.hot.step_live_activity(new).await.unwrap());
+    read(f, id).await
+}
+
+async fn due(f: &Fixture, now: UnixMs) -> Vec<DueTimer> {
+    let ask = DueAsk {
+        now,
+        after: None,
+        each: 10,
+        most: 10,
+        most_bytes: u64::MAX,
+    };
+    f.hot.due_timers(ask).await.unwrap().timers
+}
+
+/// As it was read, or not at all; its timer is always that of its last step; over restarts.
+pub async fn live_activities_are_stepped_under_their_fence(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let first = made(&f, "a", Some(T0 + 5)).await;
+    assert_eq!((first.app, &*first.id, first.created_at), (f.app, "a", T0));
+    assert_eq!(
+        (&*first.plan, &*first.run),
+        (r#"{"a":"é"}"#, r#"{"seq":1}"#)
+    );
+    let again = step(&f, "a", ActivityClaim::New, None);
+    assert!(
+        !f.hot.step_live_activity(again).await.unwrap(),
+        "there is one"
+    );
+    subject.restart().await;
+    let f = f.again(subject);
+    assert_eq!(due(&f, T0 + 4).await.len(), 0);
+    let found = due(&f, T0 + 5).await;
+    let Ok(TimerSubject::LiveActivity(activity)) = &found[0].subject else {
+        panic!("another subject: {:?}", found[0].subject);
+    };
+    assert_eq!(**activity, first);
+    assert_eq!(found[0].due_at, T0 + 5);
+    let mut second = step(&f, "a", claim(&first), Some(T0 + 9));
+    (second.state, second.run, second.now) = (ActivityState::Active, "{}".into(), T0 + 5);
+    assert!(f.hot.step_live_activity(second.clone()).await.unwrap());
+    assert!(!f.hot.step_live_activity(second).await.unwrap(), "once");
+    let now = read(&f, "a").await;
+    assert_eq!(
+        (now.no, now.state, &*now.run),
+        (first.no, ActivityState::Active, "{}")
+    );
+    assert_eq!((now.created_at, now.updated_at), (T0, T0 + 5));
+    assert!(now.fence != first.fence);
+    assert_eq!(due(&f, T0 + 8).await.len(), 0);
+    // One that cannot fire is tried again, and a step makes up for it.
+    let failed = due(&f, T0 + 9).await;
+    let failure = TimerFailure {
+        claim: failed[0].claim,
+        due_at: failed[0].due_at,
+        attempts: 1,
+        error: "so".into(),
+        next_try_at: Some(T0 + 20),
+        event: None,
+        callout: None,
+    };
+    f.hot.fail_timers(vec![failure], T0 + 9).await.unwrap();
+    assert_eq!(due(&f, T0 + 19).await.len(), 0);
+    assert_eq!(due(&f, T0 + 20).await[0].attempts, 1);
+    let step = step(&f, "a", claim(&now), Some(T0 + 30));
+    assert!(f.hot.step_live_activity(step).await.unwrap());
+    assert_eq!(due(&f, T0 + 30).await[0].attempts, 0);
+    let records = f.hot.live_activity_records(now.no, 10).await.unwrap();
+    assert_eq!(records.len(), 3);
+    assert_eq!(records[0].what.phase.as_deref(), Some("ending"));
+    assert_eq!(
+        f.hot.live_activity_records(now.no, 2).await.unwrap(),
+        records[1..]
+    );
+    let events = f.hot.events(f.app, 0, 100).await.unwrap();
+    let told = events
+        .iter()
+        .filter(|event| event.kind == "live_activity.started");
+    assert_eq!(told.count(), 3, "with each step, in its transaction");
+}
+
+/// A step and its notification are both there or neither is.
+pub async fn what_a_live_activity_pushes_is_its_step(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let devices = f.devices(0, 1).await;
+    let first = made(&f, "a", Some(T0)).await;
+    let push = async || {
+        let mut item = f.notification(&devices, 1, false);
+        item.activity = Some(step(&f, "a", claim(&first), None));
+        let no = item.no;
+        (no, f.hot.accept(vec![item]).await.unwrap())
+    };
+    let (no, answer) = push().await;
+    assert_eq!(answer, [Acceptance::New]);
+    let records = f.hot.live_activity_records(first.no, 10).await.unwrap();
+    assert_eq!(records[1].notification, Some(no));
+    assert_eq!(records[0].notification, None);
+    assert_eq!(due(&f, T0).await.len(), 0, "it has no next moment");
+    let (stale, answer) = push().await;
+    assert_eq!(answer, [Acceptance::Stale]);
+    assert!(f.hot.notification(f.app, stale).await.unwrap().is_none());
+    assert_eq!(
+        f.hot.live_activity_records(first.no, 10).await.unwrap(),
+        records
+    );
+}
+
+/// By id, by state, by whom it is for; gone with their time, their App and their user.
+pub async fn live_activities_are_listed_and_go(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    for id in ["b", "a", "c"] {
+        made(&f, id, Some(T0 + 5)).await;
+    }
+    let ended = read(&f, "b").await;
+    let mut end = step(&f, "b", claim(&ended), None);
+    end.state = ActivityState::Ended;
+    assert!(f.hot.step_live_activity(end).await.unwrap());
+    let ids = async |state, after: Option<&str>, limit| {
+        let after = after.map(str::to_owned);
+        let all = f
+            .hot
+            .live_activities(f.app, state, after, limit)
+            .await
+            .unwrap();
+        all.into_iter().map(|one| one.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, None, 2).await, ["a", "b"]);
+    assert_eq!(ids(None, Some("b"), 2).await, ["c"]);
+    assert_eq!(
+        ids(Some(ActivityState::Starting), None, 10).await,
+        ["a", "c"]
+    );
+    let of = async |recipient: &str, of_type: &str| {
+        let recipients = vec!["device:x".to_owned(), recipient.to_owned()];
+        let all = f
+            .hot
+            .live_activities_of(f.app, recipients, of_type.into(), 10);
+        all.await.unwrap().len()
+    };
+    assert_eq!((of("user:u1", "T").await, of("user:u1", "t").await), (2, 0));
+    assert_eq!(of("user:U1", "T").await, 0);
+    let prune = async |records_before| {
+        let retention = Retention {
+            content_before: T0 - 1,
+            records_before,
+            versions_before: T0 - 1,
+            lists_before: T0 - 1,
+            now: T0,
+            slice: 10,
+        };
+        while f.hot.prune(retention).await.unwrap() > 0 {}
+    };
+    prune(T0).await;
+    assert_eq!(ids(None, None, 10).await, ["a", "b", "c"]);
+    prune(T0 + 1).await;
+    assert_eq!(ids(None, None, 10).await, ["a", "c"], "what runs stays");
+    assert_eq!(f.hot.live_activity_records(ended.no, 10).await.unwrap(), []);
+    let erased = f.registry.erase_user(f.app, "u1".into(), T0, nobody());
+    erased.await.unwrap();
+    assert_eq!(ids(None, None, 10).await, Vec::<String>::new());
+    assert_eq!(due(&f, T0 + 5).await.len(), 0);
+    let left = made(&f, "d", Some(T0 + 5)).await;
+    assert!(f.registry.delete_app(f.app, T0, nobody()).await.unwrap());
+    prune(T0).await;
+    assert_eq!(f.hot.live_activity_records(left.no, 10).await.unwrap(), []);
+    assert!(
+        f.hot
+            .live_activity(f.app, "d".into())
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+/// By device and type; the newest token counts, and a device that is gone starts nothing.
+pub async fn devices_start_live_activities(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let devices = f.devices(0, 3).await;
+    let set = async |device: DeviceNo, of_type: &str, of: Option<i64>| {
+        let of = of.map(DeviceNo);
+        let set = f.hot.set_startable(f.app, device, of_type.into(), of, T0);
+        set.await.unwrap();
+    };
+    let all = async |of_type: &str| {
+        let asked = vec![devices[2], devices[0], devices[1]];
+        let found = f.hot.startable(asked, of_type.into()).await.unwrap();
+        found
+            .into_iter()
+            .map(|one| (one.device, one.push_token_of.0))
+            .collect::<Vec<_>>()
+    };
+    set(devices[0], "T", Some(70)).await;
+    set(devices[2], "T", Some(71)).await;
+    set(devices[2], "T", Some(72)).await;
+    set(devices[1], "t", Some(73)).await;
+    assert_eq!(all("T").await, [(devices[0], 70), (devices[2], 72)]);
+    assert_eq!(all("t").await, [(devices[1], 73)]);
+    set(devices[0], "T", None).await;
+    set(devices[0], "T", None).await;
+    assert_eq!(all("T").await, [(devices[2], 72)]);
+    let deleted = f.registry.delete_device(f.app, "d2".into(), T0, nobody());
+    assert!(deleted.await.unwrap());
+    assert_eq!(all("T").await, []);
+}

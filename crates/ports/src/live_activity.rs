@@ -1,0 +1,143 @@
+//! What Live Activities keep in the store: each one's plan and run, what happened, and by which push-to-start token each
+//! device starts which type.
+//!
+//! A step (its timer, an update, a change of plan, a token) reads an activity, works out its turn and writes it under
+//! the fence that was read: state, records, what is told, the timer's next time and the notification, all in one transaction
+//! or not at all ([`crate::store::NewNotification::activity`]).
+
+use crate::store::{NewEvent, Result};
+use async_trait::async_trait;
+use carillon_model::UnixMs;
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
+use carillon_model::live_activity::{ActivityState, Record};
+
+/// A Live Activity as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredActivity {
+    /// Its number.
+    pub no: i64,
+    /// Whose.
+    pub app: AppNo,
+    /// The caller's id, unique in the App.
+    pub id: String,
+    /// Another one with each change.
+    pub fence: i64,
+    /// Where it is.
+    pub state: ActivityState,
+    /// What was declared: JSON, the engine's business.
+    pub plan: String,
+    /// What became of it so far: JSON, the engine's business.
+    pub run: String,
+    /// When it was declared.
+    pub created_at: UnixMs,
+    /// When it last changed.
+    pub updated_at: UnixMs,
+}
+
+/// Which activity is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActivityClaim {
+    /// One that must not be there yet.
+    New,
+    /// This one, as it was read.
+    Known {
+        /// Its number.
+        no: i64,
+        /// Its fence.
+        fence: i64,
+    },
+}
+
+/// A step of an activity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivityStep {
+    /// Whose.
+    pub app: AppNo,
+    /// The caller's id.
+    pub id: String,
+    /// As it was read.
+    pub claim: ActivityClaim,
+    /// Where it is now.
+    pub state: ActivityState,
+    /// What is declared.
+    pub plan: String,
+    /// What became of it so far.
+    pub run: String,
+    /// Whose it is, as `user:…` or `device:…`, see [`LiveActivityStore::live_activities_of`]; else empty.
+    pub recipient: String,
+    /// The app's type.
+    pub attributes_type: String,
+    /// When to look again; `None`: never.
+    pub next_at: Option<UnixMs>,
+    /// What happened; of the notification that it is stored with, if any.
+    pub records: Vec<Record>,
+    /// What is told.
+    pub events: Vec<NewEvent>,
+    /// The time of it.
+    pub now: UnixMs,
+}
+
+/// What happened to an activity, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivityRecord {
+    /// Its number; rises.
+    pub no: i64,
+    /// When.
+    pub at: UnixMs,
+    /// What.
+    pub what: Record,
+    /// What was sent for it.
+    pub notification: Option<NotificationNo>,
+}
+
+/// A device that can start activities of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Startable {
+    /// The device.
+    pub device: DeviceNo,
+    /// The anonymous device that has its push-to-start token.
+    pub push_token_of: DeviceNo,
+}
+
+/// The part of the hot store that keeps Live Activities.
+#[async_trait]
+pub trait LiveActivityStore: Send + Sync + 'static {
+    /// One, by the caller's id.
+    async fn live_activity(&self, app: AppNo, id: String) -> Result<Option<StoredActivity>>;
+    /// Some, by id, after that one; only those in a state.
+    async fn live_activities(
+        &self,
+        app: AppNo,
+        state: Option<ActivityState>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<StoredActivity>>;
+    /// Those that run and that phones of one of these recipients may start, of a type.
+    async fn live_activities_of(
+        &self,
+        app: AppNo,
+        recipients: Vec<String>,
+        attributes_type: String,
+        limit: u32,
+    ) -> Result<Vec<StoredActivity>>;
+    /// What happened to one: the newest `limit`, the oldest of them first.
+    async fn live_activity_records(&self, no: i64, limit: u32) -> Result<Vec<ActivityRecord>>;
+    /// Writes a step for which nothing is sent. `false`: it is not as it was read any more, or there is one of its id;
+    /// nothing was written.
+    async fn step_live_activity(&self, step: ActivityStep) -> Result<bool>;
+    /// Those of these devices that can start activities of a type, ascending.
+    async fn startable(
+        &self,
+        devices: Vec<DeviceNo>,
+        attributes_type: String,
+    ) -> Result<Vec<Startable>>;
+    /// Remembers by what a device starts activities of a type, or (`None`) that it does not any more.
+    async fn set_startable(
+        &self,
+        app: AppNo,
+        device: DeviceNo,
+        attributes_type: String,
+        push_token_of: Option<DeviceNo>,
+        now: UnixMs,
+    ) -> Result<()>;
+}

@@ -1,0 +1,234 @@
+//! Live Activities of the fake.
+
+use super::MemoryStore;
+use super::state::State;
+use super::timers::{Of, Timer};
+use crate::live_activity::{
+    ActivityClaim, ActivityRecord, ActivityStep, LiveActivityStore, Startable, StoredActivity,
+};
+use crate::store::Result;
+use async_trait::async_trait;
+use bytes::Bytes;
+use carillon_model::UnixMs;
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
+use carillon_model::live_activity::ActivityState;
+use carillon_model::timer::MissedRun;
+use std::collections::BTreeMap;
+
+/// What the fake keeps of them.
+#[derive(Debug, Default)]
+pub(super) struct LiveActivities {
+    /// With recipient and type.
+    all: BTreeMap<i64, (StoredActivity, String, String)>,
+    records: BTreeMap<i64, (i64, ActivityRecord)>,
+    startable: BTreeMap<(DeviceNo, String), (AppNo, DeviceNo)>,
+}
+
+impl LiveActivities {
+    fn named(&self, app: AppNo, id: &str) -> Option<&StoredActivity> {
+        let mut all = self.all.values();
+        all.find(|(one, ..)| one.app == app && one.id == id)
+            .map(|(one, ..)| one)
+    }
+}
+
+impl State {
+    pub(super) fn due_activity(&self, no: i64) -> Option<StoredActivity> {
+        self.live_activities
+            .all
+            .get(&no)
+            .map(|(one, ..)| one.clone())
+    }
+
+    /// Writes a step. `false`: it is not as it was read.
+    pub(super) fn step_activity(
+        &mut self,
+        step: &ActivityStep,
+        sent: Option<NotificationNo>,
+    ) -> bool {
+        let fence = self.number();
+        let (no, created_at) = match step.claim {
+            ActivityClaim::New => {
+                if self.live_activities.named(step.app, &step.id).is_some() {
+                    return false;
+                }
+                (self.number(), step.now)
+            }
+            ActivityClaim::Known { no, fence } => match self.live_activities.all.get(&no) {
+                Some((one, ..)) if one.fence == fence => (no, one.created_at),
+                _ => return false,
+            },
+        };
+        let stored = StoredActivity {
+            no,
+            app: step.app,
+            id: step.id.clone(),
+            fence,
+            state: step.state,
+            plan: step.plan.clone(),
+            run: step.run.clone(),
+            created_at,
+            updated_at: step.now,
+        };
+        let of = (stored, step.recipient.clone(), step.attributes_type.clone());
+        self.live_activities.all.insert(no, of);
+        self.timers
+            .retain(|_, timer| timer.of != Of::LiveActivity(no));
+        if let Some(due_at) = step.next_at {
+            let (number, fence) = (self.number(), self.number());
+            let timer = Timer {
+                app: step.app,
+                of: Of::LiveActivity(no),
+                due_at: Some(due_at),
+                own_due_at: None,
+                fence,
+                missed: MissedRun::Fire,
+                attempts: 0,
+                last_error: None,
+                body: Bytes::new(),
+            };
+            self.timers.insert(number, timer);
+        }
+        for what in &step.records {
+            let number = self.number();
+            let record = ActivityRecord {
+                no: number,
+                at: step.now,
+                what: what.clone(),
+                notification: sent,
+            };
+            self.live_activities.records.insert(number, (no, record));
+        }
+        for event in &step.events {
+            self.append(event.clone(), step.now);
+        }
+        true
+    }
+
+    /// Those that ended before an instant, and those of deleted Apps.
+    pub(super) fn prune_activities(&mut self, before: UnixMs) -> u64 {
+        let kept = self.live_activities.all.len();
+        let deleted = &self.deleted_apps;
+        self.live_activities.all.retain(|_, (one, ..)| {
+            let is_old = one.state.is_over() && one.updated_at < before;
+            !is_old && !deleted.contains(&one.app)
+        });
+        let LiveActivities {
+            all,
+            records,
+            startable,
+        } = &mut self.live_activities;
+        records.retain(|_, (of, _)| all.contains_key(of));
+        startable.retain(|_, (app, _)| !deleted.contains(app));
+        (kept - all.len()) as u64
+    }
+
+    pub(super) fn erase_activities(&mut self, app: AppNo, recipient: &str) {
+        self.live_activities
+            .all
+            .retain(|_, (one, of, _)| one.app != app || of != recipient);
+        let LiveActivities { all, records, .. } = &mut self.live_activities;
+        records.retain(|_, (of, _)| all.contains_key(of));
+        let gone = |of: Of| matches!(of, Of::LiveActivity(no) if !all.contains_key(&no));
+        self.timers.retain(|_, timer| !gone(timer.of));
+    }
+}
+
+#[async_trait]
+impl LiveActivityStore for MemoryStore {
+    async fn live_activity(&self, app: AppNo, id: String) -> Result<Option<StoredActivity>> {
+        Ok(self.read().live_activities.named(app, &id).cloned())
+    }
+
+    async fn live_activities(
+        &self,
+        app: AppNo,
+        state: Option<ActivityState>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<StoredActivity>> {
+        let all = self.read();
+        let all = all.live_activities.all.values().map(|(one, ..)| one);
+        let is_meant = |one: &&StoredActivity| {
+            one.app == app
+                && state.is_none_or(|state| one.state == state)
+                && after.as_ref().is_none_or(|after| one.id > *after)
+        };
+        let mut found: Vec<_> = all.filter(is_meant).cloned().collect();
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    async fn live_activities_of(
+        &self,
+        app: AppNo,
+        recipients: Vec<String>,
+        attributes_type: String,
+        limit: u32,
+    ) -> Result<Vec<StoredActivity>> {
+        let state = self.read();
+        let all = state.live_activities.all.values();
+        let found = all.filter(|(one, of, is)| {
+            one.app == app
+                && matches!(one.state, ActivityState::Starting | ActivityState::Active)
+                && recipients.contains(of)
+                && *is == attributes_type
+        });
+        let found = found.map(|(one, ..)| one.clone());
+        Ok(found.take(limit as usize).collect())
+    }
+
+    async fn live_activity_records(&self, no: i64, limit: u32) -> Result<Vec<ActivityRecord>> {
+        let state = self.read();
+        let all = state.live_activities.records.values().rev();
+        let of = all
+            .filter(|(of, _)| *of == no)
+            .map(|(_, record)| record.clone());
+        let mut newest: Vec<_> = of.take(limit as usize).collect();
+        newest.reverse();
+        Ok(newest)
+    }
+
+    async fn step_live_activity(&self, step: ActivityStep) -> Result<bool> {
+        Ok(self.write()?.step_activity(&step, None))
+    }
+
+    async fn startable(
+        &self,
+        devices: Vec<DeviceNo>,
+        attributes_type: String,
+    ) -> Result<Vec<Startable>> {
+        let state = self.read();
+        let mut found: Vec<Startable> = devices
+            .into_iter()
+            .filter_map(|device| {
+                let key = (device, attributes_type.clone());
+                let (_, push_token_of) = state.live_activities.startable.get(&key)?;
+                Some(Startable {
+                    device,
+                    push_token_of: *push_token_of,
+                })
+            })
+            .collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    async fn set_startable(
+        &self,
+        app: AppNo,
+        device: DeviceNo,
+        attributes_type: String,
+        push_token_of: Option<DeviceNo>,
+        _now: UnixMs,
+    ) -> Result<()> {
+        let mut state = self.write()?;
+        let key = (device, attributes_type);
+        match push_token_of {
+            Some(of) => state.live_activities.startable.insert(key, (app, of)),
+            None => state.live_activities.startable.remove(&key),
+        };
+        Ok(())
+    }
+}

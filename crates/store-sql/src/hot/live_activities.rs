@@ -1,0 +1,402 @@
+//! Live Activities: steps under their fences, with timer, records and events; and by what devices start them.
+
+use super::records;
+use crate::db::{Connection, OptionalExtension, Row, params};
+use crate::error::{At, Done, corrupt};
+use crate::queue::Class;
+use crate::store::SqlStore;
+use crate::writer::Tx;
+use async_trait::async_trait;
+use carillon_model::UnixMs;
+use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
+use carillon_model::live_activity::ActivityState;
+use carillon_model::timer::{MissedRun, TimerKind};
+use carillon_ports::live_activity::{
+    ActivityClaim, ActivityRecord, ActivityStep, LiveActivityStore, Startable, StoredActivity,
+};
+use carillon_ports::store::Result;
+
+#[async_trait]
+impl LiveActivityStore for SqlStore {
+    async fn live_activity(&self, app: AppNo, id: String) -> Result<Option<StoredActivity>> {
+        self.read(move |conn| named(conn, app, &id)).await
+    }
+
+    async fn live_activities(
+        &self,
+        app: AppNo,
+        state: Option<ActivityState>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<StoredActivity>> {
+        self.read(move |conn| page(conn, app, state, after.as_deref().unwrap_or(""), limit))
+            .await
+    }
+
+    async fn live_activities_of(
+        &self,
+        app: AppNo,
+        recipients: Vec<String>,
+        attributes_type: String,
+        limit: u32,
+    ) -> Result<Vec<StoredActivity>> {
+        self.read(move |conn| running(conn, app, &recipients, &attributes_type, limit))
+            .await
+    }
+
+    async fn live_activity_records(&self, no: i64, limit: u32) -> Result<Vec<ActivityRecord>> {
+        self.read(move |conn| records_of(conn, no, limit)).await
+    }
+
+    async fn step_live_activity(&self, step: ActivityStep) -> Result<bool> {
+        self.write(Class::Intake, 2 + step.records.len(), move |tx| {
+            write_step(tx, &step, None)
+        })
+        .await
+    }
+
+    async fn startable(
+        &self,
+        devices: Vec<DeviceNo>,
+        attributes_type: String,
+    ) -> Result<Vec<Startable>> {
+        self.read_hot(move |conn| startable(conn, &devices, &attributes_type))
+            .await
+    }
+
+    async fn set_startable(
+        &self,
+        app: AppNo,
+        device: DeviceNo,
+        attributes_type: String,
+        push_token_of: Option<DeviceNo>,
+        now: UnixMs,
+    ) -> Result<()> {
+        self.write(Class::Intake, 1, move |tx| {
+            set_startable(tx, app, device, &attributes_type, push_token_of, now)
+        })
+        .await
+    }
+}
+
+/// Columns of [`stored`].
+const STORED: &str = "activity_no, app_no, id, fence, state, plan, run, created_at, updated_at";
+
+fn stored(row: Row<'_>) -> Done<StoredActivity> {
+    let no = row.get(0)?;
+    Ok(StoredActivity {
+        no,
+        app: AppNo(row.get(1)?),
+        id: row.get(2)?,
+        fence: row.get(3)?,
+        state: ActivityState::from_code(row.get(4)?).at("live_activities", "state", no)?,
+        plan: row.get(5)?,
+        run: row.get(6)?,
+        created_at: row.get(7)?,
+        updated_at: row.get(8)?,
+    })
+}
+
+fn named(conn: &Connection, app: AppNo, id: &str) -> Done<Option<StoredActivity>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {STORED} FROM live_activities WHERE app_no = ?1 AND id = ?2"
+    ))?;
+    let mut found = statement.query(params![app.0, id])?;
+    found.next()?.map(stored).transpose()
+}
+
+/// The one that a timer is about.
+pub(super) fn due(conn: &Connection, no: i64) -> Done<StoredActivity> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {STORED} FROM live_activities WHERE activity_no = ?1"
+    ))?;
+    let mut found = statement.query([no])?;
+    match found.next()? {
+        Some(row) => stored(row),
+        None => Err(corrupt("timers", "subject", no, "no such Live Activity").into()),
+    }
+}
+
+fn page(
+    conn: &Connection,
+    app: AppNo,
+    state: Option<ActivityState>,
+    after: &str,
+    limit: u32,
+) -> Done<Vec<StoredActivity>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {STORED} FROM live_activities
+         WHERE app_no = ?1 AND id > ?2 AND (state = ?3 OR ?3 < 0) ORDER BY id LIMIT ?4"
+    ))?;
+    let state = state.map_or(-1, |state| i64::from(state.code()));
+    let mut found = statement.query(params![app.0, after, state, limit])?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push(stored(row)?);
+    }
+    Ok(all)
+}
+
+fn running(
+    conn: &Connection,
+    app: AppNo,
+    recipients: &[String],
+    attributes_type: &str,
+    limit: u32,
+) -> Done<Vec<StoredActivity>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {STORED} FROM live_activities
+         WHERE app_no = ?1 AND recipient = ?2 AND state IN (1, 2) AND attributes_type = ?3 LIMIT ?4"
+    ))?;
+    let mut all = Vec::new();
+    for recipient in recipients {
+        let mut found = statement.query(params![app.0, recipient, attributes_type, limit])?;
+        while let Some(row) = found.next()? {
+            all.push(stored(row)?);
+        }
+    }
+    all.truncate(limit as usize);
+    Ok(all)
+}
+
+/// Writes a step: the activity, its timer, what happened, what is told. `false`: it is not as it was read any more, and
+/// nothing was written.
+pub(super) fn write_step(
+    tx: &mut Tx<'_>,
+    step: &ActivityStep,
+    sent: Option<NotificationNo>,
+) -> Done<bool> {
+    let fence = tx.marks.timer.take(tx.conn)?;
+    let (no, changed) = match step.claim {
+        // The number of a new one is its first fence.
+        ActivityClaim::New => {
+            let changed = tx
+                .conn
+                .prepare_cached(
+                    "INSERT INTO live_activities (activity_no, app_no, id, fence, state, recipient, attributes_type,
+                        plan, run, created_at, updated_at)
+                     VALUES (?1, ?2, ?3, ?1, ?4, ?5, ?6, ?7, ?8, ?9, ?9) ON CONFLICT (app_no, id) DO NOTHING",
+                )?
+                .execute(params![
+                    fence,
+                    step.app.0,
+                    step.id,
+                    step.state.code(),
+                    step.recipient,
+                    step.attributes_type,
+                    step.plan,
+                    step.run,
+                    step.now
+                ])?;
+            (fence, changed)
+        }
+        ActivityClaim::Known { no, fence: known } => {
+            let changed = tx
+                .conn
+                .prepare_cached(
+                    "UPDATE live_activities SET fence = ?3, state = ?4, recipient = ?5, attributes_type = ?6, plan = ?7,
+                        run = ?8, updated_at = ?9
+                     WHERE activity_no = ?1 AND fence = ?2",
+                )?
+                .execute(params![
+                    no,
+                    known,
+                    fence,
+                    step.state.code(),
+                    step.recipient,
+                    step.attributes_type,
+                    step.plan,
+                    step.run,
+                    step.now
+                ])?;
+            (no, changed)
+        }
+    };
+    if changed == 0 {
+        return Ok(false);
+    }
+    set_timer(tx, step.app, no, step.next_at)?;
+    for what in &step.records {
+        let number = tx.marks.timer.take(tx.conn)?;
+        let text = serde_json::to_string(what)
+            .map_err(|error| corrupt("live_activity_records", "what", number, error))?;
+        tx.conn
+            .prepare_cached(
+                "INSERT INTO live_activity_records (record_no, activity_no, at, notification_no, what)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .run(params![number, no, step.now, sent.map(|no| no.0), text])?;
+    }
+    for event in &step.events {
+        records::add_event(tx, event, step.now)?;
+    }
+    Ok(true)
+}
+
+fn set_timer(tx: &mut Tx<'_>, app: AppNo, no: i64, next_at: Option<UnixMs>) -> Done<()> {
+    let kind = TimerKind::LiveActivity.code();
+    let Some(next_at) = next_at else {
+        tx.conn
+            .prepare_cached("DELETE FROM timers WHERE kind = ?1 AND subject = ?2")?
+            .run(params![kind, no])?;
+        return Ok(());
+    };
+    let number = tx.marks.timer.take(tx.conn)?;
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO timers (timer_no, app_no, kind, subject, due_at, fence, missed, attempts, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6, 0, x'')
+             ON CONFLICT (kind, subject) DO UPDATE SET
+                due_at = excluded.due_at, fence = excluded.fence, attempts = 0, last_error = NULL, body = excluded.body",
+        )?
+        .run(params![
+            number,
+            app.0,
+            kind,
+            no,
+            next_at,
+            // What becomes of what was missed is the plan's business.
+            MissedRun::Fire.code()
+        ])?;
+    Ok(())
+}
+
+fn records_of(conn: &Connection, no: i64, limit: u32) -> Done<Vec<ActivityRecord>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT record_no, at, notification_no, what FROM live_activity_records
+         WHERE activity_no = ?1 ORDER BY at DESC, record_no DESC LIMIT ?2",
+    )?;
+    let mut found = statement.query(params![no, limit])?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        let number: i64 = row.get(0)?;
+        let text: String = row.get(3)?;
+        all.push(ActivityRecord {
+            no: number,
+            at: row.get(1)?,
+            notification: row.get::<_, Option<i64>>(2)?.map(NotificationNo),
+            what: serde_json::from_str(&text)
+                .map_err(|error| corrupt("live_activity_records", "what", number, error))?,
+        });
+    }
+    all.reverse();
+    Ok(all)
+}
+
+fn startable(
+    conn: &Connection,
+    devices: &[DeviceNo],
+    attributes_type: &str,
+) -> Done<Vec<Startable>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT push_token_of FROM push_to_start WHERE device_no = ?1 AND attributes_type = ?2",
+    )?;
+    let mut all = Vec::new();
+    for device in devices {
+        let found: Option<i64> = statement
+            .query_row(params![device.0, attributes_type], |row| row.get(0))
+            .optional()?;
+        all.extend(found.map(|no| Startable {
+            device: *device,
+            push_token_of: DeviceNo(no),
+        }));
+    }
+    all.sort_unstable();
+    Ok(all)
+}
+
+fn set_startable(
+    tx: &Tx<'_>,
+    app: AppNo,
+    device: DeviceNo,
+    attributes_type: &str,
+    push_token_of: Option<DeviceNo>,
+    now: UnixMs,
+) -> Done<()> {
+    let Some(of) = push_token_of else {
+        tx.conn
+            .prepare_cached(
+                "DELETE FROM push_to_start WHERE device_no = ?1 AND attributes_type = ?2",
+            )?
+            .run(params![device.0, attributes_type])?;
+        return Ok(());
+    };
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO push_to_start (device_no, attributes_type, app_no, push_token_of, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (device_no, attributes_type) DO UPDATE SET
+                push_token_of = excluded.push_token_of, updated_at = excluded.updated_at",
+        )?
+        .run(params![device.0, attributes_type, app.0, of.0, now])?;
+    Ok(())
+}
+
+/// Deletes those that ended before an instant, at most `slice`, with what happened to them.
+pub(super) fn prune(tx: &Tx<'_>, before: UnixMs, slice: u32) -> Done<u64> {
+    let mut rows = 0;
+    for state in [ActivityState::Ended, ActivityState::Cancelled] {
+        let old: Vec<i64> = tx
+            .conn
+            .prepare_cached(
+                "SELECT activity_no FROM live_activities WHERE state = ?1 AND updated_at < ?2
+                 ORDER BY updated_at LIMIT ?3",
+            )?
+            .query_map(params![state.code(), before, slice], |row| row.get(0))?
+            .collect::<crate::db::Result<_>>()?;
+        for no in old {
+            rows += delete(tx, no)?;
+        }
+    }
+    Ok(rows)
+}
+
+/// Deletes some of a deleted App.
+pub(super) fn prune_app(tx: &Tx<'_>, app: AppNo, slice: u32) -> Done<u64> {
+    let all: Vec<i64> = tx
+        .conn
+        .prepare_cached("SELECT activity_no FROM live_activities WHERE app_no = ?1 LIMIT ?2")?
+        .query_map(params![app.0, slice], |row| row.get(0))?
+        .collect::<crate::db::Result<_>>()?;
+    let mut rows = 0;
+    for no in all {
+        rows += delete(tx, no)?;
+    }
+    rows += tx
+        .conn
+        .prepare_cached(
+            "DELETE FROM push_to_start WHERE app_no = ?1 AND device_no IN
+                (SELECT device_no FROM push_to_start WHERE app_no = ?1 ORDER BY device_no LIMIT ?2)",
+        )?
+        .execute(params![app.0, slice])? as u64;
+    Ok(rows)
+}
+
+/// Deletes those of an erased user.
+pub(crate) fn erase(tx: &Tx<'_>, app: AppNo, user_id: &str) -> Done<()> {
+    let all: Vec<i64> = tx
+        .conn
+        .prepare_cached(
+            "SELECT activity_no FROM live_activities WHERE app_no = ?1 AND recipient = ?2",
+        )?
+        .query_map(params![app.0, format!("user:{user_id}")], |row| row.get(0))?
+        .collect::<crate::db::Result<_>>()?;
+    for no in all {
+        delete(tx, no)?;
+    }
+    Ok(())
+}
+
+fn delete(tx: &Tx<'_>, no: i64) -> Done<u64> {
+    let mut rows = 0;
+    tx.conn
+        .prepare_cached("DELETE FROM timers WHERE kind = ?1 AND subject = ?2")?
+        .run(params![TimerKind::LiveActivity.code(), no])?;
+    for sql in [
+        "DELETE FROM live_activity_records WHERE activity_no = ?1",
+        "DELETE FROM live_activities WHERE activity_no = ?1",
+    ] {
+        rows += tx.conn.prepare_cached(sql)?.execute([no])? as u64;
+    }
+    Ok(rows)
+}
