@@ -159,6 +159,20 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(campaigns::switch::resume))
         .routes(routes!(campaigns::cancel::cancel))
         .routes(routes!(campaigns::progress::progress))
+        .routes(routes!(live_activities::list::list))
+        .routes(routes!(
+            live_activities::put::put,
+            live_activities::get::get,
+            live_activities::change::change
+        ))
+        .routes(routes!(live_activities::end::end))
+        .routes(routes!(live_activities::phases::phases))
+        .routes(routes!(live_activities::update_token::put))
+        .routes(routes!(live_activities::gone::gone))
+        .routes(routes!(
+            live_activities::push_to_start::put,
+            live_activities::push_to_start::delete
+        ))
         .routes(routes!(segments::list::list))
         .routes(routes!(
             segments::put::put,

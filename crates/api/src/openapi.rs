@@ -16,6 +16,7 @@ use utoipa::{Modify, OpenApi as _};
         (name = "deliveries", description = "One notification to one device"),
         (name = "devices", description = "Installations of an app, with their push tokens"),
         (name = "users", description = "People, as devices name them"),
+        (name = "live-activities", description = "Timelines that phones show on their lock screens"),
         (name = "channels", description = "Broadcast channels for Live Activities"),
         (name = "apps", description = "Customer applications"),
         (name = "credentials", description = "What lets an App speak to a gateway"),

@@ -56,6 +56,9 @@ codes! {
     DEVICE_NOT_OWN = 403 "device.not_own":
         "This device is another one",
         "Send the device's own secret in `Carillon-Device-Secret`, or a user_token of its user. An app that has lost both registers under a new id.";
+    LIVE_ACTIVITY_NOT_RECIPIENT = 403 "live_activity.not_recipient":
+        "The Live Activity is not this device's",
+        "Tell only of Live Activities of this device or of its user. A device that has just been given its user registers first.";
     ROUTE_UNKNOWN = 404 "route.unknown":
         "No such address",
         "Compare the path with `GET /v1/openapi.json`.";
@@ -80,6 +83,9 @@ codes! {
     CALLOUT_UNKNOWN = 404 "callout.unknown":
         "No such call-out",
         "Make it with `PUT /v1/apps/{app}/callouts/{name}`, or correct its name.";
+    LIVE_ACTIVITY_UNKNOWN = 404 "live_activity.unknown":
+        "No such Live Activity",
+        "Declare it with `PUT /v1/apps/{app}/live-activities/{id}`, or correct its id. One that is over is kept as long as records are.";
     SCHEDULE_UNKNOWN = 404 "schedule.unknown":
         "No such schedule",
         "Make it with `PUT /v1/apps/{app}/schedules/{name}`, or correct its name.";
@@ -125,6 +131,9 @@ codes! {
     CAMPAIGN_NAME_TAKEN = 409 "campaign.name_taken":
         "There is a campaign of this name",
         "Give it another name; the detail has the id of the one that is there. To repeat a request safely send an `Idempotency-Key`.";
+    LIVE_ACTIVITY_OVER = 409 "live_activity.ended":
+        "The Live Activity is over",
+        "Declare another one under another id. Read it to see how it ended.";
     CAMPAIGN_OVER = 409 "campaign.over":
         "The campaign is over",
         "Only one that is not over can be paused or go on. Read it to see how it ended.";

@@ -9,6 +9,83 @@ static FIELDS: &[(&str, &str)] = &[
     ),
     ("field.missing", "The field is required."),
     (
+        "live_activity.time",
+        "Times of a Live Activity are RFC 3339, or `starts_at`, `ends_at` or `phases.NAME` of the same activity with `+` or `-` and a duration; a bare number is none.",
+    ),
+    (
+        "live_activity.cycle",
+        "Times of a Live Activity hang on an instant in the end, not on themselves.",
+    ),
+    (
+        "live_activity.phase_outside",
+        "A phase is not before the start and not after the end.",
+    ),
+    (
+        "live_activity.ends_before_start",
+        "A Live Activity ends after its start.",
+    ),
+    (
+        "live_activity.over",
+        "A Live Activity that is declared ends in the future.",
+    ),
+    (
+        "live_activity.alert_missing",
+        "A start by push has an alert with title and body: iOS shows nothing otherwise.",
+    ),
+    (
+        "live_activity.alert_alone",
+        "An alert of an update calls attention to a change of `content_state`.",
+    ),
+    (
+        "live_activity.start",
+        "Only phones of a user or a device are started by push; with a channel or an update token say `\"start\": \"app\"`.",
+    ),
+    (
+        "live_activity.fixed",
+        "Recipient, attributes type, attributes and `start` stay as they were once it has started.",
+    ),
+    (
+        "live_activity.recipient",
+        "Ids of users and devices have 1 to 128 bytes, of channels 1 to 256, push tokens 1 to 512.",
+    ),
+    (
+        "live_activity.attributes_type",
+        "The name of a Swift type, of 1 to 128 characters; a token is told of the activity's own type.",
+    ),
+    (
+        "live_activity.push_token",
+        "An update token or push-to-start token is hexadecimal, as iOS gave it to the app.",
+    ),
+    (
+        "live_activity.phases",
+        "A Live Activity has at most 64 phases.",
+    ),
+    (
+        "live_activity.phase_name",
+        "Phases have names of 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`, each its own.",
+    ),
+    (
+        "live_activity.too_large",
+        "Attributes and state, and the push that carries them, are within 4,096 bytes. The largest part is named.",
+    ),
+    (
+        "live_activity.date",
+        "`$date` is an RFC 3339 time, alone in its object.",
+    ),
+    (
+        "live_activity.unix_time",
+        "Only a warning: a number of the size of a Unix time, which Swift reads as a date 31 years off.",
+    ),
+    (
+        "live_activity.duration",
+        "Durations are such as `90s`, `5m`, `2h`; `on_silence` is more than zero.",
+    ),
+    (
+        "live_activity.dismiss_after",
+        "It leaves the lock screen at most 4 hours after its end.",
+    ),
+    ("live_activity.relevance", "`relevance` is 0 to 100."),
+    (
         "callout.timeout",
         "One attempt of a call-out takes `100ms` to `1m`.",
     ),

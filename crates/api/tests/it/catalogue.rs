@@ -206,6 +206,35 @@ fn other_schedule() -> Value {
     other
 }
 
+/// Of `ann`, whose device `phone` is.
+pub(crate) fn live_activity() -> Value {
+    json!({"recipient": {"user": "ann"}, "attributes_type": "LessonAttributes",
+           "content_state": {"status": "active"}, "alert": {"title": "Lesson", "body": "It begins"},
+           "starts_at": "2026-09-01T12:00:00Z", "ends_at": "starts_at + 1h",
+           "phases": [{"name": "ending", "at": "ends_at - 15m", "content_state": {"status": "ending"}}],
+           "end": {"dismiss_after": "5m"}})
+}
+
+fn live_activity_change() -> Value {
+    json!({"ends_at": "2026-09-01T13:20:00Z"})
+}
+
+fn live_activity_end() -> Value {
+    json!({"content_state": {"status": "ended"}})
+}
+
+fn live_activity_gone() -> Value {
+    json!({"reason": "user"})
+}
+
+pub(crate) fn update_token() -> Value {
+    json!({"token": TOKEN, "environment": "sandbox", "attributes_type": "LessonAttributes"})
+}
+
+fn push_to_start() -> Value {
+    json!({"token": TOKEN, "environment": "sandbox"})
+}
+
 fn trigger_test() -> Value {
     json!({"event": event()})
 }
@@ -931,6 +960,128 @@ pub(crate) fn operations() -> Vec<Operation> {
             ),
             "schedule.unknown",
             "/v1/apps/shop/schedules/nobody/runs",
+        ),
+        operation(
+            "live_activity_list",
+            get.clone(),
+            "/v1/apps/shop/live-activities",
+            NONE,
+            &[Read, Send],
+            App,
+            Reads,
+        ),
+        operation(
+            "live_activity_put",
+            put.clone(),
+            "/v1/apps/shop/live-activities/lesson",
+            Json(live_activity),
+            &[Send],
+            App,
+            Writes,
+        ),
+        unknown(
+            operation(
+                "live_activity_get",
+                get.clone(),
+                "/v1/apps/shop/live-activities/lesson",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "live_activity.unknown",
+            "/v1/apps/shop/live-activities/nobody",
+        ),
+        unknown(
+            operation(
+                "live_activity_change",
+                Method::PATCH,
+                "/v1/apps/shop/live-activities/lesson",
+                Json(live_activity_change),
+                &[Send],
+                App,
+                Writes,
+            ),
+            "live_activity.unknown",
+            "/v1/apps/shop/live-activities/nobody",
+        ),
+        unknown(
+            operation(
+                "live_activity_end",
+                post.clone(),
+                "/v1/apps/shop/live-activities/lesson/end",
+                Json(live_activity_end),
+                &[Send],
+                App,
+                Writes,
+            ),
+            "live_activity.unknown",
+            "/v1/apps/shop/live-activities/nobody/end",
+        ),
+        unknown(
+            operation(
+                "live_activity_phases",
+                get.clone(),
+                "/v1/apps/shop/live-activities/lesson/phases",
+                NONE,
+                &[Read, Send],
+                App,
+                Reads,
+            ),
+            "live_activity.unknown",
+            "/v1/apps/shop/live-activities/nobody/phases",
+        ),
+        unknown(
+            operation(
+                "live_activity_token_put",
+                put.clone(),
+                "/v1/apps/shop/live-activities/lesson/tokens/phone",
+                Json(update_token),
+                &[Devices, Register],
+                App,
+                Writes,
+            ),
+            "live_activity.unknown",
+            "/v1/apps/shop/live-activities/nobody/tokens/phone",
+        ),
+        unknown(
+            operation(
+                "live_activity_gone",
+                post.clone(),
+                "/v1/apps/shop/live-activities/lesson/ended/phone",
+                Json(live_activity_gone),
+                &[Devices, Register],
+                App,
+                Writes,
+            ),
+            "live_activity.unknown",
+            "/v1/apps/shop/live-activities/nobody/ended/phone",
+        ),
+        unknown(
+            operation(
+                "push_to_start_put",
+                put.clone(),
+                "/v1/apps/shop/devices/phone/push-to-start-tokens/LessonAttributes",
+                Json(push_to_start),
+                &[Devices, Register],
+                App,
+                Writes,
+            ),
+            "device.unknown",
+            "/v1/apps/shop/devices/nobody/push-to-start-tokens/LessonAttributes",
+        ),
+        unknown(
+            operation(
+                "push_to_start_delete",
+                delete.clone(),
+                "/v1/apps/shop/devices/phone/push-to-start-tokens/LessonAttributes",
+                NONE,
+                &[Devices, Register],
+                App,
+                Writes,
+            ),
+            "device.unknown",
+            "/v1/apps/shop/devices/nobody/push-to-start-tokens/LessonAttributes",
         ),
         operation(
             "list_list",

@@ -85,6 +85,11 @@ fn codes_in(folder: &Path, found: &mut Vec<String>) {
 
 fn is_field_code(literal: &str) -> bool {
     let events = [
+        "live_activity.ended",
+        "live_activity.ends_soon",
+        "live_activity.start_unanswered",
+        "live_activity.started",
+        "live_activity.token_missing",
         "campaign.halted",
         "credential.failing",
         "credential.recovered",
@@ -99,6 +104,7 @@ fn is_field_code(literal: &str) -> bool {
         "event.",
         "expiry.",
         "expression.",
+        "live_activity.",
         "fcm.",
         "options.",
         "send_at.",

@@ -16,6 +16,7 @@ use carillon_model::id::{
 };
 use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::list::ListDefinition;
+use carillon_model::live_activity::ActivityState;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
@@ -26,6 +27,9 @@ use carillon_ports::callout::{CalloutBegin, CalloutEnd, CalloutRun, CalloutStore
 use carillon_ports::campaign::{CampaignStore, CampaignView, Chunk};
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
 use carillon_ports::list::{DeviceNames, ListPut, ListStore};
+use carillon_ports::live_activity::{
+    ActivityRecord, ActivityStep, LiveActivityStore, Startable, StoredActivity,
+};
 use carillon_ports::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use carillon_ports::preferences::{
     DevicePreferences, PreferencesPut, Reservation, StoredPreferences,
@@ -206,6 +210,7 @@ registry! {
     async fn api_keys() -> Vec<ApiKey>;
     async fn register_devices(app: AppNo, devices: Vec<DeviceRegistration>, now: UnixMs) -> Vec<Registered>;
     async fn register_own_device(app: AppNo, own: OwnRegistration, now: UnixMs) -> Option<OwnRegistered>;
+    async fn device_secret(device: DeviceNo) -> Option<[u8; 32]>;
     async fn device(app: AppNo, id: String) -> Option<Device>;
     async fn devices(app: AppNo, filter: DeviceFilter) -> Vec<Device>;
     async fn device_count(app: AppNo) -> u64;
@@ -295,6 +300,20 @@ port! {
     struck {
         async fn record_turn(turn: ScheduleTurn, event: Option<NewEvent>, now: UnixMs) -> bool;
         async fn schedule_runs(schedule: DefinitionNo, before: Option<i64>, limit: u32) -> Vec<ScheduleRun>;
+    }
+    passed {}
+}
+
+port! {
+    LiveActivityStore for FaultyStore
+    struck {
+        async fn live_activity(app: AppNo, id: String) -> Option<StoredActivity>;
+        async fn live_activities(app: AppNo, state: Option<ActivityState>, after: Option<String>, limit: u32) -> Vec<StoredActivity>;
+        async fn live_activities_of(app: AppNo, recipients: Vec<String>, attributes_type: String, limit: u32) -> Vec<StoredActivity>;
+        async fn live_activity_records(no: i64, limit: u32) -> Vec<ActivityRecord>;
+        async fn step_live_activity(step: ActivityStep) -> bool;
+        async fn startable(devices: Vec<DeviceNo>, attributes_type: String) -> Vec<Startable>;
+        async fn set_startable(app: AppNo, device: DeviceNo, attributes_type: String, push_token_of: Option<DeviceNo>, now: UnixMs) -> ();
     }
     passed {}
 }

@@ -16,6 +16,7 @@ mod gateway;
 mod identity;
 mod keys;
 mod lists;
+mod live_activities;
 mod many;
 mod notifications;
 mod operations;

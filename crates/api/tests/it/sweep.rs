@@ -441,6 +441,52 @@ async fn good(world: &World, operation: &Operation) {
                 .await
                 .problem(422, "request.invalid");
         }
+        "live_activity_put" => {
+            let new = "/v1/apps/shop/live-activities/new";
+            world.send(operation.ask(new)).await.is(201);
+            let end = format!("{new}/end");
+            world.post(&end, json!({})).await.is(200);
+            world
+                .send(operation.ask(new))
+                .await
+                .problem(409, "live_activity.ended");
+        }
+        "live_activity_change" | "live_activity_end" => {
+            world.live_activity("over").await;
+            let over = "/v1/apps/shop/live-activities/over/end";
+            world.post(over, json!({})).await.is(200);
+            let over = path.replace("lesson", "over");
+            world
+                .send(operation.ask(&over))
+                .await
+                .problem(409, "live_activity.ended");
+        }
+        "live_activity_token_put" | "live_activity_gone" => {
+            let nobodys = path.replace("/phone", "/nobody");
+            world
+                .send(operation.ask(&nobodys))
+                .await
+                .problem(404, "device.unknown");
+            world
+                .put("/v1/apps/shop/devices/tablet", json!({}))
+                .await
+                .is(201);
+            let tablets = path.replace("/phone", "/tablet");
+            let answer = world.send(operation.ask(&tablets)).await;
+            answer.problem(403, "live_activity.not_recipient");
+            if operation.id == "live_activity_token_put" {
+                world.live_activity("over").await;
+                let over = "/v1/apps/shop/live-activities/over/end";
+                world.post(over, json!({})).await.is(200);
+                let over = path.replace("lesson", "over");
+                world
+                    .send(operation.ask(&over))
+                    .await
+                    .problem(409, "live_activity.ended");
+            }
+            proofs(world, operation, &path).await;
+        }
+        "push_to_start_put" | "push_to_start_delete" => proofs(world, operation, &path).await,
         "list_put" => {
             let new = |n: u32| operation.ask(&format!("/v1/apps/shop/lists/more{n}"));
             // One is there already.
@@ -632,6 +678,26 @@ async fn good(world: &World, operation: &Operation) {
         operation.id,
         answer.text()
     );
+}
+
+/// What somebody is refused who says to be a device.
+async fn proofs(world: &World, operation: &Operation, path: &str) {
+    let key = world
+        .make_key(Some(world.app("shop")), &[Scope::Register])
+        .await;
+    let ask = || operation.ask(path).key(&key);
+    world.send(ask()).await.problem(403, "device.not_own");
+    let secret = "s".repeat(40);
+    let wrong = ask().header("carillon-device-secret", &secret);
+    world.send(wrong).await.problem(403, "device.not_own");
+    let short = ask().header("carillon-device-secret", "short");
+    world.send(short).await.problem(400, "request.header");
+    if let Sends::Json(body) = operation.body {
+        let mut forged = body();
+        forged["user_token"] = json!("a.b.c");
+        let answer = world.send(ask().with_body(forged.to_string())).await;
+        answer.problem(401, "auth.user_token");
+    }
 }
 
 /// What a publishable key is refused.

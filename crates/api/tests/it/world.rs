@@ -247,7 +247,15 @@ impl World {
         world.furnish().await;
         world.webhook("billing").await;
         world.callout("news").await;
+        world.live_activity("lesson").await;
         world
+    }
+
+    /// A Live Activity of `shop`, declared past the API.
+    pub(crate) async fn live_activity(&self, id: &str) {
+        let request = serde_json::from_value(crate::catalogue::live_activity()).unwrap();
+        let put = self.engine.put_live_activity(self.app("shop"), id, request);
+        put.await.unwrap().unwrap();
     }
 
     pub(crate) async fn furnish(&self) {

@@ -12,7 +12,9 @@ use crate::user_token;
 use axum::http::HeaderMap;
 use carillon_model::app::App;
 use carillon_model::problem::FieldProblem;
-use carillon_ports::own_device::{OwnDeletion, OwnRegistration};
+use carillon_ports::own_device::{OwnDeletion, OwnRegistration, is_own};
+use carillon_ports::registry::Device;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// The header in which a device shows its secret.
@@ -36,6 +38,46 @@ pub(crate) fn read(caller: &Caller, body: &[u8]) -> Result<RegisterDevice, Probl
         }
     }
     json::read(Value::Object(written).to_string().as_bytes())
+}
+
+/// Reads a body of which an app's fields that are not known are left out.
+pub(crate) fn read_known<T: DeserializeOwned>(
+    caller: &Caller,
+    body: &[u8],
+    fields: &[&str],
+) -> Result<T, Problem> {
+    if !caller.is_device() {
+        return json::read(body);
+    }
+    let mut written: Map<String, Value> = json::read(body)?;
+    keep(&mut written, fields);
+    json::read(Value::Object(written).to_string().as_bytes())
+}
+
+/// A device that a back end names, or that proves with its secret, or a user_token of its user, that it is this one.
+pub(crate) async fn proven(
+    api: &Api,
+    caller: &Caller,
+    app: &App,
+    headers: &HeaderMap,
+    id: String,
+    user_token: Option<&str>,
+) -> Result<Device, Problem> {
+    let shown = shown(headers)?;
+    let user = match user_token {
+        Some(text) if caller.is_device() => Some(user_token::user(api, caller, app, text)?),
+        _ => None,
+    };
+    let found = api.registry().device(app.no, id.clone()).await?;
+    let device = found.ok_or_else(|| unknown(&app.id, &id))?;
+    if caller.is_device() {
+        let hash = api.registry().device_secret(device.no).await?;
+        let stored = (hash, device.registration.user_id.as_deref());
+        if !is_own(stored, shown, user.as_deref()) {
+            return Err(not_own(&id));
+        }
+    }
+    Ok(device)
 }
 
 fn keep(object: &mut Map<String, Value>, known: &[&str]) {
