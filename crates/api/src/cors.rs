@@ -59,6 +59,7 @@ pub(crate) async fn cors(request: Request, next: Next) -> Response {
 fn open_methods(path: &str) -> &'static [Method] {
     const ALL: &[Method] = &[Method::POST];
     const ONE: &[Method] = &[Method::PUT, Method::DELETE];
+    const PART: &[Method] = &[Method::DELETE];
     if path == "/v1/receipts" {
         return ALL;
     }
@@ -72,8 +73,14 @@ fn open_methods(path: &str) -> &'static [Method] {
         Some("") => ALL,
         Some(rest) => match rest.strip_prefix('/') {
             Some("" | "import" | "export" | "stats") | None => &[],
-            Some(id) if id.contains('/') => &[],
-            Some(_) => ONE,
+            Some(rest) => match rest.split_once('/') {
+                None => ONE,
+                // A page tells of the end of its own push token.
+                Some((_, rest)) => match rest.strip_prefix("push-tokens/") {
+                    Some(kind) if !kind.is_empty() && !kind.contains('/') => PART,
+                    _ => &[],
+                },
+            },
         },
         None => &[],
     }
@@ -89,6 +96,10 @@ mod tests {
         assert_eq!(words("/v1/receipts"), ["POST"]);
         assert_eq!(words("/v1/apps/shop/devices"), ["POST"]);
         assert_eq!(words("/v1/apps/shop/devices/a"), ["PUT", "DELETE"]);
+        assert_eq!(
+            words("/v1/apps/shop/devices/a/push-tokens/webpush"),
+            ["DELETE"]
+        );
         for path in [
             "/",
             "/v1/apps",
@@ -99,7 +110,9 @@ mod tests {
             "/v1/apps/shop/devices/export",
             "/v1/apps/shop/devices/stats",
             "/v1/apps/shop/devices/a/deliveries",
-            "/v1/apps/shop/devices/a/push-tokens/fcm",
+            "/v1/apps/shop/devices/a/push-tokens",
+            "/v1/apps/shop/devices/a/push-tokens/",
+            "/v1/apps/shop/devices/a/push-tokens/fcm/x",
             "/v1/apps/shop/notifications",
             "/v1/apps/shop/x/devices",
             "/v1/receipts/x",

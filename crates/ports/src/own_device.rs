@@ -26,11 +26,13 @@ pub struct OwnRegistered {
     pub is_fresh: bool,
 }
 
-/// What came of a device's wish to be deleted.
+/// What came of a device's wish that it, or one of its push tokens, be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnDeletion {
     /// It is gone.
     Deleted,
+    /// The device has no push token of this kind.
+    NoPushToken,
     /// There is one of this id, with another secret or none.
     NotOwn,
     /// There is none.

@@ -340,12 +340,13 @@ pub trait Registry: Send + Sync + 'static {
     ) -> Result<Vec<String>>;
     /// Deletes a device and its push tokens. `false`: there is none.
     async fn delete_device(&self, app: AppNo, id: String, now: UnixMs, by: Actor) -> Result<bool>;
-    /// Deletes a device on its own behalf, which shows its secret (SHA-256). No entry in the audit log:
-    /// nobody of the App's people did it.
+    /// Deletes a device on its own behalf, which shows its secret (SHA-256), or only its push token of one
+    /// kind. No entry in the audit log: nobody of the App's people did it.
     async fn delete_own_device(
         &self,
         app: AppNo,
         id: String,
+        only: Option<TokenKind>,
         shown: [u8; 32],
     ) -> Result<OwnDeletion>;
     /// Deletes one push token of a device. `None`: there is no such device; `false`: it has none of this

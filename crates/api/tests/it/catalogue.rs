@@ -449,7 +449,7 @@ pub(crate) fn operations() -> Vec<Operation> {
                 delete.clone(),
                 "/v1/apps/shop/devices/phone/push-tokens/alert",
                 NONE,
-                &[Devices],
+                &[Devices, Register],
                 App,
                 Writes,
             ),

@@ -224,7 +224,7 @@ registry! {
     async fn badge(app: AppNo, user_id: String) -> u32;
     async fn set_badge(app: AppNo, user_id: String, badge: u32, now: UnixMs) -> ();
     async fn delete_device(app: AppNo, id: String, now: UnixMs, by: Actor) -> bool;
-    async fn delete_own_device(app: AppNo, id: String, shown: [u8; 32]) -> OwnDeletion;
+    async fn delete_own_device(app: AppNo, id: String, only: Option<TokenKind>, shown: [u8; 32]) -> OwnDeletion;
     async fn delete_push_token(app: AppNo, id: String, kind: TokenKind, now: UnixMs, by: Actor) -> Option<bool>;
     async fn erase_user(app: AppNo, user_id: String, now: UnixMs, by: Actor) -> (u64, u64);
     async fn note(action: &'static str, subject: String, now: UnixMs, by: Actor) -> ();

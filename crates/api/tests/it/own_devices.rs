@@ -67,6 +67,35 @@ async fn a_device_comes_back_by_its_secret() {
 }
 
 #[tokio::test]
+async fn a_device_takes_back_one_of_its_push_tokens() {
+    let world = World::furnished(Setup::default()).await;
+    let key = published(&world).await;
+    let secret = "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c";
+    let body = json!({"push_tokens": [{"token": "00ab"}, {"kind": "voip", "token": "00cd"}]});
+    put(&world, &key, Some(secret), body).await.is(201);
+    let take_back = |kind: &str, secret: Option<&str>| {
+        let mut ask = Ask::new(Method::DELETE, &format!("{PHONE}/push-tokens/{kind}")).key(&key);
+        if let Some(secret) = secret {
+            ask = ask.header("carillon-device-secret", secret);
+        }
+        world.send(ask)
+    };
+    take_back("voip", None).await.problem(400, "request.header");
+    let wrong = "crl_dev_00000000000000000000000000000000";
+    take_back("voip", Some(wrong))
+        .await
+        .problem(403, "device.not_own");
+    take_back("voip", Some(secret)).await.is(204);
+    take_back("voip", Some(secret))
+        .await
+        .problem(404, "push_token.unknown");
+    let left = world.get(PHONE).await.is(200).json();
+    let left = left["push_tokens"].as_array().unwrap();
+    let kinds: Vec<_> = left.iter().map(|token| &token["kind"]).collect();
+    assert_eq!(kinds, ["alert"]);
+}
+
+#[tokio::test]
 async fn an_app_may_bring_its_own_secret_and_lose_an_answer() {
     let world = World::furnished(Setup::default()).await;
     let key = published(&world).await;
@@ -259,7 +288,12 @@ async fn apps_of_tomorrow_are_understood_today() {
 async fn a_publishable_key_opens_nothing_else() {
     let world = World::furnished(Setup::default()).await;
     let key = published(&world).await;
-    let own = ["device_create", "device_put", "device_delete"];
+    let own = [
+        "device_create",
+        "device_put",
+        "device_delete",
+        "push_token_delete",
+    ];
     for operation in operations() {
         if own.contains(&operation.id) || operation.about == About::Nothing {
             continue;

@@ -558,6 +558,7 @@ async fn good(world: &World, operation: &Operation) {
         }
         "device_create" | "device_delete" => devices_of_strangers(world, operation).await,
         "push_token_delete" => {
+            devices_of_strangers(world, operation).await;
             world.send(operation.ask(&path)).await.is(204);
             world
                 .send(operation.ask(&path))
@@ -707,11 +708,15 @@ async fn devices_of_strangers(world: &World, operation: &Operation) {
     let theirs = "/v1/apps/shop/devices/phone-of-somebody-else";
     world.put(theirs, json!({})).await;
     let (path, body) = match operation.id {
-        "device_create" => (operation.path, json!({"id": "phone-of-somebody-else"})),
-        _ => (theirs, json!({})),
+        "device_create" => (
+            operation.path.to_owned(),
+            json!({"id": "phone-of-somebody-else"}),
+        ),
+        "push_token_delete" => (format!("{theirs}/push-tokens/alert"), json!({})),
+        _ => (theirs.to_owned(), json!({})),
     };
     let ask = || {
-        Ask::new(operation.method.clone(), path)
+        Ask::new(operation.method.clone(), &path)
             .json(&body)
             .key(&key)
     };

@@ -197,6 +197,7 @@ macro_rules! store_suite {
             devices_register_themselves
             strangers_change_no_device
             devices_delete_themselves
+            devices_delete_their_push_tokens
             erases_users
             keeps_apps
             keeps_credentials

@@ -184,7 +184,7 @@ pub async fn devices_delete_themselves(subject: &mut dyn Subject) {
         .await
         .unwrap();
     let delete = async |id: &str, shown| {
-        let gone = f.registry.delete_own_device(f.app, id.into(), shown);
+        let gone = f.registry.delete_own_device(f.app, id.into(), None, shown);
         gone.await.unwrap()
     };
     assert_eq!(delete("nobody", MINE).await, OwnDeletion::Unknown);
@@ -194,5 +194,29 @@ pub async fn devices_delete_themselves(subject: &mut dyn Subject) {
     assert_eq!(delete("phone", MINE).await, OwnDeletion::Deleted);
     assert_eq!(delete("phone", MINE).await, OwnDeletion::Unknown);
     assert_eq!(f.registry.device_count(f.app).await.unwrap(), 1);
+    assert_eq!(f.registry.audit(None, 9).await.unwrap(), log);
+}
+
+/// One of their push tokens, by the same proof; the device and its other push tokens stay.
+pub async fn devices_delete_their_push_tokens(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let log = f.registry.audit(None, 9).await.unwrap();
+    register(&f, own(Some("phone"), None, 1, Some(MINE)), T0)
+        .await
+        .unwrap();
+    let delete = async |id: &str, kind, shown| {
+        let gone = f
+            .registry
+            .delete_own_device(f.app, id.into(), Some(kind), shown);
+        gone.await.unwrap()
+    };
+    let (alert, voip) = (TokenKind::Alert, TokenKind::Voip);
+    assert_eq!(delete("nobody", alert, MINE).await, OwnDeletion::Unknown);
+    assert_eq!(delete("phone", alert, THEIRS).await, OwnDeletion::NotOwn);
+    assert_eq!(delete("phone", voip, MINE).await, OwnDeletion::NoPushToken);
+    assert_eq!(device(&f, "phone").await.push_tokens.len(), 1);
+    assert_eq!(delete("phone", alert, MINE).await, OwnDeletion::Deleted);
+    assert_eq!(delete("phone", alert, MINE).await, OwnDeletion::NoPushToken);
+    assert_eq!(device(&f, "phone").await.push_tokens, []);
     assert_eq!(f.registry.audit(None, 9).await.unwrap(), log);
 }

@@ -247,15 +247,27 @@ impl State {
         })
     }
 
-    pub(super) fn delete_own(&mut self, app: AppNo, id: &str, shown: [u8; 32]) -> OwnDeletion {
+    pub(super) fn delete_own(
+        &mut self,
+        app: AppNo,
+        id: &str,
+        only: Option<TokenKind>,
+        shown: [u8; 32],
+    ) -> OwnDeletion {
         let Some(no) = self.device_no(app, id) else {
             return OwnDeletion::Unknown;
         };
         if !is_own((self.devices[&no].secret_hash, None), Some(shown), None) {
             return OwnDeletion::NotOwn;
         }
-        self.delete_device(no);
-        OwnDeletion::Deleted
+        let Some(kind) = only else {
+            self.delete_device(no);
+            return OwnDeletion::Deleted;
+        };
+        match self.push_tokens.remove(&(no, kind)) {
+            Some(_) => OwnDeletion::Deleted,
+            None => OwnDeletion::NoPushToken,
+        }
     }
 
     pub(super) fn stats(&self, app: AppNo, stale_before: UnixMs) -> DeviceStats {

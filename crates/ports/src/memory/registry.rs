@@ -389,9 +389,10 @@ impl Registry for MemoryStore {
         &self,
         app: AppNo,
         id: String,
+        only: Option<TokenKind>,
         shown: [u8; 32],
     ) -> Result<OwnDeletion> {
-        Ok(self.write()?.delete_own(app, &id, shown))
+        Ok(self.write()?.delete_own(app, &id, only, shown))
     }
 
     async fn delete_push_token(

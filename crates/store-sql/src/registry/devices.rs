@@ -222,6 +222,7 @@ pub(super) fn delete_own(
     tx: &mut Tx<'_>,
     app: AppNo,
     id: &str,
+    only: Option<TokenKind>,
     shown: [u8; 32],
 ) -> Done<OwnDeletion> {
     let Some(no) = number(tx.conn, app, id)? else {
@@ -234,8 +235,22 @@ pub(super) fn delete_own(
     if !is_own((hash, None), Some(shown), None) {
         return Ok(OwnDeletion::NotOwn);
     }
-    delete_device_row(tx.conn, no.0)?;
-    Ok(OwnDeletion::Deleted)
+    let Some(kind) = only else {
+        delete_device_row(tx.conn, no.0)?;
+        return Ok(OwnDeletion::Deleted);
+    };
+    Ok(match delete_push_token_row(tx.conn, no, kind)? {
+        true => OwnDeletion::Deleted,
+        false => OwnDeletion::NoPushToken,
+    })
+}
+
+/// Whether there was one.
+fn delete_push_token_row(conn: &Connection, no: DeviceNo, kind: TokenKind) -> Done<bool> {
+    let deleted = conn
+        .prepare_cached("DELETE FROM push_tokens WHERE device_no = ?1 AND kind = ?2")?
+        .execute(params![no.0, kind.code()])?;
+    Ok(deleted > 0)
 }
 
 /// `None`: no such device; `false`: no such push token.
@@ -250,11 +265,8 @@ pub(super) fn delete_push_token(
     let Some(no) = number(tx.conn, app, id)? else {
         return Ok(None);
     };
-    let deleted = tx
-        .conn
-        .prepare_cached("DELETE FROM push_tokens WHERE device_no = ?1 AND kind = ?2")?
-        .execute(params![no.0, kind.code()])?;
-    if deleted > 0 {
+    let deleted = delete_push_token_row(tx.conn, no, kind)?;
+    if deleted {
         let name = format!("{id}/{}", kind.as_str());
         audit::note(
             tx,
@@ -264,7 +276,7 @@ pub(super) fn delete_push_token(
             &subject(tx.conn, app, &name)?,
         )?;
     }
-    Ok(Some(deleted > 0))
+    Ok(Some(deleted))
 }
 
 /// Deletes a device and its push tokens. Returns how many rows went.

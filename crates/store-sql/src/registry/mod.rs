@@ -332,10 +332,11 @@ impl Registry for SqlStore {
         &self,
         app: AppNo,
         id: String,
+        only: Option<TokenKind>,
         shown: [u8; 32],
     ) -> Result<OwnDeletion> {
         self.write(Turn::Fanout, 1, move |tx| {
-            devices::delete_own(tx, app, &id, shown)
+            devices::delete_own(tx, app, &id, only, shown)
         })
         .await
     }

@@ -35,7 +35,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Devices, Scope::Register])?;
     if caller.is_device() {
-        own::delete(&api, app, &headers, id).await?;
+        own::delete(&api, app, &headers, id, None).await?;
         return Ok(answer::gone());
     }
     if api

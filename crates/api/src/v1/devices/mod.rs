@@ -21,6 +21,7 @@ use crate::problem::{Problem, codes};
 use carillon_model::UnixMs;
 use carillon_model::app::App;
 use carillon_model::push_token::PushToken;
+use carillon_model::push_type::TokenKind;
 use carillon_ports::registry::Device;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -141,6 +142,15 @@ impl DeviceView {
             ..self
         }
     }
+}
+
+/// `kind` is there whenever one was asked for.
+pub(crate) fn no_push_token(id: &str, kind: Option<TokenKind>) -> Problem {
+    let kind = kind.map_or("", TokenKind::as_str);
+    Problem::new(
+        &codes::PUSH_TOKEN_UNKNOWN,
+        format!("the device {id:?} has no push token of kind {kind:?}"),
+    )
 }
 
 pub(crate) fn unknown(app: &str, id: &str) -> Problem {

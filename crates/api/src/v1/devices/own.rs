@@ -2,7 +2,7 @@
 //! which device they are. Why it is like this: `docs/adr/0004-publishable-keys.md`.
 
 use super::registration::{FIELDS, MAX_ID, PUSH_TOKEN_FIELDS, RegisterDevice};
-use super::{DeviceView, unknown};
+use super::{DeviceView, no_push_token, unknown};
 use crate::api_key::{device_secret, hash};
 use crate::auth::Caller;
 use crate::json;
@@ -12,6 +12,7 @@ use crate::user_token;
 use axum::http::HeaderMap;
 use carillon_model::app::App;
 use carillon_model::problem::FieldProblem;
+use carillon_model::push_type::TokenKind;
 use carillon_ports::own_device::{OwnDeletion, OwnRegistration, is_own};
 use carillon_ports::registry::Device;
 use serde::de::DeserializeOwned;
@@ -129,12 +130,13 @@ pub(crate) async fn register(
     Ok((done.registered.created, view))
 }
 
-/// Deletes it.
+/// Deletes it, or only its push token of one kind.
 pub(crate) async fn delete(
     api: &Api,
     app: &App,
     headers: &HeaderMap,
     id: String,
+    only: Option<TokenKind>,
 ) -> Result<(), Problem> {
     let shown = shown(headers)?.ok_or_else(|| {
         Problem::new(
@@ -142,9 +144,12 @@ pub(crate) async fn delete(
             "expected the device's secret in Carillon-Device-Secret",
         )
     })?;
-    let deleted = api.registry().delete_own_device(app.no, id.clone(), shown);
+    let deleted = api
+        .registry()
+        .delete_own_device(app.no, id.clone(), only, shown);
     match deleted.await? {
         OwnDeletion::Deleted => Ok(()),
+        OwnDeletion::NoPushToken => Err(no_push_token(&id, only)),
         OwnDeletion::NotOwn => Err(not_own(&id)),
         OwnDeletion::Unknown => Err(unknown(&app.id, &id)),
     }
