@@ -15,6 +15,7 @@ mod bench;
 mod databases;
 mod faults;
 mod process;
+mod swift;
 mod test;
 mod tidy;
 mod toolbox;

@@ -9,13 +9,13 @@ use std::{
     process::Stdio,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
     args::Args,
     databases::{Databases, Own},
     faults::ACCOUNTANT,
-    process,
+    process, swift,
     toolbox::Toolbox,
     workspace::{self, Workspace},
 };
@@ -72,6 +72,10 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
         .with_context(|| format!("cannot wait for `{what}`"))?;
     let mut unproven = Vec::new();
     if filters.is_empty() {
+        match swift::test(&workspace.root, &workspace.target) {
+            None => println!("no Swift compiler: clients/swift was parsed, and not built"),
+            Some(result) => tally.count("the Swift package", result),
+        }
         accountant(&mut tally, None)?;
         for word in Own::words() {
             match Own::make(&workspace, word, setup) {
@@ -122,12 +126,12 @@ fn accountant(tally: &mut Tally, server: Option<(&str, Own)>) -> Result<()> {
     let status = cargo
         .status()
         .with_context(|| format!("cannot start `{what}`"))?;
-    if status.success() {
-        tally.passed += 1;
+    let result = if status.success() {
+        Ok(())
     } else {
-        tally.failed += 1;
-        tally.failures.push(format!("the accountant: `{what}`"));
-    }
+        Err(anyhow!("`{what}`"))
+    };
+    tally.count("the accountant", result);
     Ok(())
 }
 
@@ -175,6 +179,17 @@ fn verdict(tally: &Tally, skipped: &[String], cargo_succeeded: bool, is_ci: bool
 // === impl Tally ===
 
 impl Tally {
+    /// Takes in what is no test of the standard runner's.
+    fn count(&mut self, name: &str, result: Result<()>) {
+        match result {
+            Ok(()) => self.passed += 1,
+            Err(error) => {
+                self.failed += 1;
+                self.failures.push(format!("{name}: {error:#}"));
+            }
+        }
+    }
+
     /// Takes in one line of output of the standard test runner.
     fn read(&mut self, line: &str) {
         if let Some((name, verdict)) = line

@@ -50,6 +50,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The simulator is a second reading of Apple's pages: it shares no code with the clients, so that a
     // misunderstanding cannot hide on both sides.
     ("push-sim", &[]),
+    ("clients-check", &[]),
     ("xtask", &[]),
 ];
 
