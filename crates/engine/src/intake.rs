@@ -38,7 +38,7 @@ pub(crate) type Answers = Vec<Result<Accepted, Refusal>>;
 /// A notification ready to be stored, and its hot batches.
 pub(crate) struct Ready {
     pub(crate) at: usize,
-    new: NewNotification,
+    pub(crate) new: NewNotification,
     hot: Vec<Incoming>,
     deliveries: Option<u64>,
     /// When it is sent, if that was asked for.
@@ -47,11 +47,6 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// When the Live Activity that it is of is to be looked at again.
-    pub(crate) fn next_at(&self) -> Option<UnixMs> {
-        self.new.activity.as_ref()?.next_at
-    }
-
     /// Takes the timer out of a schedule's turn: the turn that is left of it moves that, and nothing else.
     pub(crate) fn take_timer(&mut self) -> Option<ScheduleTurn> {
         let turn = self.new.turn.as_mut()?;

@@ -29,7 +29,7 @@ const PLACES: u32 = 2_000;
 const SCAN: u32 = 5_000;
 const SLICE: u32 = 20_000;
 /// Comparisons of attributes in the longest expression.
-const MANY: usize = 150;
+const MANY: usize = 125;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 

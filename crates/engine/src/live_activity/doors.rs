@@ -117,7 +117,8 @@ impl Shared {
             let is_written = match moved {
                 Moved::Quiet(step) => self.activity_quiet(*step).await?,
                 Moved::Push(ready) => {
-                    let next_at = ready.next_at();
+                    let activity = ready.new.activity.as_ref();
+                    let next_at = activity.and_then(|activity| activity.next_at);
                     let answers = match self.commit(app, vec![*ready]).await {
                         Ok(answers) => answers,
                         Err(StoreError::Overloaded) => {

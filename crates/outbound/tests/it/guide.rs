@@ -55,6 +55,11 @@ fn every_kind_is_shown_as_it_is_sent() {
             EventKind::TimerFailed => is_shape::<event::TimerFailed>(example),
             EventKind::ScheduleFailed => is_shape::<event::ScheduleFailed>(example),
             EventKind::CampaignHalted => is_shape::<event::CampaignHalted>(example),
+            EventKind::LiveActivityStarted
+            | EventKind::LiveActivityEnded
+            | EventKind::LiveActivityEndsSoon
+            | EventKind::LiveActivityUnstartable
+            | EventKind::LiveActivityUnanswered => is_shape::<event::LiveActivityNews>(example),
             EventKind::WebhookDisabled => is_shape::<event::WebhookDisabled>(example),
         }
     }

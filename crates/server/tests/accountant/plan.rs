@@ -2,7 +2,7 @@
 //! seed.
 
 pub(crate) mod happening;
-mod load;
+pub(crate) mod load;
 pub(crate) mod steps;
 
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use carillon_ports::fault::{Bug, COPY_STAGES, STAGES};
 use crate::dice::Dice;
 use crate::store::Store;
 use happening::Happening;
-pub(crate) use load::{Load, Shares};
+pub(crate) use load::Load;
 use steps::Step;
 
 /// Stages at which the short run on a server kills.

@@ -9,7 +9,8 @@ use carillon_ports::fault::{Bug, STAGES};
 
 use crate::laws::{Breach, Law};
 use crate::plan::happening::Happening;
-use crate::plan::{Ending, LifePlan, Load, Plan, Shares};
+use crate::plan::load::{Load, Shares};
+use crate::plan::{Ending, LifePlan, Plan};
 use crate::report::line;
 use crate::store::Store;
 
