@@ -52,7 +52,7 @@ pub(super) const SERVER: &[Setting] = &[
     plain(
         "server.stop_delay",
         "\"0s\"",
-        "How long requests are still taken when a stop was asked for, while /readyz says no: as long as\nwhoever sends them here (a load balancer, Kubernetes) takes to notice. Only with the role \"api\".",
+        "How long requests are still taken after a stop was asked for, while /readyz says no: until\na load balancer or Kubernetes has noticed. Only with the role \"api\".",
     ),
     plain(
         "server.stop_deadline",

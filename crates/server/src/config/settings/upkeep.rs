@@ -91,7 +91,7 @@ pub(super) const CREDENTIALS: &[Setting] = &[
     plain(
         "credentials.file",
         "\"\"",
-        "TOML file that says which files have the keys of which credentials; followed by whoever leads the\nrole \"worker\". Empty: credentials are set through the API.",
+        "TOML file that says which files have the keys of which credentials. Whoever leads the role\n\"worker\" follows it. Empty: credentials are set through the API.",
     ),
     plain(
         "credentials.poll_interval",
