@@ -24,7 +24,9 @@ const FIELDS: &[&str] = &[
     "token",
     "environment",
     "attributes_type",
+    "attributes",
     "content_state",
+    "frequent_pushes",
     "user_token",
 ];
 
@@ -46,6 +48,13 @@ pub(crate) struct TellToken {
     /// What the phone shows, as the app encodes it: with it, nothing is pushed that it shows already.
     #[schema(value_type = Option<Object>)]
     content_state: Option<Map<String, Value>>,
+    /// What never changes, as the app encodes it. Read and not used yet: an activity is declared before.
+    #[serde(rename = "attributes")]
+    #[schema(value_type = Option<Object>)]
+    _attributes: Option<Map<String, Value>>,
+    /// Whether the person lets the app update often. Read and not used yet: the declaration's `frequent` counts.
+    #[serde(rename = "frequent_pushes")]
+    _frequent_pushes: Option<bool>,
     /// With a publishable key: the signed id of the device's user, in the place of its secret.
     user_token: Option<String>,
 }
