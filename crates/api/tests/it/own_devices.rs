@@ -293,6 +293,10 @@ async fn a_publishable_key_opens_nothing_else() {
         "device_put",
         "device_delete",
         "push_token_delete",
+        "live_activity_token_put",
+        "live_activity_gone",
+        "push_to_start_put",
+        "push_to_start_delete",
     ];
     for operation in operations() {
         if own.contains(&operation.id) || operation.about == About::Nothing {

@@ -146,8 +146,7 @@ async fn a_lesson_that_is_extended_over_a_crash_and_a_new_token() {
     world.token(1, &told(2)).await.unwrap();
     // It dies just before, and comes up half a minute late.
     world.until_minute(54).await;
-    let world = world.crash().await;
-    world.clock.jump(90_000);
+    let world = world.crash_for(90_000).await;
     world.until_minute(57).await;
     let mut seen = vec![push(0xaa, "start", "active"), push(2, "update", "ending")];
     assert_eq!(world.pushes(), seen);

@@ -280,10 +280,16 @@ impl World {
     }
 
     /// Ends the engine as a crash would, and starts another on the same store.
-    pub(crate) async fn crash(mut self) -> Self {
+    pub(crate) async fn crash(self) -> Self {
+        self.crash_for(0).await
+    }
+
+    /// The same, but it takes so long until the other one is there.
+    pub(crate) async fn crash_for(mut self, ms: u64) -> Self {
         let World { engine, .. } = self;
         drop(engine);
         self.store.restart();
+        tokio::time::sleep(Duration::from_millis(ms)).await;
         let parts = parts(
             &self.config,
             &self.store,

@@ -366,5 +366,6 @@ impl State {
         self.devices.remove(&no);
         self.push_tokens.retain(|(device, _), _| *device != no);
         self.badges.remove(&Owner::Device(no));
+        self.live_activities.forget_device(no);
     }
 }

@@ -25,6 +25,13 @@ pub(super) struct LiveActivities {
 }
 
 impl LiveActivities {
+    /// A device that is deleted cannot be told to start anything.
+    pub(super) fn forget_device(&mut self, no: DeviceNo) {
+        self.startable.retain(|(device, _), _| *device != no);
+    }
+}
+
+impl LiveActivities {
     fn named(&self, app: AppNo, id: &str) -> Option<&StoredActivity> {
         let mut all = self.all.values();
         all.find(|(one, ..)| one.app == app && one.id == id)

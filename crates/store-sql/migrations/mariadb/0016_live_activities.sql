@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS live_activities (
     run LONGTEXT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    UNIQUE INDEX live_activities_id (app_no, id),
+    UNIQUE (app_no, id),
     INDEX live_activities_of (app_no, recipient, state),
     INDEX live_activities_over (state, updated_at)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4
