@@ -5,10 +5,6 @@ use crate::calls::{Call, Endpoints};
 use crate::{files, read, root};
 use serde_json::{Map, Value};
 
-/// Calls that the package makes and the server does not have yet, by method and path with the names of values left out.
-/// An entry that the snapshot has is a failure: take it out, and the call is checked like the others.
-const NOT_YET: &[(&str, &str)] = &[];
-
 const SECRET: &str = "Carillon-Device-Secret";
 
 fn endpoints() -> Endpoints {
@@ -128,43 +124,14 @@ fn faults(document: &Value, endpoints: &Endpoints, call: &Call) -> Vec<String> {
         .collect()
 }
 
-fn is_not_yet(method: &str, path: &str) -> bool {
-    let path = plain(path);
-    NOT_YET.contains(&(method, path.as_str()))
-}
-
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "whoever looks closer (--nocapture) is told what is not held against anything"
-)]
 fn every_call_of_the_package_is_the_servers() {
     let (document, endpoints) = (document(), endpoints());
     let mut found = Vec::new();
     for call in &endpoints.calls {
-        if is_not_yet(&call.method, &call.path) {
-            println!("not in the API yet: {} {}", call.method, call.path);
-            continue;
-        }
         found.extend(faults(&document, &endpoints, call));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
-}
-
-#[test]
-fn what_the_server_has_meanwhile_is_not_excused() {
-    let document = document();
-    for (method, path) in NOT_YET {
-        assert!(
-            operation(&document, method, path).is_none(),
-            "the API has {method} {path} now: take it out of NOT_YET"
-        );
-        let is_used = |call: &Call| call.method == *method && plain(&call.path) == *path;
-        assert!(
-            endpoints().calls.iter().any(is_used),
-            "nobody calls {method} {path}: take it out of NOT_YET"
-        );
-    }
 }
 
 #[test]
@@ -222,7 +189,7 @@ fn the_guide_for_apps_names_every_call_and_no_other() {
     }
     for (method, path) in named {
         assert!(
-            is_not_yet(&method, &path) || operation(&document, &method, &path).is_some(),
+            operation(&document, &method, &path).is_some(),
             "docs/guide/apps.md names {method} {path}, which the API does not have"
         );
     }
@@ -237,7 +204,6 @@ fn each_difference_is_found() {
         assert!(from.is_empty() || text.contains(from), "{from}");
         let endpoints = Endpoints::read(&text.replacen(from, to, 1));
         let calls = endpoints.calls.iter();
-        let calls = calls.filter(|call| !is_not_yet(&call.method, &call.path));
         calls
             .flat_map(|call| faults(document, &endpoints, call))
             .collect::<Vec<_>>()
