@@ -20,7 +20,9 @@ use crate::counters::Counters;
 use crate::fcm;
 use crate::host::Addresses;
 use crate::keys::{self, NewKey};
-use crate::phone::{MadePhone, NewPhones, PhonePatch, PhoneView};
+use crate::live_activity::NewActivity;
+use crate::lock_screen::LockScreen;
+use crate::phone::{ActivityView, MadePhone, NewPhones, PhonePatch, PhoneView};
 use crate::recorder::{ReceivedFilter, ReceivedPage};
 use crate::script::{Fault, FaultFilter, FaultReport};
 use crate::webpush;
@@ -71,6 +73,13 @@ pub(crate) fn router(world: World, addresses: Addresses, ca_pem: String) -> Rout
             get(list_phones).post(make_phones).patch(patch_phones),
         )
         .route("/v1/phones/{id}", get(get_phone).patch(patch_phone))
+        .route("/v1/phones/{id}/activities", post(start_activity))
+        .route("/v1/phones/{id}/lock-screen", get(lock_screen))
+        .route("/v1/phones/{id}/lock-screen.txt", get(lock_screen_text))
+        .route(
+            "/v1/phones/{id}/lock-screen/history",
+            get(lock_screen_history),
+        )
         .route("/v1/push-tokens/{push_token}", get(find_phone))
         .route(
             "/v1/faults",
@@ -275,11 +284,7 @@ async fn patch_phones(State(admin): State<Admin>, body: axum::body::Bytes) -> An
 }
 
 async fn get_phone(State(admin): State<Admin>, Path(id): Path<u32>) -> Answer<PhoneView> {
-    admin
-        .world
-        .phone(id)
-        .map(Json)
-        .ok_or_else(|| missing(format!("there is no phone {id}")))
+    admin.world.phone(id).map(Json).ok_or_else(|| no_phone(id))
 }
 
 async fn patch_phone(
@@ -293,6 +298,56 @@ async fn patch_phone(
         .patch_phone(id, &patch)
         .map(Json)
         .map_err(missing)
+}
+
+fn no_phone(id: u32) -> Refusal {
+    missing(format!("there is no phone {id}"))
+}
+
+async fn start_activity(
+    State(admin): State<Admin>,
+    Path(id): Path<u32>,
+    body: axum::body::Bytes,
+) -> Answer<ActivityView> {
+    let new: NewActivity = parse(&body)?;
+    admin.world.phone(id).ok_or_else(|| no_phone(id))?;
+    admin.world.start_activity(id, &new).map(Json).map_err(bad)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LockScreenQuery {
+    at_ms: Option<i64>,
+}
+
+type LockScreenAsked = Result<Query<LockScreenQuery>, axum::extract::rejection::QueryRejection>;
+
+fn lock_screen_of(admin: &Admin, id: u32, asked: LockScreenAsked) -> Result<LockScreen, Refusal> {
+    let at_ms = query(asked)?.at_ms;
+    let shown = admin.world.lock_screen(id, at_ms);
+    shown.ok_or_else(|| no_phone(id))
+}
+
+async fn lock_screen(
+    State(admin): State<Admin>,
+    Path(id): Path<u32>,
+    asked: LockScreenAsked,
+) -> Answer<LockScreen> {
+    lock_screen_of(&admin, id, asked).map(Json)
+}
+
+async fn lock_screen_text(
+    State(admin): State<Admin>,
+    Path(id): Path<u32>,
+    asked: LockScreenAsked,
+) -> Result<String, Refusal> {
+    lock_screen_of(&admin, id, asked).map(|shown| shown.text)
+}
+
+async fn lock_screen_history(State(admin): State<Admin>, Path(id): Path<u32>) -> Answer<Value> {
+    let changes = admin.world.lock_screen_history(id);
+    let changes = changes.ok_or_else(|| no_phone(id))?;
+    Ok(Json(json!({ "changes": changes })))
 }
 
 async fn find_phone(

@@ -29,6 +29,7 @@ mod keys;
 mod link;
 mod listener;
 mod live_activity;
+mod lock_screen;
 mod phone;
 mod recorder;
 mod respond;
@@ -56,7 +57,8 @@ pub use fcm::project::{ApnsCredentials, IosDeath, ProjectSettings};
 pub use fcm::settings::FcmSettings;
 pub use host::{Addresses, Environment, Gateway, Host, HostAddresses};
 pub use keys::{AddedKey, NewKey};
-pub use live_activity::ActivityState;
+pub use live_activity::{ActivityChange, ActivityState, NewActivity};
+pub use lock_screen::{LockScreen, LockScreenActivity, LockScreenChange};
 pub use phone::{
     ActivityView, AppView, Effect, MadePhone, NewPhones, PhonePatch, PhoneView, ShownView,
 };

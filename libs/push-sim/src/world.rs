@@ -21,10 +21,11 @@ use crate::fcm::Google;
 use crate::host::{Environment, Gateway};
 use crate::keys::{self, AddedKey, NewKey};
 use crate::link::Link;
-use crate::live_activity;
+use crate::live_activity::{self, NewActivity};
+use crate::lock_screen::{LockScreen, LockScreenChange};
 use crate::phone::{
-    Effect, MAX_CHANNEL_STORED_SECS, MadePhone, Moment, NewPhones, PhoneBook, PhonePatch,
-    PhoneView, Push, StoredBroadcast,
+    ActivityView, Effect, MAX_CHANNEL_STORED_SECS, MadePhone, Moment, NewPhones, PhoneBook,
+    PhonePatch, PhoneView, Push, StoredBroadcast,
 };
 use crate::recorder::{ReceivedFilter, ReceivedPage, Recorder};
 use crate::script::{Fault, FaultFilter, FaultReport, Occasion, Script, Stage, Strike};
@@ -192,6 +193,27 @@ impl World {
     pub fn phone(&self, id: u32) -> Option<PhoneView> {
         let moment = self.moment();
         self.0.state.lock().phones.view(id, moment)
+    }
+
+    /// The app on a phone starts a Live Activity itself; its update token is for the app to tell.
+    ///
+    /// # Errors
+    /// A sentence that names what is missing: the phone, the app on it, or a field.
+    pub fn start_activity(&self, id: u32, new: &NewActivity) -> Result<ActivityView, String> {
+        let moment = self.moment();
+        self.0.state.lock().phones.start_by_app(id, new, moment)
+    }
+
+    /// What a phone's Lock Screen shows of Live Activities; with `at_ms`, what it showed at that moment.
+    pub fn lock_screen(&self, id: u32, at_ms: Option<i64>) -> Option<LockScreen> {
+        let at_ms = at_ms.unwrap_or(self.moment().now_ms);
+        self.0.state.lock().phones.lock_screen(id, at_ms)
+    }
+
+    /// Every change of a phone's Lock Screen so far, oldest first.
+    pub fn lock_screen_history(&self, id: u32) -> Option<Vec<LockScreenChange>> {
+        let moment = self.moment();
+        self.0.state.lock().phones.lock_screen_history(id, moment)
     }
 
     /// Phones in order, from after `after_id`.

@@ -4,6 +4,7 @@
 //! "Sending notification requests to APNs" (storing), "Responding to VoIP notifications from
 //! PushKit" (calls that must be reported).
 
+mod activities;
 mod installation;
 mod order;
 mod view;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use crate::apns::push_type::{PushTokenKind, PushType};
 use crate::apns::request::{decode_hex, encode_hex};
 use crate::host::Environment;
-use crate::live_activity::{self, Activity, Happened};
+use crate::live_activity::{self, Happened};
 
 pub use installation::Effect;
 use installation::Installation;
@@ -249,6 +250,9 @@ impl PhoneBook {
         }
         for &at in &apps {
             self.patch_app(id, at, patch, moment);
+            if patch.rotate_update_tokens {
+                self.rotate_update_tokens((id, at as u16), moment);
+            }
         }
         let mut effects = Vec::new();
         if let Some(online) = patch.online {
@@ -414,78 +418,6 @@ impl PhoneBook {
             channel = self.start_activity(target, *activity);
         }
         (effect, channel)
-    }
-
-    /// Gives a new activity its update token; with a channel it needs none.
-    fn start_activity(&mut self, target: TokenTarget, mut activity: Activity) -> Option<String> {
-        let channel = activity.channel.clone();
-        let token = self.make_token();
-        let app = &mut self.phones[target.phone as usize - 1].apps[usize::from(target.app)];
-        let at = app.activities.len() as u32;
-        if channel.is_none() {
-            activity.update_token = Some(token.clone());
-        }
-        app.activities.push(activity);
-        if channel.is_none() {
-            let update = TokenTarget {
-                kind: PushTokenKind::LiveActivityUpdate,
-                activity: at,
-                state: TokenState::Live,
-                ..target
-            };
-            self.tokens.insert(token, update);
-        }
-        channel
-    }
-
-    /// A broadcast reaches one subscriber's activities that follow the channel, if it is online.
-    pub(crate) fn broadcast(
-        &mut self,
-        (phone, app): (u32, u16),
-        channel: &str,
-        aps: &Value,
-        moment: Moment,
-    ) -> Effect {
-        let phone = &mut self.phones[phone as usize - 1];
-        let app = &mut phone.apps[usize::from(app)];
-        if !phone.online || !app.installed {
-            return Effect::Missed;
-        }
-        let mut effect = Effect::Ignored;
-        let following = app
-            .activities
-            .iter_mut()
-            .filter(|one| one.channel.as_deref() == Some(channel));
-        for activity in following {
-            match activity.receive(aps, moment.secs()) {
-                Happened::Updated => effect = Effect::ActivityUpdated,
-                Happened::Ended => effect = Effect::ActivityEnded,
-                Happened::Started(_) | Happened::Nothing => {}
-            }
-        }
-        app.count(effect);
-        effect
-    }
-
-    /// Bundle, environment and channels of the activities on a phone.
-    pub(crate) fn followed_channels(&self, id: u32) -> Vec<(u16, String, Environment, String)> {
-        let Some(phone) = (id as usize)
-            .checked_sub(1)
-            .and_then(|at| self.phones.get(at))
-        else {
-            return Vec::new();
-        };
-        let mut followed = Vec::new();
-        for (at, app) in phone.apps.iter().enumerate() {
-            for channel in app
-                .activities
-                .iter()
-                .filter_map(|activity| activity.channel.clone())
-            {
-                followed.push((at as u16, app.bundle.to_string(), app.environment, channel));
-            }
-        }
-        followed
     }
 
     pub(crate) fn view(&self, id: u32, moment: Moment) -> Option<PhoneView> {

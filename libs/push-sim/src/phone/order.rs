@@ -82,4 +82,6 @@ pub struct PhonePatch {
     pub expire_tokens: bool,
     /// The app gets new push tokens; the old ones answer `Unregistered`.
     pub rotate_tokens: bool,
+    /// Each running Live Activity gets a new update token; the old one answers `Unregistered`.
+    pub rotate_update_tokens: bool,
 }

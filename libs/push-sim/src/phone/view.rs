@@ -126,15 +126,15 @@ impl Shown {
     }
 }
 
-fn view_activity(activity: &Activity, moment: Moment) -> ActivityView {
+pub(super) fn view_activity(activity: &Activity, moment: Moment) -> ActivityView {
     ActivityView {
         attributes_type: activity.attributes_type.clone(),
         attributes: activity.attributes.clone(),
-        content_state: activity.content_state.clone(),
+        content_state: activity.shown().content_state.clone(),
         state: activity.state(moment.secs()),
         update_token: activity.update_token.as_deref().map(encode_hex),
         channel: activity.channel.clone(),
-        timestamp: activity.timestamp,
+        timestamp: activity.shown().timestamp,
         updates: activity.updates,
         ignored: activity.ignored,
     }

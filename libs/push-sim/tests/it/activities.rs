@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 use push_sim::{
-    ActivityState, ActivityView, AppSettings, Effect, Environment, Host, NewPhones, PhonePatch,
-    PushTokenKind, Settings, Simulator,
+    ActivityChange, ActivityState, ActivityView, AppSettings, Effect, Environment, Host,
+    NewActivity, NewPhones, PhonePatch, PushTokenKind, Settings, Simulator,
 };
 use serde_json::{Value, json};
 
@@ -154,6 +154,130 @@ async fn an_update_token_dies_with_the_app() {
         .push(&activity_push(&token, "5", &update(1700000160)))
         .await;
     assert_eq!(reply.verdict(), (410, "Unregistered".into()));
+}
+
+#[tokio::test]
+async fn the_lock_screen_over_time() {
+    let (sim, phone, start_token) = with_phone();
+    sim.clock().set_speed(0.0);
+    let at = |secs: i64| Some((NOW + secs) * 1000);
+    let mut peer = Peer::connect(&sim).await;
+    let mut push_at = async |secs: i64, token: &str, body: &Value| {
+        sim.clock().set_ms((NOW + secs) * 1000);
+        ok(&mut peer, &activity_push(token, "10", body)).await;
+    };
+    push_at(10, &start_token, &start()).await;
+    let token = activities(&sim, phone)[0].update_token.clone().unwrap();
+    push_at(160, &token, &update(1700000160)).await;
+    push_at(400, &token, &end()).await;
+    sim.clock().set_ms((NOW + 700) * 1000);
+
+    let shown = |secs| {
+        let screen = sim.lock_screen(phone, at(secs)).unwrap();
+        let of = |one: &push_sim::LockScreenActivity| {
+            let state = one.content_state["state"].as_str().unwrap().to_owned();
+            (one.state, state)
+        };
+        screen.activities.iter().map(of).collect::<Vec<_>>()
+    };
+    let down = (ActivityState::Active, "down".to_owned());
+    assert_eq!(shown(9), []);
+    assert_eq!(shown(10), [down.clone()]);
+    assert_eq!(shown(159), [down]);
+    assert_eq!(shown(160), [(ActivityState::Active, "degraded".into())]);
+    assert_eq!(shown(400), [(ActivityState::Ended, "up".into())]);
+    assert_eq!(shown(699), [(ActivityState::Ended, "up".into())]);
+    assert_eq!(shown(700), []);
+    assert_eq!(sim.lock_screen(phone, None).unwrap().activities, []);
+    assert_eq!(
+        sim.lock_screen(phone, at(10)).unwrap().text,
+        "phone 2 at Tue, 14 Nov 2023 22:13:30 GMT\n  \
+         IncidentAttributes, active, since Tue, 14 Nov 2023 22:13:30 GMT\n    \
+         service: db-3\n    since: 1700000010\n    state: down\n    \
+         told at Tue, 14 Nov 2023 22:13:30 GMT: \"db-3 down: Tap to follow\"\n"
+    );
+    let changes = sim.lock_screen_history(phone).unwrap();
+    let changes: Vec<_> = changes
+        .iter()
+        .map(|one| (one.at_ms / 1000 - NOW, one.change, one.timestamp - NOW))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            (10, ActivityChange::Started, 100),
+            (160, ActivityChange::Updated, 160),
+            (400, ActivityChange::Ended, 400),
+            (700, ActivityChange::Left, 400),
+        ]
+    );
+    assert_eq!(sim.lock_screen(9, None), None);
+}
+
+#[tokio::test]
+async fn without_a_dismissal_date_it_stays_for_four_hours() {
+    let (sim, phone, start_token) = with_phone();
+    let mut peer = Peer::connect(&sim).await;
+    ok(&mut peer, &activity_push(&start_token, "10", &start())).await;
+    let token = activities(&sim, phone)[0].update_token.clone().unwrap();
+    let mut end = end();
+    end["aps"].as_object_mut().unwrap().remove("dismissal-date");
+    ok(&mut peer, &activity_push(&token, "10", &end)).await;
+    let ended = sim.lock_screen_history(phone).unwrap()[1].at_ms;
+    let hours = |hours: i64| Some(ended + hours * 3_600_000);
+    let there = |at| sim.lock_screen(phone, at).unwrap().activities.len();
+    assert_eq!((there(hours(3)), there(hours(4))), (1, 0));
+}
+
+#[tokio::test]
+async fn an_app_starts_one_and_its_update_token_rotates() {
+    let (sim, phone, start_token) = with_phone();
+    let new = NewActivity {
+        attributes_type: "IncidentAttributes".into(),
+        content_state: json!({"state": "down"}).as_object().unwrap().clone(),
+        ..NewActivity::default()
+    };
+    let old = sim.start_activity(phone, &new).unwrap();
+    let old = old.update_token.unwrap();
+    let rotate = PhonePatch {
+        rotate_update_tokens: true,
+        ..PhonePatch::default()
+    };
+    sim.patch_phone(phone, &rotate).unwrap();
+    let fresh = activities(&sim, phone)[0].update_token.clone().unwrap();
+    let mut peer = Peer::connect(&sim).await;
+    let push = |token: &str| activity_push(token, "5", &update(1700000160));
+    assert_eq!(
+        peer.push(&push(&old)).await.verdict(),
+        (410, "Unregistered".into())
+    );
+    ok(&mut peer, &push(&fresh)).await;
+    assert_eq!(
+        activities(&sim, phone)[0].content_state["state"],
+        "degraded"
+    );
+    // What the app has besides stays.
+    ok(&mut peer, &activity_push(&start_token, "10", &start())).await;
+    assert_eq!(activities(&sim, phone).len(), 2);
+
+    // One that is over keeps its token: nobody tells another one.
+    ok(&mut peer, &activity_push(&fresh, "10", &end())).await;
+    sim.patch_phone(phone, &rotate).unwrap();
+    assert_eq!(activities(&sim, phone)[0].update_token, Some(fresh));
+    for (phone, new, word) in [
+        (9, new.clone(), "no phone 9"),
+        (phone, NewActivity::default(), "attributes_type"),
+        (
+            phone,
+            NewActivity {
+                app: Some("net.example.other".into()),
+                ..new
+            },
+            "this app",
+        ),
+    ] {
+        let why = sim.start_activity(phone, &new).unwrap_err();
+        assert!(why.contains(word), "{why}");
+    }
 }
 
 struct Channels {
