@@ -98,8 +98,8 @@ async fn round(
     if due.timers.is_empty() {
         let until = due.next.unwrap_or(UnixMs::MAX);
         hub.timers_sleep_until.store(until, Relaxed);
-        let wait = until.saturating_sub(now).clamp(1, LONGEST_SLEEP_MS);
-        return Ok(Some(Duration::from_millis(wait as u64)));
+        let wait = hub.parts.clock.lasts(until.saturating_sub(now));
+        return Ok(Some(wait.clamp(Duration::from_millis(1), longest)));
     }
     fault::stage("timer.read");
     shared.be_current().await?;

@@ -28,13 +28,13 @@ impl ServerClock {
         Self { kind: Kind::System }
     }
 
-    /// A clock that starts `offset_ms` away from the machine's and runs `speed` times as fast. It
-    /// follows the monotonic clock, so the machine's own jumps do not reach it.
-    pub(crate) fn moved(offset_ms: i64, speed: f64) -> Self {
+    /// A clock that shows `started_at` now and runs `speed` times as fast as the machine's. It follows
+    /// the monotonic clock, so the machine's own jumps do not reach it.
+    pub(crate) fn moved(started_at: UnixMs, speed: f64) -> Self {
         Self {
             kind: Kind::Moved {
                 started: Instant::now(),
-                started_at: machine_now() + offset_ms,
+                started_at,
                 speed,
             },
         }
@@ -50,6 +50,17 @@ impl Clock for ServerClock {
                 started_at,
                 speed,
             } => started_at + (started.elapsed().as_secs_f64() * 1_000.0 * speed) as i64,
+        }
+    }
+
+    fn lasts(&self, ms: i64) -> Duration {
+        let lasts = Duration::from_millis(ms.max(0) as u64);
+        match self.kind {
+            Kind::System => lasts,
+            // What would take longer than a Duration holds is never waited for to its end.
+            Kind::Moved { speed, .. } => {
+                Duration::try_from_secs_f64(lasts.as_secs_f64() / speed).unwrap_or(Duration::MAX)
+            }
         }
     }
 
@@ -82,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_moved_clock_starts_away_and_runs_faster() {
-        let clock = ServerClock::moved(86_400_000, 1_000.0);
+        let clock = ServerClock::moved(machine_now() + 86_400_000, 1_000.0);
         let first = clock.now();
         assert!(first >= machine_now() + 86_000_000);
         let begun = Instant::now();
@@ -90,6 +101,18 @@ mod tests {
             std::hint::spin_loop();
         }
         assert!(clock.now() - first >= 2_000, "1000 times as fast");
+    }
+
+    #[test]
+    fn what_lasts_a_minute_lasts_a_second_where_it_runs_sixty_times_as_fast() {
+        let minute = Duration::from_secs(60);
+        let moved = |speed| ServerClock::moved(0, speed).lasts(60_000);
+        assert_eq!(moved(60.0), Duration::from_secs(1));
+        assert_eq!(moved(0.5), 2 * minute);
+        assert_eq!(ServerClock::system().lasts(60_000), minute);
+        assert_eq!(ServerClock::system().lasts(-1), Duration::ZERO);
+        let never = ServerClock::moved(0, 0.001).lasts(i64::MAX);
+        assert!(never > Duration::from_secs(u32::MAX.into()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Threads: the API has a runtime of its own, the engine and the store have theirs inside; the caller's
 //! runtime only supervises.
 
-use crate::clock::{ServerClock, fill_random};
+use crate::clock::{ServerClock, fill_random, machine_now};
 use crate::config::Config;
 use crate::connection::Peer;
 use crate::exit::{Exit, Failure};
@@ -77,7 +77,8 @@ pub(crate) async fn start(
     let registry: Arc<dyn Registry> = Arc::new(store.clone());
 
     let clock: Arc<dyn Clock> = Arc::new(if config.is_clock_moved() {
-        ServerClock::moved(config.clock.offset.ms(), config.clock.speed)
+        let at = config.clock.at.unwrap_or_else(machine_now);
+        ServerClock::moved(at + config.clock.offset.ms(), config.clock.speed)
     } else {
         ServerClock::system()
     });

@@ -186,7 +186,8 @@ fn local(config: &Config) -> Vec<Check> {
         Check::bad(
             "clock",
             format!(
-                "business time is moved: offset {} ms, speed {}",
+                "business time is moved: {}offset {} ms, speed {}",
+                config.clock.at.map_or("", |_| "clock.at, "),
                 config.clock.offset.ms(),
                 config.clock.speed
             ),

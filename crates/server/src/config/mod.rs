@@ -23,6 +23,7 @@ pub(crate) use value::{Endpoint, Several, Span};
 
 use crate::exit::{Exit, Failure};
 use carillon_engine::EngineConfig;
+use carillon_model::UnixMs;
 use carillon_model::rate::Rate;
 use carillon_model::role::{Role, Roles};
 use secrecy::SecretString;
@@ -225,6 +226,8 @@ pub(crate) enum LogFormat {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Clock {
+    #[serde(default, deserialize_with = "value::instant")]
+    pub(crate) at: Option<UnixMs>,
     pub(crate) offset: Span,
     pub(crate) speed: f64,
 }
@@ -465,7 +468,7 @@ impl Config {
 
     /// Whether business time is not the machine's.
     pub(crate) fn is_clock_moved(&self) -> bool {
-        self.clock.offset.ms() != 0 || self.clock.speed != 1.0
+        self.clock.at.is_some() || self.clock.offset.ms() != 0 || self.clock.speed != 1.0
     }
 
     /// Where the master key file is.

@@ -340,6 +340,20 @@ fn a_development_configuration_may_move_the_clock() {
             .unwrap();
     assert!(config.is_clock_moved());
     assert_eq!(config.clock.offset.ms(), -30 * 86_400_000);
+    let at = |at: &str| {
+        with_file(&format!(
+            "[server]\nmode = \"development\"\n[clock]\nat = {at:?}\n"
+        ))
+    };
+    let config = at("2026-12-01T16:00:00+09:00").unwrap();
+    assert!(config.is_clock_moved());
+    assert_eq!(config.clock.at, Some(1_796_108_400_000));
+    assert!(!at("").unwrap().is_clock_moved());
+    let said = refused(at("at four"));
+    assert!(
+        said.contains("clock.at") && said.contains("at four"),
+        "{said}"
+    );
 }
 
 #[test]

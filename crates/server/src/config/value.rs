@@ -1,5 +1,6 @@
 //! Types of single settings: durations and addresses as people write them.
 
+use carillon_model::UnixMs;
 use carillon_store_sql::{StoreUrl, TlsMode};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use std::fmt;
@@ -33,6 +34,17 @@ impl<'de> Deserialize<'de> for Span {
             .map(|ms| Self(ms * sign))
             .map_err(D::Error::custom)
     }
+}
+
+/// An instant as RFC 3339 writes it, in Unix milliseconds.
+pub(super) fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<Option<UnixMs>, D::Error> {
+    let text = String::deserialize(from)?;
+    let instant = text.parse::<jiff::Timestamp>();
+    let instant = instant.map(|instant| Some(instant.as_millisecond()));
+    instant.map_err(|_| {
+        let expected = "expected an instant such as \"2026-12-01T16:00:00+09:00\"";
+        D::Error::custom(format!("{expected}, found {text:?}"))
+    })
 }
 
 /// Where the store is.

@@ -124,9 +124,14 @@ pub(super) const LOG: &[Setting] = &[
 /// Keys of `[clock]`.
 pub(super) const CLOCK: &[Setting] = &[
     plain(
+        "clock.at",
+        "\"\"",
+        "Development only: business time starts at this instant when the process does, e.g.\n\"2026-12-01T16:00:00+09:00\". Empty: at the machine's time.",
+    ),
+    plain(
         "clock.offset",
         "\"0s\"",
-        "Development only: business time starts so far from the machine's, e.g. \"30d\" or \"-1h\".",
+        "Development only: business time starts so far from that, e.g. \"30d\" or \"-1h\".",
     ),
     plain(
         "clock.speed",
