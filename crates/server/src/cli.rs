@@ -1,10 +1,10 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    app, backup, bench, callout, campaign, completions, config, credential, demo, device, doctor,
-    event, explain, health, identity_key, import, keys, list, migrate, notification, openapi,
-    restore, resume, schedule, segment, send, serve, simulate, store, template, trigger, user,
-    webhook,
+    activity, app, backup, bench, callout, campaign, completions, config, credential, demo, device,
+    doctor, event, explain, health, identity_key, import, keys, list, migrate, notification,
+    openapi, restore, resume, schedule, segment, send, serve, simulate, store, template, trigger,
+    user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Callout(callout::Args),
     /// Start, follow, pause and end campaigns: one notification to a large audience, over time
     Campaign(campaign::Args),
+    /// Declare, change, end and look at Live Activities
+    Activity(activity::Args),
     /// Report that something has happened
     Event(event::Args),
     /// Set what the user ids that apps send are signed with

@@ -99,6 +99,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::Segment(args) => commands::segment::run(args, output).await?,
         Command::List(args) => commands::list::run(args, output).await?,
         Command::Trigger(args) => commands::trigger::run(args, output).await?,
+        Command::Activity(args) => commands::activity::run(args, output).await?,
         Command::Schedule(args) => commands::schedule::run(args, output).await?,
         Command::Callout(args) => commands::callout::run(args, output).await?,
         Command::Campaign(args) => commands::campaign::run(args, output).await?,

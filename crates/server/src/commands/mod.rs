@@ -1,5 +1,6 @@
 //! One file for each command: its arguments and what it does.
 
+pub(crate) mod activity;
 pub(crate) mod app;
 pub(crate) mod backup;
 pub(crate) mod bench;
