@@ -2,9 +2,6 @@
 //! happened, everybody reads it in his language, and what is dead or was interrupted comes out right.
 
 use crate::support::{BUNDLE_ID, Home, Server};
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use push_sim::{FcmPhonePatch, NewBrowsers, NewFcmPhones};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -263,12 +260,7 @@ impl App<'_> {
 /// What the back end signs: who is signed in, for some minutes.
 fn user_token(user: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
-    let claims = json!({"sub": user, "exp": now.as_secs() + 300});
-    let signed = format!("{}.{}", part(json!({"alg": "HS256"})), part(claims));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, IDENTITY_SECRET.as_bytes());
-    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()));
-    format!("{signed}.{signature}")
+    crate::support::user_token(IDENTITY_SECRET, user, now.as_secs() as i64 + 300)
 }
 
 /// Reports a comment of the writer's: the notification that came of it.

@@ -1,7 +1,10 @@
 //! Processes, a simulator, and a directory that goes away.
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use push_sim::{NewKey, NewPhones, PushTokenKind, Simulator};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -65,6 +68,16 @@ pub(crate) fn run_in(directory: &Path, args: &[&str], env: &[(&str, &str)]) -> R
         .output()
         .unwrap();
     Ran::of(&output)
+}
+
+/// What a back end signs: who is signed in, until then, in Unix seconds.
+pub(crate) fn user_token(secret: &str, user: &str, expires_at: i64) -> String {
+    let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let claims = json!({"sub": user, "exp": expires_at});
+    let signed = format!("{}.{}", part(json!({"alg": "HS256"})), part(claims));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()));
+    format!("{signed}.{signature}")
 }
 
 /// Waits for a child to end; kills it when it does not.
