@@ -9,7 +9,15 @@ fn the_books_agree_and_one_line_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let ran = run_in(
         directory.path(),
-        &["demo", "--exit", "--json", "--phones", "200"],
+        &[
+            "demo",
+            "--exit",
+            "--json",
+            "--phones",
+            "200",
+            "--lesson-seconds",
+            "20",
+        ],
         &[],
     );
     assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
@@ -32,6 +40,9 @@ fn the_books_agree_and_one_line_says_so() {
             "shown_in_browsers": 39,
             "retired_registrations": 2,
             "webhook_retired": 2,
+            "lesson_phones": 2,
+            "lesson_pushes": 10,
+            "lesson_phases": 2,
             "books_agree": true,
         })
     );
@@ -46,7 +57,7 @@ fn the_books_agree_and_one_line_says_so() {
 fn what_it_prints_to_try_next_works() {
     let mut demo = Ends(
         command()
-            .args(["demo", "--phones", "30"])
+            .args(["demo", "--phones", "30", "--lesson-seconds", "20"])
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()

@@ -1,10 +1,12 @@
 //! `carillon demo`: server, simulator, a thousand iPhones, and some hundred Android phones and browsers
-//! on this machine, with throw-away data; then our books are held against the simulator's.
+//! on this machine, with throw-away data; then our books are held against the simulator's. At last, on a clock that runs
+//! fast, a lesson lives on lock screens from its beginning to its end.
 //!
 //! It does what a user would do, by the same doors: everything on our side goes through the HTTP API,
 //! everything on the gateways' side through the simulator's admin API.
 
 mod books;
+mod lesson;
 mod phones;
 mod readers;
 mod receiver;
@@ -15,8 +17,9 @@ use crate::exit::{Exit, Failure};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::output::{Output, shown};
 use crate::scratch::Scratch;
+use crate::signing_key::{self, FreshSigningKey};
+use crate::telemetry;
 use crate::wire::{self, Running};
-use crate::{signing_key, telemetry};
 use books::{Books, Result as Compared};
 use phones::{Phone, Plan};
 use push_sim::Simulator;
@@ -40,6 +43,9 @@ pub(crate) struct Args {
     /// How many iPhones, 20 to 100000; Android phones and browsers are a fifth as many, at most 500 each
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     phones: u32,
+    /// How long the lesson on lock screens, of 85 minutes, takes here: 10 to 600 seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(10..=600))]
+    lesson_seconds: u32,
 }
 
 /// Runs it.
@@ -51,7 +57,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
 
     let simulator = Simulator::start(push_sim::Config::default())
         .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
-    let config = configure(&simulator, scratch.path())?;
+    let config = configure(&simulator, scratch.path(), [])?;
     telemetry::start_logs(&config.log);
     telemetry::watch_panics();
     let running = wire::start(&config, &lifecycle, None).await?;
@@ -68,7 +74,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     ));
 
     let acted = tokio::select! {
-        acted = act(&ours, &apple, args.phones, output) => acted,
+        acted = act(&ours, &apple, &args, output) => acted,
         () = lifecycle.asked() => Err(Failure::new(Exit::TempFail, "stopped before the books were compared")),
     };
     let compared = match acted {
@@ -102,8 +108,12 @@ async fn end(running: Running, compared: Compared) -> anyhow::Result<()> {
     }
 }
 
-/// A throw-away configuration that sends to the simulator. Only the log follows the environment.
-fn configure(simulator: &Simulator, dir: &Path) -> Result<Config, Failure> {
+/// A throw-away configuration that sends to the simulator, and `more` settings. Only the log follows the environment.
+fn configure(
+    simulator: &Simulator,
+    dir: &Path,
+    more: impl IntoIterator<Item = (&'static str, toml::Value)>,
+) -> Result<Config, Failure> {
     let text = |path: &Path| toml::Value::String(path.display().to_string());
     let ca_file = dir.join("ca.pem");
     std::fs::write(&ca_file, simulator.ca_pem())
@@ -122,6 +132,7 @@ fn configure(simulator: &Simulator, dir: &Path) -> Result<Config, Failure> {
         // The demo's own receiver of webhooks.
         ("webhooks.allow_private", "127.0.0.1".into()),
     ];
+    fixed.extend(more);
     let apns = super::simulate::apns_settings(simulator.addresses());
     let apns = apns.into_iter().map(|setting| ("apns", setting));
     let fcm = super::simulate::fcm_settings(simulator);
@@ -147,15 +158,8 @@ fn configure(simulator: &Simulator, dir: &Path) -> Result<Config, Failure> {
     })
 }
 
-/// The story: an App with a fresh key, phones, two notifications, phones that come back; then people
-/// with other devices, and an event.
-async fn act(
-    ours: &ApiClient,
-    apple: &ApiClient,
-    count: u32,
-    output: Output,
-) -> Result<Compared, Failure> {
-    let key = signing_key::fresh()?;
+/// An App with a signing key that the simulator knows.
+async fn set_up(ours: &ApiClient, apple: &ApiClient, key: &FreshSigningKey) -> Result<(), Failure> {
     apple
         .post(
             "/v1/keys",
@@ -173,6 +177,19 @@ async fn act(
         }),
     )
     .await?;
+    Ok(())
+}
+
+/// The story: an App with a fresh key, phones, two notifications, phones that come back; then people
+/// with other devices, and an event; then a lesson on lock screens.
+async fn act(
+    ours: &ApiClient,
+    apple: &ApiClient,
+    args: &Args,
+    output: Output,
+) -> Result<Compared, Failure> {
+    let count = args.phones;
+    set_up(ours, apple, &signing_key::fresh()?).await?;
     output.line("An App with a fresh signing key is set up.");
 
     let plan = Plan::of(count);
@@ -215,6 +232,7 @@ async fn act(
     readers.set_up(ours, apple, APP).await?;
     output.line(format!("{readers} are registered too."));
     compared.add(readers.tell(ours, apple, APP, output).await?);
+    compared.add(lesson::live(args.lesson_seconds, output).await?);
     Ok(compared)
 }
 
