@@ -37,6 +37,9 @@ fn the_walk_through_works_as_printed() {
         "The gateway took it",
         "Your order is on its way",
         "rejected   1",
+        "status: active",
+        "status: ended",
+        "nothing",
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
@@ -57,6 +60,12 @@ fn the_walk_through_works_as_printed() {
         "{said}"
     );
     assert_eq!(said.matches("\"retired_at\":\"").count(), 1, "{said}");
+    // As the phone showed it, and as our record has it.
+    assert_eq!(said.matches("status: ending").count(), 2, "{said}");
+    let (_, table) = said.rsplit_once("DELIVERY").unwrap();
+    assert_eq!(table.matches("phase ending").count(), 2, "{table}");
+    let is_told = |line: &&str| line.contains(" accepted ") && line.contains("dlv_");
+    assert_eq!(table.lines().filter(is_told).count(), 5, "{table}");
 }
 
 /// With a simulator that knows the key of the page, and the files that Apple and the old backend give.
@@ -203,7 +212,7 @@ fn shell(page: &str, directory: &Path, env: &[(String, String)]) -> String {
     let programs = program().parent().unwrap().display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("timeout")
-        .args(["120", "bash", "-euo", "pipefail", "-c", &script])
+        .args(["240", "bash", "-euo", "pipefail", "-c", &script])
         .env("PATH", format!("{programs}:{path}"))
         .envs(env.iter().map(|(name, value)| (name, value)))
         .env("CARILLON_SERVER__LISTEN", format!("127.0.0.1:{server}"))
