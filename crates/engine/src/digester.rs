@@ -160,6 +160,7 @@ fn item(shared: &Shared, digest: &DueDigest) -> Option<SendItem> {
             turn: None,
             campaign: None,
             activity: None,
+            words: None,
         },
     })
 }

@@ -94,6 +94,8 @@ pub(crate) struct Bells {
     pub(crate) digests: Notify,
     pub(crate) timers: Notify,
     pub(crate) errands: Notify,
+    /// A channel of a Live Activity is to be looked after.
+    pub(crate) channels: Notify,
     /// Another process says that there is something to look at.
     pub(crate) look: Notify,
     /// There is something for other processes.

@@ -16,13 +16,14 @@ use carillon_model::content::Content;
 use carillon_model::facts::EventFacts;
 use carillon_model::id::{AppNo, BatchNo, DefinitionNo, DeliveryId, DeviceNo};
 use carillon_model::lane::Gateway;
+use carillon_model::live_activity::{Said, WordedPush};
 use carillon_model::problem::FieldProblem;
 use carillon_model::template::{BoundTemplate, RenderError, SharedScope, VariantNo};
 use carillon_ports::gateway::Message;
 use carillon_ports::store::{Person, StoreError};
 use parking_lot::Mutex;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 /// Most versions of templates that were replaced and are kept compiled.
@@ -42,6 +43,17 @@ impl Unwritten {
     /// Whether it shows a counted badge.
     fn is_counted(&self) -> bool {
         matches!(&self.note.says, Says::Late(late) if late.source.badge.is_some())
+    }
+
+    /// The device whose person reads it: a token of a Live Activity has a device of its own, which is nobody's.
+    fn reader(&self) -> DeviceNo {
+        match &self.note.says {
+            Says::Late(late) => match &late.source.words {
+                Some(words) => DeviceNo(words.reader(self.device.0)),
+                None => self.device,
+            },
+            Says::Ready(_) | Says::Unreadable(_) => self.device,
+        }
     }
 }
 
@@ -68,6 +80,8 @@ pub(crate) type Written = HashMap<(JobKey, u16), Outcome>;
 pub(crate) struct Late {
     source: LateSource,
     bound: OnceLock<Result<BoundTemplate, Unwritable>>,
+    /// The same for each template that a Live Activity names.
+    words: OnceLock<BTreeMap<String, Result<BoundTemplate, Unwritable>>>,
     /// What is the same for all readers of a variant.
     shared: Mutex<HashMap<(Gateway, VariantNo), Outcome>>,
 }
@@ -77,6 +91,7 @@ impl Late {
         Self {
             source,
             bound: OnceLock::new(),
+            words: OnceLock::new(),
             shared: Mutex::default(),
         }
     }
@@ -92,14 +107,18 @@ pub(crate) async fn write(
     if unwritten.is_empty() {
         return Ok(written);
     }
-    let mut devices: Vec<DeviceNo> = unwritten.iter().map(|push| push.device).collect();
+    let who = unwritten
+        .iter()
+        .flat_map(|push| [push.device, push.reader()]);
+    let mut devices: Vec<DeviceNo> = who.collect();
     devices.sort_unstable();
     devices.dedup();
     let store = &hub.parts.store;
     let (people, numbers) = tokio::try_join!(store.people(devices), numbers(hub, &unwritten))?;
     for push in unwritten {
         // A device that is gone has no push token either, and ends by that.
-        let Ok(at) = people.binary_search_by_key(&push.device, |person| person.device) else {
+        let place = |no: DeviceNo| people.binary_search_by_key(&no, |person| person.device);
+        let Ok(at) = place(push.reader()).or_else(|_| place(push.device)) else {
             continue;
         };
         if let Says::Late(late) = &push.note.says {
@@ -128,6 +147,16 @@ async fn numbers(hub: &Hub, unwritten: &[Unwritten]) -> Result<Numbers, StoreErr
 
 /// Gives the template its variables, once for each notification in memory.
 async fn bind(hub: &Hub, app: AppNo, late: &Late) -> Result<(), StoreError> {
+    if let (Some(words), None) = (&late.source.words, late.words.get()) {
+        let mut all = BTreeMap::new();
+        for (name, source) in &words.templates {
+            let template = template(hub, DefinitionNo(source.no), source.version).await?;
+            let directory = hub.directory.load();
+            let app_name = directory.app_by_no(app).map_or("", |app| &app.name);
+            all.insert(name.clone(), bound(template, source, app_name));
+        }
+        let _ = late.words.set(all);
+    }
     let Some(source) = &late.source.template else {
         return Ok(());
     };
@@ -214,6 +243,10 @@ fn message(
         Says::Unreadable(why) => return Err(unwritable("body", why)),
         Says::Late(late) => late,
     };
+    if let Some(words) = &late.source.words {
+        let content = worded(late, words, push.gateway, person)?;
+        return rendered(hub, push, Cow::Owned(content), now);
+    }
     let bound = match late.bound.get() {
         None => None,
         Some(Err(why)) => return Err(why.clone()),
@@ -241,6 +274,26 @@ fn message(
     let mut shared = late.shared.lock();
     let entry = shared.entry((push.gateway, variant));
     entry.or_insert_with(write).clone()
+}
+
+/// What a push of a Live Activity says to one reader.
+fn worded(
+    late: &Late,
+    words: &WordedPush,
+    gateway: Gateway,
+    person: &Person,
+) -> Result<Content, Unwritable> {
+    let mut texts = BTreeMap::new();
+    for (name, bound) in late.words.get().into_iter().flatten() {
+        let bound = bound.as_ref().map_err(Clone::clone)?;
+        let variant = bound.template().variant_for(person.locale.as_deref());
+        let content = bound.render_variant(variant, &person.facts());
+        let content = content.map_err(|error| unrendered(&error))?;
+        texts.insert(name.as_str(), Said::from(content));
+    }
+    let said = |name: &str| texts.get(name);
+    let content = words.content(gateway, &said);
+    content.map_err(|why| unwritable("template", &why))
 }
 
 /// Content as its gateway takes it.

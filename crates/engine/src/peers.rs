@@ -305,6 +305,7 @@ async fn look(shared: &Arc<Shared>, pulse: Pulse, seen: &mut Seen) {
             &bells.dispatch,
             &bells.fanout,
             &bells.errands,
+            &bells.channels,
             &bells.digests,
             &bells.timers,
         ] {

@@ -3,6 +3,7 @@
 use carillon_model::UnixMs;
 use carillon_model::body::{DigestSource, EventSource};
 use carillon_model::id::NotificationNo;
+use carillon_model::live_activity::WordedPush;
 use carillon_model::notification::NotificationRequest;
 use carillon_model::problem::FieldProblem;
 use carillon_ports::campaign::NewCampaign;
@@ -38,6 +39,8 @@ pub struct Origin {
     pub campaign: Option<NewCampaign>,
     /// The step of a Live Activity that it is pushed by.
     pub activity: Option<ActivityStep>,
+    /// What that says to each reader apart.
+    pub words: Option<WordedPush>,
 }
 
 /// An idempotency key with what it stands for.

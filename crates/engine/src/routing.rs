@@ -54,6 +54,8 @@ fn takes(kind: CredentialKind, options: &SendOptions) -> bool {
                 | PushType::Controls
                 | PushType::Widgets
         ),
+        // A Live Activity goes to Android phones as data.
+        CredentialKind::ServiceAccount if options.push_type == PushType::LiveActivity => true,
         CredentialKind::ServiceAccount | CredentialKind::VapidKeys => {
             matches!(options.push_type, PushType::Alert | PushType::Background)
         }

@@ -52,7 +52,7 @@ pub(crate) fn write(
     if let Some(problem) = badge::problem(request, &saying.content) {
         return Err(vec![problem]);
     }
-    let meant = gateways(hub, app, request, &saying.content)?;
+    let meant = gateways(hub, app, request, origin, &saying.content)?;
     let mut content = badge::sample(request, saying.content);
     let mut late = badge::late_source(request, saying.late);
     let directory = hub.directory.load();
@@ -122,7 +122,10 @@ fn saying<'r>(
     match (&request.content, &request.template) {
         (Some(content), None) => Ok(Saying {
             content: Cow::Borrowed(content),
-            late: None,
+            late: origin.words.clone().map(|words| LateSource {
+                words: Some(words),
+                ..LateSource::default()
+            }),
             category: None,
         }),
         (None, Some(template)) => of_a_template(hub, app, template, request, origin),
@@ -300,6 +303,7 @@ fn gateways(
     hub: &Hub,
     app: AppNo,
     request: &NotificationRequest,
+    origin: &Origin,
     content: &Content,
 ) -> Result<Vec<Gateway>, Vec<FieldProblem>> {
     let options = &request.options;
@@ -310,7 +314,11 @@ fn gateways(
             message,
         )]
     };
-    let carrying = options.push_type.gateways();
+    let carrying = match origin.activity {
+        // The timeline of a Live Activity is told to Android phones as well.
+        Some(_) if content.fcm.is_some() => &[Gateway::Apns, Gateway::Fcm],
+        _ => options.push_type.gateways(),
+    };
     if let Some(only) = options.gateway {
         if !carrying.contains(&only) {
             return Err(refuse(format!(

@@ -18,7 +18,8 @@ use crate::peers::{self, Peers};
 use crate::source::Readings;
 use crate::status::StopReport;
 use crate::{
-    callout, clerk, digester, dispatch, fanout, pruner, rescuer, scheduler, settle, teller, wake,
+    callout, clerk, digester, dispatch, fanout, live_activity, pruner, rescuer, scheduler, settle,
+    teller, wake,
 };
 use arc_swap::ArcSwap;
 use carillon_model::role::Role;
@@ -118,6 +119,7 @@ pub(crate) async fn start(
         tasks.extend([
             runs.leading(Role::Worker, "fanout", fanout::run),
             runs.leading(Role::Worker, "asker", callout::run),
+            runs.leading(Role::Worker, "channels", live_activity::channels::run),
             runs.leading(Role::Worker, "rescuer", rescuer::run),
             runs.leading(Role::Worker, "pruner", pruner::run),
             runs.leading(Role::Worker, "indexer", pruner::index),
@@ -303,6 +305,7 @@ impl Shared {
             &bells.prune,
             &bells.rescue,
             &bells.digests,
+            &bells.channels,
             &bells.timers,
             &bells.others,
         ] {

@@ -9,6 +9,7 @@ use crate::codec::{Reader, Unreadable, put_bytes, put_uint};
 use crate::content::Content;
 use crate::digest::DigestFacts;
 use crate::lane::Gateway;
+use crate::live_activity::WordedPush;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,9 @@ pub struct LateSource {
     /// Each push carries a receipt token.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub receipt: bool,
+    /// Or a push of a Live Activity whose texts are each reader's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<WordedPush>,
 }
 
 /// A template at the version that it had when the notification was accepted, and what fills it.

@@ -48,6 +48,18 @@ pub enum ActivityClaim {
     },
 }
 
+/// What becomes of an activity's errand: something that is to be asked of a gateway outside of any transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrandChange {
+    /// It has none, or keeps the one that it has.
+    #[default]
+    Keep,
+    /// It is due then.
+    At(UnixMs),
+    /// It has none any more.
+    Done,
+}
+
 /// A step of an activity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActivityStep {
@@ -69,6 +81,8 @@ pub struct ActivityStep {
     pub attributes_type: String,
     /// When to look again; `None`: never.
     pub next_at: Option<UnixMs>,
+    /// See [`LiveActivityStore::live_activity_errands`].
+    pub errand: ErrandChange,
     /// What happened; of the notification that it is stored with, if any.
     pub records: Vec<Record>,
     /// What is told.
@@ -125,6 +139,8 @@ pub trait LiveActivityStore: Send + Sync + 'static {
     /// Writes a step for which nothing is sent. `false`: it is not as it was read any more, or there is one of its id;
     /// nothing was written.
     async fn step_live_activity(&self, step: ActivityStep) -> Result<bool>;
+    /// The errands that are due first, with the times at which they are. An activity that has one is not pruned.
+    async fn live_activity_errands(&self, limit: u32) -> Result<Vec<(UnixMs, StoredActivity)>>;
     /// Those of these devices that can start activities of a type, ascending.
     async fn startable(
         &self,

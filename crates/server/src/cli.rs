@@ -1,7 +1,7 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    activity, app, backup, bench, callout, campaign, completions, config, credential, demo, device,
+    activity, app, backup, bench, callout, campaign, channel, completions, config, credential, demo, device,
     doctor, event, explain, health, identity_key, import, keys, list, migrate, notification,
     openapi, restore, resume, schedule, segment, send, serve, simulate, store, template, trigger,
     user, webhook,
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Campaign(campaign::Args),
     /// Declare, change, end and look at Live Activities
     Activity(activity::Args),
+    /// List, make and delete broadcast channels of Live Activities
+    Channel(channel::Args),
     /// Report that something has happened
     Event(event::Args),
     /// Set what the user ids that apps send are signed with

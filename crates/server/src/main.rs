@@ -102,6 +102,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::Activity(args) => commands::activity::run(args, output).await?,
         Command::Schedule(args) => commands::schedule::run(args, output).await?,
         Command::Callout(args) => commands::callout::run(args, output).await?,
+        Command::Channel(args) => commands::channel::run(args, output).await?,
         Command::Campaign(args) => commands::campaign::run(args, output).await?,
         Command::Event(args) => commands::event::run(args, output).await?,
         Command::IdentityKey(args) => commands::identity_key::run(args, output).await?,

@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
         16,
         include_str!("../migrations/sqlite/0016_live_activities.sql"),
     ),
+    (17, include_str!("../migrations/sqlite/0017_reach.sql")),
 ];
 
 /// PostgreSQL's, by the same numbers, of which the first brings all before it.
@@ -46,6 +47,7 @@ pub(crate) const POSTGRES: &[(i64, &str)] = &[
         16,
         include_str!("../migrations/postgres/0016_live_activities.sql"),
     ),
+    (17, include_str!("../migrations/postgres/0017_reach.sql")),
 ];
 
 /// MySQL's and MariaDB's, by the same numbers.
@@ -60,6 +62,7 @@ pub(crate) const MYSQL: &[(i64, &str)] = &[
         16,
         include_str!("../migrations/mariadb/0016_live_activities.sql"),
     ),
+    (17, include_str!("../migrations/mariadb/0017_reach.sql")),
 ];
 
 /// SQLite's newest schema.

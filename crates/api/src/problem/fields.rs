@@ -38,15 +38,15 @@ static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "live_activity.start",
-        "Only phones of a user or a device are started by push; with a channel or an update token say `\"start\": \"app\"`.",
+        "Only phones of users and devices that are named are started by push; with a channel or an update token alone say `\"start\": \"app\"`.",
     ),
     (
         "live_activity.fixed",
-        "Recipient, attributes type, attributes and `start` stay as they were once it has started.",
+        "Recipient, attributes type, attributes and `start` stay as they were once it has started; a recipient with a new channel stays from the beginning.",
     ),
     (
         "live_activity.recipient",
-        "Ids of users and devices have 1 to 128 bytes, of channels 1 to 256, push tokens 1 to 512.",
+        "Ids of users and devices have 1 to 128 bytes, of channels 1 to 256, push tokens 1 to 512. A new channel names at most 1,000 users and devices.",
     ),
     (
         "live_activity.attributes_type",
@@ -83,6 +83,18 @@ static FIELDS: &[(&str, &str)] = &[
     (
         "live_activity.dismiss_after",
         "It leaves the lock screen at most 4 hours after its end.",
+    ),
+    (
+        "live_activity.alert",
+        "An alert has a title and a body, or a template in their place.",
+    ),
+    (
+        "live_activity.template",
+        "In a state `{\"$template\": \"name\"}` stands alone in its object, and the template has a body; one of an alert has a title too.",
+    ),
+    (
+        "live_activity.android",
+        "Android phones are those of the user or device that is the recipient: with another recipient leave `android` out.",
     ),
     ("live_activity.relevance", "`relevance` is 0 to 100."),
     (

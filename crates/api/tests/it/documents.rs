@@ -85,6 +85,8 @@ fn codes_in(folder: &Path, found: &mut Vec<String>) {
 
 fn is_field_code(literal: &str) -> bool {
     let events = [
+        "live_activity.channel_made",
+        "live_activity.channel_trouble",
         "live_activity.ended",
         "live_activity.ends_soon",
         "live_activity.start_unanswered",

@@ -312,6 +312,7 @@ port! {
         async fn live_activities_of(app: AppNo, recipients: Vec<String>, attributes_type: String, limit: u32) -> Vec<StoredActivity>;
         async fn live_activity_records(no: i64, limit: u32) -> Vec<ActivityRecord>;
         async fn step_live_activity(step: ActivityStep) -> bool;
+        async fn live_activity_errands(limit: u32) -> Vec<(UnixMs, StoredActivity)>;
         async fn startable(devices: Vec<DeviceNo>, attributes_type: String) -> Vec<Startable>;
         async fn set_startable(app: AppNo, device: DeviceNo, attributes_type: String, push_token_of: Option<DeviceNo>, now: UnixMs) -> ();
     }

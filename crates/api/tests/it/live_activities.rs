@@ -157,3 +157,36 @@ async fn a_phone_tells_of_its_own_with_a_publishable_key() {
     let seen = world.get(LESSON).await.is(200).json();
     assert_eq!(seen["phones"][0]["gone"], true);
 }
+
+#[tokio::test]
+async fn one_has_a_channel_of_its_own() {
+    let world = World::furnished(Setup::default()).await;
+    let new = json!({"environment": "sandbox", "store": true});
+    let mut body = with("recipient", json!({"new_channel": new}));
+    let problem = world.put(LESSON, body.clone()).await;
+    let problem = problem.problem(422, "request.invalid");
+    assert_eq!(problem["errors"][0]["code"], "live_activity.start");
+    body["start"] = json!("app");
+    world.put(LESSON, body.clone()).await.is(201);
+    let made = world
+        .wait(LESSON, |seen| seen["channel"]["state"] == "made")
+        .await;
+    assert_eq!(
+        made["channel"],
+        json!({"id": "bmV3", "state": "made", "environment": "sandbox", "topic": "com.example.shop", "store": true,
+               "tries": 0, "doubts": 0, "next_try_at": null, "error": null})
+    );
+    assert_eq!(made["state"], "planned");
+    body["recipient"]["new_channel"]["store"] = json!(false);
+    let problem = world.put(LESSON, body).await;
+    let problem = problem.problem(422, "request.invalid");
+    assert_eq!(problem["errors"][0]["pointer"], "/recipient");
+    world
+        .post(&format!("{LESSON}/end"), json!({}))
+        .await
+        .is(200);
+    let over = world
+        .wait(LESSON, |seen| seen["channel"]["state"] == "deleted")
+        .await;
+    assert_eq!(over["channel"]["id"], "bmV3");
+}

@@ -1,7 +1,7 @@
 //! What callers and apps want of Live Activities. Each is read, changed, worked out and written; where somebody else was
 //! first, read again.
 
-use super::{Moved, OpenActivity, follow};
+use super::{Moved, OpenActivity, follow, words};
 use crate::request::Refusal;
 use crate::service::Shared;
 use carillon_model::UnixMs;
@@ -15,6 +15,7 @@ use carillon_model::live_activity::{
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_token::PushTokenBytes;
 use carillon_model::push_type::TokenKind;
+use carillon_model::role::Role;
 use carillon_ports::live_activity::ActivityClaim;
 use carillon_ports::registry::Device;
 use carillon_ports::store::StoreError;
@@ -71,7 +72,7 @@ pub struct ToldToken {
 type Answer = Result<ActivityAnswer, ActivityRefusal>;
 
 /// What is to become of an activity.
-enum Edit {
+pub(super) enum Edit {
     /// It stays as it is.
     Same(ActivityAnswer),
     /// It is to be stepped. `true`: phones that can start it are looked for.
@@ -82,7 +83,7 @@ fn invalid(pointer: &str, code: &'static str, message: impl Into<String>) -> Act
     ActivityRefusal::Invalid(vec![FieldProblem::new(pointer, code, message)])
 }
 
-fn same() -> Edit {
+pub(super) fn same() -> Edit {
     Edit::Same(ActivityAnswer {
         is_new: false,
         warnings: Vec::new(),
@@ -90,7 +91,7 @@ fn same() -> Edit {
 }
 
 impl Shared {
-    async fn step_activity(
+    pub(super) async fn step_activity(
         self: &Arc<Self>,
         app: AppNo,
         id: &str,
@@ -135,6 +136,10 @@ impl Shared {
                 }
             };
             if is_written {
+                if open.run.errand_at().is_some() {
+                    hub.bells.channels.notify_one();
+                    hub.wake_leader(Role::Worker);
+                }
                 return Ok(Ok(ActivityAnswer {
                     is_new,
                     warnings: open.warnings,
@@ -151,6 +156,10 @@ impl Shared {
         id: &str,
         request: ActivityRequest,
     ) -> Result<Answer, StoreError> {
+        let places = request.template_places();
+        if let Err(refusal) = words::check(&self.hub, app, &places, &request.data, None) {
+            return Ok(Err(refusal));
+        }
         // The phone of an update token that the caller has is the device that keeps it.
         let phone = match &request.recipient {
             Recipient::PushToken(told) => {
@@ -199,6 +208,12 @@ impl Shared {
             }
             let mut request = open.request.clone();
             change.apply(&mut request);
+            let mut places = change.template_places();
+            if request != open.request {
+                places.extend(request.template_places());
+            }
+            let alert = change.alert.as_ref();
+            words::check(&self.hub, app, &places, &request.data, alert)?;
             if request != open.request {
                 replan(&mut open, request, now)?;
             }
@@ -229,6 +244,8 @@ impl Shared {
     ) -> Result<Answer, StoreError> {
         self.step_activity(app, id, |open, now| {
             let mut open = going(open)?;
+            let places = end.template_places();
+            words::check(&self.hub, app, &places, &open.request.data, None)?;
             let end = end.check().map_err(ActivityRefusal::Invalid)?;
             let mut state = open.run.state_at(&open.plan, now);
             let last = end
@@ -414,6 +431,8 @@ fn declared(id: &str, request: &ActivityRequest, now: UnixMs) -> Result<Edit, Ac
             "expected an instant in the future: this activity would be over before anybody saw it",
         ));
     }
+    let mut run = Run::new(now);
+    run.want_channel(&checked.plan, now);
     let open = OpenActivity {
         id: id.to_owned(),
         claim: ActivityClaim::New,
@@ -421,7 +440,8 @@ fn declared(id: &str, request: &ActivityRequest, now: UnixMs) -> Result<Edit, Ac
         request: request.clone(),
         plan: checked.plan,
         warnings: checked.warnings,
-        run: Run::new(now),
+        run,
+        told: Vec::new(),
     };
     Ok(Edit::Step(Box::new(open), true))
 }
@@ -469,6 +489,7 @@ fn replan(
             ),
             (old.attributes == new.attributes, "/attributes"),
             (old.start == new.start, "/start"),
+            (old.android == new.android, "/android"),
         ] {
             if !is_same {
                 return Err(invalid(
@@ -479,7 +500,15 @@ fn replan(
             }
         }
     }
+    if open.run.channel.is_some() && open.plan.recipient != checked.plan.recipient {
+        return Err(invalid(
+            "/recipient",
+            "live_activity.fixed",
+            "expected the same recipient: its channel is made, or being made; end it and declare another one",
+        ));
+    }
     open.run.replan(&open.plan, &checked.plan, now);
+    open.run.want_channel(&checked.plan, now);
     (open.request, open.plan, open.warnings) = (request, checked.plan, checked.warnings);
     Ok(())
 }
@@ -489,7 +518,7 @@ fn is_recipient(plan: &Plan, device: &Device) -> Result<(), ActivityRefusal> {
     let is_its = match &plan.recipient {
         Recipient::User(user) => device.registration.user_id.as_ref() == Some(user),
         Recipient::Device(id) => device.id == *id,
-        Recipient::Channel(_) | Recipient::PushToken(_) => false,
+        Recipient::Channel(_) | Recipient::NewChannel(_) | Recipient::PushToken(_) => false,
     };
     if is_its {
         Ok(())

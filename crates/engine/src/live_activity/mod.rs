@@ -1,7 +1,10 @@
 //! Live Activities: what is due, what somebody wants changed and what phones tell, each one step: read, worked out by the
 //! model's state machine, and written with its notification in one transaction under the fence that was read.
 
+mod androids;
+pub(crate) mod channels;
 mod doors;
+mod words;
 
 pub use doors::{ActivityAnswer, ActivityRefusal, ToldToken};
 
@@ -17,15 +20,17 @@ use carillon_model::event::{EventKind, LiveActivityNews};
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::live_activity::{
     ActivityPush, ActivityRequest, ActivityState, Notice, Plan, PushKind, Recipient, Run, StartBy,
-    Turn,
+    Turn, WordedPush,
 };
 use carillon_model::notification::{NotificationRequest, RequestOptions};
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::{PushType, Reach, TokenKind};
 use carillon_model::target::Target;
-use carillon_ports::live_activity::{ActivityClaim, ActivityStep, Startable, StoredActivity};
+use carillon_ports::live_activity::{
+    ActivityClaim, ActivityStep, ErrandChange, Startable, StoredActivity,
+};
 use carillon_ports::news;
-use carillon_ports::store::{NewEvent, StoreError};
+use carillon_ports::store::{NewEvent, Recipient as Reached, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 
@@ -58,6 +63,8 @@ pub struct OpenActivity {
     pub warnings: Vec<FieldProblem>,
     /// What became of it so far.
     pub run: Run,
+    /// What is told besides with its next step.
+    pub(crate) told: Vec<Notice>,
 }
 
 impl OpenActivity {
@@ -84,6 +91,7 @@ impl OpenActivity {
             plan: checked.plan,
             warnings: checked.warnings,
             run: serde_json::from_str(&stored.run).map_err(|error| format!("run: {error}"))?,
+            told: Vec::new(),
         })
     }
 
@@ -108,6 +116,10 @@ impl OpenActivity {
                 }
                 Notice::EndsSoon => EventKind::LiveActivityEndsSoon,
                 Notice::Ended(_) => EventKind::LiveActivityEnded,
+                Notice::ChannelMade => EventKind::LiveActivityChannelMade,
+                Notice::ChannelTrouble | Notice::ChannelsNearlyFull(_) => {
+                    EventKind::LiveActivityChannelTrouble
+                }
             };
             events.push(news::event(app, kind, &self.id, &self.news(notice)));
         }
@@ -121,6 +133,11 @@ impl OpenActivity {
             recipient: recipient(&self.plan),
             attributes_type: self.plan.attributes_type.clone(),
             next_at: turn.next_at,
+            errand: match (&self.run.channel, self.run.errand_at()) {
+                (None, _) => ErrandChange::Keep,
+                (Some(_), Some(at)) => ErrandChange::At(at),
+                (Some(_), None) => ErrandChange::Done,
+            },
             records: turn.records.clone(),
             events,
             now,
@@ -129,6 +146,21 @@ impl OpenActivity {
 
     fn news(&self, notice: &Notice) -> LiveActivityNews {
         let phones = self.run.phones.values().filter(|phone| !phone.is_gone);
+        let channel = self.run.channel.as_ref();
+        let (channel, reason) = match notice {
+            Notice::ChannelMade => (channel.and_then(|channel| channel.id.clone()), None),
+            Notice::ChannelTrouble => (
+                channel.and_then(|channel| channel.id.clone()),
+                channel.and_then(|channel| channel.error.clone()),
+            ),
+            Notice::ChannelsNearlyFull(number) => (
+                None,
+                Some(format!(
+                    "the app has {number} of at most 10,000 channels in this environment: list the App's channels, and delete those of which nothing is published any more"
+                )),
+            ),
+            _ => (None, None),
+        };
         LiveActivityNews {
             live_activity: self.id.clone(),
             state: self.run.state.as_str().to_owned(),
@@ -138,6 +170,8 @@ impl OpenActivity {
             },
             phones: phones.clone().count(),
             waiting: phones.filter(|phone| !phone.has_token).count(),
+            channel,
+            reason,
         }
     }
 }
@@ -147,7 +181,7 @@ fn recipient(plan: &Plan) -> String {
     match &plan.recipient {
         Recipient::User(user) => format!("user:{user}"),
         Recipient::Device(device) => format!("device:{device}"),
-        Recipient::Channel(_) | Recipient::PushToken(_) => String::new(),
+        Recipient::Channel(_) | Recipient::NewChannel(_) | Recipient::PushToken(_) => String::new(),
     }
 }
 
@@ -214,36 +248,72 @@ impl Shared {
         } else {
             Vec::new()
         };
+        let has_begun = !open.run.state.is_over() && now >= open.plan.starts_at;
+        if open.plan.android && !open.run.knows_androids && has_begun {
+            let androids = self.androids_of(app, &open.plan, &startable).await?;
+            if let Some(androids) = androids {
+                open.run.add_androids(&androids);
+            }
+        }
         let phones: Vec<i64> = startable.iter().map(|one| one.device.0).collect();
         let rules = &hub.parts.config.live_activities;
         let mut turn = open.run.turn(&open.plan, now, &phones, rules);
+        open.run.follow_with_channel(&open.plan, rules);
+        turn.notices.append(&mut open.told);
         let push = turn.push.take();
         let step = open.step(app, &turn, now)?;
         let Some(push) = push else {
             return Ok(Ok(Moved::Quiet(Box::new(step))));
         };
         let devices = addresses(&open.run, &push, &startable);
-        let kind = match push.kind {
-            PushKind::Start => TokenKind::LiveActivityStart,
-            PushKind::Update | PushKind::End => TokenKind::LiveActivity,
+        let (push, words) = match self.in_words(app, open, push, &startable) {
+            Ok(said) => said,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let item = item(open, &push, words, step, now)?;
+        let draft = match draft(hub, app, at, item, now) {
+            Ok(draft) => draft,
+            Err(problems) => return Ok(Err(problems)),
         };
         let recipients = match devices.is_empty() {
             true => Vec::new(),
-            false => {
-                let store = &hub.parts.store;
-                store.recipients(devices, Reach::only(kind)).await?
-            }
+            false => hub.parts.store.recipients(devices, draft.reach).await?,
         };
-        let item = item(open, &push, step, now)?;
-        let drafted = draft(hub, app, at, item, now);
-        Ok(drafted.map(|draft| Moved::Push(Box::new(make(hub, app, draft, &recipients, now)))))
+        let ready = make(hub, app, draft, &recipients, now);
+        Ok(Ok(Moved::Push(Box::new(ready))))
     }
 
-    /// Phones of its recipient that can start it.
-    async fn startable_of(&self, app: AppNo, plan: &Plan) -> Result<Vec<Startable>, StoreError> {
+    /// A push whose texts are as everybody reads them, and what is to be written for each reader apart.
+    fn in_words(
+        &self,
+        app: AppNo,
+        open: &OpenActivity,
+        push: ActivityPush,
+        startable: &[Startable],
+    ) -> Result<(ActivityPush, Option<WordedPush>), Vec<FieldProblem>> {
+        if push.templates().is_empty() {
+            return Ok((push, None));
+        }
+        let is_published = open.plan.is_broadcast() && push.kind != PushKind::Start;
+        if is_published {
+            let push = words::for_everybody(&self.hub, app, open, &push)?;
+            return Ok((push, None));
+        }
+        let address = |phone: &i64| address(&open.run, push.kind, startable, *phone);
+        let readers = words::readers(&push.phones, address);
+        let worded = words::worded(&self.hub, app, open, &push, readers)?;
+        Ok((words::sample(&push)?, Some(worded)))
+    }
+
+    /// Devices of its recipient.
+    async fn devices_of(
+        &self,
+        app: AppNo,
+        plan: &Plan,
+        reach: Reach,
+    ) -> Result<Vec<Reached>, StoreError> {
         let store = &self.hub.parts.store;
-        let reach = Reach::only(TokenKind::LiveActivityStart);
-        let found = match &plan.recipient {
+        let found: Vec<_> = match &plan.recipient {
             Recipient::User(user) => {
                 let limit = self.hub.parts.config.max_devices_per_user;
                 let users = vec![user.clone()];
@@ -254,8 +324,25 @@ impl Shared {
                 let found = store.resolve_devices(app, vec![id.clone()], reach).await?;
                 found.into_iter().flatten().collect()
             }
+            Recipient::NewChannel(new) => {
+                let (users, ids) = (new.users.clone(), new.devices.clone());
+                let limit = self.hub.parts.config.max_devices_per_user;
+                let of_users = store.resolve_users(app, users, reach, limit).await?;
+                let mut all: Vec<_> = of_users.into_iter().flatten().collect();
+                let named = store.resolve_devices(app, ids, reach).await?;
+                all.extend(named.into_iter().flatten());
+                all
+            }
             Recipient::Channel(_) | Recipient::PushToken(_) => Vec::new(),
         };
+        Ok(found)
+    }
+
+    /// Phones of its recipient that can start it.
+    async fn startable_of(&self, app: AppNo, plan: &Plan) -> Result<Vec<Startable>, StoreError> {
+        let store = &self.hub.parts.store;
+        let reach = Reach::only(TokenKind::LiveActivityStart);
+        let found = self.devices_of(app, plan, reach).await?;
         let devices: Vec<DeviceNo> = found.into_iter().map(|one| one.device).collect();
         if devices.is_empty() {
             return Ok(Vec::new());
@@ -266,36 +353,61 @@ impl Shared {
 
 /// The devices that keep the push tokens of a push's phones, ascending.
 fn addresses(run: &Run, push: &ActivityPush, startable: &[Startable]) -> Vec<DeviceNo> {
-    let of = |phone: &i64| match push.kind {
-        PushKind::Start => {
-            let mut all = startable.iter();
-            let found = all.find(|one| one.device.0 == *phone)?;
-            Some(found.push_token_of)
-        }
-        PushKind::Update | PushKind::End => run.phones.get(phone)?.push_token_of.map(DeviceNo),
-    };
+    let of = |phone: &i64| address(run, push.kind, startable, *phone);
     let mut devices: Vec<DeviceNo> = push.phones.iter().filter_map(of).collect();
     devices.sort_unstable();
     devices.dedup();
     devices
 }
 
+/// The device that keeps the push token of a phone.
+fn address(run: &Run, kind: PushKind, startable: &[Startable], phone: i64) -> Option<DeviceNo> {
+    let mut all = startable.iter();
+    let found = match kind {
+        PushKind::Start => all.find(|one| one.device.0 == phone),
+        PushKind::Update | PushKind::End => None,
+    };
+    let known = run.phones.get(&phone);
+    let known = known.filter(|phone| kind != PushKind::Start || phone.is_android);
+    match found {
+        Some(found) => Some(found.push_token_of),
+        None => known?.push_token_of.map(DeviceNo),
+    }
+}
+
 /// The notification that is a push.
 fn item(
     open: &OpenActivity,
     push: &ActivityPush,
+    words: Option<WordedPush>,
     step: ActivityStep,
     now: UnixMs,
 ) -> Result<SendItem, StoreError> {
     let payload = to_raw_value(&push.payload(&open.plan));
     let payload = payload.map_err(|error| StoreError::Failed(error.to_string()))?;
-    let target = match &open.plan.recipient {
-        Recipient::Channel(channel) => Target::Channel(channel.clone()),
+    let is_android = |no: &i64| {
+        open.run
+            .phones
+            .get(no)
+            .is_some_and(|phone| phone.is_android)
+    };
+    let fcm = match push.phones.iter().any(is_android) {
+        true => Some(to_raw_value(&push.android(&open.plan, &open.id))),
+        false => None,
+    };
+    let fcm = fcm.transpose();
+    let fcm = fcm.map_err(|error| StoreError::Failed(error.to_string()))?;
+    let channel = open.run.channel_id(&open.plan);
+    let channel = channel.filter(|_| push.kind != PushKind::Start);
+    let is_channel = channel.is_some();
+    let target = match channel {
+        Some(channel) => Target::Channel(channel.to_owned()),
         // Whom it is for is known by number; the ids are not asked for.
-        _ => Target::Devices(vec![open.id.clone()]),
+        None => Target::Devices(vec![open.id.clone()]),
     };
     let ends_at = open.plan.ends_at.filter(|at| *at > now);
-    let is_channel = open.plan.is_broadcast();
+    let new = open.plan.new_channel().filter(|_| is_channel);
+    let topic = open.run.channel.as_ref().filter(|_| is_channel);
     let expires_at = match push.kind {
         // What would be shown after the end is shown no more.
         PushKind::Start | PushKind::Update if !is_channel => ends_at.map(later::shown),
@@ -307,6 +419,7 @@ fn item(
             except_users: Vec::new(),
             content: Some(Content {
                 apns: Some(payload),
+                fcm,
                 ..Content::default()
             }),
             template: None,
@@ -317,6 +430,9 @@ fn item(
                 priority: Some(push.priority),
                 // The stream of its receipts is the phone's own, which tells by its token that it shows it.
                 receipt: Some(false),
+                environment: new.map(|new| new.environment.into()),
+                apns_topic: topic.and_then(|of| of.topic.clone()),
+                store_offline: new.map(|new| new.store),
                 ..RequestOptions::default()
             },
             send_at: None,
@@ -327,6 +443,7 @@ fn item(
         idempotency: None,
         origin: Origin {
             activity: Some(step),
+            words,
             ..Origin::default()
         },
     })

@@ -6,7 +6,7 @@ use carillon_model::UnixMs;
 use carillon_model::content::{Content, Urgency};
 use carillon_model::credential::{CredentialFacts, CredentialSecret};
 use carillon_model::environment::Environment;
-use carillon_model::lane::Class;
+use carillon_model::lane::{self, Class};
 use carillon_model::notification::{Priority, RequestOptions, SendOptions};
 use carillon_model::outcome::{Answer, Outcome, TokenFate, Trouble, TroubleScope, Verdict};
 use carillon_model::problem::FieldProblem;
@@ -42,6 +42,11 @@ pub(crate) type Reply = Vec<(u64, Outcome)>;
 
 type Script = Box<dyn FnMut(&Written) -> Reply + Send>;
 
+/// After so many milliseconds the answer to a call to channel management.
+pub(crate) type ChannelReply = (u64, Result<ChannelAnswer, ChannelError>);
+
+type ChannelScript = Box<dyn FnMut(&ChannelCall) -> ChannelReply + Send>;
+
 struct State {
     script: Script,
     written: Vec<Written>,
@@ -49,6 +54,8 @@ struct State {
     opened: Vec<PoolId>,
     closed: Vec<PoolId>,
     poison: Option<String>,
+    channels: ChannelScript,
+    channel_calls: Vec<(Environment, String, String)>,
 }
 
 /// See the module's words. Clones share it.
@@ -56,6 +63,8 @@ struct State {
 pub(crate) struct FakeGateway {
     state: Arc<Mutex<State>>,
     window: Arc<AtomicUsize>,
+    /// Whose raw content it sends.
+    which: lane::Gateway,
 }
 
 impl FakeGateway {
@@ -68,14 +77,38 @@ impl FakeGateway {
                 opened: Vec::new(),
                 closed: Vec::new(),
                 poison: None,
+                channels: Box::new(|_| (1, Ok(ChannelAnswer::Deleted))),
+                channel_calls: Vec::new(),
             })),
             window: Arc::new(AtomicUsize::new(1_000)),
+            which: lane::Gateway::Apns,
+        }
+    }
+
+    /// The same, as another gateway.
+    pub(crate) fn at(&self, which: lane::Gateway) -> Self {
+        Self {
+            which,
+            ..self.clone()
         }
     }
 
     /// From now on.
     pub(crate) fn script(&self, script: impl FnMut(&Written) -> Reply + Send + 'static) {
         self.state.lock().script = Box::new(script);
+    }
+
+    /// What channel management answers from now on.
+    pub(crate) fn channels_answer(
+        &self,
+        script: impl FnMut(&ChannelCall) -> ChannelReply + Send + 'static,
+    ) {
+        self.state.lock().channels = Box::new(script);
+    }
+
+    /// Where channel management was called, for which topic, and for what.
+    pub(crate) fn channel_calls(&self) -> Vec<(Environment, String, String)> {
+        self.state.lock().channel_calls.clone()
     }
 
     pub(crate) fn window(&self, window: usize) {
@@ -193,7 +226,11 @@ impl Gateway for FakeGateway {
             (Target::All(_), _) => Class::Bulk,
             _ => Class::Normal,
         };
-        let raw = content.apns.as_ref().map(|raw| raw.get().to_owned());
+        let raw = match self.which {
+            lane::Gateway::Fcm => content.fcm.as_ref(),
+            _ => content.apns.as_ref(),
+        };
+        let raw = raw.map(|raw| raw.get().to_owned());
         let starts = raw
             .as_ref()
             .is_some_and(|raw| raw.contains(r#""event":"start""#));
@@ -230,6 +267,13 @@ impl Gateway for FakeGateway {
         if content.badge == Some(666) {
             let problem = FieldProblem::new("/content/badge", "test.badge", "expected another");
             return Err(vec![problem]);
+        }
+        let raw = match self.which {
+            lane::Gateway::Fcm => content.fcm.as_ref(),
+            _ => content.apns.as_ref(),
+        };
+        if let Some(raw) = raw {
+            return Ok(Bytes::copy_from_slice(raw.get().as_bytes()));
         }
         let mut text = content.body.clone().unwrap_or_default();
         if let Some(badge) = content.badge {
@@ -272,11 +316,18 @@ impl Gateway for FakeGateway {
 
     async fn channels(
         &self,
-        _spec: PoolSpec,
-        _topic: &str,
-        _call: ChannelCall,
+        spec: PoolSpec,
+        topic: &str,
+        call: ChannelCall,
     ) -> Result<ChannelAnswer, ChannelError> {
-        Ok(ChannelAnswer::Deleted)
+        let (after_ms, answer) = {
+            let mut state = self.state.lock();
+            let called = (spec.id.environment, topic.to_owned(), format!("{call:?}"));
+            state.channel_calls.push(called);
+            (state.channels)(&call)
+        };
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        answer
     }
 }
 

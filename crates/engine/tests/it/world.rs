@@ -486,7 +486,7 @@ fn parts(
         gateways: Gateway::ALL
             .into_iter()
             .fold(Gateways::default(), |all, which| {
-                all.with(which, Arc::new(gateway.clone()))
+                all.with(which, Arc::new(gateway.at(which)))
             }),
         clock: clock.clone(),
         secrets: Arc::new(PlainSecrets),

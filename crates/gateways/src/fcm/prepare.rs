@@ -21,7 +21,7 @@ pub(super) fn prepare(
     options: &RequestOptions,
     rule: DataRule,
 ) -> Result<Prepared, Vec<FieldProblem>> {
-    let mut problems = check_options(target, options);
+    let mut problems = check_options(target, content, options);
     let push_type = options.push_type;
     let defaults = Defaults {
         token_kind: push_type.token_kind(),
@@ -49,7 +49,7 @@ pub(super) fn written(
     options: &SendOptions,
     rule: DataRule,
 ) -> Result<Bytes, Vec<FieldProblem>> {
-    if let Some(problem) = push_type_problem(options.push_type) {
+    if let Some(problem) = push_type_problem(options.push_type, content) {
         return Err(vec![problem]);
     }
     let raw = read_raw(content, rule)?;
@@ -69,9 +69,11 @@ pub(super) fn written(
 
 const PUSH_TYPE: &str = "fcm.push_type";
 
-fn push_type_problem(push_type: PushType) -> Option<FieldProblem> {
+fn push_type_problem(push_type: PushType, content: &Content) -> Option<FieldProblem> {
     let message = match push_type {
         PushType::Alert | PushType::Background => return None,
+        // What Android phones are told of one: data, which its timeline wrote.
+        PushType::LiveActivity if content.fcm.is_some() && !content.has_portable() => return None,
         PushType::Voip => "FCM cannot send VoIP pushes: reach the device by a push token of Apple's, of kind voip".into(),
         PushType::LiveActivity => "a Live Activity goes to Apple directly, by its own push token; through FCM write it in content.fcm.apns of an alert".into(),
         other => format!(
@@ -82,8 +84,13 @@ fn push_type_problem(push_type: PushType) -> Option<FieldProblem> {
     Some(FieldProblem::new("/options/push_type", PUSH_TYPE, message))
 }
 
-fn check_options(target: &Target, options: &RequestOptions) -> Vec<FieldProblem> {
-    let mut problems: Vec<_> = push_type_problem(options.push_type).into_iter().collect();
+fn check_options(
+    target: &Target,
+    content: &Content,
+    options: &RequestOptions,
+) -> Vec<FieldProblem> {
+    let problem = push_type_problem(options.push_type, content);
+    let mut problems: Vec<_> = problem.into_iter().collect();
     if matches!(target, Target::Channel(_)) {
         problems.push(FieldProblem::new(
             "/target/channel",
@@ -110,7 +117,7 @@ fn check_options(target: &Target, options: &RequestOptions) -> Vec<FieldProblem>
 
 /// What means nothing in a push that shows nothing.
 fn misplaced(parts: &Parts<'_>, push_type: PushType) -> Vec<FieldProblem> {
-    if push_type != PushType::Background {
+    if !matches!(push_type, PushType::Background | PushType::LiveActivity) {
         return Vec::new();
     }
     let content = parts.content;

@@ -172,3 +172,23 @@ fn bad_options_are_named_together_with_bad_content() {
     let channel = prepared(r#"{"channel":"c2lt"}"#, r#"{"body":"b"}"#, "{}").unwrap_err();
     assert_eq!(channel[0].code, "fcm.channel");
 }
+
+#[test]
+fn a_live_activity_is_data_for_android_phones() {
+    let options = r#"{"push_type":"liveactivity","priority":"high"}"#;
+    let data = r#"{"fcm":{"android":{"collapse_key":"lesson-42"},"data":{"carillon_live_activity":"lesson-42","event":"start"}}}"#;
+    let made = prepared(DEVICE, data, options).unwrap();
+    let message: serde_json::Value = serde_json::from_slice(&made.payload).unwrap();
+    assert_eq!(
+        message["android"],
+        serde_json::json!({"priority": "HIGH", "collapse_key": "lesson-42"})
+    );
+    assert_eq!(message["data"]["event"], "start");
+    assert!(message.get("notification").is_none());
+    for shown in [
+        r#"{"title":"Lesson","fcm":{"data":{"event":"start"}}}"#,
+        r#"{"fcm":{"notification":{"title":"Lesson"}}}"#,
+    ] {
+        prepared(DEVICE, shown, options).unwrap_err();
+    }
+}

@@ -161,6 +161,12 @@ pub struct LiveActivityNews {
     pub phones: usize,
     /// Phones of those that told no update token.
     pub waiting: usize,
+    /// Of events about its channel: the channel's id, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// Of `live_activity.channel_trouble`: what is wrong, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Data of `timer.failed`. The event's subject is the same as `subject`.

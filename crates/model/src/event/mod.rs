@@ -53,6 +53,10 @@ pub enum EventKind {
     LiveActivityUnstartable,
     /// A phone was asked to start a Live Activity and told no update token: [`LiveActivityNews`].
     LiveActivityUnanswered,
+    /// The broadcast channel of a Live Activity is made: [`LiveActivityNews`].
+    LiveActivityChannelMade,
+    /// The broadcast channel of a Live Activity cannot be made or deleted, or channels run out: [`LiveActivityNews`].
+    LiveActivityChannelTrouble,
     /// Something that was to happen later could not, and is not tried again: [`TimerFailed`].
     TimerFailed,
     /// Carillon stopped calling a webhook endpoint: [`WebhookDisabled`]. The others are told.
@@ -61,7 +65,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, once.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::NotificationCompleted,
         Self::DeliveryFailed,
         Self::DeviceRetired,
@@ -80,6 +84,8 @@ impl EventKind {
         Self::LiveActivityEndsSoon,
         Self::LiveActivityUnstartable,
         Self::LiveActivityUnanswered,
+        Self::LiveActivityChannelMade,
+        Self::LiveActivityChannelTrouble,
         Self::TimerFailed,
         Self::WebhookDisabled,
     ];
@@ -106,6 +112,8 @@ impl EventKind {
             Self::LiveActivityEndsSoon => "live_activity.ends_soon",
             Self::LiveActivityUnstartable => "live_activity.token_missing",
             Self::LiveActivityUnanswered => "live_activity.start_unanswered",
+            Self::LiveActivityChannelMade => "live_activity.channel_made",
+            Self::LiveActivityChannelTrouble => "live_activity.channel_trouble",
             Self::TimerFailed => "timer.failed",
             Self::WebhookDisabled => "webhook.disabled",
         }
@@ -141,6 +149,8 @@ impl EventKind {
             | Self::LiveActivityEndsSoon
             | Self::LiveActivityUnstartable
             | Self::LiveActivityUnanswered
+            | Self::LiveActivityChannelMade
+            | Self::LiveActivityChannelTrouble
             | Self::TimerFailed
             | Self::WebhookDisabled => None,
         }

@@ -107,6 +107,7 @@ impl Run {
         Some(ActivityPush {
             kind: PushKind::End,
             phones,
+            channel: None,
             content_state: self.shown.clone().unwrap_or_default(),
             alert: last.alert.filter(|_| with_alert),
             // The end is the one push that must not wait for the phone's pleasure.

@@ -32,6 +32,14 @@ pub struct Rules {
     pub longest_ms: i64,
     /// So long before that it is told: milliseconds.
     pub warn_before_ms: i64,
+    /// How often Apple is asked to make a channel, and to delete it.
+    pub channel_tries: u16,
+    /// The first pause between two of these; each is twice as long as the one before, up to an hour: milliseconds.
+    pub channel_pause_ms: i64,
+    /// A channel is deleted so many milliseconds after its activity left the lock screens.
+    pub channel_delete_after_ms: i64,
+    /// With so many channels of an app in one environment it is told that they run out (Apple: 10,000).
+    pub channels_warn_at: u32,
 }
 
 impl Default for Rules {
@@ -45,6 +53,10 @@ impl Default for Rules {
             urgent_per_hour_frequent: 60,
             longest_ms: 8 * HOUR_MS - 300_000,
             warn_before_ms: HOUR_MS / 2,
+            channel_tries: 12,
+            channel_pause_ms: 5_000,
+            channel_delete_after_ms: 600_000,
+            channels_warn_at: 9_000,
         }
     }
 }
@@ -63,7 +75,7 @@ impl Run {
             return turn;
         }
         match self.state {
-            ActivityState::Planned if now < plan.starts_at => {}
+            ActivityState::Planned if now < plan.starts_at || self.lacks_channel(plan) => {}
             ActivityState::Planned => self.begin(plan, now, startable, rules, &mut turn),
             _ => self.run_on(plan, now, startable, rules, &mut turn),
         }
@@ -90,24 +102,22 @@ impl Run {
         self.shows(self.state_at(plan, now));
         self.alert = None;
         turn.notices.push(Notice::Started);
-        if plan.start == StartBy::App {
-            // The app starts it; who told a token already made it active.
-            let is_broadcast = plan.is_broadcast();
-            self.state = if is_broadcast {
-                ActivityState::Active
-            } else {
-                ActivityState::Starting
-            };
-            if is_broadcast {
-                turn.push =
-                    Some(self.push(PushKind::Update, Vec::new(), plan, None, false, now, rules));
-            }
+        if plan.is_broadcast() {
+            self.begin_broadcast(plan, now, startable, rules, turn);
             return;
         }
         self.state = ActivityState::Starting;
-        let phones = self.startable(startable, rules);
+        let is_pushed = plan.start == StartBy::Push;
+        // Where the app starts it, who told a token already made it active.
+        let mut phones = if is_pushed {
+            self.startable(startable, rules)
+        } else {
+            Vec::new()
+        };
+        phones.extend(self.fresh_androids());
         if phones.is_empty() {
-            turn.notices.push(Notice::TokenMissing);
+            turn.notices
+                .extend(is_pushed.then_some(Notice::TokenMissing));
             return;
         }
         self.start(plan, now, phones, rules, turn);
@@ -127,6 +137,10 @@ impl Run {
             (phone.asked_at, phone.told) = (Some(now), seq);
             (phone.is_reported, phone.is_gone) = (false, false);
             phone.starts = phone.starts.saturating_add(1);
+            if phone.is_android {
+                // It has nothing to tell: it shows it.
+                self.state = ActivityState::Active;
+            }
         }
         turn.records
             .push(self.record(RecordKind::Started, plan.starts_at, phones.len()));
@@ -195,7 +209,7 @@ impl Run {
             turn.push = Some(self.push(PushKind::Update, behind, plan, None, false, now, rules));
             return;
         }
-        if plan.start == StartBy::Push {
+        if plan.start == StartBy::Push && !plan.is_broadcast() {
             let phones = self.startable(startable, rules);
             if !phones.is_empty() {
                 self.start(plan, now, phones, rules, turn);
@@ -322,7 +336,7 @@ impl Run {
         clippy::too_many_arguments,
         reason = "each caller has them at hand, and a struct for them would be used here alone"
     )]
-    fn push(
+    pub(super) fn push(
         &mut self,
         kind: PushKind,
         phones: Vec<i64>,
@@ -347,9 +361,12 @@ impl Run {
         let stale_at = plan
             .stale_after_ms
             .map(|ms| plan.ends_at.unwrap_or(now).saturating_add(ms));
+        let channel = self.channel_id(plan).filter(|_| kind == PushKind::Start);
+        let channel = channel.map(str::to_owned);
         ActivityPush {
             kind,
             phones,
+            channel,
             content_state: self.shown.clone().unwrap_or_default(),
             alert,
             priority: if is_urgent {
@@ -409,7 +426,8 @@ impl Run {
         }
         let mut times = vec![plan.ends_at];
         if self.state == ActivityState::Planned {
-            times.push(Some(plan.starts_at));
+            // Without its channel it does not start, and with it it is looked at again.
+            times.push((!self.lacks_channel(plan)).then_some(plan.starts_at));
         } else {
             let is_open = |phase: &&Phase| self.done(phase).is_none();
             let phase = plan.phases.iter().find(is_open);
@@ -430,8 +448,9 @@ impl Run {
                     .min()
                     .map(|at| at.saturating_add(rules.start_deadline_ms)),
             );
-            let starts =
-                plan.start == StartBy::Push && !self.startable(startable, rules).is_empty();
+            let starts = plan.start == StartBy::Push
+                && !plan.is_broadcast()
+                && !self.startable(startable, rules).is_empty();
             if !is_resting && (starts || !self.behind().is_empty()) {
                 times.push(Some(now));
             }

@@ -14,6 +14,8 @@
 //! state, the phases that have come and the updates, merged in order of time; timestamps rise strictly; a phone is
 //! told nothing after the end.
 
+mod android;
+mod channel;
 mod ending;
 mod machine;
 mod merge;
@@ -23,12 +25,20 @@ mod request;
 mod run;
 mod swift_date;
 mod when;
+mod words;
 
+#[cfg(test)]
+mod android_tests;
+#[cfg(test)]
+mod channel_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
 
+pub use self::channel::{
+    Channel, ChannelAnswer, ChannelErrand, ChannelMoved, ChannelState, NewChannel,
+};
 pub use self::machine::Rules;
 pub use self::merge::merge;
 pub use self::plan::{Checked, End, MAX_PAYLOAD_BYTES, MAX_PHASES, Phase, Plan, check_state};
@@ -38,3 +48,4 @@ pub use self::request::{
     Recipient, StartBy, UpdateToken,
 };
 pub use self::run::{ActivityState, EndCause, Notice, Phone, Record, RecordKind, Run, Turn};
+pub use self::words::{Said, TemplatePlace, WordedPush};

@@ -8,6 +8,7 @@ use super::request::{
 };
 use super::swift_date;
 use super::when::{Named, When, resolve};
+use super::words;
 use crate::device::is_plain_name;
 use crate::problem::FieldProblem;
 use crate::{UnixMs, duration};
@@ -53,6 +54,8 @@ pub struct Plan {
     pub relevance: Option<f64>,
     /// Whether the app asks for frequent updates.
     pub frequent: bool,
+    /// Whether the recipient's Android phones show it too.
+    pub android: bool,
 }
 
 /// A moment at which something changes.
@@ -113,7 +116,13 @@ impl Check {
     fn state(&mut self, pointer: &str, written: &Map<String, Value>) -> Value {
         let mut state = Value::Object(written.clone());
         swift_date::encode(&mut state, pointer, &mut self.problems, &mut self.warnings);
+        words::misplaced(&state, pointer, &mut self.problems);
         state
+    }
+
+    fn alert(&mut self, pointer: &str, alert: Option<&ActivityAlert>) {
+        self.problems
+            .extend(alert.and_then(|alert| alert.problem(pointer)));
     }
 
     fn span(&mut self, pointer: &str, text: Option<&String>) -> Option<i64> {
@@ -141,6 +150,7 @@ impl Check {
                 "expected at most 4h: the system takes it off the lock screen then",
             );
         }
+        self.alert(&format!("{pointer}/alert"), end.alert.as_ref());
         End {
             content_state,
             dismiss_after_ms,
@@ -149,6 +159,7 @@ impl Check {
     }
 
     fn phase(&mut self, place: usize, phase: &PhaseRequest, at: UnixMs) -> Phase {
+        self.alert(&format!("/phases/{place}/alert"), phase.alert.as_ref());
         Phase {
             name: phase.name.clone(),
             at,
@@ -242,6 +253,7 @@ impl ActivityRequest {
         let attributes = check.state("/attributes", &self.attributes);
         let content_state = check.state("/content_state", &self.content_state);
         let end = check.end("/end", &self.end);
+        check.alert("/alert", self.alert.as_ref());
         let stale_after_ms = check.span("/stale_after", self.stale_after.as_ref());
         let on_silence_ms = check.span("/on_silence", self.on_silence.as_ref());
         if on_silence_ms == Some(0) {
@@ -266,7 +278,9 @@ impl ActivityRequest {
             on_silence_ms,
             relevance: self.relevance,
             frequent: self.frequent,
+            android: self.android,
         };
+        check.problems.extend(super::android::problem(&plan));
         if check.problems.is_empty() {
             let places: Vec<usize> = phases.iter().map(|(place, _)| *place).collect();
             plan.sizes(&places, &mut check);
@@ -297,20 +311,29 @@ impl ActivityRequest {
                 ),
             );
         }
-        let (key, text, max) = match &self.recipient {
-            Recipient::User(user) => ("user", user, 128),
-            Recipient::Device(device) => ("device", device, 128),
-            Recipient::Channel(channel) => ("channel", channel, 256),
-            Recipient::PushToken(token) => ("push_token/token", &token.push_token, 512),
+        let named = match &self.recipient {
+            Recipient::User(user) => Some(("user", user, 128)),
+            Recipient::Device(device) => Some(("device", device, 128)),
+            Recipient::Channel(channel) => Some(("channel", channel, 256)),
+            Recipient::PushToken(token) => Some(("push_token/token", &token.push_token, 512)),
+            Recipient::NewChannel(new) => {
+                check.problems.extend(new.problems(self.start));
+                None
+            }
         };
-        if text.is_empty() || text.len() > max {
+        if let Some((key, text, max)) = named
+            && (text.is_empty() || text.len() > max)
+        {
             check.wrong(
                 format!("/recipient/{key}"),
                 "live_activity.recipient",
                 format!("expected 1 to {max} bytes, found {}", text.len()),
             );
         }
-        let is_startable = matches!(self.recipient, Recipient::User(_) | Recipient::Device(_));
+        let is_startable = matches!(
+            self.recipient,
+            Recipient::User(_) | Recipient::Device(_) | Recipient::NewChannel(_)
+        );
         match self.start {
             StartBy::Push if !is_startable => check.wrong("/start", "live_activity.start", "expected \"app\": only a user's or a device's phones can be started by push, because only they have push-to-start tokens"),
             StartBy::Push if self.alert.is_none() => check.wrong("/alert", "live_activity.alert_missing", "expected an alert with title and body: iOS accepts a start by push without one and shows nothing; or say \"start\": \"app\" where the app starts it itself"),
@@ -395,12 +418,6 @@ impl ActivityRequest {
 }
 
 impl Plan {
-    /// Whether it is for a broadcast channel.
-    #[must_use]
-    pub fn is_broadcast(&self) -> bool {
-        matches!(self.recipient, Recipient::Channel(_))
-    }
-
     /// The start, the state after each phase and the end must each fit into a push.
     fn sizes(&self, places: &[usize], check: &mut Check) {
         let mut state = self.content_state.clone();
@@ -456,10 +473,10 @@ impl Plan {
         alert: Option<&ActivityAlert>,
         pointer: &str,
     ) -> Option<FieldProblem> {
-        let push = ActivityPush::example(kind, state.clone(), alert.cloned());
+        let push = ActivityPush::example(self, kind, state.clone(), alert.cloned());
         let push_bytes = serde_json::to_vec(&push.payload(self)).map_or(0, |text| text.len());
         let both_bytes = json_len(&self.attributes) + json_len(state);
-        let bytes = push_bytes.max(both_bytes);
+        let bytes = push_bytes.max(both_bytes).max(push.android_bytes(self));
         if bytes <= MAX_PAYLOAD_BYTES {
             return None;
         }

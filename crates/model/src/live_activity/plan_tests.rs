@@ -217,7 +217,7 @@ fn suspicious_numbers_are_told_and_kept() {
 fn payloads_are_what_the_phone_expects() {
     let plan = lesson(json!({"relevance": 50})).plan(0).unwrap().plan;
     let alert = plan.alert.clone();
-    let start = ActivityPush::example(PushKind::Start, json!({"status": "active"}), alert);
+    let start = ActivityPush::example(&plan, PushKind::Start, json!({"status": "active"}), alert);
     assert_eq!(
         start.payload(&plan),
         json!({"aps": {
@@ -228,7 +228,7 @@ fn payloads_are_what_the_phone_expects() {
             "alert": {"title": "Lesson", "body": "It begins"}
         }})
     );
-    let end = ActivityPush::example(PushKind::End, json!({"status": "ended"}), None);
+    let end = ActivityPush::example(&plan, PushKind::End, json!({"status": "ended"}), None);
     assert_eq!(
         end.payload(&plan),
         json!({"aps": {

@@ -3,10 +3,12 @@
 use super::plan::Plan;
 use super::request::ActivityAlert;
 use crate::notification::Priority;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// What a push does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PushKind {
     /// Starts the activity, by push-to-start tokens.
     Start,
@@ -17,12 +19,14 @@ pub enum PushKind {
 }
 
 /// One push, the same for all phones that get it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ActivityPush {
     /// What it does.
     pub kind: PushKind,
     /// The phones that get it; empty where it goes to a channel.
     pub phones: Vec<i64>,
+    /// Of a start: the channel that tells the phones of what comes after, in the place of update tokens.
+    pub channel: Option<String>,
     /// What is shown from then on.
     pub content_state: Value,
     /// Calls attention.
@@ -40,6 +44,7 @@ pub struct ActivityPush {
 impl ActivityPush {
     /// As large as such a push gets.
     pub(super) fn example(
+        plan: &Plan,
         kind: PushKind,
         content_state: Value,
         alert: Option<ActivityAlert>,
@@ -47,6 +52,8 @@ impl ActivityPush {
         Self {
             kind,
             phones: Vec::new(),
+            // Its id is not known before it is made; those that Apple issues have 24 characters.
+            channel: plan.new_channel().map(|_| "=".repeat(32)),
             content_state,
             alert,
             priority: Priority::High,
@@ -59,20 +66,28 @@ impl ActivityPush {
     /// The payload.
     #[must_use]
     pub fn payload(&self, plan: &Plan) -> Value {
+        self.payload_of(&plan.attributes_type, &plan.attributes, plan.relevance)
+    }
+
+    pub(super) fn payload_of(
+        &self,
+        attributes_type: &str,
+        attributes: &Value,
+        relevance: Option<f64>,
+    ) -> Value {
         let mut aps = json!({
             "timestamp": self.timestamp,
-            "event": match self.kind {
-                PushKind::Start => "start",
-                PushKind::Update => "update",
-                PushKind::End => "end",
-            },
+            "event": self.kind.as_str(),
             "content-state": self.content_state,
         });
         if self.kind == PushKind::Start {
-            aps["attributes-type"] = json!(plan.attributes_type);
-            aps["attributes"] = plan.attributes.clone();
-            // Else the phone tells nobody the token by which the activity is updated (iOS 18).
-            aps["input-push-token"] = json!(1);
+            aps["attributes-type"] = json!(attributes_type);
+            aps["attributes"] = attributes.clone();
+            match &self.channel {
+                Some(channel) => aps["input-push-channel"] = json!(channel),
+                // Else the phone tells nobody the token by which the activity is updated (iOS 18).
+                None => aps["input-push-token"] = json!(1),
+            }
         }
         if let Some(alert) = &self.alert {
             aps["alert"] = json!({"title": alert.title, "body": alert.body});
@@ -86,7 +101,7 @@ impl ActivityPush {
         if let Some(date) = self.dismissal_date {
             aps["dismissal-date"] = json!(date);
         }
-        if let Some(relevance) = plan.relevance
+        if let Some(relevance) = relevance
             && self.kind != PushKind::End
         {
             aps["relevance-score"] = json!(relevance);

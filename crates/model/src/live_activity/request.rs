@@ -1,5 +1,6 @@
 //! What a Live Activity says, as it is written and stored.
 
+use super::channel::NewChannel;
 use crate::environment::TokenEnvironment;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -48,6 +49,12 @@ pub struct ActivityRequest {
     /// Whether the app asks for frequent updates (`NSSupportsLiveActivitiesFrequentUpdates`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub frequent: bool,
+    /// Whether the recipient's Android phones show it too: their app has code for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub android: bool,
+    /// Values of the variables of the templates that alerts and states name.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub data: Map<String, Value>,
 }
 
 /// Whose phones show a Live Activity: exactly one of the keys.
@@ -60,6 +67,8 @@ pub enum Recipient {
     Device(String),
     /// Everybody who subscribed to a broadcast channel.
     Channel(String),
+    /// The same, of a channel that is made for it and deleted after it.
+    NewChannel(NewChannel),
     /// The phone with this update token.
     PushToken(UpdateToken),
 }
@@ -96,12 +105,17 @@ pub enum StartBy {
 #[serde(deny_unknown_fields)]
 pub struct ActivityAlert {
     /// The first line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
     /// The text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
     /// A sound of the app, or `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sound: Option<String>,
+    /// The name of a template that says all of it, in each reader's language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
 }
 
 /// A moment at which something changes.
@@ -189,6 +203,8 @@ pub struct ActivityChange {
     pub on_silence: Option<String>,
     /// Its place among the app's activities.
     pub relevance: Option<f64>,
+    /// Values of the templates' variables: all of them.
+    pub data: Option<Map<String, Value>>,
 }
 
 impl ActivityChange {
@@ -214,6 +230,9 @@ impl ActivityChange {
         }
         if self.relevance.is_some() {
             to.relevance = self.relevance;
+        }
+        if let Some(data) = &self.data {
+            to.data.clone_from(data);
         }
     }
 }

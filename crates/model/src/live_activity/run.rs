@@ -1,5 +1,6 @@
 //! What became of a Live Activity so far: all that the state machine remembers, as it is stored.
 
+use super::channel::Channel;
 use super::merge::{compose, merge};
 use super::plan::{End, MAX_PHASES, Phase, Plan};
 use super::push::ActivityPush;
@@ -145,6 +146,9 @@ pub struct Phone {
     /// It was told the end.
     #[serde(default)]
     pub is_ended: bool,
+    /// It is told by FCM, at its own push token.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_android: bool,
 }
 
 impl Phone {
@@ -189,6 +193,12 @@ pub struct Run {
     pub(super) urgent: Vec<UnixMs>,
     pub(super) is_warned: bool,
     pub(super) asked_end: Option<AskedEnd>,
+    /// Its recipient's Android phones were looked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub knows_androids: bool,
+    /// The channel that is made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
 }
 
 /// The end that somebody asked for.
@@ -250,6 +260,12 @@ pub enum Notice {
     EndsSoon,
     /// It ended.
     Ended(EndCause),
+    /// Its channel is made.
+    ChannelMade,
+    /// Its channel could not be made or deleted, or may be there twice; what the channel's `error` says.
+    ChannelTrouble,
+    /// The app has so many channels in this environment, and soon no room for another one.
+    ChannelsNearlyFull(u32),
 }
 
 /// What is to be done now.
@@ -402,6 +418,8 @@ impl Run {
     pub fn keep_push_token(&mut self, phone: i64, push_token_of: i64) {
         if let Some(phone) = self.phones.get_mut(&phone) {
             phone.push_token_of = Some(push_token_of);
+            // Whatever it was taken for: it told a token of Apple's.
+            phone.is_android = false;
         }
     }
 

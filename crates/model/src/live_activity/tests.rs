@@ -385,6 +385,7 @@ fn the_hours_budget_of_pushes_at_once() {
                 title: "a".into(),
                 body: "b".into(),
                 sound: None,
+                template: None,
             };
             life.run.update(json!({"n": n}), Some(alert), n * MIN);
             high += usize::from(life.pushed(n * MIN).priority == Priority::High);

@@ -59,7 +59,9 @@ fn every_kind_is_shown_as_it_is_sent() {
             | EventKind::LiveActivityEnded
             | EventKind::LiveActivityEndsSoon
             | EventKind::LiveActivityUnstartable
-            | EventKind::LiveActivityUnanswered => is_shape::<event::LiveActivityNews>(example),
+            | EventKind::LiveActivityUnanswered
+            | EventKind::LiveActivityChannelMade
+            | EventKind::LiveActivityChannelTrouble => is_shape::<event::LiveActivityNews>(example),
             EventKind::WebhookDisabled => is_shape::<event::WebhookDisabled>(example),
         }
     }

@@ -1,7 +1,7 @@
 //! Live Activities: steps under their fences, with timer, records, events and the notification.
 
 use super::{Fixture, Subject, T0, nobody};
-use crate::live_activity::{ActivityClaim, ActivityStep, StoredActivity};
+use crate::live_activity::{ActivityClaim, ActivityStep, ErrandChange, StoredActivity};
 use crate::store::{Acceptance, NewEvent, Retention};
 use crate::timer::{DueAsk, DueTimer, TimerFailure, TimerSubject};
 use carillon_model::UnixMs;
@@ -19,6 +19,7 @@ fn step(f: &Fixture, id: &str, claim: ActivityClaim, next_at: Option<UnixMs>) ->
         recipient: "user:u1".into(),
         attributes_type: "T".into(),
         next_at,
+        errand: ErrandChange::Keep,
         records: vec![Record {
             what: RecordKind::Phase,
             phase: Some("ending".into()),
@@ -256,4 +257,51 @@ pub async fn devices_start_live_activities(subject: &mut dyn Subject) {
     let deleted = f.registry.delete_device(f.app, "d2".into(), T0, nobody());
     assert!(deleted.await.unwrap());
     assert_eq!(all("T").await, []);
+}
+
+/// What is to be asked of a gateway: the first that is due first, over restarts, until it is done; and nothing is
+/// forgotten as long as something is to be asked.
+pub async fn live_activities_have_errands(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let first = made(&f, "a", None).await;
+    made(&f, "b", None).await;
+    let set = async |f: &Fixture, id: &str, errand: ErrandChange| {
+        let stored = read(f, id).await;
+        let mut step = step(f, id, claim(&stored), None);
+        (step.state, step.errand) = (ActivityState::Ended, errand);
+        assert!(f.hot.step_live_activity(step).await.unwrap());
+    };
+    let errands = async |f: &Fixture, limit| {
+        let all = f.hot.live_activity_errands(limit).await.unwrap();
+        let all = all.into_iter().map(|(due_at, one)| (due_at, one.id));
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(errands(&f, 10).await, []);
+    set(&f, "a", ErrandChange::At(T0 + 9)).await;
+    set(&f, "b", ErrandChange::At(T0 + 5)).await;
+    set(&f, "a", ErrandChange::At(T0 + 7)).await;
+    set(&f, "a", ErrandChange::Keep).await;
+    subject.restart().await;
+    let f = f.again(subject);
+    let both = [(T0 + 5, "b".to_owned()), (T0 + 7, "a".to_owned())];
+    assert_eq!(errands(&f, 10).await, both);
+    assert_eq!(errands(&f, 1).await, both[..1]);
+    set(&f, "b", ErrandChange::Done).await;
+    set(&f, "b", ErrandChange::Done).await;
+    let retention = Retention {
+        content_before: T0 - 1,
+        records_before: T0 + 1,
+        versions_before: T0 - 1,
+        lists_before: T0 - 1,
+        now: T0,
+        slice: 10,
+    };
+    while f.hot.prune(retention).await.unwrap() > 0 {}
+    assert_eq!(errands(&f, 10).await, both[1..]);
+    assert_eq!(read(&f, "a").await.no, first.no, "it has an errand");
+    let gone = f.hot.live_activity(f.app, "b".into()).await.unwrap();
+    assert!(gone.is_none());
+    assert!(f.registry.delete_app(f.app, T0, nobody()).await.unwrap());
+    while f.hot.prune(retention).await.unwrap() > 0 {}
+    assert_eq!(errands(&f, 10).await, []);
 }

@@ -106,6 +106,7 @@ macro_rules! store_suite {
             what_a_live_activity_pushes_is_its_step
             live_activities_are_listed_and_go
             devices_start_live_activities
+            live_activities_have_errands
             a_timer_is_put_off_and_its_run_stays_open
             what_changes_overtakes_its_question
             what_is_sent_later_is_asked_first

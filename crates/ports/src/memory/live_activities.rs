@@ -4,7 +4,8 @@ use super::MemoryStore;
 use super::state::State;
 use super::timers::{Of, Timer};
 use crate::live_activity::{
-    ActivityClaim, ActivityRecord, ActivityStep, LiveActivityStore, Startable, StoredActivity,
+    ActivityClaim, ActivityRecord, ActivityStep, ErrandChange, LiveActivityStore, Startable,
+    StoredActivity,
 };
 use crate::store::Result;
 use async_trait::async_trait;
@@ -22,6 +23,7 @@ pub(super) struct LiveActivities {
     all: BTreeMap<i64, (StoredActivity, String, String)>,
     records: BTreeMap<i64, (i64, ActivityRecord)>,
     startable: BTreeMap<(DeviceNo, String), (AppNo, DeviceNo)>,
+    errands: BTreeMap<i64, UnixMs>,
 }
 
 impl LiveActivities {
@@ -96,6 +98,15 @@ impl State {
             };
             self.timers.insert(number, timer);
         }
+        match step.errand {
+            ErrandChange::Keep => {}
+            ErrandChange::At(due_at) => {
+                self.live_activities.errands.insert(no, due_at);
+            }
+            ErrandChange::Done => {
+                self.live_activities.errands.remove(&no);
+            }
+        }
         for what in &step.records {
             let number = self.number();
             let record = ActivityRecord {
@@ -116,15 +127,18 @@ impl State {
     pub(super) fn prune_activities(&mut self, before: UnixMs) -> u64 {
         let kept = self.live_activities.all.len();
         let deleted = &self.deleted_apps;
-        self.live_activities.all.retain(|_, (one, ..)| {
-            let is_old = one.state.is_over() && one.updated_at < before;
-            !is_old && !deleted.contains(&one.app)
-        });
         let LiveActivities {
             all,
             records,
             startable,
+            errands,
         } = &mut self.live_activities;
+        all.retain(|no, (one, ..)| {
+            let is_old =
+                one.state.is_over() && one.updated_at < before && !errands.contains_key(no);
+            !is_old && !deleted.contains(&one.app)
+        });
+        errands.retain(|no, _| all.contains_key(no));
         records.retain(|_, (of, _)| all.contains_key(of));
         startable.retain(|_, (app, _)| !deleted.contains(app));
         (kept - all.len()) as u64
@@ -199,6 +213,18 @@ impl LiveActivityStore for MemoryStore {
 
     async fn step_live_activity(&self, step: ActivityStep) -> Result<bool> {
         Ok(self.write()?.step_activity(&step, None))
+    }
+
+    async fn live_activity_errands(&self, limit: u32) -> Result<Vec<(UnixMs, StoredActivity)>> {
+        let state = self.read();
+        let LiveActivities { all, errands, .. } = &state.live_activities;
+        let mut due: Vec<_> = errands
+            .iter()
+            .filter_map(|(no, due_at)| Some((*due_at, all.get(no)?.0.clone())))
+            .collect();
+        due.sort_by_key(|(due_at, one)| (*due_at, one.no));
+        due.truncate(limit as usize);
+        Ok(due)
     }
 
     async fn startable(

@@ -84,6 +84,10 @@ pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
     rules.start_tries = activities.start_tries;
     rules.urgent_per_hour = activities.urgent_per_hour;
     rules.urgent_per_hour_frequent = activities.urgent_per_hour_frequent;
+    rules.channel_tries = activities.channel_tries;
+    rules.channel_pause_ms = activities.channel_pause.ms();
+    rules.channel_delete_after_ms = activities.channel_delete_after.ms();
+    rules.channels_warn_at = activities.channels_warn_at;
     config.engine.content_retention_ms = config.retention.content.ms();
     config.engine.record_retention_ms = config.retention.records.ms();
     Ok(config)

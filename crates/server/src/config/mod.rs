@@ -196,6 +196,10 @@ pub(crate) struct LiveActivities {
     pub(crate) start_tries: u16,
     pub(crate) urgent_per_hour: u16,
     pub(crate) urgent_per_hour_frequent: u16,
+    pub(crate) channel_tries: u16,
+    pub(crate) channel_pause: Span,
+    pub(crate) channel_delete_after: Span,
+    pub(crate) channels_warn_at: u32,
 }
 
 /// `[retention]`.
@@ -363,6 +367,10 @@ impl Config {
             (
                 "live_activities.start_deadline",
                 self.live_activities.start_deadline,
+            ),
+            (
+                "live_activities.channel_pause",
+                self.live_activities.channel_pause,
             ),
             ("retention.content", self.retention.content),
             ("retention.records", self.retention.records),

@@ -6,6 +6,7 @@ mod activity_world;
 mod callouts;
 mod campaigns;
 mod certificate;
+mod channels;
 mod commands;
 mod config;
 mod conflicts;

@@ -12,7 +12,8 @@ use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::live_activity::ActivityState;
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::live_activity::{
-    ActivityClaim, ActivityRecord, ActivityStep, LiveActivityStore, Startable, StoredActivity,
+    ActivityClaim, ActivityRecord, ActivityStep, ErrandChange, LiveActivityStore, Startable,
+    StoredActivity,
 };
 use carillon_ports::store::Result;
 
@@ -53,6 +54,10 @@ impl LiveActivityStore for SqlStore {
             write_step(tx, &step, None)
         })
         .await
+    }
+
+    async fn live_activity_errands(&self, limit: u32) -> Result<Vec<(UnixMs, StoredActivity)>> {
+        self.read(move |conn| errands(conn, limit)).await
     }
 
     async fn startable(
@@ -216,6 +221,7 @@ pub(super) fn write_step(
         return Ok(false);
     }
     set_timer(tx, step.app, no, step.next_at)?;
+    set_errand(tx, no, step.errand)?;
     for what in &step.records {
         let number = tx.marks.timer.take(tx.conn)?;
         let text = serde_json::to_string(what)
@@ -259,6 +265,38 @@ fn set_timer(tx: &mut Tx<'_>, app: AppNo, no: i64, next_at: Option<UnixMs>) -> D
             MissedRun::Fire.code()
         ])?;
     Ok(())
+}
+
+fn set_errand(tx: &Tx<'_>, no: i64, errand: ErrandChange) -> Done<()> {
+    match errand {
+        ErrandChange::Keep => {}
+        ErrandChange::At(due_at) => tx
+            .conn
+            .prepare_cached(
+                "INSERT INTO live_activity_errands (activity_no, due_at) VALUES (?1, ?2)
+                 ON CONFLICT (activity_no) DO UPDATE SET due_at = excluded.due_at",
+            )?
+            .run(params![no, due_at])?,
+        ErrandChange::Done => tx
+            .conn
+            .prepare_cached("DELETE FROM live_activity_errands WHERE activity_no = ?1")?
+            .run([no])?,
+    }
+    Ok(())
+}
+
+fn errands(conn: &Connection, limit: u32) -> Done<Vec<(UnixMs, StoredActivity)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT activity_no, due_at FROM live_activity_errands ORDER BY due_at, activity_no LIMIT ?1",
+    )?;
+    let first: Vec<(i64, UnixMs)> = statement
+        .query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<crate::db::Result<_>>()?;
+    let mut all = Vec::with_capacity(first.len());
+    for (no, due_at) in first {
+        all.push((due_at, due(conn, no)?));
+    }
+    Ok(all)
 }
 
 fn records_of(conn: &Connection, no: i64, limit: u32) -> Done<Vec<ActivityRecord>> {
@@ -340,6 +378,7 @@ pub(super) fn prune(tx: &Tx<'_>, before: UnixMs, slice: u32) -> Done<u64> {
             .conn
             .prepare_cached(
                 "SELECT activity_no FROM live_activities WHERE state = ?1 AND updated_at < ?2
+                    AND activity_no NOT IN (SELECT activity_no FROM live_activity_errands)
                  ORDER BY updated_at LIMIT ?3",
             )?
             .query_map(params![state.code(), before, slice], |row| row.get(0))?
@@ -393,6 +432,7 @@ fn delete(tx: &Tx<'_>, no: i64) -> Done<u64> {
         .prepare_cached("DELETE FROM timers WHERE kind = ?1 AND subject = ?2")?
         .run(params![TimerKind::LiveActivity.code(), no])?;
     for sql in [
+        "DELETE FROM live_activity_errands WHERE activity_no = ?1",
         "DELETE FROM live_activity_records WHERE activity_no = ?1",
         "DELETE FROM live_activities WHERE activity_no = ?1",
     ] {

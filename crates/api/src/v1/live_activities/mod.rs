@@ -2,6 +2,7 @@
 //! carries them out.
 
 pub(crate) mod change;
+pub(crate) mod channel;
 pub(crate) mod end;
 pub(crate) mod get;
 pub(crate) mod gone;
@@ -55,6 +56,8 @@ pub(crate) struct ActivityView {
     phases: Vec<PhaseView>,
     /// Phones that show it or were asked to.
     phones: Vec<PhoneView>,
+    /// Of a recipient `new_channel`: its channel.
+    channel: Option<channel::ChannelView>,
     /// What is allowed and may not be meant.
     warnings: Vec<FieldProblemView>,
     /// What was declared.
@@ -91,6 +94,8 @@ pub(crate) struct PhoneView {
     asked_at: Option<String>,
     /// Whether its update token is known: else what is shown is told when that comes.
     has_update_token: bool,
+    /// An Android phone: it is told by FCM, and needs no update token.
+    android: bool,
     /// It shows it no more.
     gone: bool,
     /// It was told the present state, as far as Apple took the push. Whether the phone showed it, Apple tells nobody.
@@ -134,6 +139,7 @@ impl ActivityView {
             device_no: *no,
             asked_at: phone.asked_at.map(instant::rfc3339),
             has_update_token: phone.has_token,
+            android: phone.is_android,
             gone: phone.is_gone,
             up_to_date: phone.told >= run.seq,
         });
@@ -151,6 +157,7 @@ impl ActivityView {
             shows: run.shown.clone(),
             phases: phases.collect(),
             phones: phones.collect(),
+            channel: channel::ChannelView::of(&open),
             warnings: open.warnings.into_iter().map(Into::into).collect(),
             plan: serde_json::to_value(&open.request)
                 .map_err(|error| unreadable(error.to_string()))?,

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A Live Activity to declare. Times are RFC 3339 or hang on each other: `starts_at`, `ends_at`, `phases.NAME` with `+` or `-`
-/// and a duration. In attributes and states `{"$date": "2026-12-01T17:00:00Z"}` is a date, written as Swift's decoder reads it.
+/// and a duration. In attributes and states `{"$date": "2026-12-01T17:00:00Z"}` is a date, written as Swift's decoder reads it; in states
+/// `{"$template": "name"}` is the text of a template, in each reader's language.
 #[derive(ToSchema)]
 #[schema(as = LiveActivityPlan)]
 #[expect(
@@ -49,6 +50,11 @@ pub(crate) struct ActivitySchema {
     relevance: Option<f64>,
     /// Whether the app asks for frequent updates: a larger budget of pushes at once.
     frequent: Option<bool>,
+    /// Whether the recipient's Android phones show it too, by data messages of FCM: their app has code for that. Default: no.
+    android: Option<bool>,
+    /// Values of the variables of the templates that alerts and states name.
+    #[schema(value_type = Option<Object>)]
+    data: Option<Map<String, Value>>,
 }
 
 /// Whose phones show it: exactly one of the keys.
@@ -65,8 +71,31 @@ pub(crate) enum RecipientSchema {
     Device(String),
     /// Everybody who subscribed to a broadcast channel; only with `"start": "app"`.
     Channel(String),
+    /// The same, of a channel that is made for it and deleted after it.
+    NewChannel(NewChannelSchema),
     /// The phone with an update token that you have; only with `"start": "app"`.
     PushToken(UpdateTokenSchema),
+}
+
+/// A channel that is made for a Live Activity, and deleted after it.
+#[derive(ToSchema)]
+#[schema(as = LiveActivityNewChannel)]
+#[expect(
+    dead_code,
+    reason = "documents carillon_model::live_activity::NewChannel"
+)]
+pub(crate) struct NewChannelSchema {
+    /// `production` or `sandbox`: a channel reaches the phones of one.
+    #[schema(example = "production")]
+    environment: String,
+    /// Whether Apple keeps the newest push for phones that are offline. Default: no, which allows more pushes.
+    store: Option<bool>,
+    /// Bundle id of the app. Default: the credential's first topic.
+    topic: Option<String>,
+    /// Users whose phones are started by push and subscribed: with `"start": "push"`.
+    users: Option<Vec<String>>,
+    /// The same for devices, by your ids. Users and devices are 1,000 at most together.
+    devices: Option<Vec<String>>,
 }
 
 /// An update token that you have.
@@ -91,12 +120,14 @@ pub(crate) struct UpdateTokenSchema {
     reason = "documents carillon_model::live_activity::ActivityAlert"
 )]
 pub(crate) struct AlertSchema {
-    /// The first line.
-    title: String,
+    /// The first line; with `body`, or `template` in their place.
+    title: Option<String>,
     /// The text.
-    body: String,
+    body: Option<String>,
     /// A sound of the app, or `default`.
     sound: Option<String>,
+    /// Name of a template that says title, text and sound, in each reader's language.
+    template: Option<String>,
 }
 
 /// A moment at which something changes.
@@ -171,6 +202,9 @@ pub(crate) struct ChangeSchema {
     on_silence: Option<String>,
     /// Its place among the app's activities.
     relevance: Option<f64>,
+    /// Values of the templates' variables: all of them.
+    #[schema(value_type = Option<Object>)]
+    data: Option<Map<String, Value>>,
 }
 
 #[cfg(test)]
@@ -178,13 +212,14 @@ mod tests {
     use super::*;
     use crate::v1::notifications::schema::tests::{documented, taken};
     use carillon_model::live_activity::{
-        ActivityChange, ActivityRequest, EndRequest, PhaseRequest,
+        ActivityChange, ActivityRequest, EndRequest, NewChannel, PhaseRequest,
     };
 
     #[test]
     fn the_document_has_the_fields_that_the_model_takes() {
         assert_eq!(documented::<ActivitySchema>(), taken::<ActivityRequest>());
         assert_eq!(documented::<PhaseSchema>(), taken::<PhaseRequest>());
+        assert_eq!(documented::<NewChannelSchema>(), taken::<NewChannel>());
         assert_eq!(documented::<EndSchema>(), taken::<EndRequest>());
         assert_eq!(documented::<ChangeSchema>(), taken::<ActivityChange>());
     }

@@ -70,6 +70,26 @@ pub(super) const LIVE_ACTIVITIES: &[Setting] = &[
         "60",
         "The same where the app asks for frequent updates.",
     ),
+    plain(
+        "live_activities.channel_tries",
+        "12",
+        "How often Apple is asked to make a Live Activity's broadcast channel, and how often to delete it.",
+    ),
+    plain(
+        "live_activities.channel_pause",
+        "\"5s\"",
+        "The first pause between two of these; each is twice as long as the one before, up to an hour.",
+    ),
+    plain(
+        "live_activities.channel_delete_after",
+        "\"10m\"",
+        "A channel is deleted so long after its Live Activity left the lock screens.",
+    ),
+    plain(
+        "live_activities.channels_warn_at",
+        "9000",
+        "With so many channels of an app in one environment an event says that they run out (Apple allows 10,000).",
+    ),
 ];
 
 /// Keys of `[retention]`.

@@ -1,0 +1,119 @@
+//! One timeline on both kinds of phones.
+
+use super::*;
+use serde_json::{Value, json};
+
+const MIN: i64 = 60_000;
+
+fn request(with: Value) -> ActivityRequest {
+    let mut body = json!({
+        "recipient": {"user": "kim"}, "attributes_type": "Lesson", "attributes": {"childId": "7"}, "android": true,
+        "content_state": {"status": "active"}, "alert": {"title": "Lesson", "body": "It begins", "sound": "bell"},
+        "starts_at": "1970-01-01T00:00:00Z", "ends_at": "1970-01-01T01:00:00Z", "stale_after": "5m",
+        "phases": [{"name": "ending", "at": "ends_at - 15m", "content_state": {"status": "ending"}}],
+        "end": {"dismiss_after": "5m"}
+    });
+    for (key, value) in with.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    serde_json::from_value(body).unwrap()
+}
+
+fn plan(with: Value) -> Plan {
+    request(with).plan(0).unwrap().plan
+}
+
+fn pushed(run: &mut Run, plan: &Plan, now: i64, startable: &[i64]) -> ActivityPush {
+    let stored = serde_json::to_string(run).unwrap();
+    *run = serde_json::from_str(&stored).unwrap();
+    let turn = run.turn(plan, now, startable, &Rules::default());
+    turn.push.expect("a push")
+}
+
+#[test]
+fn both_phones_are_told_together() {
+    let plan = plan(json!({}));
+    let mut run = Run::new(-MIN);
+    run.add_androids(&[2]);
+    let start = pushed(&mut run, &plan, 0, &[1]);
+    assert_eq!((start.kind, &*start.phones), (PushKind::Start, &[1, 2][..]));
+    assert_eq!(run.state, ActivityState::Active, "it needs no token");
+    // The iPhone has told no token yet.
+    let update = pushed(&mut run, &plan, 45 * MIN, &[]);
+    assert_eq!(update.phones, [2]);
+    run.tell_update_token(1, None, 46 * MIN);
+    assert_eq!(pushed(&mut run, &plan, 46 * MIN, &[]).phones, [1]);
+    let end = pushed(&mut run, &plan, 60 * MIN, &[]);
+    assert_eq!(end.phones, [1, 2]);
+    let asked: Vec<_> = run.phones.values().map(|phone| phone.is_reported).collect();
+    assert_eq!(asked, [true, false]);
+}
+
+#[test]
+fn a_data_message_is_whole_in_itself() {
+    let plan = plan(json!({}));
+    let mut run = Run::new(-MIN);
+    run.add_androids(&[2]);
+    let start = pushed(&mut run, &plan, 0, &[]);
+    assert_eq!(
+        start.android(&plan, "lesson-42"),
+        json!({
+            "android": {"collapse_key": "lesson-42"},
+            "data": {
+                "carillon_live_activity": "lesson-42", "event": "start", "attributes_type": "Lesson",
+                "attributes": "{\"childId\":\"7\"}", "content_state": "{\"status\":\"active\"}", "timestamp": "1",
+                "stale_date": "3900", "alert_title": "Lesson", "alert_body": "It begins", "alert_sound": "bell"
+            }
+        })
+    );
+    pushed(&mut run, &plan, 45 * MIN, &[]);
+    let end = pushed(&mut run, &plan, 60 * MIN, &[]).android(&plan, "l");
+    let data = &end["data"];
+    assert_eq!(
+        (&data["event"], &data["dismissal_date"], &data["attributes"]),
+        (&json!("end"), &json!("3900"), &json!("{\"childId\":\"7\"}"))
+    );
+    assert!(data.get("stale_date").is_none() && data.get("alert_title").is_none());
+}
+
+#[test]
+fn an_app_that_starts_it_on_iphones_has_it_started_on_android() {
+    let plan = plan(json!({"start": "app", "alert": null}));
+    let mut run = Run::new(-MIN);
+    // The iPhone was there before.
+    run.tell_update_token(1, None, -MIN);
+    run.add_androids(&[2, 1]);
+    let push = pushed(&mut run, &plan, 0, &[]);
+    assert_eq!((push.kind, &*push.phones), (PushKind::Update, &[1, 2][..]));
+    assert!(!run.phones[&1].is_android);
+    let mut alone = Run::new(-MIN);
+    alone.add_androids(&[2]);
+    let push = pushed(&mut alone, &plan, 0, &[]);
+    assert_eq!((push.kind, &*push.phones), (PushKind::Start, &[2][..]));
+    // What was taken for an Android phone tells a token of Apple's.
+    alone.tell_update_token(2, None, MIN);
+    alone.keep_push_token(2, 70);
+    assert!(!alone.phones[&2].is_android);
+}
+
+#[test]
+fn what_does_not_fit_or_has_no_phones_is_refused() {
+    let codes = |with: Value| -> Vec<_> {
+        let problems = request(with).plan(0).unwrap_err();
+        let said = problems
+            .into_iter()
+            .map(|problem| (problem.pointer, problem.code));
+        said.collect()
+    };
+    let channel = json!({"recipient": {"channel": "c"}, "start": "app"});
+    let android = ("/android".to_owned(), "live_activity.android");
+    assert_eq!(codes(channel), [android]);
+    // It fits into Apple's push, and not into FCM's message beside the names of its parts.
+    let state = json!({"status": "a", "note": "x".repeat(3_800)});
+    let long = json!({"content_state": state, "phases": []});
+    let mut apple = long.clone();
+    apple["android"] = json!(false);
+    assert!(request(apple).plan(0).is_ok());
+    let large = ("/content_state".to_owned(), "live_activity.too_large");
+    assert_eq!(codes(long), [large]);
+}

@@ -1,0 +1,90 @@
+//! Broadcast channels against the simulator: by hand, and as the channel of a Live Activity, over a `kill -9`.
+
+use crate::support::{BUNDLE_ID, Home, Server, until};
+use serde_json::{Value, json};
+
+fn home() -> Home {
+    let mut home = Home::new();
+    let addresses = home.simulator.addresses();
+    for (name, address) in [
+        ("APNS__SANDBOX_CHANNELS", addresses.sandbox.management),
+        ("APNS__SANDBOX_BROADCASTS", addresses.sandbox.broadcast),
+    ] {
+        home.set(name, address.to_string());
+    }
+    home.set("LIVE_ACTIVITIES__CHANNEL_DELETE_AFTER", "1s");
+    home
+}
+
+fn channels(server: &Server<'_>) -> Vec<Value> {
+    let args = [
+        "channel",
+        "list",
+        "--app",
+        "shop",
+        "--environment",
+        "sandbox",
+    ];
+    let listed = server.json(&args);
+    listed["data"].as_array().unwrap().clone()
+}
+
+fn channel(server: &Server<'_>) -> Value {
+    let read = server.get("/v1/apps/shop/live-activities/final");
+    let read: Value = serde_json::from_str(&read).unwrap();
+    read["channel"].clone()
+}
+
+#[test]
+fn channels_are_kept_by_hand() {
+    let home = home();
+    let server = home.serve();
+    server.set_up(&[]);
+    let place = ["--app", "shop", "--environment", "sandbox"];
+    let made = server.json(&[&["channel", "create", "--store"][..], &place].concat());
+    assert_eq!(made["topic"], BUNDLE_ID);
+    let id = made["id"].as_str().unwrap();
+    let listed = channels(&server);
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["id"], id);
+    let table = server.carillon(&[&["channel", "list"][..], &place].concat());
+    assert!(table.stdout.contains(id), "{table:?}");
+    let deleted = server.json(&[&["channel", "delete", id][..], &place].concat());
+    assert_eq!(deleted["deleted"], id);
+    let again = server.carillon(&[&["channel", "delete", id][..], &place].concat());
+    assert_ne!(again.code, 0);
+    assert!(again.stderr.contains("ChannelNotRegistered"), "{again:?}");
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn a_live_activitys_channel_comes_and_goes_with_it() {
+    let home = home();
+    let server = home.serve();
+    server.set_up(&[]);
+    let plan = json!({
+        "recipient": {"new_channel": {"environment": "sandbox"}}, "start": "app", "attributes_type": "Match",
+        "content_state": {"goals": 0}, "end": {"content_state": {"goals": 9}, "dismiss_after": "1s"}
+    });
+    let path = "/v1/apps/shop/live-activities/final";
+    let (status, _) = server.call("PUT", path, None, &plan);
+    assert_eq!(status, 201);
+    until("its channel is made", || {
+        channel(&server)["state"] == "made"
+    });
+    // The plug is pulled: what it has stands on disk.
+    server.kill();
+    let server = home.serve();
+    let id = channel(&server)["id"].as_str().unwrap().to_owned();
+    assert!(channels(&server).iter().any(|one| one["id"] == *id));
+    let (status, _) = server.call("POST", &format!("{path}/end"), None, &json!({}));
+    assert_eq!(status, 200);
+    until("its channel is gone", || {
+        channel(&server)["state"] == "deleted"
+    });
+    server.settle();
+    assert!(!channels(&server).iter().any(|one| one["id"] == *id));
+    let accepted = server.stats()["totals"]["accepted"].as_u64();
+    assert_eq!(accepted, Some(2), "the first state and the end");
+    assert_eq!(server.stop(), 0);
+}
