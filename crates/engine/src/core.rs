@@ -11,6 +11,7 @@ use crate::job::{Incoming, Job, JobKey, Jobs, Move, Note, Progress, Slot, Step};
 use crate::key_ring::KeyRing;
 use crate::lanes::{Chunk, Lanes, Run};
 use crate::ledger::Ledger;
+use crate::live_activity::refused;
 use crate::moment::{Moment, ms};
 use crate::pools::Routes;
 use crate::rates::AppRates;
@@ -443,6 +444,7 @@ impl Core {
             _ => state,
         };
         job.progress.verdicts.push((position, state));
+        self.ledger.refuse(refused(job, position, state, reason));
         if DeliveryFailed::tells(state) {
             job.progress.failures.push(Failure {
                 position,

@@ -44,6 +44,7 @@ use carillon_ports::store::{HotStore, StoreError};
 use carillon_ports::upkeep::Upkeep;
 use carillon_ports::webhook::{WebhookSender, WebhookStore};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -97,6 +98,8 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // A part that is awake already runs once more before it is aborted: nothing is begun then.
+        self.shared.hub.is_stopping.store(true, Relaxed);
         for task in &self.tasks {
             task.abort();
         }

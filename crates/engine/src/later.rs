@@ -172,7 +172,7 @@ impl Shared {
         let mut drafts = Vec::with_capacity(due.len());
         let mut entries = 0;
         let mut asking = Vec::new();
-        let (mut activities, mut steps) = (Vec::new(), Vec::new());
+        let mut activities = Vec::new();
         for (at, timer) in due.iter().enumerate() {
             let drafted = match &timer.subject {
                 Ok(TimerSubject::Send(send)) => match read(&send.body) {
@@ -197,11 +197,7 @@ impl Shared {
                     }
                 }
                 Ok(TimerSubject::LiveActivity(activity)) => {
-                    match self.activity_due(at, activity, now).await? {
-                        Ok(Moved::Push(ready)) => activities.push(*ready),
-                        Ok(Moved::Quiet(step)) => steps.push((at, step)),
-                        Err(why) => firing.unfired.push(Unfired::new(timer, why)),
-                    }
+                    activities.push((at, &**activity));
                     continue;
                 }
                 Err(why) => Err(why.clone()),
@@ -241,13 +237,24 @@ impl Shared {
                 }
             }
         }
-        ready.extend(activities);
-        for (at, step) in steps {
-            if self.activity_quiet(*step).await? {
-                let late = (hub.parts.clock.now() - due[at].due_at).max(0);
-                firing.lateness.push((TimerKind::LiveActivity, late));
+        let (mut places, mut steps) = (Vec::new(), Vec::new());
+        for (at, moved) in self.activities_due(app, activities, now).await? {
+            match moved {
+                Ok(Moved::Push(push)) => ready.push(*push),
+                Ok(Moved::Quiet(step)) => {
+                    places.push(at);
+                    steps.push(*step);
+                }
+                Err(why) => firing.unfired.push(Unfired::new(&due[at], why)),
             }
         }
+        let written = self.activities_quiet(steps).await?;
+        let quiet_at = hub.parts.clock.now();
+        let quiet = places.iter().zip(written).filter(|(_, is)| *is);
+        let late = quiet.map(|(at, _)| (quiet_at - due[*at].due_at).max(0));
+        firing
+            .lateness
+            .extend(late.map(|late| (TimerKind::LiveActivity, late)));
         if ready.is_empty() {
             return Ok(firing);
         }

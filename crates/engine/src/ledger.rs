@@ -9,7 +9,8 @@ use carillon_model::id::{AppNo, BatchNo, NotificationNo};
 use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_ports::news::event;
 use carillon_ports::store::{
-    BatchSettlement, CountDelta, EnvironmentRepair, NewEvent, Retirement, Settlement, Work, WorkId,
+    BatchSettlement, CountDelta, EnvironmentRepair, NewEvent, RefusedDelivery, Retirement,
+    Settlement, Work, WorkId,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,6 +27,7 @@ pub(crate) struct Ledger {
     index: HashMap<BatchNo, usize>,
     deliveries: usize,
     retirements: Vec<Retirement>,
+    refused: Vec<RefusedDelivery>,
     repairs: Vec<EnvironmentRepair>,
     events: Vec<NewEvent>,
     repaired: BTreeMap<AppNo, Vec<RepairedEnvironment>>,
@@ -105,6 +107,11 @@ impl Ledger {
         self.retirements.push(retirement);
     }
 
+    /// A push of a Live Activity surely reached nobody.
+    pub(crate) fn refuse(&mut self, refused: Option<RefusedDelivery>) {
+        self.refused.extend(refused);
+    }
+
     pub(crate) fn repair(&mut self, repair: EnvironmentRepair) {
         self.repairs.push(repair);
     }
@@ -134,6 +141,7 @@ impl Ledger {
     pub(crate) fn is_empty(&self) -> bool {
         self.batches.is_empty()
             && self.retirements.is_empty()
+            && self.refused.is_empty()
             && self.repairs.is_empty()
             && self.events.is_empty()
             && self.repaired.is_empty()
@@ -230,6 +238,7 @@ impl Ledger {
             settlement: Settlement {
                 batches,
                 retirements: std::mem::take(&mut self.retirements),
+                refused: std::mem::take(&mut self.refused),
                 repairs: std::mem::take(&mut self.repairs),
                 counts: counts.collect(),
                 events,

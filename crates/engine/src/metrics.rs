@@ -8,6 +8,7 @@ use carillon_model::id::AppNo;
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::push_type::PushType;
 use carillon_model::timer::TimerKind;
+use carillon_ports::source::FollowedTable;
 use carillon_ports::webhook::EndpointRow;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_gauge};
 use metrics::{describe_histogram, gauge, histogram};
@@ -33,6 +34,8 @@ const RECEIPTS: &str = "carillon_receipts_total";
 const TIMERS: &str = "carillon_timers_total";
 const TIMER_LATENESS: &str = "carillon_timer_lateness_seconds";
 const CALLOUTS: &str = "carillon_callouts_total";
+const SOURCE_READINGS: &str = "carillon_live_activity_source_readings_total";
+const SOURCE_BAD_ROWS: &str = "carillon_live_activity_source_bad_rows";
 const WEBHOOK_QUEUED: &str = "carillon_webhook_queued_events";
 const WEBHOOK_CALLS: &str = "carillon_webhook_calls_total";
 const WEBHOOK_FAILING: &str = "carillon_webhook_failing";
@@ -99,6 +102,14 @@ impl Meters {
         describe_counter!(
             CALLOUTS,
             "Runs of call-outs that ended, by what came of them"
+        );
+        describe_counter!(
+            SOURCE_READINGS,
+            "Readings of tables that Live Activities follow, by what came of them"
+        );
+        describe_gauge!(
+            SOURCE_BAD_ROWS,
+            "Rows of a table that the last reading could not follow"
         );
         describe_gauge!(WEBHOOK_QUEUED, "Events that wait for a webhook endpoint");
         describe_counter!(
@@ -209,6 +220,18 @@ impl Meters {
     /// A run of a call-out ended.
     pub(crate) fn asked(&self, app: &str, result: CalloutResult) {
         counter!(CALLOUTS, "app" => app.to_owned(), "result" => result.as_str()).increment(1);
+    }
+
+    /// A table that Live Activities follow was read, or not.
+    pub(crate) fn source_read(&self, table: &FollowedTable, result: &'static str) {
+        counter!(SOURCE_READINGS, "app" => table.app.clone(), "source" => table.name.clone(), "result" => result)
+            .increment(1);
+    }
+
+    /// So many of its rows could not be followed.
+    pub(crate) fn source_bad_rows(&self, table: &FollowedTable, count: u64) {
+        gauge!(SOURCE_BAD_ROWS, "app" => table.app.clone(), "source" => table.name.clone())
+            .set(count as f64);
     }
 
     /// How webhook endpoints are.

@@ -12,6 +12,7 @@ use crate::engine::Parts;
 use crate::gauge::Gauges;
 use crate::hub::{Bells, Hub, Inbox};
 use crate::key_ring::KeyRing;
+use crate::live_activity::follower;
 use crate::metrics::Meters;
 use crate::moment::ms;
 use crate::peers::{self, Peers};
@@ -118,6 +119,7 @@ pub(crate) async fn start(
     if shared.hub.has(Role::Worker) {
         tasks.extend([
             runs.leading(Role::Worker, "fanout", fanout::run),
+            runs.leading(Role::Worker, "follower", follower::run),
             runs.leading(Role::Worker, "asker", callout::run),
             runs.leading(Role::Worker, "channels", live_activity::channels::run),
             runs.leading(Role::Worker, "rescuer", rescuer::run),

@@ -10,6 +10,7 @@ use crate::ledger::{Bundle, Release};
 use crate::moment::ms;
 use crate::service::Shared;
 use carillon_model::id::NotificationNo;
+use carillon_model::push_type::TokenKind;
 use carillon_ports::fault;
 use carillon_ports::store::Settlement;
 use std::sync::Arc;
@@ -53,11 +54,16 @@ async fn write(shared: &Shared, bundle: Bundle) -> bool {
         releases,
     } = bundle;
     let is_news = tells(&settlement);
+    let moves_activities = moves_activities(&settlement);
+    let now = settlement.now;
     let Some(completed) = settle(shared, settlement).await else {
         return false;
     };
     if is_news || !completed.is_empty() {
         shared.hub.tell();
+    }
+    if moves_activities {
+        shared.hub.timer_set(now);
     }
     fault::stage("settle.committed");
     if !release(shared, &releases).await {
@@ -150,6 +156,12 @@ async fn pause(shared: &Shared, refusals: u32) {
     tokio::time::sleep(ms(pause_ms(longest, refusals))).await;
 }
 
+/// Whether it may make a step of a Live Activity due.
+fn moves_activities(settlement: &Settlement) -> bool {
+    let mut dead = settlement.retirements.iter();
+    !settlement.refused.is_empty() || dead.any(|dead| dead.kind == TokenKind::LiveActivity)
+}
+
 /// Whether it may write events, besides those of what it completes.
 fn tells(settlement: &Settlement) -> bool {
     !settlement.events.is_empty()
@@ -161,6 +173,7 @@ fn settlement_is_empty(settlement: &Settlement) -> bool {
     let Settlement {
         batches,
         retirements,
+        refused,
         repairs,
         counts,
         events,
@@ -168,6 +181,7 @@ fn settlement_is_empty(settlement: &Settlement) -> bool {
     } = settlement;
     batches.is_empty()
         && retirements.is_empty()
+        && refused.is_empty()
         && repairs.is_empty()
         && counts.is_empty()
         && events.is_empty()

@@ -65,6 +65,23 @@ pub struct AppSettings {
     /// arrived and were opened.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub receipts: bool,
+    /// What holds for its Live Activities.
+    #[serde(skip_serializing_if = "LiveActivitySettings::is_default")]
+    pub live_activities: LiveActivitySettings,
+}
+
+/// What holds for the Live Activities of an App.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LiveActivitySettings {
+    /// Whether one that a phone tells of and nobody declared is carried all the same.
+    pub adopt: bool,
+}
+
+impl LiveActivitySettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A category of messages that a user can switch on and off.
@@ -102,6 +119,7 @@ impl Default for AppSettings {
             categories: BTreeMap::new(),
             frequency_cap: Vec::new(),
             receipts: false,
+            live_activities: LiveActivitySettings::default(),
         }
     }
 }

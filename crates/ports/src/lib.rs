@@ -5,6 +5,7 @@
 //! `Result<Option<T>>`; time comes in as a parameter; a method that changes something is one
 //! transaction, and when it returns `Ok` the change is on disk.
 
+pub mod activity_source;
 pub mod callout;
 pub mod campaign;
 pub mod clock;

@@ -4,12 +4,20 @@
 //! A step (its timer, an update, a change of plan, a token) reads an activity, works out its turn and writes it under
 //! the fence that was read: state, records, what is told, the timer's next time and the notification, all in one transaction
 //! or not at all ([`crate::store::NewNotification::activity`]).
+//!
+//! What comes of its pushes comes back by the transaction that settles them: what surely reached nobody is kept with the activity
+//! under another fence, and its timer is due.
 
 use crate::store::{NewEvent, Result};
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
-use carillon_model::live_activity::{ActivityState, Record};
+use carillon_model::live_activity::{ActivityState, Record, RefusedPush};
+
+/// Milliseconds of what pushes at once are counted by.
+pub const MINUTE_MS: i64 = 60_000;
+/// Over how many of those they are.
+pub const URGENT_MINUTES: i64 = 60;
 
 /// A Live Activity as stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +36,9 @@ pub struct StoredActivity {
     pub plan: String,
     /// What became of it so far: JSON, the engine's business.
     pub run: String,
+    /// Pushes that surely reached nobody, since its last step ([`crate::store::Settlement::refused`], and update tokens that
+    /// died). The next step is due by them, and they are forgotten with it.
+    pub refused: Vec<RefusedPush>,
     /// When it was declared.
     pub created_at: UnixMs,
     /// When it last changed.
@@ -87,6 +98,8 @@ pub struct ActivityStep {
     pub records: Vec<Record>,
     /// What is told.
     pub events: Vec<NewEvent>,
+    /// The phones that it is pushed to at once, which is counted.
+    pub urgent: Vec<DeviceNo>,
     /// The time of it.
     pub now: UnixMs,
 }
@@ -134,13 +147,32 @@ pub trait LiveActivityStore: Send + Sync + 'static {
         attributes_type: String,
         limit: u32,
     ) -> Result<Vec<StoredActivity>>;
+    /// Those that run of each of these recipients, at most so many of each: with the recipient.
+    async fn running_live_activities(
+        &self,
+        app: AppNo,
+        recipients: Vec<String>,
+        limit_each: u32,
+    ) -> Result<Vec<(String, StoredActivity)>>;
     /// What happened to one: the newest `limit`, the oldest of them first.
     async fn live_activity_records(&self, no: i64, limit: u32) -> Result<Vec<ActivityRecord>>;
     /// Writes a step for which nothing is sent. `false`: it is not as it was read any more, or there is one of its id;
     /// nothing was written.
-    async fn step_live_activity(&self, step: ActivityStep) -> Result<bool>;
+    async fn step_live_activity(&self, step: ActivityStep) -> Result<bool> {
+        let written = self.step_live_activities(vec![step]).await?;
+        Ok(written.first() == Some(&true))
+    }
     /// The errands that are due first, with the times at which they are. An activity that has one is not pruned.
     async fn live_activity_errands(&self, limit: u32) -> Result<Vec<(UnixMs, StoredActivity)>>;
+    /// The same as [`Self::step_live_activity`] of several, in one transaction; in their order.
+    async fn step_live_activities(&self, steps: Vec<ActivityStep>) -> Result<Vec<bool>>;
+    /// How many pushes at once each of these phones got in the hour before, by all that it shows, to the minute: those that
+    /// got some.
+    async fn urgent_pushes(
+        &self,
+        phones: Vec<DeviceNo>,
+        now: UnixMs,
+    ) -> Result<Vec<(DeviceNo, u32)>>;
     /// Those of these devices that can start activities of a type, ascending.
     async fn startable(
         &self,

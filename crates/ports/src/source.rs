@@ -1,11 +1,14 @@
-//! Linked audiences: devices that a query on another program's database names, asked when a campaign begins.
+//! Databases of other programs that are linked: devices that a query names, asked when a campaign begins, and tables whose
+//! rows Live Activities follow, read again and again.
 //!
 //! Which databases there are, who may use them and how they are asked is the operator's: nobody else names a place that
 //! is connected to.
 
 use async_trait::async_trait;
+use carillon_model::live_activity::TableDefinition;
 use carillon_model::push_type::TokenKind;
 use std::fmt;
+use std::sync::Arc;
 
 /// What the rows of a source name devices by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,28 @@ pub trait SourceRows: Send {
     async fn next(&mut self) -> Result<Option<Names>, SourceError>;
 }
 
+/// A table that Live Activities follow.
+#[derive(Clone, Debug)]
+pub struct FollowedTable {
+    /// Its source's name.
+    pub name: String,
+    /// The App whose activities these are, by id.
+    pub app: String,
+    /// How often it is read, in milliseconds.
+    pub every_ms: u32,
+    /// What its rows mean.
+    pub definition: TableDefinition,
+}
+
+/// All rows of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableRows {
+    /// The names of its columns.
+    pub columns: Vec<String>,
+    /// A text for each column of each row; `None` is NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
 /// The sources that there are.
 #[async_trait]
 pub trait Sources: fmt::Debug + Send + Sync + 'static {
@@ -56,6 +81,10 @@ pub trait Sources: fmt::Debug + Send + Sync + 'static {
     fn of_app(&self, app: &str) -> Vec<SourceInfo>;
     /// Begins to read one. Nothing is written there; each wait, all of it and the number of rows are bounded.
     async fn read(&self, app: &str, name: &str) -> Result<Box<dyn SourceRows>, SourceError>;
+    /// The tables that Live Activities follow, by name.
+    fn tables(&self) -> Vec<Arc<FollowedTable>>;
+    /// Reads one of them to its end: all rows of one moment, or an error. Bounded as [`Self::read`] is, and in bytes.
+    async fn read_table(&self, name: &str) -> Result<TableRows, SourceError>;
 }
 
 /// None at all.
@@ -69,9 +98,21 @@ impl Sources for NoSources {
     }
 
     async fn read(&self, _: &str, name: &str) -> Result<Box<dyn SourceRows>, SourceError> {
-        Err(SourceError {
-            message: format!("there is no source {name:?}"),
-            is_temporary: false,
-        })
+        Err(unknown(name))
+    }
+
+    fn tables(&self) -> Vec<Arc<FollowedTable>> {
+        Vec::new()
+    }
+
+    async fn read_table(&self, name: &str) -> Result<TableRows, SourceError> {
+        Err(unknown(name))
+    }
+}
+
+fn unknown(name: &str) -> SourceError {
+    SourceError {
+        message: format!("there is no source {name:?}"),
+        is_temporary: false,
     }
 }

@@ -1,10 +1,10 @@
 //! The command line: names and arguments of every command. What they do is in [`crate::commands`].
 
 use crate::commands::{
-    activity, app, backup, bench, callout, campaign, channel, completions, config, credential, demo, device,
-    doctor, event, explain, health, identity_key, import, keys, list, migrate, notification,
-    openapi, restore, resume, schedule, segment, send, serve, simulate, store, template, trigger,
-    user, webhook,
+    activity, activity_source, app, backup, bench, callout, campaign, channel, completions, config,
+    credential, demo, device, doctor, event, explain, health, identity_key, import, keys, list,
+    migrate, notification, openapi, restore, resume, schedule, segment, send, serve, simulate,
+    store, template, trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Activity(activity::Args),
     /// List, make and delete broadcast channels of Live Activities
     Channel(channel::Args),
+    /// Tables of yours that Live Activities follow: what came of reading them, and a try
+    ActivitySource(activity_source::Args),
     /// Report that something has happened
     Event(event::Args),
     /// Set what the user ids that apps send are signed with

@@ -3,6 +3,7 @@
 //! `main` → runtime → `async_main`: errors come back here, are told to the person, and become the
 //! exit code. What a command does is in `commands`; how the server is put together is in `wire`.
 
+mod activity_sources;
 mod bench;
 mod cli;
 mod client;
@@ -100,6 +101,7 @@ async fn async_main(cli: Cli, output: Output) -> anyhow::Result<ExitCode> {
         Command::List(args) => commands::list::run(args, output).await?,
         Command::Trigger(args) => commands::trigger::run(args, output).await?,
         Command::Activity(args) => commands::activity::run(args, output).await?,
+        Command::ActivitySource(args) => commands::activity_source::run(args, output).await?,
         Command::Schedule(args) => commands::schedule::run(args, output).await?,
         Command::Callout(args) => commands::callout::run(args, output).await?,
         Command::Channel(args) => commands::channel::run(args, output).await?,

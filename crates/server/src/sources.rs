@@ -1,5 +1,7 @@
-//! `sources.file`: the databases that campaigns may read their audiences from. Read once, at the start.
+//! `sources.file`: the databases that campaigns may read their audiences from, and tables that Live Activities follow. Read
+//! once, at the start.
 
+use crate::activity_sources::{self, Followed};
 use crate::config::Span;
 use crate::exit::{Exit, Failure};
 use carillon_model::nearest::did_you_mean;
@@ -7,7 +9,8 @@ use carillon_model::push_type::TokenKind;
 use carillon_model::target::is_source_name;
 use carillon_ports::source::{NamedBy, Sources};
 use carillon_store_sql::{
-    ForeignPlace, LinkedSource, LinkedSources, ServerConfig, StoreUrl, TlsConfig, TlsMode,
+    ForeignPlace, LinkedSource, LinkedSources, LinkedTable, ServerConfig, StoreUrl, TlsConfig,
+    TlsMode,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -29,18 +32,14 @@ struct Written {
     key_file: Option<PathBuf>,
     schema: Option<String>,
     query: String,
-    #[serde(default = "first")]
-    column: String,
-    by: String,
+    column: Option<String>,
+    by: Option<String>,
     kind: Option<String>,
     apps: Vec<String>,
     timeout: Option<Span>,
     read_timeout: Option<Span>,
     max_rows: Option<u64>,
-}
-
-fn first() -> String {
-    "1".to_owned()
+    live_activities: Option<Followed>,
 }
 
 /// The sources of a file; without one there are none.
@@ -61,7 +60,7 @@ pub(crate) fn open(file: Option<&Path>) -> Result<Arc<dyn Sources>, Failure> {
         wrong(format!("line {line}: {}", error.message()))
     })?;
     let directory = file.parent().unwrap_or(Path::new(""));
-    let mut sources = BTreeMap::new();
+    let (mut audiences, mut tables) = (BTreeMap::new(), BTreeMap::new());
     for (name, written) in table {
         if !is_source_name(&name) {
             return Err(wrong(format!(
@@ -70,36 +69,31 @@ pub(crate) fn open(file: Option<&Path>) -> Result<Arc<dyn Sources>, Failure> {
         }
         let source = Written::deserialize(written)
             .map_err(|error| error.message().trim_end().to_owned())
-            .and_then(|written| source(written, directory))
+            .and_then(|written| source(&name, written, directory))
             .map_err(|why| wrong(format!("[{name}]: {why}")))?;
-        sources.insert(name, source);
+        match source {
+            Source::Audience(source) => drop(audiences.insert(name, source)),
+            Source::Table(table) => drop(tables.insert(name, table)),
+        }
     }
-    Ok(Arc::new(LinkedSources::new(sources)))
+    Ok(Arc::new(LinkedSources::new(audiences, tables)))
+}
+
+/// What a section is.
+enum Source {
+    Audience(LinkedSource),
+    Table(LinkedTable),
 }
 
 /// The error is a sentence with the key.
-fn source(written: Written, directory: &Path) -> Result<LinkedSource, String> {
-    let by = match (written.by.as_str(), written.kind.as_deref()) {
-        ("push_token", kind) => NamedBy::PushToken(token_kind(kind.unwrap_or("alert"))?),
-        (_, Some(_)) => return Err("kind: it goes with by = \"push_token\" only".into()),
-        ("user", None) => NamedBy::User,
-        ("device", None) => NamedBy::Device,
-        (other, None) => {
-            return Err(format!(
-                "by: expected one of {}, found {other:?}{}",
-                NAMED_BY.join(", "),
-                did_you_mean(other, NAMED_BY)
-            ));
-        }
-    };
+fn source(name: &str, mut written: Written, directory: &Path) -> Result<Source, String> {
     if written.query.trim().is_empty() {
         return Err("query: expected a SELECT, found nothing".into());
     }
     if written.apps.is_empty() {
         return Err("apps: expected ids of Apps, or \"*\" for all".into());
     }
-    let max_rows = written.max_rows.unwrap_or(1_000_000);
-    if max_rows == 0 {
+    if written.max_rows == Some(0) {
         return Err("max_rows: expected more than 0".into());
     }
     let millis = |key: &str, span: Option<Span>, usual: u32| match span.map(Span::ms) {
@@ -109,19 +103,59 @@ fn source(written: Written, directory: &Path) -> Result<LinkedSource, String> {
             .filter(|ms| *ms > 0)
             .ok_or_else(|| format!("{key}: expected a duration above zero, below 50 days")),
     };
-    Ok(LinkedSource {
-        max_rows,
-        by,
-        apps: (!written.apps.iter().any(|app| app == "*")).then(|| written.apps.clone()),
+    let timeout_ms = millis("timeout", written.timeout, 30_000)?;
+    let place = place(&written, directory, timeout_ms)?;
+    if let Some(followed) = written.live_activities.take() {
+        for (key, is_there) in [
+            ("by", written.by.is_some()),
+            ("kind", written.kind.is_some()),
+            ("column", written.column.is_some()),
+        ] {
+            if is_there {
+                return Err(format!(
+                    "{key}: a table of Live Activities names its columns under live_activities.columns"
+                ));
+            }
+        }
+        return Ok(Source::Table(LinkedTable {
+            place,
+            max_rows: activity_sources::max_rows(written.max_rows)?,
+            read_timeout_ms: millis("read_timeout", written.read_timeout, 60_000)?,
+            query: written.query,
+            reading: Arc::default(),
+            table: Arc::new(activity_sources::table(name, &written.apps, followed)?),
+        }));
+    }
+    Ok(Source::Audience(LinkedSource {
+        max_rows: written.max_rows.unwrap_or(1_000_000),
+        by: named_by(written.by.as_deref(), written.kind.as_deref())?,
+        apps: (!written.apps.iter().any(|app| app == "*")).then_some(written.apps),
         read_timeout_ms: millis("read_timeout", written.read_timeout, 600_000)?,
-        query: written.query.clone(),
-        column: written.column.clone(),
-        place: place(
-            &written,
-            directory,
-            millis("timeout", written.timeout, 30_000)?,
-        )?,
-    })
+        query: written.query,
+        column: written.column.unwrap_or_else(|| "1".to_owned()),
+        place,
+    }))
+}
+
+fn named_by(by: Option<&str>, kind: Option<&str>) -> Result<NamedBy, String> {
+    match (by, kind) {
+        (None, _) => Err(format!(
+            "by: expected one of {}, found nothing",
+            NAMED_BY.join(", ")
+        )),
+        (Some("push_token"), kind) => {
+            let kind = token_kind(kind.unwrap_or("alert"))?;
+            Ok(NamedBy::PushToken(kind))
+        }
+        (_, Some(_)) => Err("kind: it goes with by = \"push_token\" only".into()),
+        (Some("user"), None) => Ok(NamedBy::User),
+        (Some("device"), None) => Ok(NamedBy::Device),
+        (Some(other), None) => Err(format!(
+            "by: expected one of {}, found {other:?}{}",
+            NAMED_BY.join(", "),
+            did_you_mean(other, NAMED_BY)
+        )),
+    }
 }
 
 fn token_kind(word: &str) -> Result<TokenKind, String> {

@@ -15,6 +15,7 @@ mod home;
 mod hot;
 mod instances;
 mod linked;
+mod linked_table;
 mod marks;
 mod migrate;
 mod numbers;
@@ -42,6 +43,7 @@ pub use foreign::{
     RPUSH_NOTIFICATIONS, read_foreign,
 };
 pub use linked::{LinkedSource, LinkedSources};
+pub use linked_table::LinkedTable;
 pub use open_error::{OpenError, OpenErrorKind};
 pub use schema::{Probe, Schema, migrate, probe, schema};
 pub use server_config::ServerConfig;

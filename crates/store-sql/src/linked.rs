@@ -1,12 +1,15 @@
-//! Linked audiences: the sources of a server's configuration, read as other programs' databases are. It knows nothing of
-//! whom a name means.
+//! The sources of a server's configuration, read as other programs' databases are. It knows nothing of whom a name means.
 
 use crate::foreign::{ForeignError, ForeignPlace, read_foreign};
+use crate::linked_table::LinkedTable;
 use async_trait::async_trait;
 use carillon_model::nearest::did_you_mean;
-use carillon_ports::source::{NamedBy, Names, SourceError, SourceInfo, SourceRows, Sources};
+use carillon_ports::source::{
+    FollowedTable, NamedBy, Names, SourceError, SourceInfo, SourceRows, Sources, TableRows,
+};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -37,13 +40,19 @@ pub struct LinkedSource {
 
 /// All of them, by name.
 #[derive(Clone, Debug, Default)]
-pub struct LinkedSources(BTreeMap<String, LinkedSource>);
+pub struct LinkedSources {
+    audiences: BTreeMap<String, LinkedSource>,
+    tables: BTreeMap<String, LinkedTable>,
+}
 
 impl LinkedSources {
-    /// These.
+    /// These audiences of campaigns, and these tables of Live Activities.
     #[must_use]
-    pub fn new(sources: BTreeMap<String, LinkedSource>) -> Self {
-        Self(sources)
+    pub fn new(
+        audiences: BTreeMap<String, LinkedSource>,
+        tables: BTreeMap<String, LinkedTable>,
+    ) -> Self {
+        Self { audiences, tables }
     }
 }
 
@@ -57,7 +66,10 @@ impl LinkedSource {
 #[async_trait]
 impl Sources for LinkedSources {
     fn of_app(&self, app: &str) -> Vec<SourceInfo> {
-        let mine = self.0.iter().filter(|(_, source)| source.is_for(app));
+        let mine = self
+            .audiences
+            .iter()
+            .filter(|(_, source)| source.is_for(app));
         mine.map(|(name, source)| SourceInfo {
             name: name.clone(),
             by: source.by,
@@ -67,7 +79,8 @@ impl Sources for LinkedSources {
     }
 
     async fn read(&self, app: &str, name: &str) -> Result<Box<dyn SourceRows>, SourceError> {
-        let source = self.0.get(name).filter(|source| source.is_for(app));
+        let source = self.audiences.get(name);
+        let source = source.filter(|source| source.is_for(app));
         let source = source.cloned().ok_or_else(|| SourceError {
             message: format!("there is no source {name:?} for this App"),
             is_temporary: false,
@@ -95,6 +108,18 @@ impl Sources for LinkedSources {
             let _ = reader.sender.blocking_send(last);
         });
         Ok(Box::new(Pages(pages)))
+    }
+
+    fn tables(&self) -> Vec<Arc<FollowedTable>> {
+        let all = self.tables.values();
+        all.map(|linked| linked.table.clone()).collect()
+    }
+
+    async fn read_table(&self, name: &str) -> Result<TableRows, SourceError> {
+        match self.tables.get(name) {
+            Some(table) => table.read().await,
+            None => Err(refused(format!("there is no table {name:?}"))),
+        }
     }
 }
 
@@ -192,14 +217,14 @@ fn place_of(names: &[String], column: &str) -> Result<usize, SourceError> {
     })
 }
 
-fn refused(message: String) -> SourceError {
+pub(crate) fn refused(message: String) -> SourceError {
     SourceError {
         message,
         is_temporary: false,
     }
 }
 
-fn failed(place: &ForeignPlace, error: &ForeignError) -> SourceError {
+pub(crate) fn failed(place: &ForeignPlace, error: &ForeignError) -> SourceError {
     SourceError {
         message: format!("{place}: {error}"),
         is_temporary: error.is_temporary(),
@@ -238,7 +263,10 @@ mod tests {
     }
 
     async fn read(source: LinkedSource) -> Result<Names, SourceError> {
-        let sources = LinkedSources::new(BTreeMap::from([("members".into(), source)]));
+        let sources = LinkedSources::new(
+            BTreeMap::from([("members".into(), source)]),
+            BTreeMap::new(),
+        );
         let mut rows = sources.read("shop", "members").await?;
         let mut all = Vec::new();
         while let Some(page) = rows.next().await? {
@@ -259,7 +287,10 @@ mod tests {
             ..source.clone()
         };
         assert_eq!(read(by_number).await.unwrap(), all);
-        let sources = LinkedSources::new(BTreeMap::from([("members".into(), source)]));
+        let sources = LinkedSources::new(
+            BTreeMap::from([("members".into(), source)]),
+            BTreeMap::new(),
+        );
         assert_eq!(sources.of_app("shop")[0].name, "members");
         assert_eq!(sources.of_app("other"), []);
         assert!(sources.read("other", "members").await.is_err());

@@ -27,6 +27,12 @@ const MIGRATIONS: &[(i64, &str)] = &[
         include_str!("../migrations/sqlite/0016_live_activities.sql"),
     ),
     (17, include_str!("../migrations/sqlite/0017_reach.sql")),
+    (
+        18,
+        include_str!("../migrations/sqlite/0018_activity_sources.sql"),
+    ),
+    (19, include_str!("../migrations/sqlite/0019_tokens.sql")),
+    (20, include_str!("../migrations/sqlite/0020_urgent.sql")),
 ];
 
 /// PostgreSQL's, by the same numbers, of which the first brings all before it.
@@ -48,6 +54,12 @@ pub(crate) const POSTGRES: &[(i64, &str)] = &[
         include_str!("../migrations/postgres/0016_live_activities.sql"),
     ),
     (17, include_str!("../migrations/postgres/0017_reach.sql")),
+    (
+        18,
+        include_str!("../migrations/postgres/0018_activity_sources.sql"),
+    ),
+    (19, include_str!("../migrations/postgres/0019_tokens.sql")),
+    (20, include_str!("../migrations/postgres/0020_urgent.sql")),
 ];
 
 /// MySQL's and MariaDB's, by the same numbers.
@@ -63,6 +75,12 @@ pub(crate) const MYSQL: &[(i64, &str)] = &[
         include_str!("../migrations/mariadb/0016_live_activities.sql"),
     ),
     (17, include_str!("../migrations/mariadb/0017_reach.sql")),
+    (
+        18,
+        include_str!("../migrations/mariadb/0018_activity_sources.sql"),
+    ),
+    (19, include_str!("../migrations/mariadb/0019_tokens.sql")),
+    (20, include_str!("../migrations/mariadb/0020_urgent.sql")),
 ];
 
 /// SQLite's newest schema.

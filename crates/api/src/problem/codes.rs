@@ -86,6 +86,9 @@ codes! {
     LIVE_ACTIVITY_UNKNOWN = 404 "live_activity.unknown":
         "No such Live Activity",
         "Declare it with `PUT /v1/apps/{app}/live-activities/{id}`, or correct its id. One that is over is kept as long as records are.";
+    LIVE_ACTIVITY_SOURCE_UNKNOWN = 404 "live_activity_source.unknown":
+        "No such table of Live Activities",
+        "Correct its name: `GET /v1/apps/{app}/live-activity-sources` has those of this App. They are set up by the operator, in `sources.file`.";
     SCHEDULE_UNKNOWN = 404 "schedule.unknown":
         "No such schedule",
         "Make it with `PUT /v1/apps/{app}/schedules/{name}`, or correct its name.";

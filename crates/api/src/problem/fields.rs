@@ -53,6 +53,14 @@ static FIELDS: &[(&str, &str)] = &[
         "The name of a Swift type, of 1 to 128 characters; a token is told of the activity's own type.",
     ),
     (
+        "live_activity.content_state",
+        "A phone that tells of a Live Activity that nobody declared says what it shows.",
+    ),
+    (
+        "live_activity.too_many",
+        "So many Live Activities run for one recipient, and no more are adopted: `live_activities.most_on_a_phone`.",
+    ),
+    (
         "live_activity.push_token",
         "An update token or push-to-start token is hexadecimal, as iOS gave it to the app.",
     ),

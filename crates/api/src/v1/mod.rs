@@ -15,6 +15,7 @@ pub(crate) mod events;
 pub(crate) mod identity_keys;
 pub(crate) mod lists;
 pub(crate) mod live_activities;
+pub(crate) mod live_activity_sources;
 pub(crate) mod notifications;
 pub(crate) mod preferences;
 pub(crate) mod receipts;

@@ -4,7 +4,9 @@
 use crate::world::{Ask, PEM, TOKEN, World};
 use axum::http::Method;
 use carillon_model::id::{BatchNo, DeliveryId};
+use carillon_model::live_activity::{TableColumns, TableDefinition};
 use carillon_ports::registry::Scope::{self, Admin, Devices, Read, Register, Send};
+use carillon_ports::source::FollowedTable;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -213,6 +215,28 @@ pub(crate) fn live_activity() -> Value {
            "starts_at": "2026-09-01T12:00:00Z", "ends_at": "starts_at + 1h",
            "phases": [{"name": "ending", "at": "ends_at - 15m", "content_state": {"status": "ending"}}],
            "end": {"dismiss_after": "5m"}})
+}
+
+/// A table of Live Activities of `shop`.
+pub(crate) fn lessons() -> FollowedTable {
+    let plan =
+        json!({"attributes_type": "LessonAttributes", "content_state": {"title": "{{ title }}"}});
+    FollowedTable {
+        name: "lessons".into(),
+        app: "shop".into(),
+        every_ms: 15_000,
+        definition: TableDefinition {
+            columns: TableColumns {
+                id: Some("id".into()),
+                ends_at: Some("ends_at".into()),
+                push_token: Some("push_token".into()),
+                ..TableColumns::default()
+            },
+            zone: None,
+            ended: Vec::new(),
+            plan,
+        },
+    }
 }
 
 fn live_activity_change() -> Value {
@@ -960,6 +984,28 @@ pub(crate) fn operations() -> Vec<Operation> {
             ),
             "schedule.unknown",
             "/v1/apps/shop/schedules/nobody/runs",
+        ),
+        operation(
+            "live_activity_sources",
+            get.clone(),
+            "/v1/apps/shop/live-activity-sources",
+            NONE,
+            &[Read, Send],
+            App,
+            Reads,
+        ),
+        unknown(
+            operation(
+                "live_activity_source_check",
+                post.clone(),
+                "/v1/apps/shop/live-activity-sources/lessons/check",
+                NONE,
+                &[Send],
+                App,
+                Memory,
+            ),
+            "live_activity_source.unknown",
+            "/v1/apps/shop/live-activity-sources/nobody/check",
         ),
         operation(
             "live_activity_list",

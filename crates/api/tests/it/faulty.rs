@@ -23,6 +23,7 @@ use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::receipts::DeliveryReceipts;
 use carillon_model::segment::{Sampling, SegmentSample};
 use carillon_model::webhook::DisabledReason;
+use carillon_ports::activity_source::{ActivitySourceStore, SeenRow, SourceNote};
 use carillon_ports::callout::{CalloutBegin, CalloutEnd, CalloutRun, CalloutStore, OpenCallout};
 use carillon_ports::campaign::{CampaignStore, CampaignView, Chunk};
 use carillon_ports::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
@@ -311,12 +312,25 @@ port! {
         async fn live_activities(app: AppNo, state: Option<ActivityState>, after: Option<String>, limit: u32) -> Vec<StoredActivity>;
         async fn live_activities_of(app: AppNo, recipients: Vec<String>, attributes_type: String, limit: u32) -> Vec<StoredActivity>;
         async fn live_activity_records(no: i64, limit: u32) -> Vec<ActivityRecord>;
-        async fn step_live_activity(step: ActivityStep) -> bool;
         async fn live_activity_errands(limit: u32) -> Vec<(UnixMs, StoredActivity)>;
+        async fn running_live_activities(app: AppNo, recipients: Vec<String>, limit_each: u32) -> Vec<(String, StoredActivity)>;
+        async fn step_live_activities(steps: Vec<ActivityStep>) -> Vec<bool>;
+        async fn urgent_pushes(phones: Vec<DeviceNo>, now: UnixMs) -> Vec<(DeviceNo, u32)>;
         async fn startable(devices: Vec<DeviceNo>, attributes_type: String) -> Vec<Startable>;
         async fn set_startable(app: AppNo, device: DeviceNo, attributes_type: String, push_token_of: Option<DeviceNo>, now: UnixMs) -> ();
     }
     passed {}
+}
+
+port! {
+    ActivitySourceStore for FaultyStore
+    struck {
+        async fn source_reports(app: AppNo) -> Vec<(String, String)>;
+    }
+    passed {
+        async fn seen_rows(app: AppNo, source: String) -> Vec<SeenRow>;
+        async fn note_source(note: SourceNote) -> ();
+    }
 }
 
 port! {

@@ -208,6 +208,8 @@ impl World {
         )
         .await
         .unwrap();
+        // After the start, so that the engine does not follow it beside what tests do.
+        sources.put_table(crate::catalogue::lessons());
         let draws = Arc::new(AtomicU64::new(7));
         let random = {
             let draws = Arc::clone(&draws);

@@ -3,10 +3,10 @@
 use crate::service::Shared;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::lane::Gateway;
-use carillon_model::live_activity::Plan;
+use carillon_model::live_activity::{Plan, Recipient};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::live_activity::Startable;
-use carillon_ports::store::{Person, StoreError};
+use carillon_ports::store::{Person, Recipient as Reached, StoreError};
 
 impl Shared {
     /// Android phones of its recipient: who has a push token of FCM's and none of Apple's, and is not said to be anything else.
@@ -42,5 +42,38 @@ impl Shared {
         };
         let people = people.into_iter().filter(is_android);
         Ok(Some(people.map(|person| person.device.0).collect()))
+    }
+
+    /// Devices of its recipient.
+    async fn devices_of(
+        &self,
+        app: AppNo,
+        plan: &Plan,
+        reach: Reach,
+    ) -> Result<Vec<Reached>, StoreError> {
+        let store = &self.hub.parts.store;
+        let found: Vec<_> = match &plan.recipient {
+            Recipient::User(user) => {
+                let limit = self.hub.parts.config.max_devices_per_user;
+                let users = vec![user.clone()];
+                let found = store.resolve_users(app, users, reach, limit).await?;
+                found.into_iter().flatten().collect()
+            }
+            Recipient::Device(id) => {
+                let found = store.resolve_devices(app, vec![id.clone()], reach).await?;
+                found.into_iter().flatten().collect()
+            }
+            Recipient::NewChannel(new) => {
+                let (users, ids) = (new.users.clone(), new.devices.clone());
+                let limit = self.hub.parts.config.max_devices_per_user;
+                let of_users = store.resolve_users(app, users, reach, limit).await?;
+                let mut all: Vec<_> = of_users.into_iter().flatten().collect();
+                let named = store.resolve_devices(app, ids, reach).await?;
+                all.extend(named.into_iter().flatten());
+                all
+            }
+            Recipient::Channel(_) | Recipient::PushToken(_) => Vec::new(),
+        };
+        Ok(found)
     }
 }

@@ -27,6 +27,8 @@ use tokio::task::{self, JoinSet};
 const AT_ONCE: usize = 8;
 /// Longest time without a look: what another process left to do, or a clock that was moved, is seen then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+/// An errand that could not be read or stored is not looked at again for so long.
+const PAUSE: Duration = Duration::from_secs(30);
 /// Channels of an app are counted at most so often: the list may be long.
 const COUNT_EVERY_MS: i64 = 600_000;
 /// That they run out is told at most so often.
@@ -55,8 +57,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if hub.is_stopping() {
             return;
         }
-        let most = (2 * AT_ONCE) as u32;
-        let due = match hub.parts.store.live_activity_errands(most).await {
+        let due = match due(&shared).await {
             Ok(due) => due,
             Err(error) if hub.store_refused("looking for channels to make", &error) => Vec::new(),
             Err(_) => return,
@@ -94,13 +95,32 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// The errands that are due first. After a restore none, before a person says so: the channels may be another store's by
+/// now.
+async fn due(shared: &Shared) -> Result<Vec<(UnixMs, StoredActivity)>, StoreError> {
+    let store = &shared.hub.parts.store;
+    let due = store.live_activity_errands((2 * AT_ONCE) as u32).await?;
+    match !due.is_empty() && store.is_scheduler_paused().await? {
+        true => Ok(Vec::new()),
+        false => Ok(due),
+    }
+}
+
 async fn carry_out(shared: Arc<Shared>, stored: StoredActivity, counts: Arc<Counts>) {
     let (app, id) = (stored.app, stored.id.as_str());
-    if let Err(error) = shared.look_after_channel(app, id, &counts).await {
-        // It is due again.
-        let what = format!("looking after the channel of the Live Activity {id:?}");
-        shared.hub.store_refused(&what, &error);
+    let Err(error) = shared.look_after_channel(app, id, &counts).await else {
+        return;
+    };
+    let what = format!("looking after the channel of the Live Activity {id:?}");
+    match error {
+        // One that a newer server wrote, or that is broken, holds no other up.
+        StoreError::Corrupt(why) => tracing::error!(%app, live_activity = id, "{what}: {why}"),
+        error => {
+            shared.hub.store_refused(&what, &error);
+        }
     }
+    // It is due again, and this one is taken to be busy until then.
+    tokio::time::sleep(PAUSE).await;
 }
 
 /// Who is asked.

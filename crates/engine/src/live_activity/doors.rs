@@ -1,7 +1,7 @@
 //! What callers and apps want of Live Activities. Each is read, changed, worked out and written; where somebody else was
 //! first, read again.
 
-use super::{Moved, OpenActivity, follow, words};
+use super::{Moved, OpenActivity, ToMove, follow, words};
 use crate::request::Refusal;
 use crate::service::Shared;
 use carillon_model::UnixMs;
@@ -9,8 +9,8 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::live_activity::{
-    ActivityChange, ActivityRequest, ActivityState, EndRequest, Plan, PushKind, Recipient, Run,
-    StartBy, check_state, merge,
+    ActivityChange, ActivityRequest, ActivityState, End, EndRequest, Plan, PushKind, Recipient,
+    Run, StartBy, check_state, merge,
 };
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_token::PushTokenBytes;
@@ -67,6 +67,10 @@ pub struct ToldToken {
     pub attributes_type: String,
     /// What it shows, as the app encodes it.
     pub content_state: Option<Value>,
+    /// What never changes of it, as the app encodes it.
+    pub attributes: Option<Value>,
+    /// Whether the person lets the app update often; `None`: it does not say.
+    pub frequent_pushes: Option<bool>,
 }
 
 type Answer = Result<ActivityAnswer, ActivityRefusal>;
@@ -111,12 +115,21 @@ impl Shared {
                 Err(refusal) => return Ok(Err(refusal)),
             };
             let looks = looks || open.run.state == ActivityState::Planned;
-            let moved = match self.activity_moved(0, app, &mut open, looks, now).await? {
-                Ok(moved) => moved,
-                Err(problems) => return Ok(Err(ActivityRefusal::Invalid(problems))),
+            let warnings = std::mem::take(&mut open.warnings);
+            let to_move = ToMove {
+                at: 0,
+                open: *open,
+                looks,
             };
+            let moved = self.activities_moved(app, vec![to_move], now).await?;
+            let moved = match moved.into_iter().next() {
+                Some((_, Ok(moved))) => moved,
+                Some((_, Err(problems))) => return Ok(Err(ActivityRefusal::Invalid(problems))),
+                None => return Err(StoreError::Failed("a step was lost".to_owned())),
+            };
+            let has_errand = moved.has_errand();
             let is_written = match moved {
-                Moved::Quiet(step) => self.activity_quiet(*step).await?,
+                Moved::Quiet(step) => self.activities_quiet(vec![*step]).await? == [true],
                 Moved::Push(ready) => {
                     let activity = ready.new.activity.as_ref();
                     let next_at = activity.and_then(|activity| activity.next_at);
@@ -136,14 +149,11 @@ impl Shared {
                 }
             };
             if is_written {
-                if open.run.errand_at().is_some() {
+                if has_errand {
                     hub.bells.channels.notify_one();
                     hub.wake_leader(Role::Worker);
                 }
-                return Ok(Ok(ActivityAnswer {
-                    is_new,
-                    warnings: open.warnings,
-                }));
+                return Ok(Ok(ActivityAnswer { is_new, warnings }));
             }
         }
         Ok(Err(ActivityRefusal::Contended))
@@ -179,11 +189,14 @@ impl Shared {
                 Some(open) => declared_again(open, &request, now)?,
                 None => declared(id, &request, now)?,
             };
-            if let (Edit::Step(open, _), Some(phone)) = (&mut open, phone)
-                && !open.run.phones.contains_key(&phone.0)
-            {
-                open.run.tell_update_token(phone.0, None, now);
-                open.run.keep_push_token(phone.0, phone.0);
+            if let (Edit::Step(open, _), Some(kept)) = (&mut open, phone) {
+                // Another token is the same phone's, which has a new one.
+                let phone = open.run.phones.keys().next().copied().unwrap_or(kept.0);
+                let known = open.run.phones.get(&phone);
+                if known.and_then(|known| known.push_token_of) != Some(kept.0) {
+                    open.run.tell_update_token(phone, None, now);
+                    open.run.keep_push_token(phone, kept.0);
+                }
             }
             Ok(open)
         })
@@ -277,14 +290,20 @@ impl Shared {
         told: &ToldToken,
     ) -> Result<Answer, StoreError> {
         // Before anything is kept of it.
-        match self
+        let new = match self
             .hub
             .parts
             .store
             .live_activity(app, id.to_owned())
             .await?
         {
-            None => return Ok(Err(ActivityRefusal::Unknown)),
+            None => {
+                let now = self.hub.parts.clock.now();
+                match self.adopted(app, id, device, told, now).await? {
+                    Ok(new) => Some(new),
+                    Err(refusal) => return Ok(Err(refusal)),
+                }
+            }
             Some(stored) => {
                 let read = OpenActivity::read(&stored);
                 let open = read
@@ -292,8 +311,9 @@ impl Shared {
                 if let Err(refusal) = is_welcome(&open.plan, device, told) {
                     return Ok(Err(refusal));
                 }
+                None
             }
-        }
+        };
         let bytes = match self.read_token(&told.push_token, "/token") {
             Ok(bytes) => bytes,
             Err(refusal) => return Ok(Err(refusal)),
@@ -302,7 +322,9 @@ impl Shared {
             .keep(app, bytes, TokenKind::LiveActivity, told.environment)
             .await?;
         self.step_activity(app, id, |open, now| {
-            let mut open = open.ok_or(ActivityRefusal::Unknown)?;
+            let mut open = open
+                .or_else(|| new.clone())
+                .ok_or(ActivityRefusal::Unknown)?;
             is_welcome(&open.plan, device, told)?;
             let phone = device.no.0;
             let before = open.run.phones.get(&phone).cloned();
@@ -313,6 +335,9 @@ impl Shared {
                 return Err(ActivityRefusal::Over(open.run.state));
             }
             open.run.keep_push_token(phone, kept.0);
+            if let Some(is_frequent) = told.frequent_pushes {
+                open.run.tell_frequent(phone, is_frequent);
+            }
             if before.is_some() && before.as_ref() == open.run.phones.get(&phone) {
                 return Ok(same());
             }
@@ -329,7 +354,7 @@ impl Shared {
         device: &Device,
         is_not_running: bool,
     ) -> Result<Answer, StoreError> {
-        self.step_activity(app, id, |open, _| {
+        self.step_activity(app, id, |open, now| {
             let mut open = open.ok_or(ActivityRefusal::Unknown)?;
             is_recipient(&open.plan, device)?;
             let before = open.run.clone();
@@ -337,6 +362,10 @@ impl Shared {
                 open.run.not_started(device.no.0);
             } else {
                 open.run.gone(device.no.0);
+                if open.is_adopted && open.run.is_nowhere() {
+                    // Nobody knows more of it than the phones do.
+                    open.run.ask_end(End::default(), now);
+                }
             }
             if open.run.state.is_over() || before == open.run {
                 return Ok(same());
@@ -382,7 +411,8 @@ impl Shared {
         let running = store.live_activities_of(app, recipients, attributes_type, MOST_STARTED);
         for stored in running.await? {
             let step = self.step_activity(app, &stored.id, |open, _| match open {
-                Some(open) if open.plan.start == StartBy::Push && !open.run.state.is_over() => {
+                Some(mut open) if open.plan.start == StartBy::Push && !open.run.state.is_over() => {
+                    open.run.can_start(device.no.0);
                     Ok(Edit::Step(Box::new(open), true))
                 }
                 _ => Ok(same()),
@@ -442,6 +472,8 @@ fn declared(id: &str, request: &ActivityRequest, now: UnixMs) -> Result<Edit, Ac
         warnings: checked.warnings,
         run,
         told: Vec::new(),
+        is_adopted: false,
+        refused: Vec::new(),
     };
     Ok(Edit::Step(Box::new(open), true))
 }
@@ -453,13 +485,14 @@ fn declared_again(
     now: UnixMs,
 ) -> Result<Edit, ActivityRefusal> {
     let mut open = going(Some(open))?;
-    if open.request == *request {
+    if open.request == *request && !open.is_adopted {
         return Ok(Edit::Same(ActivityAnswer {
             is_new: false,
             warnings: open.warnings,
         }));
     }
     replan(&mut open, request.clone(), now)?;
+    open.is_adopted = false;
     Ok(Edit::Step(Box::new(open), false))
 }
 
@@ -481,8 +514,13 @@ fn replan(
         .map_err(ActivityRefusal::Invalid)?;
     if open.run.state != ActivityState::Planned {
         let (old, new) = (&open.plan, &checked.plan);
+        // What a phone told of one that nobody had declared is not the back end's word.
+        let is_free = open.is_adopted;
         for (is_same, pointer) in [
-            (old.recipient == new.recipient, "/recipient"),
+            (
+                is_free || is_same_phone(&old.recipient, &new.recipient),
+                "/recipient",
+            ),
             (
                 old.attributes_type == new.attributes_type,
                 "/attributes_type",
@@ -490,6 +528,8 @@ fn replan(
             (old.attributes == new.attributes, "/attributes"),
             (old.start == new.start, "/start"),
             (old.android == new.android, "/android"),
+            (is_free || old.attributes == new.attributes, "/attributes"),
+            (is_free || old.start == new.start, "/start"),
         ] {
             if !is_same {
                 return Err(invalid(
@@ -511,6 +551,12 @@ fn replan(
     open.run.want_channel(&checked.plan, now);
     (open.request, open.plan, open.warnings) = (request, checked.plan, checked.warnings);
     Ok(())
+}
+
+/// Whether those who show it are the same: an update token may be another one of the same phone.
+fn is_same_phone(old: &Recipient, new: &Recipient) -> bool {
+    let both = (old, new);
+    old == new || matches!(both, (Recipient::PushToken(_), Recipient::PushToken(_)))
 }
 
 /// Whether a device may tell of an activity: it is the recipient's.

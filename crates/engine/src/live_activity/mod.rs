@@ -1,36 +1,40 @@
 //! Live Activities: what is due, what somebody wants changed and what phones tell, each one step: read, worked out by the
 //! model's state machine, and written with its notification in one transaction under the fence that was read.
 
+mod adopt;
 mod androids;
 pub(crate) mod channels;
 mod doors;
+pub(crate) mod follower;
+mod refused;
+mod room;
+mod round;
+mod trial;
 mod words;
 
 pub use doors::{ActivityAnswer, ActivityRefusal, ToldToken};
+pub(crate) use refused::refused;
+pub(crate) use round::{Moved, ToMove};
+pub use trial::TableTrial;
 
-use crate::draft::draft;
 use crate::hub::Hub;
-use crate::intake::{Ready, make};
 use crate::later;
 use crate::request::{Origin, SendItem};
-use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::content::Content;
 use carillon_model::event::{EventKind, LiveActivityNews};
-use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::id::AppNo;
 use carillon_model::live_activity::{
-    ActivityPush, ActivityRequest, ActivityState, Notice, Plan, PushKind, Recipient, Run, StartBy,
-    Turn, WordedPush,
+    ActivityPush, ActivityRequest, Notice, Plan, PushKind, Recipient, RefusedPush, Run, Turn,
+    WordedPush,
 };
 use carillon_model::notification::{NotificationRequest, RequestOptions};
 use carillon_model::problem::FieldProblem;
-use carillon_model::push_type::{PushType, Reach, TokenKind};
+use carillon_model::push_type::PushType;
 use carillon_model::target::Target;
-use carillon_ports::live_activity::{
-    ActivityClaim, ActivityStep, ErrandChange, Startable, StoredActivity,
-};
+use carillon_ports::live_activity::{ActivityClaim, ActivityStep, ErrandChange, StoredActivity};
 use carillon_ports::news;
-use carillon_ports::store::{NewEvent, Recipient as Reached, StoreError};
+use carillon_ports::store::{NewEvent, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 
@@ -43,6 +47,8 @@ const VERSION: u32 = 1;
 struct Declared {
     version: u32,
     declared_at: UnixMs,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    adopted: bool,
     request: ActivityRequest,
 }
 
@@ -55,6 +61,8 @@ pub struct OpenActivity {
     pub claim: ActivityClaim,
     /// When it was declared.
     pub declared_at: UnixMs,
+    /// A phone told of it, and nobody has declared it.
+    pub is_adopted: bool,
     /// What was declared.
     pub request: ActivityRequest,
     /// The same, worked out.
@@ -65,6 +73,8 @@ pub struct OpenActivity {
     pub run: Run,
     /// What is told besides with its next step.
     pub(crate) told: Vec<Notice>,
+    /// Pushes that surely reached nobody, since its last step.
+    pub refused: Vec<RefusedPush>,
 }
 
 impl OpenActivity {
@@ -87,11 +97,13 @@ impl OpenActivity {
                 fence: stored.fence,
             },
             declared_at: declared.declared_at,
+            is_adopted: declared.adopted,
             request: declared.request,
             plan: checked.plan,
             warnings: checked.warnings,
             run: serde_json::from_str(&stored.run).map_err(|error| format!("run: {error}"))?,
             told: Vec::new(),
+            refused: stored.refused.clone(),
         })
     }
 
@@ -100,20 +112,16 @@ impl OpenActivity {
         let declared = Declared {
             version: VERSION,
             declared_at: self.declared_at,
+            adopted: self.is_adopted,
             request: self.request.clone(),
         };
         let mut events: Vec<NewEvent> = Vec::new();
-        let mut unanswered = false;
         for notice in &turn.notices {
             let kind = match notice {
                 Notice::Started => EventKind::LiveActivityStarted,
                 Notice::TokenMissing => EventKind::LiveActivityUnstartable,
-                // One event for all phones of a step.
-                Notice::StartUnanswered(_) if unanswered => continue,
-                Notice::StartUnanswered(_) => {
-                    unanswered = true;
-                    EventKind::LiveActivityUnanswered
-                }
+                Notice::StartUnanswered(_) => EventKind::LiveActivityUnanswered,
+                Notice::TokenDead => EventKind::LiveActivityTokenDead,
                 Notice::EndsSoon => EventKind::LiveActivityEndsSoon,
                 Notice::Ended(_) => EventKind::LiveActivityEnded,
                 Notice::ChannelMade => EventKind::LiveActivityChannelMade,
@@ -121,7 +129,10 @@ impl OpenActivity {
                     EventKind::LiveActivityChannelTrouble
                 }
             };
-            events.push(news::event(app, kind, &self.id, &self.news(notice)));
+            // One event for all phones of a step.
+            if events.iter().all(|event| event.kind != kind.as_str()) {
+                events.push(news::event(app, kind, &self.id, &self.news(notice)));
+            }
         }
         Ok(ActivityStep {
             app,
@@ -140,6 +151,7 @@ impl OpenActivity {
             },
             records: turn.records.clone(),
             events,
+            urgent: Vec::new(),
             now,
         })
     }
@@ -182,196 +194,6 @@ fn recipient(plan: &Plan) -> String {
         Recipient::User(user) => format!("user:{user}"),
         Recipient::Device(device) => format!("device:{device}"),
         Recipient::Channel(_) | Recipient::NewChannel(_) | Recipient::PushToken(_) => String::new(),
-    }
-}
-
-/// A step that is worked out, to be written.
-pub(crate) enum Moved {
-    /// With a notification.
-    Push(Box<Ready>),
-    /// Without.
-    Quiet(Box<ActivityStep>),
-}
-
-impl Shared {
-    /// What an activity whose moment has come is to do; the error is a sentence.
-    pub(crate) async fn activity_due(
-        &self,
-        at: usize,
-        stored: &StoredActivity,
-        now: UnixMs,
-    ) -> Result<Result<Moved, String>, StoreError> {
-        let mut open = match OpenActivity::read(stored) {
-            Ok(open) => open,
-            Err(why) => return Ok(Err(why)),
-        };
-        let looks = open.run.state == ActivityState::Planned;
-        let moved = self.activity_moved(at, stored.app, &mut open, looks, now);
-        Ok(moved.await?.map_err(|problems| {
-            let first = problems.first().map(ToString::to_string);
-            first.unwrap_or_default()
-        }))
-    }
-
-    /// Writes a step for which nothing is sent. `false`: it is not as it was read.
-    pub(crate) async fn activity_quiet(&self, step: ActivityStep) -> Result<bool, StoreError> {
-        let has_news = !step.events.is_empty();
-        let next_at = step.next_at;
-        let is_written = self.hub.parts.store.step_live_activity(step).await?;
-        if is_written {
-            if let Some(at) = next_at {
-                self.hub.timer_set(at);
-            }
-            if has_news {
-                self.hub.tell();
-            }
-        }
-        Ok(is_written)
-    }
-
-    /// Works out what is to be done at `now`, and makes the notification of it. `looks`: phones that can start it are
-    /// looked for.
-    pub(crate) async fn activity_moved(
-        &self,
-        at: usize,
-        app: AppNo,
-        open: &mut OpenActivity,
-        looks: bool,
-        now: UnixMs,
-    ) -> Result<Result<Moved, Vec<FieldProblem>>, StoreError> {
-        let hub = &self.hub;
-        let is_open = open.plan.start == StartBy::Push
-            && !open.run.state.is_over()
-            && now >= open.plan.starts_at;
-        let startable = if looks && is_open {
-            self.startable_of(app, &open.plan).await?
-        } else {
-            Vec::new()
-        };
-        let has_begun = !open.run.state.is_over() && now >= open.plan.starts_at;
-        if open.plan.android && !open.run.knows_androids && has_begun {
-            let androids = self.androids_of(app, &open.plan, &startable).await?;
-            if let Some(androids) = androids {
-                open.run.add_androids(&androids);
-            }
-        }
-        let phones: Vec<i64> = startable.iter().map(|one| one.device.0).collect();
-        let rules = &hub.parts.config.live_activities;
-        let mut turn = open.run.turn(&open.plan, now, &phones, rules);
-        open.run.follow_with_channel(&open.plan, rules);
-        turn.notices.append(&mut open.told);
-        let push = turn.push.take();
-        let step = open.step(app, &turn, now)?;
-        let Some(push) = push else {
-            return Ok(Ok(Moved::Quiet(Box::new(step))));
-        };
-        let devices = addresses(&open.run, &push, &startable);
-        let (push, words) = match self.in_words(app, open, push, &startable) {
-            Ok(said) => said,
-            Err(problems) => return Ok(Err(problems)),
-        };
-        let item = item(open, &push, words, step, now)?;
-        let draft = match draft(hub, app, at, item, now) {
-            Ok(draft) => draft,
-            Err(problems) => return Ok(Err(problems)),
-        };
-        let recipients = match devices.is_empty() {
-            true => Vec::new(),
-            false => hub.parts.store.recipients(devices, draft.reach).await?,
-        };
-        let ready = make(hub, app, draft, &recipients, now);
-        Ok(Ok(Moved::Push(Box::new(ready))))
-    }
-
-    /// A push whose texts are as everybody reads them, and what is to be written for each reader apart.
-    fn in_words(
-        &self,
-        app: AppNo,
-        open: &OpenActivity,
-        push: ActivityPush,
-        startable: &[Startable],
-    ) -> Result<(ActivityPush, Option<WordedPush>), Vec<FieldProblem>> {
-        if push.templates().is_empty() {
-            return Ok((push, None));
-        }
-        let is_published = open.plan.is_broadcast() && push.kind != PushKind::Start;
-        if is_published {
-            let push = words::for_everybody(&self.hub, app, open, &push)?;
-            return Ok((push, None));
-        }
-        let address = |phone: &i64| address(&open.run, push.kind, startable, *phone);
-        let readers = words::readers(&push.phones, address);
-        let worded = words::worded(&self.hub, app, open, &push, readers)?;
-        Ok((words::sample(&push)?, Some(worded)))
-    }
-
-    /// Devices of its recipient.
-    async fn devices_of(
-        &self,
-        app: AppNo,
-        plan: &Plan,
-        reach: Reach,
-    ) -> Result<Vec<Reached>, StoreError> {
-        let store = &self.hub.parts.store;
-        let found: Vec<_> = match &plan.recipient {
-            Recipient::User(user) => {
-                let limit = self.hub.parts.config.max_devices_per_user;
-                let users = vec![user.clone()];
-                let found = store.resolve_users(app, users, reach, limit).await?;
-                found.into_iter().flatten().collect()
-            }
-            Recipient::Device(id) => {
-                let found = store.resolve_devices(app, vec![id.clone()], reach).await?;
-                found.into_iter().flatten().collect()
-            }
-            Recipient::NewChannel(new) => {
-                let (users, ids) = (new.users.clone(), new.devices.clone());
-                let limit = self.hub.parts.config.max_devices_per_user;
-                let of_users = store.resolve_users(app, users, reach, limit).await?;
-                let mut all: Vec<_> = of_users.into_iter().flatten().collect();
-                let named = store.resolve_devices(app, ids, reach).await?;
-                all.extend(named.into_iter().flatten());
-                all
-            }
-            Recipient::Channel(_) | Recipient::PushToken(_) => Vec::new(),
-        };
-        Ok(found)
-    }
-
-    /// Phones of its recipient that can start it.
-    async fn startable_of(&self, app: AppNo, plan: &Plan) -> Result<Vec<Startable>, StoreError> {
-        let store = &self.hub.parts.store;
-        let reach = Reach::only(TokenKind::LiveActivityStart);
-        let found = self.devices_of(app, plan, reach).await?;
-        let devices: Vec<DeviceNo> = found.into_iter().map(|one| one.device).collect();
-        if devices.is_empty() {
-            return Ok(Vec::new());
-        }
-        store.startable(devices, plan.attributes_type.clone()).await
-    }
-}
-
-/// The devices that keep the push tokens of a push's phones, ascending.
-fn addresses(run: &Run, push: &ActivityPush, startable: &[Startable]) -> Vec<DeviceNo> {
-    let of = |phone: &i64| address(run, push.kind, startable, *phone);
-    let mut devices: Vec<DeviceNo> = push.phones.iter().filter_map(of).collect();
-    devices.sort_unstable();
-    devices.dedup();
-    devices
-}
-
-/// The device that keeps the push token of a phone.
-fn address(run: &Run, kind: PushKind, startable: &[Startable], phone: i64) -> Option<DeviceNo> {
-    let mut all = startable.iter();
-    let found = match kind {
-        PushKind::Start => all.find(|one| one.device.0 == phone),
-        PushKind::Update | PushKind::End => None,
-    };
-    let known = run.phones.get(&phone);
-    let known = known.filter(|phone| kind != PushKind::Start || phone.is_android);
-    match found {
-        Some(found) => Some(found.push_token_of),
-        None => known?.push_token_of.map(DeviceNo),
     }
 }
 

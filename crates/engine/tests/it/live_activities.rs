@@ -1,12 +1,15 @@
 //! Live Activities: a lesson's whole life over changes of plan, late and rotating tokens, crashes and two schedulers.
 
+use crate::fake_gateway::{accept, in_doubt, rejected};
 use crate::world::{T0, World};
-use carillon_engine::live_activity::{ActivityAnswer, ActivityRefusal, ToldToken};
+use carillon_engine::live_activity::{ActivityAnswer, ActivityRefusal, OpenActivity, ToldToken};
 use carillon_model::UnixMs;
+use carillon_model::app::{AppSettings, LiveActivitySettings};
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::live_activity::{
-    ActivityChange, ActivityRequest, ActivityState, EndRequest, RecordKind,
+    ActivityChange, ActivityRequest, ActivityState, EndRequest, Recipient, RecordKind,
 };
+use carillon_model::outcome::TokenFate;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::live_activity::{ActivityRecord, LiveActivityStore as _, StoredActivity};
 use carillon_ports::registry::{Device, Registry as _};
@@ -15,7 +18,7 @@ use std::time::Duration;
 
 const MINUTE: i64 = 60_000;
 
-fn at(minutes: i64) -> String {
+pub(crate) fn at(minutes: i64) -> String {
     jiff::Timestamp::from_millisecond(T0 + minutes * MINUTE)
         .unwrap()
         .to_string()
@@ -43,6 +46,8 @@ fn told(number: u8) -> ToldToken {
         environment: TokenEnvironment::Production,
         attributes_type: "Lesson".into(),
         content_state: None,
+        frequent_pushes: None,
+        attributes: None,
     }
 }
 
@@ -97,13 +102,13 @@ impl World {
     }
 
     /// Until so many minutes after [`T0`], and a little more.
-    async fn until_minute(&self, minutes: i64) {
+    pub(crate) async fn until_minute(&self, minutes: i64) {
         let left = T0 + minutes * MINUTE - self.clock.now();
         self.pass(u64::try_from(left).unwrap() + 3_000).await;
     }
 
     /// First byte of the push token, event and status of all pushes; and that their timestamps rise.
-    fn pushes(&self) -> Vec<(u8, String, String)> {
+    pub(crate) fn pushes(&self) -> Vec<(u8, String, String)> {
         let mut last = 0;
         let written = self.gateway.written();
         let pushes = written.iter().map(|push| {
@@ -123,7 +128,7 @@ impl World {
     }
 }
 
-fn push(token: u8, event: &str, status: &str) -> (u8, String, String) {
+pub(crate) fn push(token: u8, event: &str, status: &str) -> (u8, String, String) {
     (token, event.into(), status.into())
 }
 
@@ -336,4 +341,290 @@ async fn a_burst_at_the_same_second_is_fired_whole() {
     let left: UnixMs = T0 + 80 * MINUTE - world.clock.now();
     world.pass(u64::try_from(left).unwrap()).await;
     assert_eq!(world.gateway.written().len(), 600);
+}
+
+fn unregistered() -> crate::fake_gateway::Reply {
+    rejected(TokenFate::Retire { since: None }, 410, "Unregistered")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phone_whose_update_token_died_is_told_nothing_more() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    world.can_start(1, 0xaa).await;
+    world.put(lesson(json!({}))).await.unwrap();
+    world.until_minute(10).await;
+    world.token(1, &told(1)).await.unwrap();
+    world.gateway.script(|w| match w.push_token[0] {
+        1 => unregistered(),
+        _ => accept(),
+    });
+    world.until_minute(55).await;
+    let records = world.records().await;
+    let last = &records.last().unwrap().what;
+    assert_eq!(
+        (last.what, last.reason.as_deref()),
+        (RecordKind::TokenDead, Some("Unregistered"))
+    );
+    let device = world.device(1).await;
+    assert_eq!(last.phone, Some(device.no.0));
+    let events = world.events("live_activity.token_dead").await;
+    assert_eq!(events.len(), 1);
+    assert!(
+        events[0].data.contains(r#""phones":0"#),
+        "{}",
+        events[0].data
+    );
+    let change = json!({"content_state": {"status": "late"}});
+    let change: ActivityChange = serde_json::from_value(change).unwrap();
+    let changed = world.engine.change_live_activity(world.app, "l", &change);
+    changed.await.unwrap().unwrap();
+    world.pass(2_000).await;
+    let mut seen = vec![push(0xaa, "start", "active"), push(1, "update", "ending")];
+    assert_eq!(world.pushes(), seen);
+    // Another one, and it is told what it missed.
+    world.token(1, &told(2)).await.unwrap();
+    world.pass(2_000).await;
+    seen.push(push(2, "update", "late"));
+    assert_eq!(world.pushes(), seen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_was_refused_is_pushed_once_more_and_an_unanswered_one_is_not() {
+    for (name, answer, starts) in [
+        ("refused", rejected(TokenFate::Keep, 400, "BadTopic"), 2),
+        ("unanswered", in_doubt(), 1),
+        ("dead", unregistered(), 1),
+    ] {
+        let world = World::new().await;
+        world.devices(1..2).await;
+        world.can_start(1, 0xaa).await;
+        world.gateway.script(move |w| match w.push_token[0] {
+            0xaa => answer.clone(),
+            _ => accept(),
+        });
+        world.put(lesson(json!({}))).await.unwrap();
+        world.until_minute(20).await;
+        assert_eq!(world.pushes().len(), starts, "{name}");
+        let records = world.records().await;
+        let refused = records
+            .iter()
+            .filter(|record| record.what.what == RecordKind::StartRefused);
+        let is_refused = name != "unanswered";
+        assert_eq!(
+            refused.count(),
+            if is_refused { starts } else { 0 },
+            "{name}"
+        );
+        let unanswered = world.events("live_activity.start_unanswered").await.len();
+        assert_eq!(unanswered, usize::from(!is_refused), "{name}");
+        // What comes by another push-to-start token is another start, where it surely was not started.
+        world.can_start(1, 0xbb).await;
+        world.pass(2_000).await;
+        assert_eq!(
+            world.pushes().len(),
+            starts + usize::from(is_refused),
+            "{name}"
+        );
+        let device = world.device(1).await;
+        let gone = world.engine.tell_gone(world.app, "l", &device, true);
+        gone.await.unwrap().unwrap();
+        world.pass(2_000).await;
+        assert_eq!(
+            world.pushes().len(),
+            starts + usize::from(is_refused) + usize::from(starts == 1),
+            "{name}: at most three"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_when_the_clock_jumps_right_after_a_crash_is_pushed() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    world.can_start(1, 0xaa).await;
+    world.put(lesson(json!({}))).await.unwrap();
+    world.until_minute(10).await;
+    world.token(1, &told(1)).await.unwrap();
+    // The old Scheduler is awake in the same moment as whoever lets it die.
+    world.until_minute(54).await;
+    let world = world.crash().await;
+    world.clock.jump(90_000);
+    world.until_minute(57).await;
+    assert_eq!(
+        world.pushes(),
+        [push(0xaa, "start", "active"), push(1, "update", "ending")]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn pushes_at_once_are_counted_for_a_phone_and_not_for_an_activity() {
+    let mut config = carillon_engine::EngineConfig::default();
+    config.live_activities.urgent_per_hour = 3;
+    let world = World::with(config).await;
+    world.devices(1..2).await;
+    let device = world.device(1).await;
+    for n in 0..5 {
+        let id = format!("l{n}");
+        let request = lesson(json!({"start": "app", "alert": null}));
+        let put = world.engine.put_live_activity(world.app, &id, request);
+        put.await.unwrap().unwrap();
+        let told = ToldToken {
+            push_token: format!("{n:064x}"),
+            content_state: Some(json!({"status": "active"})),
+            // The person lets one of them.
+            frequent_pushes: Some(n == 4),
+            ..told(1)
+        };
+        let told = world
+            .engine
+            .tell_update_token(world.app, &id, &device, &told);
+        told.await.unwrap().unwrap();
+    }
+    world.until_minute(56).await;
+    assert_eq!(world.gateway.written().len(), 5);
+    let mut beyond = Vec::new();
+    for n in 0..5 {
+        let stored = world.store.live_activity(world.app, format!("l{n}"));
+        let no = stored.await.unwrap().unwrap().no;
+        let records = world.store.live_activity_records(no, 10).await.unwrap();
+        let phase = records
+            .iter()
+            .find(|record| record.what.what == RecordKind::Phase);
+        if phase.unwrap().what.reason.as_deref() == Some("budget") {
+            beyond.push(n);
+        }
+    }
+    assert_eq!(beyond.len(), 1, "of five in the same second: {beyond:?}");
+    assert!(beyond != [4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_declared_is_adopted_where_the_app_allows_it() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let shows = ToldToken {
+        content_state: Some(json!({"status": "active"})),
+        attributes: Some(json!({"childId": "7"})),
+        ..told(1)
+    };
+    assert_eq!(
+        world.token(1, &shows).await.unwrap_err(),
+        ActivityRefusal::Unknown
+    );
+    let settings = AppSettings {
+        live_activities: LiveActivitySettings { adopt: true },
+        ..AppSettings::default()
+    };
+    let directory = world.engine.directory();
+    let app = directory.app_by_no(world.app).unwrap();
+    assert_eq!(world.app(&app.id, settings).await, world.app);
+    let Err(ActivityRefusal::Invalid(problems)) = world.token(1, &told(1)).await else {
+        panic!("adopted without what it shows");
+    };
+    assert_eq!(problems[0].pointer, "/content_state");
+    assert!(world.token(1, &shows).await.unwrap().is_new);
+    assert!(
+        !world.token(1, &shows).await.unwrap().is_new,
+        "the same again"
+    );
+    let adopted = OpenActivity::read(&world.activity().await).unwrap();
+    assert_eq!(
+        (adopted.run.state, adopted.is_adopted),
+        (ActivityState::Active, true)
+    );
+    assert_eq!(adopted.plan.recipient, Recipient::User("u1".into()));
+    assert_eq!(adopted.plan.attributes, json!({"childId": "7"}));
+    // The plan comes later, and keeps its phones.
+    world.until_minute(11).await;
+    assert_eq!(world.pushes(), [], "it shows it already");
+    let other = lesson(json!({"attributes_type": "Ride"}));
+    assert!(matches!(
+        world.put(other).await,
+        Err(ActivityRefusal::Invalid(_))
+    ));
+    assert!(!world.put(lesson(json!({}))).await.unwrap().is_new);
+    world.until_minute(80).await;
+    assert_eq!(
+        world.pushes(),
+        [push(1, "update", "ending"), push(1, "end", "ended")]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adopted_one_ends_with_its_phones_and_there_are_only_so_many() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let settings = AppSettings {
+        live_activities: LiveActivitySettings { adopt: true },
+        ..AppSettings::default()
+    };
+    let id = world
+        .engine
+        .directory()
+        .app_by_no(world.app)
+        .unwrap()
+        .id
+        .clone();
+    world.app(&id, settings).await;
+    let device = world.device(1).await;
+    let tell = async |n: u8| {
+        let told = ToldToken {
+            content_state: Some(json!({"status": "active"})),
+            ..told(n)
+        };
+        let id = format!("l{n}");
+        let told = world
+            .engine
+            .tell_update_token(world.app, &id, &device, &told);
+        told.await.unwrap()
+    };
+    for n in 1..6 {
+        tell(n).await.unwrap();
+    }
+    let Err(ActivityRefusal::Invalid(problems)) = tell(6).await else {
+        panic!("a sixth was adopted");
+    };
+    assert_eq!(problems[0].code, "live_activity.too_many");
+    let gone = world.engine.tell_gone(world.app, "l3", &device, false);
+    gone.await.unwrap().unwrap();
+    let stored = world.store.live_activity(world.app, "l3".into()).await;
+    assert_eq!(stored.unwrap().unwrap().state, ActivityState::Ended);
+    tell(6).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phone_starts_only_so_many_and_those_of_most_relevance() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    world.can_start(1, 0xaa).await;
+    for n in 0..7 {
+        // Two of the same instant take the last place.
+        let starts_at = at(10 + i64::min(n, 5));
+        let request = lesson(json!({"starts_at": starts_at, "ends_at": at(70), "relevance": n}));
+        let id = format!("l{n}");
+        let put = world.engine.put_live_activity(world.app, &id, request);
+        put.await.unwrap().unwrap();
+    }
+    world.until_minute(14).await;
+    let device = world.device(1).await;
+    let gone = world.engine.tell_gone(world.app, "l0", &device, false);
+    gone.await.unwrap().unwrap();
+    world.until_minute(16).await;
+    assert_eq!(world.pushes().len(), 6, "a sixth after one was gone");
+    let records = async |id: &str| {
+        let stored = world.store.live_activity(world.app, id.into()).await;
+        let no = stored.unwrap().unwrap().no;
+        let records = world.store.live_activity_records(no, 10).await.unwrap();
+        let what = records
+            .into_iter()
+            .map(|record| (record.what.what, record.what.phone));
+        what.collect::<Vec<_>>()
+    };
+    assert_eq!(records("l6").await, [(RecordKind::Started, None)]);
+    assert_eq!(
+        records("l5").await,
+        [(RecordKind::NoRoom, Some(device.no.0))]
+    );
+    assert_eq!(world.events("live_activity.token_missing").await.len(), 0);
 }

@@ -113,6 +113,8 @@ async fn each_phone_reads_its_own_language() {
         environment: TokenEnvironment::Production,
         attributes_type: "Lesson".into(),
         content_state: None,
+        attributes: None,
+        frequent_pushes: None,
     };
     let seoul = device(&world, "seoul").await;
     let told = world

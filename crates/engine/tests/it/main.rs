@@ -1,6 +1,7 @@
 //! The engine on paused time, with the store in memory and a scripted gateway: no socket, no disk, no
 //! waiting. A second of the engine's life takes as long as its work takes.
 
+mod activity_sources;
 mod badges;
 mod breakers;
 mod callouts;

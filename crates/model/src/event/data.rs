@@ -169,6 +169,17 @@ pub struct LiveActivityNews {
     pub reason: Option<String>,
 }
 
+/// Data of `live_activity.source_failed`. The event's subject is the source's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveActivitySourceFailed {
+    /// The source.
+    pub source: String,
+    /// How often in a row it could not be read.
+    pub failures: u32,
+    /// Why the last time, in words.
+    pub message: String,
+}
+
 /// Data of `timer.failed`. The event's subject is the same as `subject`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerFailed {

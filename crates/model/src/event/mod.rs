@@ -8,9 +8,9 @@ mod failures;
 
 pub use self::data::{
     CampaignHalted, CredentialFailing, CredentialRecovered, DeviceEvicted, DeviceRetired,
-    EnvironmentFlood, EnvironmentRepaired, LiveActivityNews, NotificationCompleted, Receipts,
-    RepairedEnvironment, RetiredPushToken, ScheduleFailed, TimerFailed, TriggerFailed,
-    WebhookDisabled,
+    EnvironmentFlood, EnvironmentRepaired, LiveActivityNews, LiveActivitySourceFailed,
+    NotificationCompleted, Receipts, RepairedEnvironment, RetiredPushToken, ScheduleFailed,
+    TimerFailed, TriggerFailed, WebhookDisabled,
 };
 pub use self::failures::{DeliveryFailed, FailureCount};
 
@@ -57,6 +57,10 @@ pub enum EventKind {
     LiveActivityChannelMade,
     /// The broadcast channel of a Live Activity cannot be made or deleted, or channels run out: [`LiveActivityNews`].
     LiveActivityChannelTrouble,
+    /// The update token of a phone died, which shows a Live Activity: [`LiveActivityNews`].
+    LiveActivityTokenDead,
+    /// A table that Live Activities follow could not be read several times in a row: [`LiveActivitySourceFailed`].
+    LiveActivitySourceFailed,
     /// Something that was to happen later could not, and is not tried again: [`TimerFailed`].
     TimerFailed,
     /// Carillon stopped calling a webhook endpoint: [`WebhookDisabled`]. The others are told.
@@ -65,7 +69,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, once.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::NotificationCompleted,
         Self::DeliveryFailed,
         Self::DeviceRetired,
@@ -86,6 +90,8 @@ impl EventKind {
         Self::LiveActivityUnanswered,
         Self::LiveActivityChannelMade,
         Self::LiveActivityChannelTrouble,
+        Self::LiveActivityTokenDead,
+        Self::LiveActivitySourceFailed,
         Self::TimerFailed,
         Self::WebhookDisabled,
     ];
@@ -114,6 +120,8 @@ impl EventKind {
             Self::LiveActivityUnanswered => "live_activity.start_unanswered",
             Self::LiveActivityChannelMade => "live_activity.channel_made",
             Self::LiveActivityChannelTrouble => "live_activity.channel_trouble",
+            Self::LiveActivityTokenDead => "live_activity.token_dead",
+            Self::LiveActivitySourceFailed => "live_activity.source_failed",
             Self::TimerFailed => "timer.failed",
             Self::WebhookDisabled => "webhook.disabled",
         }
@@ -151,6 +159,8 @@ impl EventKind {
             | Self::LiveActivityUnanswered
             | Self::LiveActivityChannelMade
             | Self::LiveActivityChannelTrouble
+            | Self::LiveActivityTokenDead
+            | Self::LiveActivitySourceFailed
             | Self::TimerFailed
             | Self::WebhookDisabled => None,
         }

@@ -26,7 +26,7 @@ fn plan(with: Value) -> Plan {
 fn pushed(run: &mut Run, plan: &Plan, now: i64, startable: &[i64]) -> ActivityPush {
     let stored = serde_json::to_string(run).unwrap();
     *run = serde_json::from_str(&stored).unwrap();
-    let turn = run.turn(plan, now, startable, &Rules::default());
+    let turn = run.turn(plan, now, &Look::startable(startable), &Rules::default());
     turn.push.expect("a push")
 }
 

@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize};
 
 /// Most users and devices that one activity's channel is started on.
 const MAX_STARTED: usize = 1_000;
-/// A question that nobody answered is over after so many milliseconds: longer than any call to a gateway may take.
-const LEASE_MS: i64 = 300_000;
+/// A question that nobody answered is over after so many milliseconds: far longer than a call to a gateway takes. One that is
+/// answered all the same is surplus.
+const LEASE_MS: i64 = 120_000;
 /// Longest pause between two tries: milliseconds.
 const LONGEST_PAUSE_MS: i64 = 3_600_000;
 /// The system takes an ended activity off the lock screen after four hours.

@@ -112,6 +112,7 @@ impl Run {
             alert: last.alert.filter(|_| with_alert),
             // The end is the one push that must not wait for the phone's pleasure.
             priority: Priority::High,
+            is_beyond_budget: false,
             timestamp: self.stamp(now),
             stale_date: None,
             dismissal_date: last

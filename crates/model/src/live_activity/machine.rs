@@ -2,12 +2,14 @@
 
 use super::plan::{Phase, Plan};
 use super::push::{ActivityPush, PushKind};
+use super::refused::RefusedPush;
 use super::request::{ActivityAlert, PhasePriority, StartBy};
 use super::run::{ActivityState, Applied, Notice, Record, RecordKind, Run, Turn};
 use crate::UnixMs;
 use crate::notification::Priority;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// An hour, over which pushes at once are counted: milliseconds.
 const HOUR_MS: i64 = 3_600_000;
@@ -24,10 +26,17 @@ pub struct Rules {
     pub start_deadline_ms: i64,
     /// How often one phone is asked to start it, at most.
     pub start_tries: u16,
-    /// Pushes at once (APNs 10) in an hour; beyond it they are pushed when it suits the phone.
+    /// How often a start that was refused is pushed again by itself.
+    pub start_repeats: u16,
+    /// How long after the refusal: milliseconds.
+    pub start_repeat_after_ms: i64,
+    /// Pushes at once (APNs 10) in an hour to one phone, by all that it shows; beyond it they are pushed when it suits the
+    /// phone.
     pub urgent_per_hour: u16,
-    /// The same where the app asks for frequent updates.
+    /// The same where the person lets the app update often.
     pub urgent_per_hour_frequent: u16,
+    /// How many activities one phone shows at most; no more are started there, or adopted.
+    pub most_on_a_phone: u16,
     /// It is ended so many milliseconds after its start, before the system does (8 hours).
     pub longest_ms: i64,
     /// So long before that it is told: milliseconds.
@@ -49,8 +58,11 @@ impl Default for Rules {
             alert_grace_ms: 60_000,
             start_deadline_ms: 120_000,
             start_tries: 3,
+            start_repeats: 1,
+            start_repeat_after_ms: 10_000,
             urgent_per_hour: 12,
             urgent_per_hour_frequent: 60,
+            most_on_a_phone: 5,
             longest_ms: 8 * HOUR_MS - 300_000,
             warn_before_ms: HOUR_MS / 2,
             channel_tries: 12,
@@ -61,15 +73,42 @@ impl Default for Rules {
     }
 }
 
+/// What was found out for a turn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// Phones of its recipient with a push-to-start token for its type; they matter only where Carillon starts it.
+    pub startable: Vec<i64>,
+    /// Phones that could start it and show as many as they may.
+    pub full: Vec<i64>,
+    /// Pushes that surely reached nobody, since the last turn.
+    pub refused: Vec<RefusedPush>,
+    /// How many pushes at once phones got within the hour, by all that they show; none: not here.
+    pub spent: BTreeMap<i64, u32>,
+}
+
+impl Look {
+    /// Of phones that can start it, and nothing else.
+    #[must_use]
+    pub fn startable(phones: &[i64]) -> Self {
+        Self {
+            startable: phones.to_vec(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Run {
-    /// What is to be done at `now`. `startable` are phones of its recipient with a push-to-start token for its type;
-    /// they matter only where Carillon starts it.
-    pub fn turn(&mut self, plan: &Plan, now: UnixMs, startable: &[i64], rules: &Rules) -> Turn {
+    /// What is to be done at `now`.
+    pub fn turn(&mut self, plan: &Plan, now: UnixMs, look: &Look, rules: &Rules) -> Turn {
+        let startable = &look.startable[..];
+        self.spent.clone_from(&look.spent);
         let mut turn = Turn::default();
         if self.state.is_over() {
             self.late_end(plan, now, &mut turn);
             return turn;
         }
+        self.hear_refused(&look.refused, now, rules, &mut turn);
+        self.no_room(&look.full, now, rules, &mut turn);
         if let Some((cause, due_at)) = self.why_end(plan, now, rules) {
             self.end(plan, now, cause, due_at, &mut turn);
             return turn;
@@ -110,14 +149,15 @@ impl Run {
         let is_pushed = plan.start == StartBy::Push;
         // Where the app starts it, who told a token already made it active.
         let mut phones = if is_pushed {
-            self.startable(startable, rules)
+            self.startable(startable, now, rules)
         } else {
             Vec::new()
         };
         phones.extend(self.fresh_androids());
         if phones.is_empty() {
+            let has_room = !self.phones.values().any(|phone| phone.has_no_room);
             turn.notices
-                .extend(is_pushed.then_some(Notice::TokenMissing));
+                .extend((is_pushed && has_room).then_some(Notice::TokenMissing));
             return;
         }
         self.start(plan, now, phones, rules, turn);
@@ -135,36 +175,27 @@ impl Run {
             let seq = self.seq;
             let phone = self.phones.entry(*phone).or_default();
             (phone.asked_at, phone.told) = (Some(now), seq);
-            (phone.is_reported, phone.is_gone) = (false, false);
+            (phone.is_reported, phone.is_refused) = (false, false);
+            (phone.again_at, phone.has_no_room) = (None, false);
             phone.starts = phone.starts.saturating_add(1);
             if phone.is_android {
                 // It has nothing to tell: it shows it.
                 self.state = ActivityState::Active;
             }
         }
+        let alert = plan.alert.clone();
+        let push = self.push(PushKind::Start, phones, plan, alert, true, now, rules);
+        let what = RecordKind::Started;
         turn.records
-            .push(self.record(RecordKind::Started, plan.starts_at, phones.len()));
-        turn.push = Some(self.push(
-            PushKind::Start,
-            phones,
-            plan,
-            plan.alert.clone(),
-            true,
-            now,
-            rules,
-        ));
+            .push(self.told(what, None, plan.starts_at, Some(&push)));
+        turn.push = Some(push);
     }
 
     /// Phones that are to be asked to start it: those that were not, or definitely did not.
-    fn startable(&self, startable: &[i64], rules: &Rules) -> Vec<i64> {
+    fn startable(&self, startable: &[i64], now: UnixMs, rules: &Rules) -> Vec<i64> {
         let is_open = |phone: &&i64| match self.phones.get(phone) {
             None => true,
-            Some(known) => {
-                known.asked_at.is_none()
-                    && !known.has_token
-                    && !known.is_gone
-                    && known.starts < rules.start_tries
-            }
+            Some(known) => known.is_startable(now, rules),
         };
         startable.iter().filter(is_open).copied().collect()
     }
@@ -199,21 +230,25 @@ impl Run {
         }
         let behind: Vec<i64> = self.behind();
         if !behind.is_empty() {
+            let (behind, alert, is_owed) = self.owed(behind);
             for phone in &behind {
                 if let Some(phone) = self.phones.get_mut(phone) {
                     phone.told = self.seq;
                 }
             }
-            turn.records
-                .push(self.record(RecordKind::CaughtUp, now, behind.len()));
-            turn.push = Some(self.push(PushKind::Update, behind, plan, None, false, now, rules));
+            let kind = PushKind::Update;
+            let push = self.push(kind, behind, plan, alert, is_owed, now, rules);
+            let what = RecordKind::CaughtUp;
+            turn.records.push(self.told(what, None, now, Some(&push)));
+            turn.push = Some(push);
             return;
         }
         if plan.start == StartBy::Push && !plan.is_broadcast() {
-            let phones = self.startable(startable, rules);
+            let phones = self.startable(startable, now, rules);
             if !phones.is_empty() {
                 self.start(plan, now, phones, rules, turn);
             }
+            self.give_up_starts(now);
         }
     }
 
@@ -250,6 +285,8 @@ impl Run {
             due_at: phase.at,
             phones: 0,
             waiting: 0,
+            phone: None,
+            reason: None,
         }));
     }
 
@@ -320,9 +357,13 @@ impl Run {
         rules: &Rules,
     ) -> Option<ActivityPush> {
         self.shows(state);
-        let phones = self.behind();
+        self.forget_owed();
+        let mut phones = self.behind();
         if phones.is_empty() && !plan.is_broadcast() {
             return None;
+        }
+        if is_urgent {
+            phones = self.at_once(phones, alert.as_ref(), plan, rules);
         }
         for phone in &phones {
             if let Some(phone) = self.phones.get_mut(phone) {
@@ -346,15 +387,9 @@ impl Run {
         now: UnixMs,
         rules: &Rules,
     ) -> ActivityPush {
-        // What a clock that was set back has before it does not count either.
-        self.urgent.retain(|at| (now - HOUR_MS..=now).contains(at));
-        let budget = if plan.frequent {
-            rules.urgent_per_hour_frequent
-        } else {
-            rules.urgent_per_hour
-        };
-        let is_urgent = is_urgent && self.urgent.len() < usize::from(budget);
-        if is_urgent {
+        let is_beyond_budget = is_urgent && self.is_beyond_budget(&phones, plan, now, rules);
+        let is_urgent = is_urgent && !is_beyond_budget;
+        if is_urgent && plan.is_broadcast() {
             self.urgent.push(now);
         }
         self.pushed_at = Some(now);
@@ -374,10 +409,33 @@ impl Run {
             } else {
                 Priority::Normal
             },
+            is_beyond_budget,
             timestamp: self.stamp(now),
             stale_date: stale_at.map(|at| at.div_euclid(1_000)),
             dismissal_date: None,
         }
+    }
+
+    /// Whether the budget of one of these phones, or of the channel, is spent.
+    fn is_beyond_budget(
+        &mut self,
+        phones: &[i64],
+        plan: &Plan,
+        now: UnixMs,
+        rules: &Rules,
+    ) -> bool {
+        if !plan.is_broadcast() {
+            let (_, beyond) = self.by_budget(phones.to_vec(), plan, rules);
+            return !beyond.is_empty();
+        }
+        // What a clock that was set back has before it does not count either.
+        self.urgent.retain(|at| (now - HOUR_MS..=now).contains(at));
+        let budget = if plan.frequent {
+            rules.urgent_per_hour_frequent
+        } else {
+            rules.urgent_per_hour
+        };
+        self.urgent.len() >= usize::from(budget)
     }
 
     /// The time of a push in Unix seconds: later than that of the one before, whatever the clock says.
@@ -450,7 +508,8 @@ impl Run {
             );
             let starts = plan.start == StartBy::Push
                 && !plan.is_broadcast()
-                && !self.startable(startable, rules).is_empty();
+                && !self.startable(startable, now, rules).is_empty();
+            times.push(self.next_start(now, !is_resting));
             if !is_resting && (starts || !self.behind().is_empty()) {
                 times.push(Some(now));
             }
@@ -465,6 +524,8 @@ impl Run {
             due_at,
             phones: u32::try_from(phones).unwrap_or(u32::MAX),
             waiting: self.waiting(),
+            phone: None,
+            reason: None,
         }
     }
 
@@ -477,6 +538,9 @@ impl Run {
     ) -> Record {
         Record {
             phase: phase.map(|phase| phase.name.clone()),
+            reason: push
+                .filter(|push| push.is_beyond_budget)
+                .map(|_| "budget".to_owned()),
             ..self.record(what, due_at, push.map_or(0, |push| push.phones.len()))
         }
     }
@@ -486,7 +550,7 @@ impl Run {
         let waiting = self
             .phones
             .values()
-            .filter(|phone| !phone.has_token && !phone.is_gone);
+            .filter(|phone| !phone.has_token && !phone.is_gone && !phone.has_no_room);
         u32::try_from(waiting.count()).unwrap_or(u32::MAX)
     }
 }

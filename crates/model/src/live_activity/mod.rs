@@ -15,15 +15,21 @@
 //! told nothing after the end.
 
 mod android;
+mod budget;
 mod channel;
 mod ending;
 mod machine;
 mod merge;
 mod plan;
 mod push;
+mod refused;
 mod request;
+mod row_template;
+mod row_time;
 mod run;
+mod source_report;
 mod swift_date;
+mod table;
 mod when;
 mod words;
 
@@ -34,18 +40,23 @@ mod channel_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 
 pub use self::channel::{
     Channel, ChannelAnswer, ChannelErrand, ChannelMoved, ChannelState, NewChannel,
 };
-pub use self::machine::Rules;
+pub use self::machine::{Look, Rules};
 pub use self::merge::merge;
 pub use self::plan::{Checked, End, MAX_PAYLOAD_BYTES, MAX_PHASES, Phase, Plan, check_state};
 pub use self::push::{ActivityPush, PushKind};
+pub use self::refused::RefusedPush;
 pub use self::request::{
     ActivityAlert, ActivityChange, ActivityRequest, EndRequest, PhasePriority, PhaseRequest,
     Recipient, StartBy, UpdateToken,
 };
 pub use self::run::{ActivityState, EndCause, Notice, Phone, Record, RecordKind, Run, Turn};
+pub use self::source_report::{RowProblem, SourceReport};
+pub use self::table::{Cells, TableColumns, TableDefinition, TableReader, Wish, in_words};
 pub use self::words::{Said, TemplatePlace, WordedPush};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::UnixMs;
+use crate::notification::Priority;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,12 @@ enum Step {
     /// The phone tells a token.
     Token(i64),
     Gone(i64),
+    /// The gateway refuses the last start, or the one before it, that was pushed to the phone.
+    Refuse(i64, bool),
+    /// Its update token dies.
+    Dead(i64),
+    /// The app says that none runs.
+    NotRunning(i64),
     Update(u8, i32),
     /// The phases' times, and the end, in seconds.
     Replan(Vec<i64>, i64),
@@ -30,6 +37,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => Just(Step::Next),
         3 => (1..4i64).prop_map(Step::Token),
         1 => (1..4i64).prop_map(Step::Gone),
+        3 => (1..4i64, any::<bool>()).prop_map(|(phone, last)| Step::Refuse(phone, last)),
+        1 => (1..4i64).prop_map(Step::Dead),
+        1 => (1..4i64).prop_map(Step::NotRunning),
         2 => (0..2u8, 0..50i32).prop_map(|(key, to)| Step::Update(key, to)),
         3 => (proptest::collection::vec(0..3_000i64, 0..4), 1..4_000i64).prop_map(|(at, end)| Step::Replan(at, end)),
         1 => Just(Step::End),
@@ -63,10 +73,14 @@ struct Seen {
     ended: BTreeSet<i64>,
     timestamp: i64,
     phases: BTreeSet<(String, UnixMs)>,
+    /// When each phone was asked to start it.
+    asked: BTreeMap<i64, Vec<UnixMs>>,
+    /// Those that may show it: they were asked or told a token, and nothing says that they do not.
+    may_show: BTreeSet<i64>,
 }
 
 impl Seen {
-    fn look(&mut self, turn: &Turn, plan: &Plan, run: &Run) {
+    fn look(&mut self, turn: &Turn, plan: &Plan, run: &Run, now: UnixMs) {
         for record in &turn.records {
             let Some(phase) = &record.phase else { continue };
             let is_first = self.phases.insert((phase.clone(), record.due_at));
@@ -86,6 +100,12 @@ impl Seen {
             let known = &run.phones[phone];
             assert_eq!(known.has_token, push.kind != PushKind::Start);
             self.state.insert(*phone, push.content_state.clone());
+            if push.kind == PushKind::Start {
+                assert!(self.may_show.insert(*phone), "{phone} was started twice");
+                let asked = self.asked.entry(*phone).or_default();
+                asked.push(now);
+                assert!(asked.len() <= usize::from(Rules::default().start_tries));
+            }
             if push.kind == PushKind::End {
                 self.ended.insert(*phone);
                 assert!(run.state.is_over());
@@ -112,20 +132,82 @@ struct World {
     plan: Plan,
     run: Run,
     seen: Seen,
+    refused: Vec<RefusedPush>,
     now: UnixMs,
     next_at: Option<UnixMs>,
+    tokens: i64,
+    /// Pushes at once; in these lives no hour ever passes.
+    spent: BTreeMap<i64, u32>,
 }
 
 impl World {
+    /// The gateway's answer to a start. Only what it says of the last one tells anything of the phone.
+    fn refuse(&mut self, phone: i64, is_last: bool) {
+        let asked = self.seen.asked.get(&phone).map_or(&[][..], Vec::as_slice);
+        let before = asked.len().checked_sub(2);
+        let Some(pushed_at) = (if is_last {
+            asked.last()
+        } else {
+            before.map(|at| &asked[at])
+        }) else {
+            return;
+        };
+        let has_token = self.run.phones[&phone].has_token;
+        if asked.last() == Some(pushed_at) && !has_token {
+            self.seen.may_show.remove(&phone);
+        }
+        self.refused.push(RefusedPush {
+            push_token_of: 100 + phone,
+            pushed_at: *pushed_at,
+            is_start: true,
+            reason: String::new(),
+        });
+    }
+
+    fn die(&mut self, phone: i64) {
+        let known = self.run.phones.get(&phone);
+        if let Some(push_token_of) = known.and_then(|known| known.push_token_of) {
+            self.refused.push(RefusedPush {
+                push_token_of,
+                pushed_at: self.now,
+                is_start: false,
+                reason: String::new(),
+            });
+        }
+    }
+
     /// Looks until nothing is to be done at this instant.
     fn settle(&mut self, startable: &[i64]) {
-        let rules = Rules::default();
+        let rules = Rules {
+            urgent_per_hour: 3,
+            ..Rules::default()
+        };
         for round in 0.. {
             assert!(round < 20, "it never rests");
             let stored = serde_json::to_string(&self.run).unwrap();
             self.run = serde_json::from_str(&stored).unwrap();
-            let turn = self.run.turn(&self.plan, self.now, startable, &rules);
-            self.seen.look(&turn, &self.plan, &self.run);
+            let look = Look {
+                startable: startable.to_vec(),
+                full: Vec::new(),
+                refused: std::mem::take(&mut self.refused),
+                spent: self.spent.clone(),
+            };
+            let turn = self.run.turn(&self.plan, self.now, &look, &rules);
+            self.seen.look(&turn, &self.plan, &self.run, self.now);
+            let push = turn.push.as_ref();
+            if let Some(push) = push.filter(|push| push.priority == Priority::High) {
+                for phone in &push.phones {
+                    let spent = self.spent.entry(*phone).or_default();
+                    *spent += 1;
+                    let is_bounded = push.kind != PushKind::End;
+                    assert!(!is_bounded || *spent <= 3, "{phone} beyond its budget");
+                }
+            }
+            if let Some(start) = push.filter(|push| push.kind == PushKind::Start) {
+                for phone in &start.phones {
+                    self.run.keep_start_token(*phone, 100 + phone);
+                }
+            }
             self.next_at = turn.next_at;
             if turn.push.is_none() && turn.next_at.is_none_or(|at| at > self.now) {
                 break;
@@ -139,8 +221,11 @@ fn live(steps: Vec<Step>, phases: Vec<i64>, end: i64, phones: Vec<i64>) {
         plan: plan(&phases, end),
         run: Run::new(-600 * SEC),
         seen: Seen::default(),
+        refused: Vec::new(),
         now: -600 * SEC,
         next_at: None,
+        tokens: 0,
+        spent: BTreeMap::new(),
     };
     world.settle(&phones);
     for step in steps {
@@ -148,7 +233,20 @@ fn live(steps: Vec<Step>, phases: Vec<i64>, end: i64, phones: Vec<i64>) {
             Step::Clock(secs) => world.now += secs * SEC,
             Step::Next => world.now = world.next_at.unwrap_or(world.now),
             Step::Token(phone) => {
-                world.run.tell_update_token(phone, None, world.now);
+                if world.run.tell_update_token(phone, None, world.now) {
+                    world.tokens += 1;
+                    world.run.keep_push_token(phone, 1_000 + world.tokens);
+                    world.seen.may_show.insert(phone);
+                }
+            }
+            Step::Refuse(phone, is_last) => world.refuse(phone, is_last),
+            Step::Dead(phone) => world.die(phone),
+            Step::NotRunning(phone) => {
+                let known = world.run.phones.get(&phone);
+                if known.is_some_and(|known| !known.has_token && !world.run.state.is_over()) {
+                    world.seen.may_show.remove(&phone);
+                    world.run.not_started(phone);
+                }
             }
             Step::Gone(phone) => world.run.gone(phone),
             Step::Update(key, to) if !world.run.state.is_over() => {
@@ -218,7 +316,7 @@ proptest! {
         let plan = plan(&phases, end);
         let mut run = Run::new(0);
         let rules = Rules::default();
-        run.turn(&plan, 0, &[1], &rules);
+        run.turn(&plan, 0, &Look::startable(&[1]), &rules);
         run.tell_update_token(1, None, 0);
         updates.sort_by_key(|(at, _)| *at);
         looks.sort_unstable();
@@ -232,8 +330,8 @@ proptest! {
             if let Some(to) = update {
                 run.update(json!({"phase": to}), None, at * SEC);
             }
-            let turn = run.turn(&plan, at * SEC, &[1], &rules);
-            seen.look(&turn, &plan, &run);
+            let turn = run.turn(&plan, at * SEC, &Look::startable(&[1]), &rules);
+            seen.look(&turn, &plan, &run, at * SEC);
             if let Some(push) = turn.push {
                 shown = push.content_state;
             }

@@ -33,6 +33,8 @@ pub struct ActivityPush {
     pub alert: Option<ActivityAlert>,
     /// How urgently.
     pub priority: Priority,
+    /// It would have been pushed at once, if the budget of the hour were not spent.
+    pub is_beyond_budget: bool,
     /// Unix seconds; rises strictly in one activity.
     pub timestamp: i64,
     /// When its content is outdated, in Unix seconds.
@@ -57,6 +59,7 @@ impl ActivityPush {
             content_state,
             alert,
             priority: Priority::High,
+            is_beyond_budget: false,
             timestamp: 1_700_000_000,
             stale_date: (kind != PushKind::End).then_some(1_700_000_000),
             dismissal_date: (kind == PushKind::End).then_some(1_700_000_000),

@@ -125,15 +125,36 @@ pub struct Phone {
     /// When a start was last pushed to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_at: Option<UnixMs>,
+    /// The device that keeps the push-to-start token by which it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<i64>,
     /// How often it was.
     #[serde(default)]
     pub starts: u16,
+    /// How many of those starts were refused.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused: u16,
+    /// The last one was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_refused: bool,
+    /// When it is pushed again because of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_at: Option<UnixMs>,
     /// The device that keeps its update token, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push_token_of: Option<i64>,
+    /// The one before it, while it rotates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_before: Option<i64>,
     /// Whether its update token is known.
     #[serde(default)]
     pub has_token: bool,
+    /// Whether the person lets the app update often, as far as the phone says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequent: Option<bool>,
+    /// Its budget was spent when the state changed: it gets that by the next push.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_owed: bool,
     /// The number of the state that it was told last.
     #[serde(default)]
     pub told: u32,
@@ -143,6 +164,12 @@ pub struct Phone {
     /// It shows it no more, or never will.
     #[serde(default)]
     pub is_gone: bool,
+    /// That is because its update token died.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_dead: bool,
+    /// It was not asked to start it: it shows as many as it may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_no_room: bool,
     /// It was told the end.
     #[serde(default)]
     pub is_ended: bool,
@@ -167,6 +194,10 @@ impl Phone {
     }
 }
 
+fn is_zero(number: &u16) -> bool {
+    *number == 0
+}
+
 /// What became of an activity so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -189,8 +220,14 @@ pub struct Run {
     pub(super) timestamp: i64,
     pub(super) pushed_at: Option<UnixMs>,
     pub(super) heard_at: UnixMs,
-    /// When the last pushes at once were, for the hour's budget.
+    /// When the last pushes at once to a channel were, for the hour's budget. Phones are counted over all that they show.
     pub(super) urgent: Vec<UnixMs>,
+    /// How many pushes at once each phone got within the hour, of all its activities: of this turn.
+    #[serde(skip)]
+    pub(super) spent: BTreeMap<i64, u32>,
+    /// The alert that phones are owed which were beyond their budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) owed_alert: Option<super::request::ActivityAlert>,
     pub(super) is_warned: bool,
     pub(super) asked_end: Option<AskedEnd>,
     /// Its recipient's Android phones were looked for.
@@ -223,6 +260,13 @@ pub struct Record {
     pub phones: u32,
     /// How many are told when their token comes.
     pub waiting: u32,
+    /// The phone, by its device's number, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<i64>,
+    /// Why, where something was refused or is less than it was meant to be: the gateway's reason, or our word. `budget`: it
+    /// was pushed when it suits the phone, because the hour's budget of pushes at once is spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What happened in a turn.
@@ -241,6 +285,12 @@ pub enum RecordKind {
     Updated,
     /// Phones that had missed it were told the present state.
     CaughtUp,
+    /// A start was refused: that phone surely does not show it.
+    StartRefused,
+    /// A phone was not asked to start it: it shows as many as it may.
+    NoRoom,
+    /// A phone's update token died: it is told nothing more until it tells another one.
+    TokenDead,
     /// It ended.
     Ended,
     /// It was cancelled before its start.
@@ -256,6 +306,8 @@ pub enum Notice {
     TokenMissing,
     /// A phone was asked to start it and told no token in time.
     StartUnanswered(i64),
+    /// A phone's update token died.
+    TokenDead,
     /// The system would end it in half an hour, and so it will be ended.
     EndsSoon,
     /// It ended.
@@ -403,7 +455,8 @@ impl Run {
         let phone = self.phones.entry(phone).or_default();
         phone.has_token = true;
         // One that tells a token shows it, whatever was heard before.
-        phone.is_gone = false;
+        (phone.is_gone, phone.is_dead, phone.is_refused) = (false, false, false);
+        (phone.again_at, phone.has_no_room) = (None, false);
         if is_shown {
             phone.told = seq;
         }
@@ -416,27 +469,38 @@ impl Run {
 
     /// Its update token is kept at this device from now on.
     pub fn keep_push_token(&mut self, phone: i64, push_token_of: i64) {
-        if let Some(phone) = self.phones.get_mut(&phone) {
-            phone.push_token_of = Some(push_token_of);
+        if let Some(phone) = self.phones.get_mut(&phone)
+            && phone.push_token_of != Some(push_token_of)
+        {
+            phone.token_before = phone.push_token_of.replace(push_token_of);
             // Whatever it was taken for: it told a token of Apple's.
             phone.is_android = false;
         }
     }
 
-    /// A phone shows it no more, or its token is dead.
+    /// A phone shows it no more: it said so.
     pub fn gone(&mut self, phone: i64) {
         if let Some(phone) = self.phones.get_mut(&phone) {
-            phone.is_gone = true;
+            (phone.is_gone, phone.is_dead) = (true, false);
         }
     }
 
-    /// A phone definitely did not start it: the gateway refused the push, or the app says that none runs. It may be
-    /// asked again.
+    /// Whether no phone shows it any more.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        self.phones.values().all(|phone| phone.is_gone)
+    }
+
+    /// A phone did not start it: the app says that none runs. It may be asked again.
     pub fn not_started(&mut self, phone: i64) {
         if let Some(phone) = self.phones.get_mut(&phone)
             && !phone.has_token
         {
             phone.asked_at = None;
+            (phone.is_refused, phone.again_at) = (false, None);
+            if phone.is_dead {
+                (phone.is_gone, phone.is_dead) = (false, false);
+            }
         }
     }
 

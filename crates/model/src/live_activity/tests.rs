@@ -4,6 +4,7 @@ use super::*;
 use crate::UnixMs;
 use crate::notification::Priority;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const MIN: i64 = 60_000;
 
@@ -33,6 +34,10 @@ struct Life {
     plan: Plan,
     run: Run,
     phones: Vec<i64>,
+    full: Vec<i64>,
+    refused: Vec<RefusedPush>,
+    /// Pushes at once, and to whom.
+    urgent: Vec<(UnixMs, i64)>,
     rules: Rules,
 }
 
@@ -42,6 +47,9 @@ impl Life {
             plan,
             run: Run::new(-60 * MIN),
             phones: vec![1],
+            full: Vec::new(),
+            refused: Vec::new(),
+            urgent: Vec::new(),
             rules: Rules::default(),
         }
     }
@@ -50,7 +58,26 @@ impl Life {
         // As a restart between any two turns does.
         let stored = serde_json::to_string(&self.run).unwrap();
         self.run = serde_json::from_str(&stored).unwrap();
-        self.run.turn(&self.plan, now, &self.phones, &self.rules)
+        let look = Look {
+            startable: self.phones.clone(),
+            full: self.full.clone(),
+            refused: std::mem::take(&mut self.refused),
+            spent: self.spent(now),
+        };
+        let turn = self.run.turn(&self.plan, now, &look, &self.rules);
+        let push = turn.push.as_ref();
+        if let Some(push) = push.filter(|push| push.priority == Priority::High) {
+            self.urgent.extend(push.phones.iter().map(|no| (now, *no)));
+        }
+        turn
+    }
+
+    fn spent(&self, now: UnixMs) -> BTreeMap<i64, u32> {
+        let mut spent = BTreeMap::new();
+        for (_, phone) in self.urgent.iter().filter(|(at, _)| *at > now - 60 * MIN) {
+            *spent.entry(*phone).or_default() += 1;
+        }
+        spent
     }
 
     fn pushed(&mut self, now: UnixMs) -> ActivityPush {
@@ -83,8 +110,12 @@ fn status(push: &ActivityPush) -> &str {
     push.content_state["status"].as_str().unwrap()
 }
 
+fn kinds_of(records: &[Record]) -> Vec<RecordKind> {
+    records.iter().map(|record| record.what).collect()
+}
+
 fn kinds(turn: &Turn) -> Vec<RecordKind> {
-    turn.records.iter().map(|record| record.what).collect()
+    kinds_of(&turn.records)
 }
 
 #[test]
@@ -374,24 +405,76 @@ fn it_ends_by_request_by_silence_and_before_the_system_ends_it() {
     assert_eq!(life.quiet(445 * MIN).notices, []);
 }
 
+fn alert() -> ActivityAlert {
+    ActivityAlert {
+        title: "a".into(),
+        body: "b".into(),
+        sound: None,
+        template: None,
+    }
+}
+
+/// How many of 25 pushes with an alert, one a minute, are pushed at once; and what is told of the last.
+fn at_once(with: Value, tells: Option<bool>) -> (usize, Option<String>) {
+    let mut life = Life::new(lesson(60, with));
+    life.pushed(0);
+    life.run.tell_update_token(1, None, 1_000);
+    if let Some(is_frequent) = tells {
+        life.run.tell_frequent(1, is_frequent);
+    }
+    let mut reason = None;
+    for n in 1..25 {
+        life.run.update(json!({"n": n}), Some(alert()), n * MIN);
+        let turn = life.turn(n * MIN);
+        assert_eq!(turn.push.unwrap().alert, Some(alert()));
+        reason = turn.records[0].reason.clone();
+    }
+    (life.urgent.len(), reason)
+}
+
 #[test]
 fn the_hours_budget_of_pushes_at_once() {
-    for (frequent, at_once) in [(false, 12), (true, 25)] {
-        let mut life = Life::new(lesson(60, json!({"phases": [], "frequent": frequent})));
-        let mut high = usize::from(life.pushed(0).priority == Priority::High);
-        life.run.tell_update_token(1, None, 1_000);
-        for n in 1..25 {
-            let alert = ActivityAlert {
-                title: "a".into(),
-                body: "b".into(),
-                sound: None,
-                template: None,
-            };
-            life.run.update(json!({"n": n}), Some(alert), n * MIN);
-            high += usize::from(life.pushed(n * MIN).priority == Priority::High);
-        }
-        assert_eq!(high, at_once);
+    let budget = Some("budget".to_owned());
+    let plain = json!({"phases": []});
+    let frequent = json!({"phases": [], "frequent": true});
+    assert_eq!(at_once(plain.clone(), None), (12, budget.clone()));
+    assert_eq!(at_once(frequent.clone(), None), (25, None));
+    assert_eq!(at_once(plain, Some(true)), (25, None), "the person says so");
+    assert_eq!(at_once(frequent, Some(false)), (12, budget));
+}
+
+#[test]
+fn a_phone_beyond_its_budget_gets_the_alert_when_it_suits() {
+    let mut life = Life::new(lesson(60, json!({})));
+    life.phones = vec![1, 2];
+    life.pushed(0);
+    for phone in [1, 2] {
+        life.run.tell_update_token(phone, None, 1_000);
     }
+    // It got them by other activities.
+    life.urgent.extend((0..12).map(|n| (40 * MIN + n, 2)));
+    let turn = life.turn(45 * MIN);
+    let push = turn.push.unwrap();
+    assert_eq!(
+        (push.priority, &push.phones[..]),
+        (Priority::High, &[1][..])
+    );
+    assert_eq!(
+        (turn.records[0].reason.as_deref(), turn.next_at),
+        (None, Some(45 * MIN))
+    );
+    let turn = life.turn(45 * MIN);
+    let push = turn.push.unwrap();
+    assert_eq!(
+        (push.priority, &push.phones[..]),
+        (Priority::Normal, &[2][..])
+    );
+    assert_eq!(push.alert.unwrap().title, "Soon");
+    assert_eq!(kinds_of(&turn.records), [RecordKind::CaughtUp]);
+    assert_eq!(turn.records[0].reason.as_deref(), Some("budget"));
+    life.quiet(46 * MIN);
+    let end = life.pushed(60 * MIN);
+    assert_eq!((end.priority, end.phones.len()), (Priority::High, 2));
 }
 
 #[test]
@@ -406,4 +489,108 @@ fn a_channel_is_told_without_phones() {
     assert_eq!(status(&life.pushed(45 * MIN)), "ending");
     assert_eq!(life.pushed(60 * MIN).kind, PushKind::End);
     life.quiet(61 * MIN);
+}
+
+fn refused(pushed_at: UnixMs, push_token_of: i64, is_start: bool) -> RefusedPush {
+    RefusedPush {
+        push_token_of,
+        pushed_at,
+        is_start,
+        reason: "because".into(),
+    }
+}
+
+#[test]
+fn a_phone_whose_token_died_is_told_nothing_until_it_tells_another() {
+    let mut life = Life::started(lesson(60, json!({})));
+    life.run.keep_push_token(1, 71);
+    life.refused.push(refused(0, 70, false));
+    assert_eq!(life.quiet(5 * MIN).records, [], "of nobody");
+    life.refused.push(refused(0, 71, false));
+    let turn = life.quiet(6 * MIN);
+    assert_eq!(kinds(&turn), [RecordKind::TokenDead]);
+    assert_eq!(turn.records[0].reason.as_deref(), Some("because"));
+    assert_eq!(
+        (turn.records[0].phone, turn.records[0].waiting),
+        (Some(1), 0)
+    );
+    assert_eq!(turn.notices, [Notice::TokenDead]);
+    let phase = life.quiet(45 * MIN);
+    assert_eq!((phase.records[0].phones, phase.records[0].waiting), (0, 0));
+    assert_eq!(phase.notices, [], "nobody is waited for");
+    life.run.tell_update_token(1, None, 46 * MIN);
+    life.run.keep_push_token(1, 72);
+    assert_eq!(status(&life.pushed(46 * MIN)), "ending");
+    assert!(!life.run.phones[&1].is_gone);
+}
+
+#[test]
+fn what_was_pushed_while_a_token_rotated_is_told_by_the_new_one() {
+    let mut life = Life::started(lesson(60, json!({})));
+    life.run.keep_push_token(1, 71);
+    assert_eq!(status(&life.pushed(45 * MIN)), "ending");
+    life.run.tell_update_token(1, None, 46 * MIN);
+    life.run.keep_push_token(1, 72);
+    life.quiet(46 * MIN);
+    life.refused.push(refused(45 * MIN, 71, false));
+    let turn = life.turn(47 * MIN);
+    assert_eq!(kinds(&turn), [RecordKind::CaughtUp]);
+    assert_eq!(status(&turn.push.unwrap()), "ending");
+    life.quiet(48 * MIN);
+}
+
+#[test]
+fn a_start_that_was_refused_is_pushed_once_more() {
+    let mut life = Life::new(lesson(60, json!({})));
+    assert_eq!(life.pushed(0).kind, PushKind::Start);
+    life.run.keep_start_token(1, 70);
+    life.refused.push(refused(0, 70, true));
+    let turn = life.quiet(2_000);
+    assert_eq!(kinds(&turn), [RecordKind::StartRefused]);
+    assert_eq!(turn.next_at, Some(12_000));
+    assert!(!life.run.wants_start(11_000) && life.run.wants_start(12_000));
+    let again = life.pushed(12_000);
+    assert_eq!((again.kind, &again.phones[..]), (PushKind::Start, &[1][..]));
+    // What is heard of the first one is about that one.
+    life.refused.push(refused(0, 70, true));
+    assert_eq!(life.quiet(13_000).records, []);
+    life.refused.push(refused(12_000, 70, true));
+    assert_eq!(kinds(&life.quiet(14_000)), [RecordKind::StartRefused]);
+    assert_eq!(life.quiet(10 * MIN).notices, [], "nobody is waited for");
+    // Another push-to-start token is another matter.
+    life.run.can_start(1);
+    assert_eq!(life.pushed(11 * MIN).kind, PushKind::Start);
+}
+
+#[test]
+fn a_refused_start_without_a_living_token_is_given_up() {
+    let mut life = Life::new(lesson(60, json!({})));
+    life.pushed(0);
+    life.run.keep_start_token(1, 70);
+    life.refused.push(refused(0, 70, true));
+    life.quiet(2_000);
+    life.phones.clear();
+    assert_eq!(life.quiet(12_000).next_at, Some(45 * MIN));
+    assert!(!life.run.wants_start(12_000));
+}
+
+#[test]
+fn a_phone_without_room_is_not_asked_until_it_has_some() {
+    let mut life = Life::new(lesson(60, json!({})));
+    (life.phones, life.full) = (vec![1], vec![2]);
+    let turn = life.turn(0);
+    assert_eq!(turn.push.unwrap().phones, [1]);
+    assert_eq!(
+        kinds_of(&turn.records),
+        [RecordKind::NoRoom, RecordKind::Started]
+    );
+    assert_eq!(
+        (turn.records[0].phone, turn.records[0].reason.as_deref()),
+        (Some(2), Some("no_room"))
+    );
+    assert_eq!(turn.records[1].waiting, 1, "of the other one");
+    assert_eq!(life.quiet(MIN).records, [], "said once");
+    (life.phones, life.full) = (vec![1, 2], Vec::new());
+    assert_eq!(life.pushed(3 * MIN).phones, [2]);
+    assert!(!life.run.phones[&2].has_no_room);
 }

@@ -422,7 +422,12 @@ mod tests {
         let plan = request(json!({})).plan(0).unwrap().plan;
         assert!(matches!(plan.recipient, Recipient::User(_)));
         let mut run = crate::live_activity::Run::new(0);
-        let turn = run.turn(&plan, 0, &[1], &crate::live_activity::Rules::default());
+        let turn = run.turn(
+            &plan,
+            0,
+            &crate::live_activity::Look::startable(&[1]),
+            &crate::live_activity::Rules::default(),
+        );
         let push = turn.push.unwrap();
         let names: Vec<_> = push.templates().into_iter().collect();
         assert_eq!(names, ["begins", "room", "status"]);

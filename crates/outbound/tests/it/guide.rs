@@ -61,7 +61,11 @@ fn every_kind_is_shown_as_it_is_sent() {
             | EventKind::LiveActivityUnstartable
             | EventKind::LiveActivityUnanswered
             | EventKind::LiveActivityChannelMade
-            | EventKind::LiveActivityChannelTrouble => is_shape::<event::LiveActivityNews>(example),
+            | EventKind::LiveActivityChannelTrouble
+            | EventKind::LiveActivityTokenDead => is_shape::<event::LiveActivityNews>(example),
+            EventKind::LiveActivitySourceFailed => {
+                is_shape::<event::LiveActivitySourceFailed>(example)
+            }
             EventKind::WebhookDisabled => is_shape::<event::WebhookDisabled>(example),
         }
     }

@@ -1,12 +1,14 @@
 //! Live Activities: steps under their fences, with timer, records, events and the notification.
 
-use super::{Fixture, Subject, T0, nobody};
+use super::{Fixture, Subject, T0, address, nobody};
 use crate::live_activity::{ActivityClaim, ActivityStep, ErrandChange, StoredActivity};
-use crate::store::{Acceptance, NewEvent, Retention};
+use crate::store::{Acceptance, NewEvent, RefusedDelivery, Retention, Retirement, Settlement};
 use crate::timer::{DueAsk, DueTimer, TimerFailure, TimerSubject};
 use carillon_model::UnixMs;
-use carillon_model::id::DeviceNo;
-use carillon_model::live_activity::{ActivityState, Record, RecordKind};
+use carillon_model::environment::TokenEnvironment;
+use carillon_model::id::{DeliveryId, DeviceNo, NotificationNo};
+use carillon_model::live_activity::{ActivityState, Record, RecordKind, RefusedPush};
+use carillon_model::push_type::TokenKind;
 
 fn step(f: &Fixture, id: &str, claim: ActivityClaim, next_at: Option<UnixMs>) -> ActivityStep {
     ActivityStep {
@@ -26,6 +28,8 @@ fn step(f: &Fixture, id: &str, claim: ActivityClaim, next_at: Option<UnixMs>) ->
             due_at: T0,
             phones: 1,
             waiting: 2,
+            phone: None,
+            reason: None,
         }],
         events: vec![NewEvent {
             app: f.app,
@@ -33,6 +37,7 @@ fn step(f: &Fixture, id: &str, claim: ActivityClaim, next_at: Option<UnixMs>) ->
             subject: id.into(),
             data: "{}".into(),
         }],
+        urgent: Vec::new(),
         now: T0,
     }
 }
@@ -195,6 +200,17 @@ pub async fn live_activities_are_listed_and_go(subject: &mut dyn Subject) {
     };
     assert_eq!((of("user:u1", "T").await, of("user:u1", "t").await), (2, 0));
     assert_eq!(of("user:U1", "T").await, 0);
+    let of = async |limit| {
+        let recipients = vec!["device:x".to_owned(), "user:u1".to_owned()];
+        let all = f.hot.running_live_activities(f.app, recipients, limit);
+        let all = all.await.unwrap().into_iter();
+        all.map(|(of, one)| (of, one.id)).collect::<Vec<_>>()
+    };
+    let mut running = of(10).await;
+    running.sort();
+    let expected = ["a", "c"].map(|id| ("user:u1".to_owned(), id.to_owned()));
+    assert_eq!(running, expected);
+    assert_eq!(of(1).await.len(), 1);
     let prune = async |records_before| {
         let retention = Retention {
             content_before: T0 - 1,
@@ -304,4 +320,178 @@ pub async fn live_activities_have_errands(subject: &mut dyn Subject) {
     assert!(f.registry.delete_app(f.app, T0, nobody()).await.unwrap());
     while f.hot.prune(retention).await.unwrap() > 0 {}
     assert_eq!(errands(&f, 10).await, []);
+}
+
+/// What surely reached nobody comes back to the activity whose push it was: its next step is due by it, whoever works on
+/// one has read another one, and that step forgets it.
+pub async fn refused_pushes_come_back(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let devices = f.devices(0, 2).await;
+    let first = made(&f, "a", Some(T0 + 1_000)).await;
+    let other = made(&f, "b", Some(T0 + 1_000)).await;
+    let mut item = f.notification(&devices, 2, false);
+    item.activity = Some(step(&f, "a", claim(&first), Some(T0 + 1_000)));
+    let no = item.no;
+    assert_eq!(f.hot.accept(vec![item]).await.unwrap(), [Acceptance::New]);
+    let pushed = read(&f, "a").await;
+    assert_eq!(pushed.refused, []);
+    let refused = |no: NotificationNo| RefusedDelivery {
+        delivery: DeliveryId {
+            batch: no.batch(0),
+            position: 1,
+        },
+        device: devices[1],
+        is_start: true,
+        reason: "Bäd".into(),
+    };
+    let settle = async |refused: Vec<RefusedDelivery>, retirements: Vec<Retirement>| {
+        let settlement = Settlement {
+            refused,
+            retirements,
+            now: T0 + 5,
+            ..Settlement::default()
+        };
+        f.hot.settle(settlement).await.unwrap();
+    };
+    settle(
+        vec![refused(no), refused(f.hot.next_notification())],
+        vec![],
+    )
+    .await;
+    let told = read(&f, "a").await;
+    let start = RefusedPush {
+        push_token_of: devices[1].0,
+        pushed_at: T0,
+        is_start: true,
+        reason: "Bäd".into(),
+    };
+    assert_eq!(told.refused, [start.clone()]);
+    assert_eq!(read(&f, "b").await, other);
+    let stale = step(&f, "a", claim(&pushed), None);
+    assert!(!f.hot.step_live_activity(stale).await.unwrap());
+    let found = due(&f, T0 + 5).await;
+    let Ok(TimerSubject::LiveActivity(activity)) = &found[0].subject else {
+        panic!("another subject: {:?}", found[0].subject);
+    };
+    assert_eq!((found.len(), &**activity), (1, &told));
+
+    // An update token that dies.
+    let dead = f.hot.resolve_push_tokens(
+        f.app,
+        vec![address(70)],
+        TokenKind::LiveActivity,
+        TokenEnvironment::Production,
+        T0,
+    );
+    let dead = dead.await.unwrap()[0].device;
+    let retirement = |kind: TokenKind, device: DeviceNo| Retirement {
+        app: f.app,
+        delivery: refused(no).delivery,
+        device,
+        kind,
+        generation: 1,
+        since: None,
+        reason: "Unregistered".into(),
+    };
+    let tokens = f.hot.read_push_tokens(TokenKind::LiveActivity, vec![dead]);
+    let generation = tokens.await.unwrap().0[0].generation;
+    let dies = |generation| Retirement {
+        generation,
+        ..retirement(TokenKind::LiveActivity, dead)
+    };
+    settle(vec![], vec![dies(generation + 1)]).await;
+    assert_eq!(read(&f, "a").await, told, "of another registration");
+    settle(vec![], vec![dies(generation)]).await;
+    let both = read(&f, "a").await;
+    let update = RefusedPush {
+        push_token_of: dead.0,
+        is_start: false,
+        reason: "Unregistered".into(),
+        ..start.clone()
+    };
+    assert_eq!(both.refused, [start, update]);
+    let next = step(&f, "a", claim(&both), Some(T0 + 1_000));
+    assert!(f.hot.step_live_activity(next).await.unwrap());
+    let heard = read(&f, "a").await;
+    assert_eq!(heard.refused, []);
+    assert_eq!(due(&f, T0 + 5).await.len(), 0);
+
+    // A push-to-start token that dies starts nothing any more.
+    let start = f.hot.resolve_push_tokens(
+        f.app,
+        vec![address(71)],
+        TokenKind::LiveActivityStart,
+        TokenEnvironment::Production,
+        T0,
+    );
+    let start = start.await.unwrap()[0].device;
+    let set = f
+        .hot
+        .set_startable(f.app, devices[0], "T".into(), Some(start), T0);
+    set.await.unwrap();
+    let tokens = f
+        .hot
+        .read_push_tokens(TokenKind::LiveActivityStart, vec![start]);
+    let generation = tokens.await.unwrap().0[0].generation;
+    let dies = Retirement {
+        generation,
+        ..retirement(TokenKind::LiveActivityStart, start)
+    };
+    settle(vec![], vec![dies]).await;
+    let left = f.hot.startable(vec![devices[0]], "T".into()).await.unwrap();
+    assert_eq!(left, []);
+    assert_eq!(read(&f, "a").await, heard);
+
+    // One that is over hears nothing.
+    let mut end = step(&f, "a", claim(&heard), None);
+    end.state = ActivityState::Ended;
+    assert!(f.hot.step_live_activity(end).await.unwrap());
+    settle(vec![refused(no)], vec![]).await;
+    assert_eq!(read(&f, "a").await.refused, []);
+    assert_eq!(due(&f, T0 + 999).await.len(), 0);
+}
+
+/// Over all activities of a phone, for an hour to the minute; also of one whose step was written beside a notification.
+pub async fn pushes_at_once_are_counted_by_phone(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let phones = f.devices(0, 3).await;
+    let push = async |id: &str, phones: &[DeviceNo], now: UnixMs| {
+        let mut step = step(&f, id, ActivityClaim::New, None);
+        (step.urgent, step.now) = (phones.to_vec(), now);
+        f.hot.step_live_activity(step).await.unwrap()
+    };
+    let count = async |now: UnixMs| {
+        let found = f.hot.urgent_pushes(phones.clone(), now).await.unwrap();
+        let found = found.into_iter().map(|(phone, count)| (phone.0, count));
+        found.collect::<Vec<_>>()
+    };
+    let (a, b) = (phones[0], phones[1]);
+    assert_eq!(count(T0).await, []);
+    assert!(push("1", &[a, b], T0).await);
+    assert!(push("2", &[a], T0 + 1).await);
+    assert!(!push("2", &[a], T0 + 2).await, "not written, not counted");
+    let minute = 60_000;
+    let mut item = f.notification(&phones, 3, false);
+    let mut step = step(&f, "3", ActivityClaim::New, None);
+    (step.urgent, step.now) = (vec![a], T0 + 10 * minute);
+    item.activity = Some(step);
+    assert_eq!(f.hot.accept(vec![item]).await.unwrap(), [Acceptance::New]);
+    assert_eq!(count(T0 + 10 * minute).await, [(a.0, 3), (b.0, 1)]);
+    assert_eq!(count(T0 + 58 * minute).await, [(a.0, 3), (b.0, 1)]);
+    assert_eq!(count(T0 + 61 * minute).await, [(a.0, 1)]);
+    assert_eq!(count(T0 - 5 * minute).await, [], "the clock was set back");
+    let retention = |now| Retention {
+        content_before: T0 - 1,
+        records_before: T0 - 1,
+        versions_before: T0 - 1,
+        lists_before: T0 - 1,
+        now,
+        slice: 10,
+    };
+    while f.hot.prune(retention(T0 + 62 * minute)).await.unwrap() > 0 {}
+    assert_eq!(
+        count(T0 + 20 * minute).await,
+        [(a.0, 1)],
+        "the hour is over"
+    );
 }

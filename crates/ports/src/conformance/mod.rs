@@ -5,6 +5,7 @@
 //! SQL; crashes, full disks and locked files are the adapter's own tests.
 
 mod accepting;
+mod activity_sources;
 mod asking;
 mod campaigns;
 mod cancelling;
@@ -33,6 +34,7 @@ mod viewing;
 mod webhooks;
 
 pub use accepting::*;
+pub use activity_sources::*;
 pub use asking::*;
 pub use campaigns::*;
 pub use cancelling::*;
@@ -107,6 +109,10 @@ macro_rules! store_suite {
             live_activities_are_listed_and_go
             devices_start_live_activities
             live_activities_have_errands
+            refused_pushes_come_back
+            pushes_at_once_are_counted_by_phone
+            rows_of_a_source_are_noted
+            sources_go_with_their_app
             a_timer_is_put_off_and_its_run_stays_open
             what_changes_overtakes_its_question
             what_is_sent_later_is_asked_first

@@ -4,15 +4,15 @@ use super::MemoryStore;
 use super::state::State;
 use super::timers::{Of, Timer};
 use crate::live_activity::{
-    ActivityClaim, ActivityRecord, ActivityStep, ErrandChange, LiveActivityStore, Startable,
-    StoredActivity,
+    ActivityClaim, ActivityRecord, ActivityStep, ErrandChange, LiveActivityStore, MINUTE_MS,
+    Startable, StoredActivity, URGENT_MINUTES,
 };
-use crate::store::Result;
+use crate::store::{RefusedDelivery, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
-use carillon_model::live_activity::ActivityState;
+use carillon_model::live_activity::{ActivityState, RefusedPush};
 use carillon_model::timer::MissedRun;
 use std::collections::BTreeMap;
 
@@ -24,6 +24,8 @@ pub(super) struct LiveActivities {
     records: BTreeMap<i64, (i64, ActivityRecord)>,
     startable: BTreeMap<(DeviceNo, String), (AppNo, DeviceNo)>,
     errands: BTreeMap<i64, UnixMs>,
+    /// By phone and minute.
+    urgent: BTreeMap<(DeviceNo, i64), u32>,
 }
 
 impl LiveActivities {
@@ -76,6 +78,7 @@ impl State {
             state: step.state,
             plan: step.plan.clone(),
             run: step.run.clone(),
+            refused: Vec::new(),
             created_at,
             updated_at: step.now,
         };
@@ -120,11 +123,55 @@ impl State {
         for event in &step.events {
             self.append(event.clone(), step.now);
         }
+        let minute = step.now.div_euclid(MINUTE_MS);
+        for phone in &step.urgent {
+            let urgent = &mut self.live_activities.urgent;
+            *urgent.entry((*phone, minute)).or_default() += 1;
+        }
         true
     }
 
+    /// A push surely reached nobody: the activity's next step is due.
+    pub(super) fn refuse_activity(&mut self, refused: &RefusedDelivery, now: UnixMs) {
+        let sent = Some(refused.delivery.batch.notification());
+        let mut records = self.live_activities.records.values();
+        let Some((no, pushed_at)) = records
+            .find(|(_, record)| record.notification == sent)
+            .map(|(no, record)| (*no, record.at))
+        else {
+            return;
+        };
+        let fence = self.number();
+        let Some((one, ..)) = self.live_activities.all.get_mut(&no) else {
+            return;
+        };
+        if one.state.is_over() {
+            return;
+        }
+        one.fence = fence;
+        one.refused.push(RefusedPush {
+            push_token_of: refused.device.0,
+            pushed_at,
+            is_start: refused.is_start,
+            reason: refused.reason.clone(),
+        });
+        let mut timers = self.timers.values_mut();
+        if let Some(timer) = timers.find(|timer| timer.of == Of::LiveActivity(no)) {
+            timer.due_at = timer.due_at.map(|due_at| due_at.min(now));
+        }
+    }
+
+    /// A push-to-start token is dead.
+    pub(super) fn forget_start_token(&mut self, push_token_of: DeviceNo) {
+        let startable = &mut self.live_activities.startable;
+        startable.retain(|_, (_, of)| *of != push_token_of);
+    }
+
     /// Those that ended before an instant, and those of deleted Apps.
-    pub(super) fn prune_activities(&mut self, before: UnixMs) -> u64 {
+    pub(super) fn prune_activities(&mut self, before: UnixMs, now: UnixMs) -> u64 {
+        let first = now.div_euclid(MINUTE_MS) - URGENT_MINUTES + 1;
+        let urgent = &mut self.live_activities.urgent;
+        urgent.retain(|(_, minute), _| *minute >= first);
         let kept = self.live_activities.all.len();
         let deleted = &self.deleted_apps;
         let LiveActivities {
@@ -132,6 +179,7 @@ impl State {
             records,
             startable,
             errands,
+            ..
         } = &mut self.live_activities;
         all.retain(|no, (one, ..)| {
             let is_old =
@@ -141,6 +189,7 @@ impl State {
         errands.retain(|no, _| all.contains_key(no));
         records.retain(|_, (of, _)| all.contains_key(of));
         startable.retain(|_, (app, _)| !deleted.contains(app));
+        self.activity_sources.prune(deleted);
         (kept - all.len()) as u64
     }
 
@@ -153,6 +202,13 @@ impl State {
         let gone = |of: Of| matches!(of, Of::LiveActivity(no) if !all.contains_key(&no));
         self.timers.retain(|_, timer| !gone(timer.of));
     }
+}
+
+fn runs(activity: &StoredActivity) -> bool {
+    matches!(
+        activity.state,
+        ActivityState::Starting | ActivityState::Active
+    )
 }
 
 #[async_trait]
@@ -191,13 +247,26 @@ impl LiveActivityStore for MemoryStore {
         let state = self.read();
         let all = state.live_activities.all.values();
         let found = all.filter(|(one, of, is)| {
-            one.app == app
-                && matches!(one.state, ActivityState::Starting | ActivityState::Active)
-                && recipients.contains(of)
-                && *is == attributes_type
+            one.app == app && runs(one) && recipients.contains(of) && *is == attributes_type
         });
         let found = found.map(|(one, ..)| one.clone());
         Ok(found.take(limit as usize).collect())
+    }
+
+    async fn running_live_activities(
+        &self,
+        app: AppNo,
+        recipients: Vec<String>,
+        limit_each: u32,
+    ) -> Result<Vec<(String, StoredActivity)>> {
+        let state = self.read();
+        let of = |recipient: &String| {
+            let all = state.live_activities.all.values();
+            let found = all.filter(|(one, of, _)| one.app == app && of == recipient && runs(one));
+            let found = found.map(|(one, ..)| (recipient.clone(), one.clone()));
+            found.take(limit_each as usize).collect::<Vec<_>>()
+        };
+        Ok(recipients.iter().flat_map(of).collect())
     }
 
     async fn live_activity_records(&self, no: i64, limit: u32) -> Result<Vec<ActivityRecord>> {
@@ -211,8 +280,26 @@ impl LiveActivityStore for MemoryStore {
         Ok(newest)
     }
 
-    async fn step_live_activity(&self, step: ActivityStep) -> Result<bool> {
-        Ok(self.write()?.step_activity(&step, None))
+    async fn step_live_activities(&self, steps: Vec<ActivityStep>) -> Result<Vec<bool>> {
+        let mut state = self.write()?;
+        let written = steps.iter().map(|step| state.step_activity(step, None));
+        Ok(written.collect())
+    }
+
+    async fn urgent_pushes(
+        &self,
+        phones: Vec<DeviceNo>,
+        now: UnixMs,
+    ) -> Result<Vec<(DeviceNo, u32)>> {
+        let state = self.read();
+        let last = now.div_euclid(MINUTE_MS);
+        let of = |phone: DeviceNo| -> u32 {
+            let minutes = (phone, last - URGENT_MINUTES + 1)..=(phone, last);
+            let found = state.live_activities.urgent.range(minutes);
+            found.map(|(_, count)| *count).sum()
+        };
+        let all = phones.into_iter().map(|phone| (phone, of(phone)));
+        Ok(all.filter(|(_, count)| *count > 0).collect())
     }
 
     async fn live_activity_errands(&self, limit: u32) -> Result<Vec<(UnixMs, StoredActivity)>> {

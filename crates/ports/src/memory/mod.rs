@@ -4,6 +4,7 @@
 //! the process that held its work had gone. Several processes are handles that
 //! [`MemoryStore::another`] makes.
 
+mod activity_sources;
 mod callouts;
 mod campaigns;
 mod definitions;

@@ -3,8 +3,8 @@
 use super::campaigns::{Campaign, campaign_head};
 use super::state::{Batch, Held, IdempotencyKey, Notification, Owner, State};
 use crate::store::{
-    Acceptance, ClaimedWork, NewAttempt, NewBatch, NewNotification, NotificationHead, Retention,
-    Settlement, Work, WorkId,
+    Acceptance, ClaimedWork, NewAttempt, NewBatch, NewNotification, NotificationHead,
+    RefusedDelivery, Retention, Settlement, Work, WorkId,
 };
 use crate::timer::When;
 use carillon_model::UnixMs;
@@ -14,7 +14,7 @@ use carillon_model::event::RetiredPushToken;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::positions::Positions;
-use carillon_model::push_type::OnUnknown;
+use carillon_model::push_type::{OnUnknown, TokenKind};
 use carillon_model::verdicts::Verdicts;
 
 impl State {
@@ -207,7 +207,23 @@ impl State {
                     reason: gone.reason.clone(),
                 };
                 self.news.retired(gone.app, dead);
+                match gone.kind {
+                    TokenKind::LiveActivity => {
+                        let refused = RefusedDelivery {
+                            delivery: gone.delivery,
+                            device: gone.device,
+                            is_start: false,
+                            reason: gone.reason.clone(),
+                        };
+                        self.refuse_activity(&refused, settlement.now);
+                    }
+                    TokenKind::LiveActivityStart => self.forget_start_token(gone.device),
+                    _ => {}
+                }
             }
+        }
+        for refused in &settlement.refused {
+            self.refuse_activity(refused, settlement.now);
         }
         for repair in &settlement.repairs {
             if let Some(push_token) = self.push_tokens.get_mut(&(repair.device, repair.kind))
@@ -276,7 +292,7 @@ impl State {
         let slice = retention.slice.max(1) as usize;
         let mut rows = self.prune_timers() + self.prune_runs(retention.records_before);
         rows += self.prune_lists(retention.lists_before);
-        rows += self.prune_activities(retention.records_before);
+        rows += self.prune_activities(retention.records_before, retention.now);
         rows += self.prune_callouts(retention.records_before);
         let old = |n: &Notification, before: UnixMs| n.completed_at.is_some_and(|at| at < before);
         let gone: Vec<_> = self

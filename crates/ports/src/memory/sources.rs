@@ -1,6 +1,8 @@
 //! Sources that a test fills.
 
-use crate::source::{NamedBy, Names, SourceError, SourceInfo, SourceRows, Sources};
+use crate::source::{
+    FollowedTable, NamedBy, Names, SourceError, SourceInfo, SourceRows, Sources, TableRows,
+};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -8,7 +10,19 @@ use std::sync::Arc;
 
 /// The fake: every App may use all that it has. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct FakeSources(Arc<Mutex<BTreeMap<String, Source>>>);
+pub struct FakeSources(
+    Arc<Mutex<BTreeMap<String, Source>>>,
+    Arc<Mutex<BTreeMap<String, Table>>>,
+);
+
+#[derive(Clone, Debug)]
+struct Table {
+    table: Arc<FollowedTable>,
+    rows: TableRows,
+    /// Why readings fail, as long as they do.
+    failure: Option<SourceError>,
+    readings: u32,
+}
 
 #[derive(Clone, Debug)]
 struct Source {
@@ -47,6 +61,41 @@ impl FakeSources {
     /// Readings that begin from now on get nothing, or are as before.
     pub fn hang(&self, name: &str, hangs: bool) {
         self.change(name, |source| source.hangs = hangs);
+    }
+
+    /// A table that Live Activities follow, without rows. An engine follows those that are there when it starts.
+    pub fn put_table(&self, table: FollowedTable) {
+        let name = table.name.clone();
+        let table = Table {
+            table: Arc::new(table),
+            rows: TableRows::default(),
+            failure: None,
+            readings: 0,
+        };
+        self.1.lock().insert(name, table);
+    }
+
+    /// What a table holds from now on.
+    pub fn fill_table(&self, name: &str, rows: TableRows) {
+        if let Some(table) = self.1.lock().get_mut(name) {
+            table.rows = rows;
+        }
+    }
+
+    /// Readings of a table fail with this, or (`None`) do not any more.
+    pub fn fail_table(&self, name: &str, message: Option<&str>) {
+        if let Some(table) = self.1.lock().get_mut(name) {
+            table.failure = message.map(|message| SourceError {
+                message: message.to_owned(),
+                is_temporary: true,
+            });
+        }
+    }
+
+    /// How often a table was read.
+    #[must_use]
+    pub fn table_readings(&self, name: &str) -> u32 {
+        self.1.lock().get(name).map_or(0, |table| table.readings)
     }
 
     /// How often it was begun to read.
@@ -90,6 +139,24 @@ impl Sources for FakeSources {
             failure,
             hangs: source.hangs,
         }))
+    }
+
+    fn tables(&self) -> Vec<Arc<FollowedTable>> {
+        let all = self.1.lock();
+        all.values().map(|table| table.table.clone()).collect()
+    }
+
+    async fn read_table(&self, name: &str) -> Result<TableRows, SourceError> {
+        let mut tables = self.1.lock();
+        let table = tables.get_mut(name).ok_or_else(|| SourceError {
+            message: format!("there is no source {name:?}"),
+            is_temporary: false,
+        })?;
+        table.readings += 1;
+        match &table.failure {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(table.rows.clone()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the fake remembers, and the rules that several methods share.
 
+use super::activity_sources::ActivitySources;
 use super::campaigns::Campaign;
 use super::instances::Instances;
 use super::lists::StoredList;
@@ -78,6 +79,7 @@ pub(super) struct State {
     pub(super) batch_badges: BTreeMap<BatchNo, BatchBadges>,
     pub(super) timers: BTreeMap<i64, Timer>,
     pub(super) live_activities: LiveActivities,
+    pub(super) activity_sources: ActivitySources,
     pub(super) schedule_runs: BTreeMap<i64, (DefinitionNo, NewRun)>,
     pub(super) lists: BTreeMap<ListNo, StoredList>,
     /// By number.

@@ -21,12 +21,13 @@ pub use event::{Event, NewEvent};
 pub use fanout::{DueFanouts, Fanout, FanoutPage};
 pub use recipient::{Person, Recipient, TokenChoice};
 pub use settlement::{
-    BatchSettlement, CancelMark, CountDelta, EnvironmentRepair, Failure, NewAttempt, Retirement,
-    Settlement,
+    BatchSettlement, CancelMark, CountDelta, EnvironmentRepair, Failure, NewAttempt,
+    RefusedDelivery, Retirement, Settlement,
 };
 pub use view::{Attempt, Count, DeliveryFilter, DeliveryView, NotificationView, Retention};
 pub use work::{ClaimedWork, NotificationHead, Work, WorkId};
 
+use crate::activity_source::ActivitySourceStore;
 use crate::callout::CalloutStore;
 use crate::campaign::CampaignStore;
 use crate::gathering::{DigestAdd, DigestAdded, DigestClaim, DueDigest};
@@ -77,7 +78,13 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// The hot store. See the module's words.
 #[async_trait]
 pub trait HotStore:
-    TimerStore + ScheduleStore + CalloutStore + ListStore + CampaignStore + LiveActivityStore
+    TimerStore
+    + ScheduleStore
+    + CalloutStore
+    + ListStore
+    + CampaignStore
+    + LiveActivityStore
+    + ActivitySourceStore
 {
     /// The next notification number; taken from memory, never reused over restarts.
     fn next_notification(&self) -> NotificationNo;

@@ -16,6 +16,8 @@ pub struct Settlement {
     pub batches: Vec<BatchSettlement>,
     /// Push tokens that a gateway declared dead.
     pub retirements: Vec<Retirement>,
+    /// Pushes of Live Activities that surely reached nobody: whose they are, is told so with its next step.
+    pub refused: Vec<RefusedDelivery>,
     /// Environments that were found out.
     pub repairs: Vec<EnvironmentRepair>,
     /// Counters to add to.
@@ -102,6 +104,20 @@ pub struct Retirement {
     /// Since when, as the gateway says.
     pub since: Option<UnixMs>,
     /// The gateway's reason.
+    pub reason: String,
+}
+
+/// A push of a Live Activity that surely reached nobody: a start that was refused, or what went to an update token that
+/// is dead. See [`carillon_model::live_activity::RefusedPush`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedDelivery {
+    /// Which.
+    pub delivery: DeliveryId,
+    /// The device that keeps the push token.
+    pub device: DeviceNo,
+    /// Whether it was to start the activity.
+    pub is_start: bool,
+    /// The gateway's reason, or our word.
     pub reason: String,
 }
 

@@ -49,8 +49,13 @@ impl HttpConnection {
 
 /// The head of a POST, up to the value of Content-Length.
 pub(super) fn post_head(path: &str, api_key: &str, content_type: &str) -> String {
+    head("POST", path, api_key, content_type)
+}
+
+/// The same of any method.
+pub(super) fn head(method: &str, path: &str, api_key: &str, content_type: &str) -> String {
     format!(
-        "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {api_key}\r\ncontent-type: {content_type}\r\ncontent-length: "
+        "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {api_key}\r\ncontent-type: {content_type}\r\ncontent-length: "
     )
 }
 

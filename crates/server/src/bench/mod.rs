@@ -4,6 +4,7 @@
 //!
 //! Nothing here judges: figures are printed, and `cargo xtask bench` holds them against a yardstick.
 
+pub(crate) mod activities;
 mod cores;
 pub(crate) mod events;
 pub(crate) mod faces;

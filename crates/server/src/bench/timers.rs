@@ -14,6 +14,8 @@ use std::path::Path;
 use std::time::Duration;
 
 const APP: &str = "timers";
+/// What the server calls these timers.
+const KIND: &str = "send";
 /// Devices that are sent to in turns.
 const DEVICES: u64 = 10_000;
 /// Notifications in one request.
@@ -63,7 +65,7 @@ pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Fai
     server
         .until_accepted(&[APP.to_owned()], load.count, DEADLINE)
         .await?;
-    let lateness = Lateness::read(&server.client.get_text("/metrics").await?);
+    let lateness = Lateness::read(&server.client.get_text("/metrics").await?, KIND);
     let mut figures = Figures {
         n: load.count,
         rate_per_sec: load.count as f64 * 1_000.0 / (fired_at - first_at).max(1) as f64,
@@ -124,7 +126,7 @@ async fn until_fired(
 ) -> Result<UnixMs, Failure> {
     let last_at = first_at + load.seconds as i64 * 1_000;
     loop {
-        let lateness = Lateness::read(&server.client.get_text("/metrics").await?);
+        let lateness = Lateness::read(&server.client.get_text("/metrics").await?, KIND);
         let now = machine_now();
         if lateness.count() >= load.count {
             return Ok(now);
@@ -138,13 +140,18 @@ async fn until_fired(
 }
 
 /// The server's histogram: upper bounds in seconds, and how many lie below each.
-struct Lateness(Vec<(f64, u64)>);
+pub(super) struct Lateness(Vec<(f64, u64)>);
 
 impl Lateness {
-    fn read(metrics: &str) -> Self {
+    /// Those of one kind of timer.
+    pub(super) fn read(metrics: &str, kind: &str) -> Self {
+        let kind = format!("kind=\"{kind}\"");
         let bucket = |line: &str| {
             let rest = line.strip_prefix("carillon_timer_lateness_seconds_bucket{")?;
             let (labels, count) = rest.rsplit_once(' ')?;
+            if !labels.contains(&kind) {
+                return None;
+            }
             let bound = labels.split("le=\"").nth(1)?.split('"').next()?;
             let bound = match bound {
                 "+Inf" => f64::INFINITY,
@@ -155,11 +162,13 @@ impl Lateness {
         Self(metrics.lines().filter_map(bucket).collect())
     }
 
-    fn count(&self) -> u64 {
+    /// How many fired.
+    pub(super) fn count(&self) -> u64 {
         self.0.last().map_or(0, |(_, count)| *count)
     }
 
-    fn at_most_ms(&self, share: f64) -> Option<f64> {
+    /// What so large a share of them was late by at most: the upper bound of a bucket.
+    pub(super) fn at_most_ms(&self, share: f64) -> Option<f64> {
         let wanted = (self.count() as f64 * share).ceil() as u64;
         let bucket = self.0.iter().find(|(_, count)| *count >= wanted.max(1));
         bucket.map(|(bound, _)| bound * 1_000.0)
@@ -178,9 +187,10 @@ mod tests {
     #[test]
     fn the_histogram_is_read() {
         let text = "carillon_timer_lateness_seconds_bucket{kind=\"send\",le=\"0.01\"} 50\n\
+            carillon_timer_lateness_seconds_bucket{kind=\"schedule\",le=\"0.05\"} 7\n\
             carillon_timer_lateness_seconds_bucket{kind=\"send\",le=\"0.05\"} 99\n\
             carillon_timer_lateness_seconds_bucket{kind=\"send\",le=\"+Inf\"} 100\n";
-        let lateness = Lateness::read(text);
+        let lateness = Lateness::read(text, KIND);
         assert_eq!(lateness.count(), 100);
         assert_eq!(lateness.at_most_ms(0.5), Some(10.0));
         assert_eq!(lateness.at_most_ms(0.99), Some(50.0));

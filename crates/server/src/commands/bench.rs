@@ -1,8 +1,8 @@
 //! `carillon bench <case>`: measures on this machine, so that every user can repeat our figures.
 
 use crate::bench::{
-    events, faces, figures::Figures, latency, memory, pipeline, pools, rendering, sealing, start,
-    timers,
+    activities, events, faces, figures::Figures, latency, memory, pipeline, pools, rendering,
+    sealing, start, timers,
 };
 use crate::output::Output;
 use std::path::PathBuf;
@@ -43,6 +43,8 @@ enum Case {
     Start(start::Load),
     /// How late sends at a time are, many each second
     Timers(timers::Load),
+    /// Live Activities: what planning costs, how late a burst of phases is, how fast plans change
+    Activities(activities::Load),
 }
 
 /// Measures and prints.
@@ -61,6 +63,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         Case::FanOut(load) => memory::fan_out(load, data).await?,
         Case::Start(load) => start::run(load, data).await?,
         Case::Timers(load) => timers::run(load, data).await?,
+        Case::Activities(load) => activities::run(load, data).await?,
     };
     tell(&figures, output);
     Ok(())

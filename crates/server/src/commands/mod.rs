@@ -1,6 +1,7 @@
 //! One file for each command: its arguments and what it does.
 
 pub(crate) mod activity;
+pub(crate) mod activity_source;
 pub(crate) mod app;
 pub(crate) mod backup;
 pub(crate) mod bench;

@@ -82,12 +82,15 @@ pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
     rules.alert_grace_ms = activities.alert_grace.ms();
     rules.start_deadline_ms = activities.start_deadline.ms();
     rules.start_tries = activities.start_tries;
+    rules.start_repeats = activities.start_repeats;
+    rules.start_repeat_after_ms = activities.start_repeat_after.ms();
     rules.urgent_per_hour = activities.urgent_per_hour;
     rules.urgent_per_hour_frequent = activities.urgent_per_hour_frequent;
     rules.channel_tries = activities.channel_tries;
     rules.channel_pause_ms = activities.channel_pause.ms();
     rules.channel_delete_after_ms = activities.channel_delete_after.ms();
     rules.channels_warn_at = activities.channels_warn_at;
+    rules.most_on_a_phone = activities.most_on_a_phone;
     config.engine.content_retention_ms = config.retention.content.ms();
     config.engine.record_retention_ms = config.retention.records.ms();
     Ok(config)

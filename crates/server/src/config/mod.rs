@@ -194,12 +194,15 @@ pub(crate) struct LiveActivities {
     pub(crate) alert_grace: Span,
     pub(crate) start_deadline: Span,
     pub(crate) start_tries: u16,
+    pub(crate) start_repeats: u16,
+    pub(crate) start_repeat_after: Span,
     pub(crate) urgent_per_hour: u16,
     pub(crate) urgent_per_hour_frequent: u16,
     pub(crate) channel_tries: u16,
     pub(crate) channel_pause: Span,
     pub(crate) channel_delete_after: Span,
     pub(crate) channels_warn_at: u32,
+    pub(crate) most_on_a_phone: u16,
 }
 
 /// `[retention]`.
@@ -371,6 +374,10 @@ impl Config {
             (
                 "live_activities.channel_pause",
                 self.live_activities.channel_pause,
+            ),
+            (
+                "live_activities.start_repeat_after",
+                self.live_activities.start_repeat_after,
             ),
             ("retention.content", self.retention.content),
             ("retention.records", self.retention.records),

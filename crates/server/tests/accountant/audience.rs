@@ -173,6 +173,8 @@ async fn register(scene: &Scene, device: u32) -> Result<()> {
                 let kind = match (address.gateway, address.kind) {
                     (Gateway::Apns, Kind::Alert) => "alert",
                     (Gateway::Apns, Kind::Voip) => "voip",
+                    // Told of by calls of their own.
+                    (Gateway::Apns, Kind::Activity) => "liveactivity",
                     (Gateway::Fcm, _) => "fcm",
                     (Gateway::WebPush, _) => "webpush",
                 };

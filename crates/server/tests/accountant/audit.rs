@@ -15,12 +15,14 @@ use crate::books::stored::{Heard, KeptDelivery, KeptNotification, KeptToken, Sta
 use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
 use crate::scene::Scene;
-use crate::{schedules, telling};
+use crate::{activities, schedules, telling};
 
 /// Questions at once.
 pub(crate) const AT_ONCE: usize = 16;
 /// How often it is asked whether everything is drained.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
+/// How ids begin that the API made up for devices that have none.
+const UNNAMED: &str = "dev_";
 /// Entries of a page of notifications.
 const NOTIFICATIONS: usize = 100;
 /// Entries of a page of deliveries.
@@ -144,6 +146,15 @@ pub(crate) async fn list(caller: &Caller, path: &str, limit: usize) -> Result<Ve
     }
 }
 
+/// Every entry of a list that has one page.
+pub(crate) async fn list_of(caller: &Caller, path: &str) -> Result<Vec<Value>> {
+    let mut page = caller.ask(&Question::get(path)).await?.success()?;
+    match page["data"].take() {
+        Value::Array(data) => Ok(data),
+        _ => anyhow::bail!("{path}: a list without data"),
+    }
+}
+
 /// Reads everything that the laws want to know, and the third book with it.
 pub(crate) async fn read(scene: &Scene) -> Result<Books> {
     let mut kept: HashMap<String, KeptNotification> = HashMap::new();
@@ -211,6 +222,8 @@ pub(crate) async fn read(scene: &Scene) -> Result<Books> {
     let owners = telling::owners(scene, &kept, &accepted).await?;
     let (left, sent) = (&mut kept, book.scheduled);
     schedules::enter(scene, &mut books, sent, &owners, left, &accepted).await?;
+    let (left, shown) = (&mut kept, book.shown);
+    activities::enter(scene, &mut books, shown, &owners, left, &accepted).await?;
     telling::enter(&mut books, book.told, kept, &owners, &accepted)?;
     books.close();
     let details = read_details(&scene.caller, &books).await?;
@@ -250,9 +263,12 @@ async fn push_tokens(scene: &Scene, ids: &HashMap<String, u32>) -> Result<Vec<Ke
     for app in app_paths(scene) {
         for item in list(&scene.caller, &format!("{app}/devices"), DELIVERIES).await? {
             let id = item["id"].as_str().context("a device without an id")?;
-            let device = *ids
-                .get(id)
-                .with_context(|| format!("device {id} was never registered"))?;
+            let device = match ids.get(id) {
+                Some(device) => *device,
+                // It keeps a push token that came without a device.
+                None if id.starts_with(UNNAMED) => continue,
+                None => anyhow::bail!("device {id} was never registered"),
+            };
             for token in item["push_tokens"].as_array().into_iter().flatten() {
                 let kind = match token["kind"].as_str() {
                     Some("voip") => Kind::Voip,
@@ -354,7 +370,7 @@ fn enter_details(books: &mut Books, details: Vec<Detail>) {
     name_deleted_devices(books);
 }
 
-/// The store does not name devices that were deleted. They are known by what was sent to them, and otherwise by being
+/// The store does not name devices that were deleted, nor those that keep a Live Activity's push token. They are known by what was sent to them, and otherwise by being
 /// the ones that are missing.
 fn name_deleted_devices(books: &mut Books) {
     let by_id: HashMap<u128, u32> = books
@@ -364,7 +380,7 @@ fn name_deleted_devices(books: &mut Books) {
         .collect();
     let is_deleted: BTreeSet<u32> = (0u32..)
         .zip(&books.devices)
-        .filter(|(_, device)| device.deleted.is_some())
+        .filter(|(_, device)| device.deleted.is_some() || device.is_nameless)
         .map(|(place, _)| place)
         .collect();
     let mut surest: HashMap<(u32, u32), u8> = HashMap::new();
@@ -422,5 +438,5 @@ fn name_deleted_devices(books: &mut Books) {
 
 /// Whether a device belongs to whom a notification is for.
 fn is_meant(device: &DeviceEntry, asked: &Asked) -> bool {
-    asked.audience.has(device) && device.app == asked.app
+    asked.audience.has(device) && device.app == asked.app && !device.is_nameless
 }

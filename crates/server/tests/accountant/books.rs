@@ -4,6 +4,7 @@
 //! computer's clock, which the program, the simulator and the accountant share.
 
 pub(crate) mod accepted;
+pub(crate) mod activities;
 pub(crate) mod campaigns;
 pub(crate) mod events;
 pub(crate) mod later;
@@ -15,6 +16,7 @@ pub(crate) mod webhooks;
 use std::collections::BTreeMap;
 
 use accepted::{Address, AppEntry, Asked, DeviceEntry, Gateway};
+use activities::Activity;
 use campaigns::Campaign;
 use events::{Event, Telling};
 use later::{ClockMove, Schedule};
@@ -47,6 +49,8 @@ pub(crate) struct Books {
     pub(crate) schedules: Vec<Schedule>,
     /// First book, too: the campaigns that were asked for, and in it from the second what it says of them.
     pub(crate) campaigns: Vec<Campaign>,
+    /// First book, too: the Live Activities that were declared, and in it from the others what came of them.
+    pub(crate) activities: Vec<Activity>,
     /// How far business time was ahead, in order.
     pub(crate) clock: Vec<ClockMove>,
     /// Notifications that no request asked for and of which nobody received anything.

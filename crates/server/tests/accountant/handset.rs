@@ -199,6 +199,7 @@ pub(crate) fn enter(scene: &Scene, app: u32, installed: &Installed, fate: Fate, 
         registered: Vec::new(),
         deleted: None,
         is_steady: fate == Fate::Steady,
+        is_nameless: false,
     });
     device
 }

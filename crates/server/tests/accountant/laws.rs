@@ -2,6 +2,7 @@
 //!
 //! A law looks at books and at nothing else. What it finds is a sentence that names the delivery.
 
+mod activities;
 mod campaigns;
 mod cancel;
 pub(crate) mod digests;
@@ -45,6 +46,7 @@ pub(crate) enum Law {
     Later,
     Schedules,
     Campaigns,
+    Activities,
     Webhooks,
     Neighbours,
     Memory,
@@ -60,7 +62,7 @@ pub(crate) struct Breach {
 }
 
 impl Law {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::OneFinalState,
         Self::Truth,
         Self::Once,
@@ -76,6 +78,7 @@ impl Law {
         Self::Later,
         Self::Schedules,
         Self::Campaigns,
+        Self::Activities,
         Self::Webhooks,
         Self::Neighbours,
         Self::Memory,
@@ -100,6 +103,7 @@ impl Law {
             Self::Later => "later",
             Self::Schedules => "schedules",
             Self::Campaigns => "campaigns",
+            Self::Activities => "live-activities",
             Self::Webhooks => "webhooks",
             Self::Neighbours => "neighbours",
             Self::Memory => "memory",
@@ -125,6 +129,7 @@ impl Law {
             Self::Later => "what waits is sent at its time, as it was changed last",
             Self::Schedules => "each time of a schedule comes to one run, or is missed by its rule",
             Self::Campaigns => "a campaign rests when it is paused, and tells its whole audience",
+            Self::Activities => "a Live Activity shows each phase once, at its time, its end last",
             Self::Webhooks => "each event of the log is told, and each completion logged once",
             Self::Neighbours => "the trouble of one App or gateway does not stop another",
             Self::Memory => "memory stays bounded",
@@ -151,6 +156,7 @@ impl Law {
             Self::Later => later::check(books),
             Self::Schedules => schedules::check(books),
             Self::Campaigns => campaigns::check(books),
+            Self::Activities => activities::check(books),
             Self::Webhooks => webhooks::check(books),
             Self::Neighbours => neighbours::check(books),
             Self::Memory => memory::check(books),

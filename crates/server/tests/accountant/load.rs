@@ -184,7 +184,7 @@ fn wanted(load: &Load, app: u32, kind: Kind, audience: Audience, dice: &mut Dice
     let on_unknown = match kind {
         Kind::Voip => OnUnknown::Drop,
         Kind::Alert if dice.permille(load.shares.drops) => OnUnknown::Drop,
-        Kind::Alert => OnUnknown::Resend,
+        Kind::Alert | Kind::Activity => OnUnknown::Resend,
     };
     let expires_at = match dice.between(0, 999) {
         roll if roll < load.shares.short => Some(now() + dice.between(200, SHORT_MS) as i64 * 1000),

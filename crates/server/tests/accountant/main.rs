@@ -11,6 +11,7 @@
     clippy::print_stderr,
     reason = "a program that reports to whoever started it"
 )]
+mod activities;
 mod arguments;
 mod audience;
 mod audit;

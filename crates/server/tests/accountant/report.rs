@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use crate::books::accepted::{Audience, Gateway};
+use crate::books::activities::KeptActivity;
 use crate::books::campaigns::{Answer, Switch};
 use crate::books::received::Meaning;
 use crate::books::stored::{KeptToken, State};
@@ -33,6 +34,7 @@ pub(crate) fn print(outcome: &Outcome, breaches: &[Breach]) {
     faults(books);
     hooks(books);
     campaigns(books);
+    activities(books);
     lives(outcome);
     probes(
         "Once a fault had ended, new work was at the gateway after",
@@ -236,6 +238,33 @@ fn hooks(books: &Books) {
         hooks.log.len(),
         hooks.calls.len(),
         failures.join(", ")
+    );
+}
+
+/// What Live Activities did.
+fn activities(books: &Books) {
+    let all = &books.activities;
+    let plans: usize = all.iter().map(|one| one.plans.len()).sum();
+    let pushes: usize = all.iter().map(|one| one.pushes.len()).sum();
+    let kept = || all.iter().filter_map(|one| one.kept.as_ref());
+    let records = |what: &str| {
+        let of_one = |one: &KeptActivity| {
+            one.records
+                .iter()
+                .filter(|record| record.what == what)
+                .count()
+        };
+        kept().map(of_one).sum::<usize>()
+    };
+    let missed = kept().filter(|one| one.ended_by == "missed").count();
+    println!(
+        "{} Live Activities with {plans} plans: {pushes} pushes arrived; {} starts, {} phases on time, {} late, {} passed over, {} ended, {missed} missed",
+        all.len(),
+        records("started"),
+        records("phase"),
+        records("late_phase"),
+        records("passed_over"),
+        records("ended"),
     );
 }
 

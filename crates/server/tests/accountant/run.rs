@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
+use crate::activities;
 use crate::audience::{self, APPS};
 use crate::books::later::ClockMove;
 use crate::books::{Books, Life, Micros, SECOND};
@@ -222,6 +223,11 @@ impl Run {
             let scene = Arc::clone(&self.scene);
             let dice = Dice::for_purpose(plan.seed, &format!("campaigns {caller}"));
             tasks.spawn(async move { campaigns::call(&scene, dice).await });
+        }
+        for caller in 0..plan.load.hosts {
+            let scene = Arc::clone(&self.scene);
+            let dice = Dice::for_purpose(plan.seed, &format!("activities {caller}"));
+            tasks.spawn(async move { activities::call(&scene, dice).await });
         }
         let (scene, dice) = (
             Arc::clone(&self.scene),

@@ -113,6 +113,7 @@ impl Scene {
         let push_type = match wanted.kind {
             Kind::Alert => "alert",
             Kind::Voip => "voip",
+            Kind::Activity => "liveactivity",
         };
         // Said only where it differs from the default of the push type.
         let on_unknown = match (wanted.kind, wanted.on_unknown) {

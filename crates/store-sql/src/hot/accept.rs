@@ -26,6 +26,8 @@ pub(super) fn weight(items: &[NewNotification]) -> usize {
 }
 
 pub(super) fn accept(tx: &mut Tx<'_>, items: &[NewNotification]) -> Done<Vec<Acceptance>> {
+    let steps = items.iter().filter_map(|item| item.activity.as_ref());
+    live_activities::fences_ahead(tx.conn, steps)?;
     items.iter().map(|item| accept_one(tx, item)).collect()
 }
 

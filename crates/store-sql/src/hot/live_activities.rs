@@ -9,13 +9,14 @@ use crate::writer::Tx;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
-use carillon_model::live_activity::ActivityState;
+use carillon_model::live_activity::{ActivityState, RefusedPush};
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::live_activity::{
-    ActivityClaim, ActivityRecord, ActivityStep, ErrandChange, LiveActivityStore, Startable,
-    StoredActivity,
+    ActivityClaim, ActivityRecord, ActivityStep, ErrandChange, LiveActivityStore, MINUTE_MS,
+    Startable, StoredActivity, URGENT_MINUTES,
 };
-use carillon_ports::store::Result;
+use carillon_ports::store::{RefusedDelivery, Result};
+use std::collections::BTreeSet;
 
 #[async_trait]
 impl LiveActivityStore for SqlStore {
@@ -45,19 +46,41 @@ impl LiveActivityStore for SqlStore {
             .await
     }
 
+    async fn running_live_activities(
+        &self,
+        app: AppNo,
+        recipients: Vec<String>,
+        limit_each: u32,
+    ) -> Result<Vec<(String, StoredActivity)>> {
+        self.read_hot(move |conn| running_of(conn, app, &recipients, limit_each))
+            .await
+    }
+
     async fn live_activity_records(&self, no: i64, limit: u32) -> Result<Vec<ActivityRecord>> {
         self.read(move |conn| records_of(conn, no, limit)).await
     }
 
-    async fn step_live_activity(&self, step: ActivityStep) -> Result<bool> {
-        self.write(Class::Intake, 2 + step.records.len(), move |tx| {
-            write_step(tx, &step, None)
+    async fn step_live_activities(&self, steps: Vec<ActivityStep>) -> Result<Vec<bool>> {
+        let weight = steps.iter().map(|step| 2 + step.records.len()).sum();
+        self.write(Class::Intake, weight, move |tx| {
+            fences_ahead(tx.conn, steps.iter())?;
+            let written = steps.iter().map(|step| write_step(tx, step, None));
+            written.collect()
         })
         .await
     }
 
     async fn live_activity_errands(&self, limit: u32) -> Result<Vec<(UnixMs, StoredActivity)>> {
         self.read(move |conn| errands(conn, limit)).await
+    }
+
+    async fn urgent_pushes(
+        &self,
+        phones: Vec<DeviceNo>,
+        now: UnixMs,
+    ) -> Result<Vec<(DeviceNo, u32)>> {
+        self.read_hot(move |conn| urgent_pushes(conn, &phones, now))
+            .await
     }
 
     async fn startable(
@@ -85,21 +108,34 @@ impl LiveActivityStore for SqlStore {
 }
 
 /// Columns of [`stored`].
-const STORED: &str = "activity_no, app_no, id, fence, state, plan, run, created_at, updated_at";
+const STORED: &str =
+    "activity_no, app_no, id, fence, state, plan, run, created_at, updated_at, refused";
 
 fn stored(row: Row<'_>) -> Done<StoredActivity> {
-    let no = row.get(0)?;
+    stored_at(row, 0)
+}
+
+fn stored_at(row: Row<'_>, at: usize) -> Done<StoredActivity> {
+    let no = row.get(at)?;
     Ok(StoredActivity {
         no,
-        app: AppNo(row.get(1)?),
-        id: row.get(2)?,
-        fence: row.get(3)?,
-        state: ActivityState::from_code(row.get(4)?).at("live_activities", "state", no)?,
-        plan: row.get(5)?,
-        run: row.get(6)?,
-        created_at: row.get(7)?,
-        updated_at: row.get(8)?,
+        app: AppNo(row.get(at + 1)?),
+        id: row.get(at + 2)?,
+        fence: row.get(at + 3)?,
+        state: ActivityState::from_code(row.get(at + 4)?).at("live_activities", "state", no)?,
+        plan: row.get(at + 5)?,
+        run: row.get(at + 6)?,
+        created_at: row.get(at + 7)?,
+        updated_at: row.get(at + 8)?,
+        refused: refused(no, row.get::<_, Option<String>>(at + 9)?.as_deref())?,
     })
+}
+
+/// What is stored of pushes that reached nobody; `None`: of none.
+fn refused(no: i64, text: Option<&str>) -> Done<Vec<RefusedPush>> {
+    let all = text.map(serde_json::from_str).transpose();
+    let all = all.map_err(|error| corrupt("live_activities", "refused", no, error))?;
+    Ok(all.unwrap_or_default())
 }
 
 fn named(conn: &Connection, app: AppNo, id: &str) -> Done<Option<StoredActivity>> {
@@ -110,15 +146,14 @@ fn named(conn: &Connection, app: AppNo, id: &str) -> Done<Option<StoredActivity>
     found.next()?.map(stored).transpose()
 }
 
-/// The one that a timer is about.
-pub(super) fn due(conn: &Connection, no: i64) -> Done<StoredActivity> {
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT {STORED} FROM live_activities WHERE activity_no = ?1"
-    ))?;
-    let mut found = statement.query([no])?;
-    match found.next()? {
-        Some(row) => stored(row),
-        None => Err(corrupt("timers", "subject", no, "no such Live Activity").into()),
+/// Columns of [`due`], of a table `l`.
+pub(super) const DUE: &str = "l.activity_no, l.app_no, l.id, l.fence, l.state, l.plan, l.run, l.created_at, l.updated_at, l.refused";
+
+/// The one that a timer is about, with [`DUE`] from column `at` on, joined from the outside.
+pub(super) fn due(row: Row<'_>, at: usize, timer: i64) -> Done<StoredActivity> {
+    match row.get::<_, Option<i64>>(at)? {
+        Some(_) => stored_at(row, at),
+        None => Err(corrupt("timers", "subject", timer, "no such Live Activity").into()),
     }
 }
 
@@ -164,6 +199,46 @@ fn running(
     Ok(all)
 }
 
+const FENCE: &str = "SELECT fence FROM live_activities WHERE activity_no = ?1";
+
+/// Steps are about to be written: asks for all their fences at once.
+pub(super) fn fences_ahead<'s>(
+    conn: &Connection,
+    steps: impl Iterator<Item = &'s ActivityStep>,
+) -> Done<()> {
+    let known = steps.filter_map(|step| match step.claim {
+        ActivityClaim::Known { no, .. } => Some(no),
+        ActivityClaim::New => None,
+    });
+    // Where one is there twice, the second must see what the first has written.
+    let known: BTreeSet<i64> = known.collect();
+    if known.len() > 1 {
+        conn.prepare_cached(FENCE)?
+            .ahead(known.into_iter().map(|no| [no]))?;
+    }
+    Ok(())
+}
+
+fn running_of(
+    conn: &Connection,
+    app: AppNo,
+    recipients: &[String],
+    limit: u32,
+) -> Done<Vec<(String, StoredActivity)>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {STORED} FROM live_activities
+         WHERE app_no = ?1 AND recipient = ?2 AND state IN (1, 2) LIMIT ?3"
+    ))?;
+    let mut all = Vec::new();
+    for recipient in recipients {
+        let mut found = statement.query(params![app.0, recipient, limit])?;
+        while let Some(row) = found.next()? {
+            all.push((recipient.clone(), stored(row)?));
+        }
+    }
+    Ok(all)
+}
+
 /// Writes a step: the activity, its timer, what happened, what is told. `false`: it is not as it was read any more, and
 /// nothing was written.
 pub(super) fn write_step(
@@ -196,14 +271,21 @@ pub(super) fn write_step(
             (fence, changed)
         }
         ActivityClaim::Known { no, fence: known } => {
-            let changed = tx
+            let found: Option<i64> = tx
                 .conn
+                .prepare_cached(FENCE)?
+                .query_row([no], |row| row.get(0))
+                .optional()?;
+            if found != Some(known) {
+                return Ok(false);
+            }
+            tx.conn
                 .prepare_cached(
                     "UPDATE live_activities SET fence = ?3, state = ?4, recipient = ?5, attributes_type = ?6, plan = ?7,
-                        run = ?8, updated_at = ?9
+                        run = ?8, updated_at = ?9, refused = NULL
                      WHERE activity_no = ?1 AND fence = ?2",
                 )?
-                .execute(params![
+                .run(params![
                     no,
                     known,
                     fence,
@@ -214,7 +296,7 @@ pub(super) fn write_step(
                     step.run,
                     step.now
                 ])?;
-            (no, changed)
+            (no, 1)
         }
     };
     if changed == 0 {
@@ -235,6 +317,15 @@ pub(super) fn write_step(
     }
     for event in &step.events {
         records::add_event(tx, event, step.now)?;
+    }
+    let minute = step.now.div_euclid(MINUTE_MS);
+    for phone in &step.urgent {
+        tx.conn
+            .prepare_cached(
+                "INSERT INTO live_activity_urgent (device_no, minute, pushes) VALUES (?1, ?2, 1)
+                 ON CONFLICT (device_no, minute) DO UPDATE SET pushes = live_activity_urgent.pushes + 1",
+            )?
+            .run(params![phone.0, minute])?;
     }
     Ok(true)
 }
@@ -286,17 +377,64 @@ fn set_errand(tx: &Tx<'_>, no: i64, errand: ErrandChange) -> Done<()> {
 }
 
 fn errands(conn: &Connection, limit: u32) -> Done<Vec<(UnixMs, StoredActivity)>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT activity_no, due_at FROM live_activity_errands ORDER BY due_at, activity_no LIMIT ?1",
-    )?;
-    let first: Vec<(i64, UnixMs)> = statement
-        .query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<crate::db::Result<_>>()?;
-    let mut all = Vec::with_capacity(first.len());
-    for (no, due_at) in first {
-        all.push((due_at, due(conn, no)?));
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT e.due_at, {DUE} FROM live_activity_errands e
+         JOIN live_activities l ON l.activity_no = e.activity_no
+         ORDER BY e.due_at, e.activity_no LIMIT ?1"
+    ))?;
+    let mut found = statement.query([limit])?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push((row.get(0)?, stored_at(row, 1)?));
     }
     Ok(all)
+}
+
+/// A push surely reached nobody: the next step of its activity is due, and whoever works on one has read another one.
+pub(super) fn refuse(tx: &mut Tx<'_>, refusal: &RefusedDelivery, now: UnixMs) -> Done<()> {
+    let sent = refusal.delivery.batch.notification();
+    let found: Option<(i64, UnixMs, Option<String>)> = tx
+        .conn
+        .prepare_cached(
+            "SELECT a.activity_no, r.at, a.refused FROM live_activity_records r
+             JOIN live_activities a ON a.activity_no = r.activity_no
+             WHERE r.notification_no = ?1 AND a.state < ?2 LIMIT 1",
+        )?
+        .query_row(params![sent.0, ActivityState::Ended.code()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((no, pushed_at, text)) = found else {
+        return Ok(());
+    };
+    let mut all = refused(no, text.as_deref())?;
+    all.push(RefusedPush {
+        push_token_of: refusal.device.0,
+        pushed_at,
+        is_start: refusal.is_start,
+        reason: refusal.reason.clone(),
+    });
+    let text = serde_json::to_string(&all)
+        .map_err(|error| corrupt("live_activities", "refused", no, error))?;
+    let fence = tx.marks.timer.take(tx.conn)?;
+    tx.conn
+        .prepare_cached(
+            "UPDATE live_activities SET refused = ?2, fence = ?3 WHERE activity_no = ?1",
+        )?
+        .run(params![no, text, fence])?;
+    tx.conn
+        .prepare_cached(
+            "UPDATE timers SET due_at = ?3 WHERE kind = ?1 AND subject = ?2 AND due_at > ?3",
+        )?
+        .run(params![TimerKind::LiveActivity.code(), no, now])?;
+    Ok(())
+}
+
+/// A push-to-start token is dead: what it started is started by the next one that is told.
+pub(super) fn forget_start_token(conn: &Connection, push_token_of: DeviceNo) -> Done<()> {
+    conn.prepare_cached("DELETE FROM push_to_start WHERE push_token_of = ?1")?
+        .run([push_token_of.0])?;
+    Ok(())
 }
 
 fn records_of(conn: &Connection, no: i64, limit: u32) -> Done<Vec<ActivityRecord>> {
@@ -318,6 +456,31 @@ fn records_of(conn: &Connection, no: i64, limit: u32) -> Done<Vec<ActivityRecord
         });
     }
     all.reverse();
+    Ok(all)
+}
+
+fn urgent_pushes(
+    conn: &Connection,
+    phones: &[DeviceNo],
+    now: UnixMs,
+) -> Done<Vec<(DeviceNo, u32)>> {
+    let last = now.div_euclid(MINUTE_MS);
+    let first = last - URGENT_MINUTES + 1;
+    let mut statement = conn.prepare_cached(
+        "SELECT pushes FROM live_activity_urgent WHERE device_no = ?1 AND minute BETWEEN ?2 AND ?3",
+    )?;
+    statement.ahead(phones.iter().map(|phone| [phone.0, first, last]))?;
+    let mut all = Vec::new();
+    for phone in phones {
+        let mut found = statement.query([phone.0, first, last])?;
+        let mut count = 0;
+        while let Some(row) = found.next()? {
+            count += row.get::<_, u32>(0)?;
+        }
+        if count > 0 {
+            all.push((*phone, count));
+        }
+    }
     Ok(all)
 }
 
@@ -370,9 +533,17 @@ fn set_startable(
     Ok(())
 }
 
-/// Deletes those that ended before an instant, at most `slice`, with what happened to them.
-pub(super) fn prune(tx: &Tx<'_>, before: UnixMs, slice: u32) -> Done<u64> {
-    let mut rows = 0;
+/// Deletes those that ended before an instant, at most `slice`, with what happened to them; and what does not count any
+/// more at `now`.
+pub(super) fn prune(tx: &Tx<'_>, before: UnixMs, now: UnixMs, slice: u32) -> Done<u64> {
+    let first = now.div_euclid(MINUTE_MS) - URGENT_MINUTES + 1;
+    let mut rows = tx
+        .conn
+        .prepare_cached(
+            "DELETE FROM live_activity_urgent WHERE (device_no, minute) IN
+                (SELECT device_no, minute FROM live_activity_urgent WHERE minute < ?1 LIMIT ?2)",
+        )?
+        .execute(params![first, slice])? as u64;
     for state in [ActivityState::Ended, ActivityState::Cancelled] {
         let old: Vec<i64> = tx
             .conn

@@ -1,6 +1,7 @@
 //! The hot store on SQL: one file for each thing that is done.
 
 mod accept;
+mod activity_sources;
 mod badges;
 mod batches;
 mod callouts;

@@ -6,7 +6,10 @@
 
 use super::records::HOUR;
 use super::rows::blob;
-use super::{badges, callouts, campaigns, lists, live_activities, preferences, schedules, timers};
+use super::{
+    activity_sources, badges, callouts, campaigns, lists, live_activities, preferences, schedules,
+    timers,
+};
 use crate::db::{self, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
 use crate::marks::{PRUNED, read_meta, write_meta};
@@ -332,6 +335,7 @@ fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
     }
     rows += crate::registry::prune_app(tx, app, slice)?;
     rows += live_activities::prune_app(tx, app, slice)?;
+    rows += activity_sources::prune_app(tx, app, slice)?;
     if rows > 0 {
         return Ok(rows);
     }
@@ -430,7 +434,7 @@ fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
     rows += crate::webhook::prune(tx, slice)?;
     rows += schedules::prune(tx, retention.records_before, slice)?;
     rows += callouts::prune(tx, retention.records_before, slice)?;
-    rows += live_activities::prune(tx, retention.records_before, slice)?;
+    rows += live_activities::prune(tx, retention.records_before, retention.now, slice)?;
     rows += tx
         .conn
         .prepare_cached(

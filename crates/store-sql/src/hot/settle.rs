@@ -2,7 +2,7 @@
 //! one transaction.
 
 use super::ledger::{self, Ledger, Why};
-use super::{campaigns, claim, records, rows};
+use super::{campaigns, claim, live_activities, records, rows};
 use crate::db::{Connection, params};
 use crate::error::{At, Done};
 use crate::writer::Tx;
@@ -13,7 +13,9 @@ use carillon_model::id::{DeviceNo, NotificationNo};
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::TokenKind;
 use carillon_ports::fault::{Bug, planted, stage};
-use carillon_ports::store::{BatchSettlement, EnvironmentRepair, Retirement, Settlement, Work};
+use carillon_ports::store::{
+    BatchSettlement, EnvironmentRepair, RefusedDelivery, Retirement, Settlement, Work,
+};
 
 /// About how many rows it writes.
 pub(super) fn weight(settlement: &Settlement) -> usize {
@@ -23,6 +25,7 @@ pub(super) fn weight(settlement: &Settlement) -> usize {
         .map(|b| 1 + b.verdicts.len() / 50 + b.attempts.len())
         .sum::<usize>()
         + settlement.retirements.len()
+        + settlement.refused.len()
         + settlement.repairs.len()
         + settlement.counts.len()
         + settlement.events.len()
@@ -49,7 +52,11 @@ pub(super) fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Done<Vec<Notif
             };
             ledger.news.retired(retirement.app, dead);
             campaigns::retired(tx.conn, retirement.delivery.batch.notification())?;
+            tell_activities(tx, retirement, settlement.now)?;
         }
+    }
+    for refusal in &settlement.refused {
+        live_activities::refuse(tx, refusal, settlement.now)?;
     }
     for repair in &settlement.repairs {
         mend(tx.conn, repair)?;
@@ -136,6 +143,23 @@ fn retire(conn: &Connection, retirement: &Retirement, now: UnixMs) -> Done<bool>
         ])?;
     }
     Ok(dies)
+}
+
+/// A push token of a Live Activity died.
+fn tell_activities(tx: &mut Tx<'_>, dead: &Retirement, now: UnixMs) -> Done<()> {
+    match dead.kind {
+        TokenKind::LiveActivity => {
+            let refusal = RefusedDelivery {
+                delivery: dead.delivery,
+                device: dead.device,
+                is_start: false,
+                reason: dead.reason.clone(),
+            };
+            live_activities::refuse(tx, &refusal, now)
+        }
+        TokenKind::LiveActivityStart => live_activities::forget_start_token(tx.conn, dead.device),
+        _ => Ok(()),
+    }
 }
 
 fn mend(conn: &Connection, repair: &EnvironmentRepair) -> Done<()> {

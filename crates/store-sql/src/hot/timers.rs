@@ -1,6 +1,7 @@
 //! Timers: what is due, fairly; taking one with its effect; what could not fire; changes.
 
-use super::{callouts, ledger, live_activities, records, rows, schedules, views};
+use super::live_activities::{self, DUE};
+use super::{callouts, ledger, records, rows, schedules, views};
 use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, Fault, corrupt};
 use crate::marks::{read_meta, write_meta};
@@ -134,9 +135,8 @@ fn due_of(
     let limit = room.min(ask.each as usize);
     into.is_full = room == 0;
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, {TIMER}
-         FROM timers t INDEXED BY timers_due
-         LEFT JOIN notifications n ON t.kind = 1 AND n.notification_no = t.subject
+        "SELECT {}, {TIMER}, {DUE}
+         FROM timers t INDEXED BY timers_due {SUBJECTS}
          WHERE t.due_at IS NOT NULL AND t.app_no = ?1 AND t.due_at <= ?2
          ORDER BY t.due_at LIMIT ?3",
         rows::HEAD
@@ -157,8 +157,7 @@ fn due_of(
 /// Timers of which a call-out's run is open, that of the oldest run first.
 pub(super) fn of_open_callouts(conn: &Connection, limit: u32) -> Done<Vec<DueTimer>> {
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, {TIMER} FROM callout_runs r JOIN timers t ON t.timer_no = r.timer_no
-         LEFT JOIN notifications n ON t.kind = 1 AND n.notification_no = t.subject
+        "SELECT {}, {TIMER}, {DUE} FROM callout_runs r JOIN timers t ON t.timer_no = r.timer_no {SUBJECTS}
          WHERE r.finished_at IS NULL AND t.due_at IS NOT NULL ORDER BY r.run_no LIMIT ?1",
         rows::HEAD
     ))?;
@@ -170,10 +169,18 @@ pub(super) fn of_open_callouts(conn: &Connection, limit: u32) -> Done<Vec<DueTim
     Ok(timers)
 }
 
-/// Columns of [`timer`], after those of a notification's head.
+/// Columns of a timer, after those of a notification's head.
 const TIMER: &str =
     "t.timer_no, t.fence, t.due_at, t.attempts, t.kind, t.missed, t.body, t.subject, t.app_no";
 
+/// How many they are.
+const TIMER_COLUMNS: usize = 9;
+
+/// What a timer may be about; a schedule is read when it is met.
+const SUBJECTS: &str = "LEFT JOIN notifications n ON t.kind = 1 AND n.notification_no = t.subject
+         LEFT JOIN live_activities l ON t.kind = 3 AND l.activity_no = t.subject";
+
+/// Columns: those of a notification's head, [`TIMER`], [`DUE`].
 fn timer(conn: &Connection, row: Row<'_>) -> Done<DueTimer> {
     let at = rows::HEAD_COLUMNS;
     let tried_at: UnixMs = row.get(at + 2)?;
@@ -225,7 +232,7 @@ fn subject(conn: &Connection, row: Row<'_>, tried_at: UnixMs) -> Done<(UnixMs, T
             Ok((due_at, TimerSubject::Schedule(Box::new(schedule))))
         }
         TimerKind::LiveActivity => {
-            let activity = live_activities::due(conn, row.get(at + 7)?)?;
+            let activity = live_activities::due(row, at + TIMER_COLUMNS, no)?;
             Ok((tried_at, TimerSubject::LiveActivity(Box::new(activity))))
         }
     }

@@ -182,7 +182,7 @@ async fn the_lock_screen_over_time() {
     };
     let down = (ActivityState::Active, "down".to_owned());
     assert_eq!(shown(9), []);
-    assert_eq!(shown(10), [down.clone()]);
+    assert_eq!(shown(10), std::slice::from_ref(&down));
     assert_eq!(shown(159), [down]);
     assert_eq!(shown(160), [(ActivityState::Active, "degraded".into())]);
     assert_eq!(shown(400), [(ActivityState::Ended, "up".into())]);

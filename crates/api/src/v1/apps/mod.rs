@@ -78,6 +78,17 @@ pub(crate) struct Settings {
     /// Whether its alerts and background pushes carry a receipt token, by which the app says that they
     /// arrived and were opened.
     receipts: bool,
+    /// What holds for its Live Activities.
+    live_activities: LiveActivitySettings,
+}
+
+/// What holds for the Live Activities of an App.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LiveActivitySettings {
+    /// Whether one that a phone tells of and nobody declared is carried all the same: for the phone's user, or the phone, until
+    /// your back end declares it under the same id.
+    adopt: bool,
 }
 
 impl Default for Settings {
@@ -100,6 +111,9 @@ impl From<&app::AppSettings> for Settings {
             categories: audience::categories(settings),
             frequency_cap: audience::caps(settings),
             receipts: settings.receipts,
+            live_activities: LiveActivitySettings {
+                adopt: settings.live_activities.adopt,
+            },
         }
     }
 }
@@ -177,6 +191,9 @@ impl Settings {
             categories,
             frequency_cap,
             receipts: self.receipts,
+            live_activities: app::LiveActivitySettings {
+                adopt: self.live_activities.adopt,
+            },
         })
     }
 }

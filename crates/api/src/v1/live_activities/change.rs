@@ -1,7 +1,7 @@
 //! `PATCH /v1/apps/{app}/live-activities/{id}`
 
 use super::schema::ChangeSchema;
-use super::{ActivityView, find, refused};
+use super::{ActivityView, find, refused, view};
 use crate::answer;
 use crate::auth::Caller;
 use crate::body::Json;
@@ -41,5 +41,5 @@ pub(crate) async fn change(
         .change_live_activity(app.no, &id, &change)
         .await?;
     answer.map_err(|refusal| refused(app, &id, refusal))?;
-    answer::ok(&ActivityView::of(&find(&api, app, &id).await?)?)
+    answer::ok(&view(&api, &find(&api, app, &id).await?).await?)
 }

@@ -1,7 +1,7 @@
 //! `POST /v1/apps/{app}/live-activities/{id}/end`
 
 use super::schema::EndSchema;
-use super::{ActivityView, find, refused};
+use super::{ActivityView, find, refused, view};
 use crate::answer;
 use crate::auth::Caller;
 use crate::body::Json;
@@ -37,5 +37,5 @@ pub(crate) async fn end(
     let app = caller.app(&app, &[Scope::Send])?;
     let answer = api.engine.end_live_activity(app.no, &id, &end).await?;
     answer.map_err(|refusal| refused(app, &id, refusal))?;
-    answer::ok(&ActivityView::of(&find(&api, app, &id).await?)?)
+    answer::ok(&view(&api, &find(&api, app, &id).await?).await?)
 }

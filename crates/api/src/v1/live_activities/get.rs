@@ -1,6 +1,6 @@
 //! `GET /v1/apps/{app}/live-activities/{id}`
 
-use super::{ActivityView, find};
+use super::{ActivityView, find, view};
 use crate::answer;
 use crate::auth::Caller;
 use crate::params::PathOf;
@@ -30,5 +30,5 @@ pub(crate) async fn get(
     PathOf((app, id)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Read, Scope::Send])?;
-    answer::ok(&ActivityView::of(&find(&api, app, &id).await?)?)
+    answer::ok(&view(&api, &find(&api, app, &id).await?).await?)
 }

@@ -1,6 +1,6 @@
 //! `GET /v1/apps/{app}/live-activities`
 
-use super::ActivityView;
+use super::{ActivityView, Names};
 use crate::answer;
 use crate::auth::Caller;
 use crate::page::{List, Page};
@@ -62,11 +62,12 @@ pub(crate) async fn list(
     let rows = store
         .live_activities(app.no, state, after, limit + 1)
         .await?;
+    let names = Names::of_phones(&api, &rows).await?;
     let page = LIST.page(
         rows,
         limit,
         |row| row.id.clone(),
-        |row| ActivityView::of(&row),
+        |row| ActivityView::of(&row, &names),
     );
     let next = page.next;
     let data = page.data.into_iter().collect::<Result<Vec<_>, _>>()?;

@@ -18,11 +18,14 @@ use crate::problem::{Problem, codes};
 use crate::state::Api;
 use carillon_engine::live_activity::{ActivityRefusal, OpenActivity};
 use carillon_model::app::App;
+use carillon_model::id::DeviceNo;
+use carillon_model::live_activity::Run;
 use carillon_model::problem::FieldProblem;
 use carillon_ports::live_activity::StoredActivity;
 use schema::ActivitySchema;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Longest id of a Live Activity.
@@ -58,6 +61,8 @@ pub(crate) struct ActivityView {
     phones: Vec<PhoneView>,
     /// Of a recipient `new_channel`: its channel.
     channel: Option<channel::ChannelView>,
+    /// A phone told of it, and it is not declared yet.
+    adopted: bool,
     /// What is allowed and may not be meant.
     warnings: Vec<FieldProblemView>,
     /// What was declared.
@@ -87,8 +92,9 @@ pub(crate) struct PhaseView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = LiveActivityPhone)]
 pub(crate) struct PhoneView {
-    /// Number of its device.
-    device_no: i64,
+    /// Id of its device; of one of which only the update token is known, the id that Carillon gave it. Null: it was deleted.
+    #[schema(example = "5b1c0e9e-3d0b-4f4e-9a57-2f1d6b7a1c11")]
+    device: Option<String>,
     /// When it was asked by push to start it.
     #[schema(format = DateTime)]
     asked_at: Option<String>,
@@ -96,8 +102,10 @@ pub(crate) struct PhoneView {
     has_update_token: bool,
     /// An Android phone: it is told by FCM, and needs no update token.
     android: bool,
-    /// It shows it no more.
+    /// It shows it no more, or is not known to.
     gone: bool,
+    /// Why: `phone` said so; `no_room`: it was not asked to start it, because it shows as many as it may; `token_dead`: Apple says that its update token is dead, and it has told no other one.
+    gone_because: Option<&'static str>,
     /// It was told the present state, as far as Apple took the push. Whether the phone showed it, Apple tells nobody.
     up_to_date: bool,
 }
@@ -126,7 +134,7 @@ impl From<FieldProblem> for FieldProblemView {
 }
 
 impl ActivityView {
-    fn of(stored: &StoredActivity) -> Result<Self, Problem> {
+    fn of(stored: &StoredActivity, names: &Names) -> Result<Self, Problem> {
         let unreadable = |why: String| {
             Problem::internal(format!(
                 "Live Activity {} of App {}: {why}",
@@ -136,11 +144,17 @@ impl ActivityView {
         let open = OpenActivity::read(stored).map_err(unreadable)?;
         let run = &open.run;
         let phones = run.phones.iter().map(|(no, phone)| PhoneView {
-            device_no: *no,
+            device: names.of(*no),
             asked_at: phone.asked_at.map(instant::rfc3339),
             has_update_token: phone.has_token,
             android: phone.is_android,
-            gone: phone.is_gone,
+            gone: phone.is_gone || phone.has_no_room,
+            gone_because: match phone {
+                phone if phone.is_dead => Some("token_dead"),
+                phone if phone.is_gone => Some("phone"),
+                phone if phone.has_no_room => Some("no_room"),
+                _ => None,
+            },
             up_to_date: phone.told >= run.seq,
         });
         let phases = open.plan.phases.iter().map(|phase| PhaseView {
@@ -158,6 +172,7 @@ impl ActivityView {
             phases: phases.collect(),
             phones: phones.collect(),
             channel: channel::ChannelView::of(&open),
+            adopted: open.is_adopted,
             warnings: open.warnings.into_iter().map(Into::into).collect(),
             plan: serde_json::to_value(&open.request)
                 .map_err(|error| unreadable(error.to_string()))?,
@@ -165,6 +180,42 @@ impl ActivityView {
             updated_at: instant::rfc3339(stored.updated_at),
         })
     }
+}
+
+/// The ids of devices.
+#[derive(Default)]
+struct Names(BTreeMap<i64, String>);
+
+impl Names {
+    async fn of_devices(api: &Api, numbers: impl Iterator<Item = i64>) -> Result<Self, Problem> {
+        let mut devices: Vec<DeviceNo> = numbers.map(DeviceNo).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        if devices.is_empty() {
+            return Ok(Self::default());
+        }
+        let people = api.engine.store().people(devices).await?;
+        let names = people.into_iter().map(|one| (one.device.0, one.id));
+        Ok(Self(names.collect()))
+    }
+
+    /// Of the phones of these.
+    async fn of_phones(api: &Api, stored: &[StoredActivity]) -> Result<Self, Problem> {
+        let runs = stored
+            .iter()
+            .filter_map(|one| serde_json::from_str::<Run>(&one.run).ok());
+        let phones: Vec<i64> = runs.flat_map(|run| run.phones.into_keys()).collect();
+        Self::of_devices(api, phones.into_iter()).await
+    }
+
+    fn of(&self, device: i64) -> Option<String> {
+        self.0.get(&device).cloned()
+    }
+}
+
+async fn view(api: &Api, stored: &StoredActivity) -> Result<ActivityView, Problem> {
+    let names = Names::of_phones(api, std::slice::from_ref(stored)).await?;
+    ActivityView::of(stored, &names)
 }
 
 async fn find(api: &Api, app: &App, id: &str) -> Result<StoredActivity, Problem> {

@@ -1,6 +1,6 @@
 //! `GET /v1/apps/{app}/live-activities/{id}/phases`
 
-use super::find;
+use super::{Names, find};
 use crate::answer;
 use crate::auth::Caller;
 use crate::instant;
@@ -27,7 +27,9 @@ pub(crate) struct RecordView {
     at: String,
     /// `started`: phones were asked to start it; `phase`; `late_phase`: without its alert; `passed_over`: a later phase, or the
     /// end, came before it could be shown; `updated`: by an update or a change of plan; `caught_up`: phones whose token came were
-    /// told the present state; `ended`; `cancelled`.
+    /// told the present state; `start_refused`: that phone surely does not show it; `no_room`: that
+    /// phone was not asked to start it, because it shows as many as it may; `token_dead`: the update token of that phone
+    /// died, and it is told nothing more until it tells another one; `ended`; `cancelled`.
     #[schema(value_type = String, example = "phase")]
     what: RecordKind,
     /// The phase, where it is about one.
@@ -39,6 +41,12 @@ pub(crate) struct RecordView {
     phones: u32,
     /// How many are told when their update token comes.
     waiting: u32,
+    /// The device, where it is about one phone.
+    device: Option<String>,
+    /// Why, where something was refused: Apple's reason, or a word of Carillon's. `budget`: it was pushed when it suits the phone
+    /// (APNs 5), because the phone's budget of pushes at once was spent.
+    #[schema(example = "Unregistered")]
+    reason: Option<String>,
     /// The notification that was pushed; its deliveries say what became of each phone. Null: nobody could be told, or nothing changed.
     notification: Option<String>,
 }
@@ -77,6 +85,8 @@ pub(crate) async fn phases(
         .store()
         .live_activity_records(stored.no, MAX)
         .await?;
+    let phones = records.iter().filter_map(|record| record.what.phone);
+    let names = Names::of_devices(&api, phones).await?;
     let view = records.into_iter().map(|record| RecordView {
         at: instant::rfc3339(record.at),
         what: record.what.what,
@@ -84,6 +94,8 @@ pub(crate) async fn phases(
         due_at: instant::rfc3339(record.what.due_at),
         phones: record.what.phones,
         waiting: record.what.waiting,
+        device: record.what.phone.and_then(|no| names.of(no)),
+        reason: record.what.reason,
         // A push is accepted in the millisecond of its record.
         notification: record.notification.map(|no| no.public(record.at)),
     });

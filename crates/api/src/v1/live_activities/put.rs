@@ -1,7 +1,7 @@
 //! `PUT /v1/apps/{app}/live-activities/{id}`
 
 use super::schema::ActivitySchema;
-use super::{ActivityView, find, refused};
+use super::{ActivityView, find, refused, view};
 use crate::answer;
 use crate::auth::Caller;
 use crate::body::Json;
@@ -47,6 +47,6 @@ pub(crate) async fn put(
     let answer = answer.map_err(|refusal| refused(app, &id, refusal))?;
     answer::stored(
         answer.is_new,
-        &ActivityView::of(&find(&api, app, &id).await?)?,
+        &view(&api, &find(&api, app, &id).await?).await?,
     )
 }

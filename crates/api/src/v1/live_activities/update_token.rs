@@ -48,13 +48,11 @@ pub(crate) struct TellToken {
     /// What the phone shows, as the app encodes it: with it, nothing is pushed that it shows already.
     #[schema(value_type = Option<Object>)]
     content_state: Option<Map<String, Value>>,
-    /// What never changes, as the app encodes it. Read and not used yet: an activity is declared before.
-    #[serde(rename = "attributes")]
+    /// What never changes, as the app encodes it: of an activity that is not declared.
     #[schema(value_type = Option<Object>)]
-    _attributes: Option<Map<String, Value>>,
-    /// Whether the person lets the app update often. Read and not used yet: the declaration's `frequent` counts.
-    #[serde(rename = "frequent_pushes")]
-    _frequent_pushes: Option<bool>,
+    attributes: Option<Map<String, Value>>,
+    /// Whether the person lets the app update often (`frequentPushesEnabled`): a larger budget of pushes at once. Default: as declared.
+    frequent_pushes: Option<bool>,
     /// With a publishable key: the signed id of the device's user, in the place of its secret.
     user_token: Option<String>,
 }
@@ -67,8 +65,9 @@ problems!(GUARDED, IN_APP, BODY, WRITES; REQUEST_HEADER, AUTH_USER_TOKEN, DEVICE
 
 /// Tell the update token of a Live Activity on a phone.
 ///
-/// The first one, and each one after it: tokens rotate. An activity that the app started itself is carried from here on. What was
-/// held for the token is pushed. Needs the scope `devices`; or `register`, a publishable key, with the device's secret or a
+/// The first one, and each one after it: tokens rotate. An activity that the app started itself is carried from here on; one
+/// that is not declared only where the App's setting `live_activities.adopt` says so, for the device's user, and with `content_state`.
+/// What was held for the token is pushed. Needs the scope `devices`; or `register`, a publishable key, with the device's secret or a
 /// user_token of its user: then unknown fields are left out.
 #[utoipa::path(
     put, path = "/v1/apps/{app}/live-activities/{id}/tokens/{device}", operation_id = "live_activity_token_put", tag = "live-activities",
@@ -97,6 +96,8 @@ pub(crate) async fn put(
         environment: body.environment,
         attributes_type: body.attributes_type,
         content_state: body.content_state.map(Value::Object),
+        attributes: body.attributes.map(Value::Object),
+        frequent_pushes: body.frequent_pushes,
     };
     let answer = api
         .engine

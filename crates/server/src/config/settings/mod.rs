@@ -99,7 +99,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     ),
     section(
         "sources",
-        "Databases of yours that campaigns read their audiences from.",
+        "Databases of yours: campaigns read their audiences from them, Live Activities follow their tables.",
         upkeep::SOURCES,
     ),
     section(

@@ -61,14 +61,29 @@ pub(super) const LIVE_ACTIVITIES: &[Setting] = &[
         "How often one phone is asked to start a Live Activity, at most.",
     ),
     plain(
+        "live_activities.start_repeats",
+        "1",
+        "How often a start that the gateway refused is pushed again by itself.",
+    ),
+    plain(
+        "live_activities.start_repeat_after",
+        "\"10s\"",
+        "How long after the refusal.",
+    ),
+    plain(
         "live_activities.urgent_per_hour",
         "12",
-        "Pushes at once in an hour to one Live Activity; the others wait for the phone's pleasure.",
+        "Pushes at once in an hour to one phone, by all Live Activities that it shows; the others wait for its pleasure.",
     ),
     plain(
         "live_activities.urgent_per_hour_frequent",
         "60",
-        "The same where the app asks for frequent updates.",
+        "The same where the person lets the app update often.",
+    ),
+    plain(
+        "live_activities.most_on_a_phone",
+        "5",
+        "Live Activities of one recipient that run on one phone, at most: no more are started there, or adopted. iOS shows five of an app.",
     ),
     plain(
         "live_activities.channel_tries",

@@ -17,6 +17,8 @@ pub(crate) struct AppEntry {
 pub(crate) enum Kind {
     Alert,
     Voip,
+    /// Of a Live Activity, or by which a phone starts some.
+    Activity,
 }
 
 /// Whose service a push token belongs to.
@@ -45,7 +47,7 @@ pub(crate) struct Address {
     /// Whose: the place in [`super::Books::devices`].
     pub(crate) device: u32,
     pub(crate) gateway: Gateway,
-    /// What it is for: calls are Apple's only.
+    /// What it is for: calls and Live Activities are Apple's only.
     pub(crate) kind: Kind,
     /// As the simulator calls it: Apple's in hexadecimal, Google's registration token, the end of a browser's endpoint.
     pub(crate) text: String,
@@ -77,6 +79,8 @@ pub(crate) struct DeviceEntry {
     pub(crate) deleted: Option<Call>,
     /// Whether its phone was there, with these push tokens, all the time: every fan-out must reach it.
     pub(crate) is_steady: bool,
+    /// It only keeps a push token of a Live Activity, and the API does not name it.
+    pub(crate) is_nameless: bool,
 }
 
 /// A call to the API: it took effect somewhere between these two instants.

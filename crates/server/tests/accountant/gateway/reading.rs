@@ -7,7 +7,9 @@ use anyhow::{Context, Result, anyhow};
 use push_sim::{AnswerFate, Effect, Host, Received, ReceivedFilter};
 
 use super::Gateway;
+use crate::activities::{Says, Shown};
 use crate::books::accepted::Gateway as Side;
+use crate::books::activities::Does;
 use crate::books::received::{Answer, Receipt};
 use crate::schedules::Sent;
 
@@ -24,6 +26,8 @@ pub(crate) struct Book {
     pub(crate) told: Vec<Told>,
     /// What schedules sent.
     pub(crate) scheduled: Vec<Sent>,
+    /// What Live Activities showed.
+    pub(crate) shown: Vec<Shown>,
 }
 
 /// The simulator's word for a gateway.
@@ -50,6 +54,7 @@ impl Gateway {
             receipts: Vec::with_capacity(self.simulator.received_count()),
             told: Vec::new(),
             scheduled: Vec::new(),
+            shown: Vec::new(),
         };
         let mut filter = ReceivedFilter {
             limit: 10_000,
@@ -65,6 +70,11 @@ impl Gateway {
                     continue;
                 }
                 let payload = received.payload.as_deref().unwrap_or_default();
+                if let Some((activity, push)) = shown_in(payload) {
+                    let receipt = self.receipt(received, addresses, false)?;
+                    book.shown.push((receipt, activity, push));
+                    continue;
+                }
                 let (events, schedule) = (events_in(payload), schedule_in(payload));
                 let has_number = events.is_none() && schedule.is_none();
                 let receipt = self.receipt(received, addresses, has_number)?;
@@ -190,6 +200,27 @@ fn events_in(payload: &str) -> Option<(u64, Vec<u32>)> {
 /// The schedule by which a push says that it was sent.
 fn schedule_in(payload: &str) -> Option<u32> {
     text_in(payload, "schedule")?.parse().ok()
+}
+
+/// What a push shows of a Live Activity: its number, and what, at which time of the push.
+fn shown_in(payload: &str) -> Option<(u32, Says)> {
+    let number = |key| text_in(payload, key)?.parse::<u32>().ok();
+    let activity = number("activity")?;
+    let (_, timestamp) = payload.split_once("\"timestamp\":")?;
+    let ends = timestamp.find(|c: char| !c.is_ascii_digit())?;
+    Some((
+        activity,
+        Says {
+            does: match text_in(payload, "event")? {
+                "start" => Does::Start,
+                "end" => Does::End,
+                _ => Does::Update,
+            },
+            timestamp: timestamp[..ends].parse().ok()?,
+            plan: number("plan")?,
+            shows: number("shows")?,
+        },
+    ))
 }
 
 /// The first text under a key in a payload, which may end anywhere.

@@ -6,10 +6,11 @@ use crate::books::accepted::{
     Address, AppEntry, Asked, Audience, Call, Cancelled, DeviceEntry, Gateway, Kind, OnUnknown,
     Sighting,
 };
+use crate::books::activities::{self, Activity, Does, FIRST, KeptActivity, LAST, Pushed, Record};
 use crate::books::campaigns::{Answer as Switched, Campaign, CampaignCall, Seen, Switch};
 use crate::books::events::{Acknowledged, Event, Manner, Telling};
 use crate::books::later::{self, Missed, Planned, Run, RunResult, Schedule, ScheduleCall};
-use crate::books::received::{Answer, Receipt};
+use crate::books::received::{Answer, Meaning, Receipt};
 use crate::books::stored::{KeptDelivery, KeptNotification, KeptToken, State};
 use crate::books::webhooks::{Endpoint, HookCall, Logged, Temper};
 use crate::books::{Books, Life, Micros, Probe, SECOND};
@@ -44,6 +45,7 @@ pub(crate) fn true_books() -> Forged {
             registered: vec![call],
             deleted: None,
             is_steady: true,
+            is_nameless: false,
         });
         for kind in [Kind::Alert, Kind::Voip] {
             let text = format!("{device:02x}{:02x}", u8::from(kind == Kind::Voip));
@@ -97,7 +99,7 @@ impl Forged {
             app: 0,
             kind,
             on_unknown: match kind {
-                Kind::Alert => OnUnknown::Resend,
+                Kind::Alert | Kind::Activity => OnUnknown::Resend,
                 Kind::Voip => OnUnknown::Drop,
             },
             audience: Audience::Devices(devices.to_vec()),
@@ -360,6 +362,55 @@ impl Forged {
             }),
         });
         number
+    }
+
+    /// A Live Activity from the second second after [`START`] to the twelfth, with all its pushes.
+    pub(crate) fn activity(&mut self) {
+        let at = |second: i64| START + second * SECOND;
+        let steps = [(2, FIRST), (5, 1), (9, 2), (12, LAST)];
+        let pushes = (1..).zip(steps).map(|(own_id, (second, shows))| Pushed {
+            does: if shows == LAST {
+                Does::End
+            } else {
+                Does::Update
+            },
+            own_id: Some(own_id),
+            at: at(second),
+            timestamp: at(second) / SECOND,
+            plan: 1,
+            shows,
+            meaning: Meaning::Taken,
+        });
+        let records = [
+            ("phase", Some("one"), 5),
+            ("phase", Some("two"), 9),
+            ("ended", None, 12),
+        ];
+        let records = records.map(|(what, phase, second)| Record {
+            what: what.to_owned(),
+            phase: phase.map(str::to_owned),
+            due: at(second),
+            at: at(second),
+        });
+        let plan = activities::Plan {
+            ends_at: at(12),
+            sent: START,
+            answered: Some(at(1)),
+        };
+        self.0.activities.push(Activity {
+            app: 0,
+            name: "forged".into(),
+            starts_at: at(2),
+            is_pushed: false,
+            plans: vec![plan],
+            end_asked: None,
+            pushes: pushes.collect(),
+            kept: Some(KeptActivity {
+                state: "ended".into(),
+                ended_by: "planned".into(),
+                records: records.to_vec(),
+            }),
+        });
     }
 
     pub(crate) fn last_campaign(&mut self) -> &mut Campaign {

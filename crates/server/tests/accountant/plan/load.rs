@@ -13,6 +13,8 @@ pub(crate) struct Load {
     pub(crate) planners: usize,
     /// Callers who have campaigns, one after the other.
     pub(crate) campaigners: usize,
+    /// Callers who have Live Activities, one after the other.
+    pub(crate) hosts: usize,
     /// iPhones of each App that are there all the time; besides them some Android phones and browsers.
     pub(crate) devices: u32,
     pub(crate) shares: Shares,
@@ -49,6 +51,7 @@ impl Default for Load {
             callers: 12,
             planners: 8,
             campaigners: 3,
+            hosts: 8,
             devices: 160,
             shares: Shares {
                 fanouts: 14,
@@ -74,6 +77,7 @@ impl Load {
             callers: 6,
             planners: 3,
             campaigners: 2,
+            hosts: 4,
             devices: 40,
             ..Self::default()
         }

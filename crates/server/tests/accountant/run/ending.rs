@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::{LOOK_INTERVAL, Outcome, Run, happened};
+use crate::activities;
 use crate::audit;
 use crate::books::{Books, Micros, SECOND};
 use crate::campaigns;
@@ -82,6 +83,7 @@ impl Run {
             let drains = Instant::now();
             report::progress(began, "draining");
             schedules::end(&scene).await?;
+            activities::end(&scene).await?;
             campaigns::end(&scene, drain_deadline).await?;
             events::until_told(&scene, drain_deadline).await;
             let open = audit::drain(&scene, drain_deadline).await?;

@@ -1,0 +1,329 @@
+//! A schedule table of somebody's own, followed by the real program on a moved clock: a lesson that is extended, with a
+//! scheduler that is killed a second before "ending", two schedulers after it, and an update token that rotates.
+
+use crate::support::{BUNDLE_ID, Home, Server, until};
+use carillon_store_sql::testing::Scratch;
+use jiff::Timestamp;
+use push_sim::{Environment, NewPhones, PushTokenKind};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::time::Duration;
+
+/// The table as the academy's own program has it: times without a zone, in Seoul.
+const TABLE: &str = "CREATE TABLE lessons (lesson_no VARCHAR(20) PRIMARY KEY, child_id INTEGER, child_name VARCHAR(50),
+        title VARCHAR(50), starts_at DATETIME, ends_at DATETIME, status VARCHAR(10), update_token VARCHAR(200),
+        apns_environment VARCHAR(20))";
+const FOLLOWED: &str = r#"
+query = "SELECT * FROM lessons"
+apps = ["shop"]
+[lessons.live_activities]
+every = "1s"
+zone = "Asia/Seoul"
+[lessons.live_activities.columns]
+id = "lesson_no"
+starts_at = "starts_at"
+ends_at = "ends_at"
+status = "status"
+push_token = "update_token"
+environment = "apns_environment"
+[lessons.live_activities.plan]
+attributes_type = "LessonAttributes"
+attributes = { childId = "{{ child_id }}", academyName = "Seoul Piano" }
+content_state = { childName = "{{ child_name }}", scheduleTitle = "{{ title }}", status = "active", endTime = { "$date" = "{{ ends_at }}" } }
+stale_after = "5m"
+phases = [{ name = "ending", at = "ends_at - 15m", content_state = { status = "ending" } }]
+end = { content_state = { status = "ended" }, dismiss_after = "5m" }
+"#;
+
+/// The academy's database.
+enum Academy {
+    File(Connection),
+    Server(Scratch),
+}
+
+impl Academy {
+    fn run(&self, sql: &str) {
+        match self {
+            Self::File(conn) => conn.execute_batch(sql).unwrap(),
+            Self::Server(scratch) => scratch.script(sql),
+        }
+    }
+}
+
+/// A lesson's phone: in one environment, with an update token that the app was given.
+struct Phone {
+    lesson: &'static str,
+    environment: Environment,
+    /// The first one, and the one that it rotates to.
+    push_tokens: [String; 2],
+}
+
+impl Phone {
+    fn new(home: &Home, lesson: &'static str, environment: Environment) -> Self {
+        let token = || {
+            let new = NewPhones {
+                app: BUNDLE_ID.into(),
+                environment,
+                kinds: vec![PushTokenKind::LiveActivityUpdate],
+                ..NewPhones::default()
+            };
+            let mut made = home.simulator.make_phones(&new).unwrap().remove(0);
+            made.push_tokens
+                .remove(&PushTokenKind::LiveActivityUpdate)
+                .unwrap()
+        };
+        Self {
+            lesson,
+            environment,
+            push_tokens: [token(), token()],
+        }
+    }
+
+    fn row(&self) -> String {
+        let environment = match self.environment {
+            Environment::Sandbox => "sandbox",
+            Environment::Production => "production",
+        };
+        format!(
+            "INSERT INTO lessons VALUES ('{}', 7, 'Minji', 'Piano', '2026-12-01 16:00:00', '2026-12-01 17:00:00', 'active', '{}', '{environment}')",
+            self.lesson, self.push_tokens[0]
+        )
+    }
+
+    /// Which token (0, 1) was told what: event, status and when it leaves the lock screen; in order of arrival.
+    fn told(&self, home: &Home) -> Vec<(usize, String, String, Option<i64>)> {
+        let page = home.simulator.received(&push_sim::ReceivedFilter {
+            limit: 1_000,
+            ..push_sim::ReceivedFilter::default()
+        });
+        let mut told = Vec::new();
+        for one in page.received.iter().filter(|one| one.status == 200) {
+            let Some(token) = self
+                .push_tokens
+                .iter()
+                .position(|token| *token == one.push_token)
+            else {
+                continue;
+            };
+            assert_eq!(one.environment, self.environment);
+            let payload: Value = serde_json::from_str(one.payload.as_ref().unwrap()).unwrap();
+            let aps = &payload["aps"];
+            let word = |value: &Value| value.as_str().unwrap().to_owned();
+            told.push((
+                token,
+                word(&aps["event"]),
+                word(&aps["content-state"]["status"]),
+                aps["dismissal-date"].as_i64(),
+            ));
+        }
+        told
+    }
+}
+
+/// On 1 December 2026, in Seoul.
+fn at(time: &str) -> i64 {
+    let written = format!("2026-12-01T{time}+09:00");
+    written.parse::<Timestamp>().unwrap().as_millisecond()
+}
+
+fn machine_now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// Who runs beside the first process.
+struct Story {
+    home: Home,
+    academy: Academy,
+    phones: [Phone; 2],
+    /// Roles of the processes; one that does all.
+    roles: &'static [&'static str],
+}
+
+/// Processes whose clocks were set to the same time.
+struct Running<'h> {
+    processes: Vec<Server<'h>>,
+    offset: i64,
+}
+
+impl Running<'_> {
+    /// Waits until it is that late there.
+    fn wait_until(&self, time: &str) {
+        let left = at(time) - (machine_now() + self.offset);
+        std::thread::park_timeout(Duration::from_millis(left.max(0).unsigned_abs()));
+        until("a moment", || machine_now() + self.offset >= at(time));
+    }
+
+    fn stop(self) {
+        for process in self.processes {
+            process.stop_in_peace("a process of the story");
+        }
+    }
+}
+
+impl Story {
+    fn new(mut home: Home, academy: Academy, place: &str, roles: &'static [&'static str]) -> Self {
+        academy.run(TABLE);
+        let file = home.path().join("sources.toml");
+        std::fs::write(&file, format!("[lessons]\n{place}\n{FOLLOWED}")).unwrap();
+        home.set("SOURCES__FILE", file.display().to_string());
+        home.set("SERVER__MODE", "development");
+        home.set("ENGINE__HEARTBEAT", "300ms");
+        home.set("ENGINE__INSTANCE_TIMEOUT", "3s");
+        let phones = [
+            Phone::new(&home, "lesson-7", Environment::Sandbox),
+            Phone::new(&home, "lesson-8", Environment::Production),
+        ];
+        Self {
+            home,
+            academy,
+            phones,
+            roles,
+        }
+    }
+
+    /// Starts the processes at that time, the gateway's clock too.
+    fn start(&self, time: &str) -> Running<'_> {
+        let offset = at(time) - machine_now();
+        self.home.simulator.clock().set_ms(at(time));
+        let start = |roles: &&'static str| {
+            // From when this one starts, not from when the first did.
+            let offset = format!("{}ms", offset);
+            self.home.serve_by(|command| {
+                command
+                    .args(["--roles", roles])
+                    .env("CARILLON_CLOCK__OFFSET", offset);
+            })
+        };
+        Running {
+            processes: self.roles.iter().map(start).collect(),
+            offset,
+        }
+    }
+
+    fn told(&self, expected: &[(usize, &str, &str, Option<&str>)]) {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(token, event, status, dismissed)| {
+                let dismissed = dismissed.map(|time| at(time) / 1_000);
+                (*token, (*event).to_owned(), (*status).to_owned(), dismissed)
+            })
+            .collect();
+        for phone in &self.phones {
+            until(&format!("{expected:?} of {}", phone.lesson), || {
+                phone.told(&self.home).len() >= expected.len()
+            });
+            assert_eq!(phone.told(&self.home), expected, "{}", phone.lesson);
+        }
+    }
+
+    fn run(&self) {
+        let active = (0, "update", "active", None);
+        let ending = (0, "update", "ending", None);
+        let running = self.start("16:00:00");
+        let api = &running.processes[0];
+        api.set_up(&[]);
+        // The app has started it, and stored its update token.
+        for phone in &self.phones {
+            self.academy.run(&phone.row());
+        }
+        self.told(&[active]);
+        let listed = api.json(&["activity-source", "list", "--app", "shop"]);
+        let last = &listed["data"][0]["last"];
+        assert_eq!(
+            (&listed["data"][0]["name"], &last["rows"], &last["bad"]),
+            (&"lessons".into(), &2.into(), &0.into()),
+            "{listed}"
+        );
+        let checked = api.json(&["activity-source", "check", "lessons", "--app", "shop"]);
+        assert_eq!(
+            checked["example"]["plan"]["ends_at"], "2026-12-01T17:00:00+09:00",
+            "{checked}"
+        );
+        running.stop();
+
+        // Whoever would show "ending" dies a second before it, and is back half a minute after it.
+        let mut running = self.start("16:44:54");
+        running.wait_until("16:44:59");
+        self.told(&[active]);
+        running.processes.pop().unwrap().kill();
+        running.stop();
+        let running = self.start("16:45:30");
+        self.told(&[active, ending]);
+        running.stop();
+
+        let running = self.start("16:50:00");
+        self.academy
+            .run("UPDATE lessons SET ends_at = '2026-12-01 17:20:00'");
+        self.told(&[active, ending, active]);
+        for phone in &self.phones {
+            self.academy.run(&format!(
+                "UPDATE lessons SET update_token = '{}' WHERE lesson_no = '{}'",
+                phone.push_tokens[1], phone.lesson
+            ));
+        }
+        let seen = self.readings(&running);
+        until("it was read again", || {
+            self.readings(&running) > seen + 1_000
+        });
+        running.stop();
+
+        let running = self.start("17:04:57");
+        running.wait_until("17:04:59");
+        self.told(&[active, ending, active]);
+        let again = (1, "update", "ending", None);
+        self.told(&[active, ending, active, again]);
+        assert!(machine_now() + running.offset >= at("17:05:00"));
+        running.stop();
+
+        let running = self.start("17:19:57");
+        let ended = (1, "end", "ended", Some("17:25:00"));
+        self.told(&[active, ending, active, again, ended]);
+        assert!(machine_now() + running.offset >= at("17:20:00"));
+        // Its row stays for ever, and nothing more comes of it.
+        let seen = self.readings(&running);
+        until("it was read again", || {
+            self.readings(&running) > seen + 1_000
+        });
+        self.told(&[active, ending, active, again, ended]);
+        running.stop();
+    }
+
+    /// When the table was last read whole, in Unix milliseconds.
+    fn readings(&self, running: &Running<'_>) -> i64 {
+        let listed = running.processes[0].json(&["activity-source", "list", "--app", "shop"]);
+        let read = listed["data"][0]["last"]["complete_at"].as_str().unwrap();
+        read.parse::<Timestamp>().unwrap().as_millisecond()
+    }
+}
+
+#[test]
+fn a_lesson_of_a_sqlite_file() {
+    let home = Home::new();
+    let conn = Connection::open(home.path().join("academy.db")).unwrap();
+    let place = "url = \"sqlite:academy.db\"";
+    Story::new(
+        home,
+        Academy::File(conn),
+        place,
+        &["api,scheduler,worker,sender"],
+    )
+    .run();
+}
+
+#[test]
+fn a_lesson_of_mariadb_with_two_schedulers() {
+    let (Some(academy), Some(store)) = (Scratch::mariadb(), Scratch::mariadb()) else {
+        return;
+    };
+    let mut home = Home::new();
+    for (name, value) in store.environment() {
+        home.set(name.trim_start_matches("CARILLON_"), value);
+    }
+    let certificates = std::env::var("STORE_TEST_CERTIFICATES").unwrap();
+    let place = format!(
+        "url = \"{}\"\ntls = \"verify-full\"\nca_file = \"{certificates}/ca.pem\"",
+        academy.config().url
+    );
+    let roles = &["api,sender", "worker", "worker", "scheduler", "scheduler"];
+    Story::new(home, Academy::Server(academy), &place, roles).run();
+}
