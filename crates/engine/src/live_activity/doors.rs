@@ -525,8 +525,6 @@ fn replan(
                 old.attributes_type == new.attributes_type,
                 "/attributes_type",
             ),
-            (old.attributes == new.attributes, "/attributes"),
-            (old.start == new.start, "/start"),
             (old.android == new.android, "/android"),
             (is_free || old.attributes == new.attributes, "/attributes"),
             (is_free || old.start == new.start, "/start"),
