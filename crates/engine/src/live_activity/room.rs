@@ -30,7 +30,10 @@ impl Shared {
         now: UnixMs,
     ) -> Result<Vec<Vec<i64>>, StoreError> {
         let mut full = vec![Vec::new(); all.len()];
-        let asking = |at: &usize| !startable[*at].is_empty() && all[*at].is_looked_for(now);
+        // Whoever is told by a channel has no recipient of his own.
+        let is_ours =
+            |one: &ToMove| one.is_looked_for(now) && !recipient(&one.open.plan).is_empty();
+        let asking = |at: &usize| !startable[*at].is_empty() && is_ours(&all[*at]);
         let mut order: Vec<usize> = (0..all.len()).filter(asking).collect();
         if order.is_empty() {
             return Ok(full);
