@@ -25,6 +25,8 @@ enum Step {
     Dead(i64),
     /// The app says that none runs.
     NotRunning(i64),
+    /// The phone tells another push-to-start token.
+    CanStart(i64),
     Update(u8, i32),
     /// The phases' times, and the end, in seconds.
     Replan(Vec<i64>, i64),
@@ -37,9 +39,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => Just(Step::Next),
         3 => (1..4i64).prop_map(Step::Token),
         1 => (1..4i64).prop_map(Step::Gone),
-        3 => (1..4i64, any::<bool>()).prop_map(|(phone, last)| Step::Refuse(phone, last)),
+        8 => (1..4i64, any::<bool>()).prop_map(|(phone, last)| Step::Refuse(phone, last)),
         1 => (1..4i64).prop_map(Step::Dead),
         1 => (1..4i64).prop_map(Step::NotRunning),
+        1 => (1..4i64).prop_map(Step::CanStart),
         2 => (0..2u8, 0..50i32).prop_map(|(key, to)| Step::Update(key, to)),
         3 => (proptest::collection::vec(0..3_000i64, 0..4), 1..4_000i64).prop_map(|(at, end)| Step::Replan(at, end)),
         1 => Just(Step::End),
@@ -180,6 +183,7 @@ impl World {
     fn settle(&mut self, startable: &[i64]) {
         let rules = Rules {
             urgent_per_hour: 3,
+            start_repeats: 2,
             ..Rules::default()
         };
         for round in 0.. {
@@ -241,6 +245,7 @@ fn live(steps: Vec<Step>, phases: Vec<i64>, end: i64, phones: Vec<i64>) {
             }
             Step::Refuse(phone, is_last) => world.refuse(phone, is_last),
             Step::Dead(phone) => world.die(phone),
+            Step::CanStart(phone) => world.run.can_start(phone),
             Step::NotRunning(phone) => {
                 let known = world.run.phones.get(&phone);
                 if known.is_some_and(|known| !known.has_token && !world.run.state.is_over()) {
