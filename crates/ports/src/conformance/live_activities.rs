@@ -365,7 +365,7 @@ pub async fn refused_pushes_come_back(subject: &mut dyn Subject) {
         is_start: true,
         reason: "Bäd".into(),
     };
-    assert_eq!(told.refused, [start.clone()]);
+    assert_eq!(told.refused, std::slice::from_ref(&start));
     assert_eq!(read(&f, "b").await, other);
     let stale = step(&f, "a", claim(&pushed), None);
     assert!(!f.hot.step_live_activity(stale).await.unwrap());
