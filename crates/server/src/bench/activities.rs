@@ -11,7 +11,7 @@ use super::timers::Lateness;
 use crate::clock::machine_now;
 use crate::exit::{Exit, Failure};
 use carillon_model::UnixMs;
-use carillon_model::live_activity::{ActivityRequest, Rules, Run};
+use carillon_model::live_activity::{ActivityRequest, Look, Rules, Run};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::hint::black_box;
@@ -183,7 +183,7 @@ fn planning() -> Result<f64, Failure> {
             .map_err(|problems| failed(format!("{problems:?}")))?;
         let mut run = Run::new(now);
         run.tell_update_token(1, None, now);
-        black_box(run.turn(&checked.plan, now, &[], &Rules::default()));
+        black_box(run.turn(&checked.plan, now, &Look::default(), &Rules::default()));
     }
     let cpu = thread_cpu().saturating_sub(cpu_before);
     Ok(cpu.as_secs_f64() * 1e6 / f64::from(PLANNED))
