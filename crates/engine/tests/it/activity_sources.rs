@@ -90,6 +90,15 @@ impl World {
         self.pass(3_000).await;
     }
 
+    /// Until a reading has begun.
+    async fn read_begun(&self) {
+        let before = self.sources.table_readings("lessons");
+        while self.sources.table_readings("lessons") == before {
+            // Not by a sleep: that would let everybody come to an end first.
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn report(&self) -> SourceReport {
         let reports = self.store.source_reports(self.app).await.unwrap();
         serde_json::from_str(&reports[0].1).unwrap()
@@ -289,4 +298,130 @@ async fn a_table_that_cannot_be_read_is_told_once() {
     let report = world.report().await;
     assert!(report.error.unwrap().contains("gives no column \"id\""));
     assert_eq!(world.state("a").await, Some(ActivityState::Active));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_anywhere_in_a_reading_is_mended_by_the_next() {
+    let rows: Vec<Row> = (1..=9).map(|n| lesson(&format!("l{n}"), 70, n)).collect();
+    let mut unfinished = 0;
+    for yields in 0..24 {
+        let world = World::following().await;
+        world.holds(&rows);
+        // In the middle of the reading that declares all of them, or in the one that ends them.
+        world.read_begun().await;
+        yielding(yields).await;
+        let world = world.crash().await;
+        let seen = world
+            .store
+            .seen_rows(world.app, "lessons".into())
+            .await
+            .unwrap();
+        unfinished += usize::from(seen.iter().filter(|row| row.hash != 0).count() < rows.len());
+        world.read_again(1).await;
+        for n in 1..=9 {
+            assert_eq!(
+                world.state(&format!("l{n}")).await,
+                Some(ActivityState::Active)
+            );
+        }
+        let fences = [world.fence("l1").await, world.fence("l9").await];
+        world.read_again(2).await;
+        assert_eq!([world.fence("l1").await, world.fence("l9").await], fences);
+
+        world.holds(&[]);
+        world.read_begun().await;
+        yielding(yields).await;
+        let world = world.crash().await;
+        world.read_again(1).await;
+        for n in 1..=9 {
+            assert_eq!(
+                world.state(&format!("l{n}")).await,
+                Some(ActivityState::Ended)
+            );
+        }
+        let left = world.store.seen_rows(world.app, "lessons".into()).await;
+        assert_eq!(left.unwrap(), []);
+        assert_eq!(world.report().await.bad, 0);
+    }
+    assert!(unfinished > 0, "some crashes were in the middle");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_gone_after_a_crash_is_missed() {
+    // More than are followed at once.
+    let rows: Vec<Row> = (1..=80).map(|n| lesson(&format!("l{n}"), 70, n)).collect();
+    let mut declared = 0;
+    for yields in 0..24 {
+        let world = World::following().await;
+        world.holds(&rows);
+        world.read_begun().await;
+        yielding(yields).await;
+        world.holds(&[]);
+        let world = world.crash().await;
+        let count = async |is: ActivityState| {
+            let mut count = 0;
+            for n in 1..=80 {
+                count += usize::from(world.state(&format!("l{n}")).await == Some(is));
+            }
+            count
+        };
+        world.read_again(1).await;
+        assert_eq!(count(ActivityState::Active).await, 0);
+        let ended = count(ActivityState::Ended).await;
+        declared += usize::from((1..80).contains(&ended));
+    }
+    assert!(declared > 0, "some crashes were in the middle");
+}
+
+async fn yielding(times: u32) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_users_lesson_is_started_by_push_when_its_time_comes() {
+    let world = World::new().await;
+    let own = |name: &str| Some(name.to_owned());
+    let mut table = lessons();
+    table.definition.columns = TableColumns {
+        id: own("id"),
+        starts_at: own("starts_at"),
+        ends_at: own("ends_at"),
+        user: own("user_id"),
+        ..TableColumns::default()
+    };
+    table.definition.ended.clear();
+    table.definition.plan["alert"] = json!({"title": "{{ title }}", "body": "It begins"});
+    world.sources.put_table(table);
+    world.devices(1..2).await;
+    world.can_start(1, 0xaa).await;
+    let world = world.crash().await;
+    let row = ["l".to_owned(), "Piano".into(), at(10), at(70), "u1".into()];
+    let rows = TableRows {
+        columns: ["id", "title", "starts_at", "ends_at", "user_id"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows: vec![row.map(Some).to_vec()],
+    };
+    world.sources.fill_table("lessons", rows);
+    world.until_minute(9).await;
+    assert_eq!(world.pushes(), []);
+    world.until_minute(10).await;
+    assert_eq!(world.pushes(), [push(0xaa, "start", "active")]);
+    let start: serde_json::Value =
+        serde_json::from_slice(&world.gateway.written()[0].payload).unwrap();
+    assert_eq!(start["aps"]["alert"]["title"], "Piano");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restore_nothing_is_followed_until_somebody_says_so() {
+    let world = World::following().await;
+    world.holds(&[lesson("l", 70, 1)]);
+    world.store.pause_scheduler();
+    world.pass(60_000).await;
+    assert_eq!(world.state("l").await, None);
+    assert!(world.engine.resume_scheduler().await.unwrap());
+    world.read_again(1).await;
+    assert_eq!(world.state("l").await, Some(ActivityState::Active));
 }

@@ -57,7 +57,7 @@ impl World {
         found.unwrap().unwrap()
     }
 
-    async fn can_start(&self, number: u64, token: u8) {
+    pub(crate) async fn can_start(&self, number: u64, token: u8) {
         let device = self.device(number).await;
         let told = Some((
             format!("{token:02x}").repeat(32),

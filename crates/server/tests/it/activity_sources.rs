@@ -327,3 +327,80 @@ fn a_lesson_of_mariadb_with_two_schedulers() {
     let roles = &["api,sender", "worker", "worker", "scheduler", "scheduler"];
     Story::new(home, Academy::Server(academy), &place, roles).run();
 }
+
+#[test]
+fn what_cannot_be_followed_is_told_on_the_command_line() {
+    let mut home = Home::new();
+    let conn = Connection::open(home.path().join("academy.db")).unwrap();
+    conn.execute_batch(TABLE).unwrap();
+    conn.execute_batch(
+        "INSERT INTO lessons VALUES ('lesson-9', 7, 'Minji', 'Piano', NULL, '17 o''clock', 'active', 'aa', 'sandbox')",
+    )
+    .unwrap();
+    let file = home.path().join("sources.toml");
+    let followed = FOLLOWED.replace("lesson_no\"", "lesson_nr\"");
+    let sections = format!(
+        "[lessons]\nurl = \"sqlite:academy.db\"\n{FOLLOWED}\n{}",
+        format!("[wrong]\nurl = \"sqlite:academy.db\"\n{followed}").replace("[lessons.", "[wrong.")
+    );
+    std::fs::write(&file, sections).unwrap();
+    home.set("SOURCES__FILE", file.display().to_string());
+    let server = home.serve();
+    server.json(&["app", "put", "shop"]);
+    let list = ["activity-source", "list", "--app", "shop"];
+    let mut listed = String::new();
+    until("both are told of", || {
+        listed = server.carillon(&list).stdout;
+        listed.contains("lessons lesson-9: ends_at") && listed.contains("wrong: columns.id")
+    });
+    assert!(listed.contains("17 o'clock"), "{listed}");
+    assert!(listed.contains("did you mean `lesson_no`"), "{listed}");
+    let check = |name| server.carillon(&["activity-source", "check", name, "--app", "shop"]);
+    let bad = check("lessons");
+    assert_eq!(bad.code, 0, "{bad:?}");
+    assert!(bad.stdout.contains("row lesson-9: ends_at"), "{bad:?}");
+    let wrong = check("wrong");
+    assert_eq!(wrong.code, 1, "{wrong:?}");
+    assert!(
+        wrong.stderr.contains("gives no column \"lesson_nr\""),
+        "{wrong:?}"
+    );
+    let unknown = check("lesons");
+    assert_eq!(unknown.code, 66, "{unknown:?}");
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn postgres_says_of_its_times_itself_in_which_zone_they_are() {
+    let Some(academy) = Scratch::postgres() else {
+        return;
+    };
+    academy.script(
+        "CREATE TABLE lessons (lesson_no text, child_id int, child_name text, title text, starts_at timestamptz,
+            ends_at timestamptz, status text, update_token text, apns_environment text);
+         INSERT INTO lessons VALUES ('lesson-7', 7, 'Minji', 'Piano', '2099-12-01 16:00:00+09', '2099-12-01 17:00:00+09',
+            'active', 'aabb', NULL), ('lesson-8', 7, NULL, 'Piano', NULL, '2020-12-01 17:00:00+09', 'active', 'aabb', NULL)",
+    );
+    let mut home = Home::new();
+    let config = academy.config();
+    let place = format!(
+        "url = \"{}\"\nschema = \"{}\"",
+        config.url,
+        config.schema.unwrap()
+    );
+    let file = home.path().join("sources.toml");
+    let followed = FOLLOWED.replace("zone = \"Asia/Seoul\"\n", "");
+    std::fs::write(&file, format!("[lessons]\n{place}\n{followed}")).unwrap();
+    home.set("SOURCES__FILE", file.display().to_string());
+    let server = home.serve();
+    server.json(&["app", "put", "shop"]);
+    let checked = server.json(&["activity-source", "check", "lessons", "--app", "shop"]);
+    let reading = &checked["reading"];
+    let counts = ["rows", "changed", "over", "bad"].map(|name| &reading[name]);
+    assert_eq!(counts, [2, 1, 1, 0], "{checked}");
+    assert_eq!(
+        checked["example"]["plan"]["ends_at"], "2099-12-01T08:00:00Z",
+        "{checked}"
+    );
+    assert_eq!(server.stop(), 0);
+}
