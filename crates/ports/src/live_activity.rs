@@ -156,6 +156,12 @@ pub trait LiveActivityStore: Send + Sync + 'static {
     ) -> Result<Vec<(String, StoredActivity)>>;
     /// What happened to one: the newest `limit`, the oldest of them first.
     async fn live_activity_records(&self, no: i64, limit: u32) -> Result<Vec<ActivityRecord>>;
+    /// What a notification was sent for: the caller's id of the activity, and what happened to it then. `None`: for none.
+    async fn live_activity_sent(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+    ) -> Result<Option<(String, ActivityRecord)>>;
     /// Writes a step for which nothing is sent. `false`: it is not as it was read any more, or there is one of its id;
     /// nothing was written.
     async fn step_live_activity(&self, step: ActivityStep) -> Result<bool> {

@@ -1,7 +1,10 @@
 //! The story of one delivery in sentences: what happened, the rule behind the verdict, and what a
 //! person can do. Pure: everything it tells was read by the caller.
 
+mod live_activity;
 pub(crate) mod reasons;
+
+pub(crate) use live_activity::OfActivity;
 
 use crate::instant::rfc3339;
 use carillon_model::UnixMs;
@@ -27,6 +30,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) trouble: Option<(&'a str, &'a str)>,
     /// A rate of its App that holds pushes back just now: the setting, and how many in a second.
     pub(crate) limited: Option<(&'a str, u32)>,
+    /// The Live Activity that it belongs to.
+    pub(crate) of_activity: Option<&'a OfActivity>,
 }
 
 /// Whose switch keeps a category from a user. The verdict does not say, so it is seen when it is told.
@@ -66,6 +71,10 @@ pub(crate) fn explain(facts: &Facts<'_>) -> Explanation {
     let (summary, rule, mend) = match facts.delivery.state {
         Some(state) => ended(facts, state, reason),
         None => open(facts, last, reason),
+    };
+    let rule = match (facts.of_activity, facts.delivery.state) {
+        (Some(_), Some(FinalState::Accepted)) => live_activity::ACCEPTED,
+        _ => rule,
     };
     Explanation {
         summary,
@@ -260,6 +269,7 @@ fn story(facts: &Facts<'_>) -> Vec<String> {
         "{}: accepted by Carillon.",
         rfc3339(facts.accepted_at)
     )];
+    story.extend(facts.of_activity.into_iter().flat_map(OfActivity::story));
     story.extend(facts.waited.map(|(send_at, begun_at)| {
         format!(
             "{}: its time had come; it was to be sent at {}.",

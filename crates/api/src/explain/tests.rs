@@ -52,6 +52,7 @@ fn tell(
         switched_off: SwitchedOff::Unknown,
         trouble,
         limited: None,
+        of_activity: None,
     })
 }
 
@@ -170,6 +171,7 @@ fn what_waits_for_a_rate_says_which_unless_it_waits_for_its_next_attempt() {
         let facts = Facts {
             delivery: &delivery(None, next_attempt_at),
             limited: Some(("rates.total", 50)),
+            of_activity: None,
             attempts,
             accepted_at: 0,
             waited: None,

@@ -312,6 +312,7 @@ port! {
         async fn live_activities(app: AppNo, state: Option<ActivityState>, after: Option<String>, limit: u32) -> Vec<StoredActivity>;
         async fn live_activities_of(app: AppNo, recipients: Vec<String>, attributes_type: String, limit: u32) -> Vec<StoredActivity>;
         async fn live_activity_records(no: i64, limit: u32) -> Vec<ActivityRecord>;
+        async fn live_activity_sent(app: AppNo, no: NotificationNo) -> Option<(String, ActivityRecord)>;
         async fn live_activity_errands(limit: u32) -> Vec<(UnixMs, StoredActivity)>;
         async fn running_live_activities(app: AppNo, recipients: Vec<String>, limit_each: u32) -> Vec<(String, StoredActivity)>;
         async fn step_live_activities(steps: Vec<ActivityStep>) -> Vec<bool>;

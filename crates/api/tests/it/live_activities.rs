@@ -190,3 +190,48 @@ async fn one_has_a_channel_of_its_own() {
         .await;
     assert_eq!(over["channel"]["id"], "bmV3");
 }
+
+#[tokio::test]
+async fn what_a_phone_was_told_is_told() {
+    let world = World::furnished(Setup::default()).await;
+    world.put(LESSON, live_activity()).await.is(201);
+    let mut token = update_token();
+    token["content_state"] = json!({"status": "active"});
+    let path = format!("{LESSON}/tokens/phone");
+    world.put(&path, token).await.is(204);
+    let change = json!({"content_state": {"status": "late"}});
+    let ask = Ask::new(Method::PATCH, LESSON).json(&change);
+    world.send(ask).await.is(200);
+    let records = world
+        .wait(&format!("{LESSON}/phases"), |said| {
+            said["data"][0]["pushes"][0]["state"] == "accepted"
+        })
+        .await;
+    let push = &records["data"][0]["pushes"][0];
+    assert_eq!(push["device"], "phone", "not the one that keeps the token");
+    let delivery = push["delivery"].as_str().unwrap();
+    let path = format!("/v1/apps/shop/deliveries/{delivery}");
+    let story = world.get(&path).await.is(200).json();
+    let of = &story["live_activity"];
+    assert_eq!(
+        (&of["id"], &of["what"]),
+        (&json!("piano"), &json!("updated"))
+    );
+    let told = &story["explanation"];
+    assert!(
+        told["rule"].as_str().unwrap().contains("tells nobody"),
+        "{told}"
+    );
+    assert!(
+        told["story"][2].as_str().unwrap().contains("Priority 5"),
+        "{told}"
+    );
+
+    let ordinary = world.settled("hello").await;
+    let id = ordinary["id"].as_str().unwrap();
+    let path = format!("/v1/apps/shop/notifications/{id}/deliveries");
+    let delivery = world.get(&path).await.is(200).json()["data"][0]["id"].clone();
+    let path = format!("/v1/apps/shop/deliveries/{}", delivery.as_str().unwrap());
+    let story = world.get(&path).await.is(200).json();
+    assert_eq!(story["live_activity"], Value::Null);
+}

@@ -155,10 +155,13 @@ pub async fn what_a_live_activity_pushes_is_its_step(subject: &mut dyn Subject) 
     assert_eq!(answer, [Acceptance::New]);
     let records = f.hot.live_activity_records(first.no, 10).await.unwrap();
     assert_eq!(records[1].notification, Some(no));
+    let sent = f.hot.live_activity_sent(f.app, no).await.unwrap();
+    assert_eq!(sent, Some(("a".to_owned(), records[1].clone())));
     assert_eq!(records[0].notification, None);
     assert_eq!(due(&f, T0).await.len(), 0, "it has no next moment");
     let (stale, answer) = push().await;
     assert_eq!(answer, [Acceptance::Stale]);
+    assert_eq!(f.hot.live_activity_sent(f.app, stale).await.unwrap(), None);
     assert!(f.hot.notification(f.app, stale).await.unwrap().is_none());
     assert_eq!(
         f.hot.live_activity_records(first.no, 10).await.unwrap(),

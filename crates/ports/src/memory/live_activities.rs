@@ -280,6 +280,20 @@ impl LiveActivityStore for MemoryStore {
         Ok(newest)
     }
 
+    async fn live_activity_sent(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+    ) -> Result<Option<(String, ActivityRecord)>> {
+        let state = self.read();
+        let mut records = state.live_activities.records.values();
+        let found = records.find(|(_, record)| record.notification == Some(no));
+        Ok(found.and_then(|(of, record)| {
+            let (activity, ..) = state.live_activities.all.get(of)?;
+            (activity.app == app).then(|| (activity.id.clone(), record.clone()))
+        }))
+    }
+
     async fn step_live_activities(&self, steps: Vec<ActivityStep>) -> Result<Vec<bool>> {
         let mut state = self.write()?;
         let written = steps.iter().map(|step| state.step_activity(step, None));

@@ -11,9 +11,6 @@ use std::path::PathBuf;
 /// What nobody can tell of a push that was accepted.
 const NOT_TOLD: &str = "accepted: Apple took it. Whether a phone's own budget let it show the push, Apple tells nobody.";
 
-/// Most pushes of one thing that happened which are told one by one.
-const MOST_PUSHES: usize = 100;
-
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -135,7 +132,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             return Ok(());
         }
         Command::Phases { activity } => {
-            phases(&client, app, &one(&activity), output).await?;
+            phases(&client, &one(&activity), output).await?;
             return Ok(());
         }
         Command::Update {
@@ -232,10 +229,10 @@ fn state(activity: &Value) -> String {
     }
 }
 
-/// The caller's id of its device; of one that was deleted, or that is known by its update token alone, the number.
+/// The id of its device.
 fn phone_name(phone: &Value) -> String {
     match &*shown(phone, "/device") {
-        "" => format!("no {}", shown(phone, "/device_no")),
+        "" => "(deleted)".to_owned(),
         id => id.to_owned(),
     }
 }
@@ -272,39 +269,17 @@ fn list(all: &[Value], output: Output) {
 }
 
 /// What happened and what is to come, with what became of each push.
-async fn phases(client: &ApiClient, app: &str, path: &str, output: Output) -> Result<(), Failure> {
+async fn phases(client: &ApiClient, path: &str, output: Output) -> Result<(), Failure> {
     let activity = client.get(path).await?;
-    let mut records = client.get(&format!("{path}/phases")).await?["data"].take();
-    let records = match &mut records {
-        Value::Array(records) => std::mem::take(records),
-        _ => Vec::new(),
-    };
-    let mut told = Vec::with_capacity(records.len());
-    for mut record in records {
-        let notification = shown(&record, "/notification");
-        let path = format!(
-            "/v1/apps/{}/notifications/{notification}/deliveries",
-            escape(app)
-        );
-        let deliveries = match notification.is_empty() {
-            true => Vec::new(),
-            false => match client.list(&path, MOST_PUSHES).await {
-                Ok(deliveries) => deliveries,
-                // They are older than retention.records.
-                Err(failure) if failure.exit == Exit::NoInput => Vec::new(),
-                Err(failure) => return Err(failure),
-            },
-        };
-        record["deliveries"] = Value::Array(deliveries);
-        told.push(record);
-    }
+    let records = client.get(&format!("{path}/phases")).await?;
     if output.is_json() {
-        output.json(&json!({ "data": told, "activity": activity }));
+        output.json(&json!({ "data": records["data"], "activity": activity }));
         return Ok(());
     }
+    let told = list_of(&records, "data");
     let mut rows: Vec<_> = told.iter().flat_map(record_rows).collect();
-    rows.extend(to_come(&activity, &told));
-    output.table(&["due", "done", "what", "phones", "push", "delivery"], rows);
+    rows.extend(to_come(&activity, told));
+    output.table(&["due", "done", "what", "phone", "push", "delivery"], rows);
     output.line("");
     output.line(NOT_TOLD);
     Ok(())
@@ -312,34 +287,34 @@ async fn phases(client: &ApiClient, app: &str, path: &str, output: Output) -> Re
 
 /// One thing that happened: a line for each push, or one that says why there was none.
 fn record_rows(record: &Value) -> Vec<Vec<String>> {
-    let deliveries = list_of(record, "deliveries").iter();
-    let mut tails: Vec<[String; 2]> = deliveries
-        .map(|delivery| {
-            let state = match &*shown(delivery, "/suppressed_by") {
-                "" => shown(delivery, "/state"),
+    let pushes = list_of(record, "pushes").iter();
+    let mut tails: Vec<[String; 3]> = pushes
+        .map(|push| {
+            let state = match &*shown(push, "/suppressed_by") {
+                "" => shown(push, "/state"),
                 rule => format!("suppressed: {rule}"),
             };
-            [state, shown(delivery, "/id")]
+            [shown(push, "/device"), state, shown(push, "/delivery")]
         })
         .collect();
+    let text = String::new;
     let waiting = record["waiting"].as_u64().unwrap_or_default();
     // Who was just asked to start it has no token yet: that is no news.
     if waiting > 0 && record["what"] != "started" {
         let told = format!("{waiting} more are told when their token comes");
-        tails.push([told, String::new()]);
+        tails.push([text(), told, text()]);
     }
     if tails.is_empty() {
-        tails.push([why_none(record).to_owned(), String::new()]);
+        let reason = match &*shown(record, "/reason") {
+            "" => why_none(record).to_owned(),
+            reason => reason.to_owned(),
+        };
+        tails.push([shown(record, "/device"), reason, text()]);
     }
     let rows = tails.into_iter().enumerate().map(|(at, tail)| {
         let mut row = match at {
-            0 => vec![
-                shown(record, "/due_at"),
-                shown(record, "/at"),
-                what(record),
-                shown(record, "/phones"),
-            ],
-            _ => vec![String::new(); 4],
+            0 => vec![shown(record, "/due_at"), shown(record, "/at"), what(record)],
+            _ => vec![text(); 3],
         };
         row.extend(tail);
         row
@@ -383,6 +358,8 @@ fn what(record: &Value) -> String {
         "late_phase" => format!("phase {phase}, late: without its alert"),
         "passed_over" => format!("phase {phase}, passed over"),
         "caught_up" => "told the present state".to_owned(),
+        "start_refused" => "start refused".to_owned(),
+        "token_dead" => "update token died".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -395,9 +372,9 @@ mod tests {
     fn what_happened_as_people_read_it() {
         let mut record = json!({
             "at": "b", "due_at": "a", "what": "phase", "phase": "ending", "phones": 2, "waiting": 1, "notification": "ntf_1",
-            "deliveries": [
-                {"id": "dlv_1_0", "state": "accepted", "suppressed_by": null},
-                {"id": "dlv_1_1", "state": "suppressed", "suppressed_by": "push_token_retired"},
+            "pushes": [
+                {"device": "phone-1", "delivery": "dlv_1_0", "state": "accepted", "suppressed_by": null},
+                {"device": null, "delivery": "dlv_1_1", "state": "suppressed", "suppressed_by": "push_token_retired"},
             ],
         });
         let rows: Vec<String> = record_rows(&record)
@@ -407,7 +384,7 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "a|b|phase ending|2|accepted|dlv_1_0",
+                "a|b|phase ending|phone-1|accepted|dlv_1_0",
                 "||||suppressed: push_token_retired|dlv_1_1",
                 "||||1 more are told when their token comes|",
             ]
@@ -415,13 +392,20 @@ mod tests {
         record["what"] = json!("started");
         assert_eq!(record_rows(&record).len(), 2, "who was asked waits");
         record["what"] = json!("phase");
-        (record["deliveries"], record["waiting"]) = (json!([]), json!(0));
+        (record["pushes"], record["waiting"]) = (json!([]), json!(0));
         assert!(record_rows(&record)[0][4].contains("retention.records"));
         record["notification"] = Value::Null;
         assert_eq!(
             record_rows(&record)[0].join("|"),
-            "a|b|phase ending|2|nobody to tell, or nothing changed|"
+            "a|b|phase ending||nobody to tell, or nothing changed|"
         );
+        record["what"] = json!("start_refused");
+        (record["device"], record["reason"]) = (json!("phone-1"), json!("BadDeviceToken"));
+        assert_eq!(
+            record_rows(&record)[0].join("|"),
+            "a|b|start refused|phone-1|BadDeviceToken|"
+        );
+        (record["device"], record["reason"]) = (Value::Null, Value::Null);
         record["what"] = json!("passed_over");
         let row = record_rows(&record).remove(0).join("|");
         assert!(
@@ -449,13 +433,13 @@ mod tests {
 
     #[test]
     fn phones_as_people_read_them() {
-        let mut phone = json!({"device": "phone-1", "device_no": 3, "gone": false,
+        let mut phone = json!({"device": "phone-1", "gone": false,
             "has_update_token": false, "up_to_date": true});
         assert_eq!(phone_name(&phone), "phone-1");
         assert!(standing(&phone).contains("no update token"));
         phone["has_update_token"] = json!(true);
         assert!(standing(&phone).contains("shown now"));
         phone["device"] = Value::Null;
-        assert_eq!(phone_name(&phone), "no 3");
+        assert_eq!(phone_name(&phone), "(deleted)");
     }
 }

@@ -64,7 +64,7 @@ fn the_walk_through_works_as_printed() {
     assert_eq!(said.matches("status: ending").count(), 2, "{said}");
     let (_, table) = said.rsplit_once("DELIVERY").unwrap();
     assert_eq!(table.matches("phase ending").count(), 2, "{table}");
-    let is_told = |line: &&str| line.contains(" accepted ") && line.contains("dlv_");
+    let is_told = |line: &&str| line.contains("parents-phone") && line.contains(" accepted ");
     assert_eq!(table.lines().filter(is_told).count(), 5, "{table}");
 }
 

@@ -60,6 +60,14 @@ impl LiveActivityStore for SqlStore {
         self.read(move |conn| records_of(conn, no, limit)).await
     }
 
+    async fn live_activity_sent(
+        &self,
+        app: AppNo,
+        no: NotificationNo,
+    ) -> Result<Option<(String, ActivityRecord)>> {
+        self.read(move |conn| sent(conn, app, no)).await
+    }
+
     async fn step_live_activities(&self, steps: Vec<ActivityStep>) -> Result<Vec<bool>> {
         let weight = steps.iter().map(|step| 2 + step.records.len()).sum();
         self.write(Class::Intake, weight, move |tx| {
@@ -437,6 +445,19 @@ pub(super) fn forget_start_token(conn: &Connection, push_token_of: DeviceNo) -> 
     Ok(())
 }
 
+/// Reads number, time, notification and what of a record.
+fn record(row: &Row<'_>) -> Done<ActivityRecord> {
+    let number: i64 = row.get(0)?;
+    let text: String = row.get(3)?;
+    Ok(ActivityRecord {
+        no: number,
+        at: row.get(1)?,
+        notification: row.get::<_, Option<i64>>(2)?.map(NotificationNo),
+        what: serde_json::from_str(&text)
+            .map_err(|error| corrupt("live_activity_records", "what", number, error))?,
+    })
+}
+
 fn records_of(conn: &Connection, no: i64, limit: u32) -> Done<Vec<ActivityRecord>> {
     let mut statement = conn.prepare_cached(
         "SELECT record_no, at, notification_no, what FROM live_activity_records
@@ -445,15 +466,7 @@ fn records_of(conn: &Connection, no: i64, limit: u32) -> Done<Vec<ActivityRecord
     let mut found = statement.query(params![no, limit])?;
     let mut all = Vec::new();
     while let Some(row) = found.next()? {
-        let number: i64 = row.get(0)?;
-        let text: String = row.get(3)?;
-        all.push(ActivityRecord {
-            no: number,
-            at: row.get(1)?,
-            notification: row.get::<_, Option<i64>>(2)?.map(NotificationNo),
-            what: serde_json::from_str(&text)
-                .map_err(|error| corrupt("live_activity_records", "what", number, error))?,
-        });
+        all.push(record(&row)?);
     }
     all.reverse();
     Ok(all)
@@ -482,6 +495,24 @@ fn urgent_pushes(
         }
     }
     Ok(all)
+}
+
+/// What a notification was sent for.
+fn sent(
+    conn: &Connection,
+    app: AppNo,
+    no: NotificationNo,
+) -> Done<Option<(String, ActivityRecord)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT r.record_no, r.at, r.notification_no, r.what, a.id FROM live_activity_records r
+         JOIN live_activities a ON a.activity_no = r.activity_no
+         WHERE r.notification_no = ?1 AND a.app_no = ?2 ORDER BY r.record_no DESC LIMIT 1",
+    )?;
+    let mut found = statement.query(params![no.0, app.0])?;
+    let Some(row) = found.next()? else {
+        return Ok(None);
+    };
+    Ok(Some((row.get(4)?, record(&row)?)))
 }
 
 fn startable(

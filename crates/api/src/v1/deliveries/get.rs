@@ -3,7 +3,7 @@
 use super::DeliveryItem;
 use crate::answer;
 use crate::auth::Caller;
-use crate::explain::{Explanation, Facts, SwitchedOff, explain};
+use crate::explain::{Explanation, Facts, OfActivity, SwitchedOff, explain};
 use crate::instant;
 use crate::params::PathOf;
 use crate::problem::document::problems;
@@ -11,15 +11,20 @@ use crate::problem::{Problem, codes};
 use crate::state::Api;
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 use carillon_engine::LaneStatus;
 use carillon_model::app::App;
+use carillon_model::body::Body;
 use carillon_model::delivery::{FinalState, Suppression};
 use carillon_model::id::{AppNo, DeliveryId};
 use carillon_model::lane::Lane;
+use carillon_model::live_activity::RecordKind;
 use carillon_model::preferences::is_opted_out;
+use carillon_model::push_type::PushType;
 use carillon_ports::registry::Scope;
-use carillon_ports::store::Attempt;
+use carillon_ports::store::{Attempt, NotificationHead};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A delivery with everything that is known of it.
@@ -34,8 +39,27 @@ pub(crate) struct DeliveryStory {
     receipts: ReceiptsView,
     /// Every try that was not a plain first-time success, oldest first.
     attempts: Vec<AttemptView>,
+    /// The Live Activity that it belongs to, if any.
+    live_activity: Option<OfActivityView>,
     /// What became of it, in sentences.
     explanation: Explanation,
+}
+
+/// What a delivery of a Live Activity was for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryLiveActivity)]
+pub(crate) struct OfActivityView {
+    /// Your id of the Live Activity.
+    #[schema(example = "lesson-42")]
+    id: String,
+    /// What happened to it then, as in its record: `started`, `phase`, `late_phase`, `updated`, `caught_up` or `ended`.
+    #[schema(value_type = String, example = "phase")]
+    what: RecordKind,
+    /// The phase, where it is about one.
+    phase: Option<String>,
+    /// When it was due by the plan.
+    #[schema(format = DateTime)]
+    due_at: String,
 }
 
 /// What an app said of a push: null where it said nothing.
@@ -157,6 +181,7 @@ pub(crate) async fn get(
         }
         _ => SwitchedOff::Unknown,
     };
+    let of_activity = of_activity(&api, app.no, head).await?;
     let explanation = explain(&Facts {
         delivery: &row,
         attempts: &attempts,
@@ -168,6 +193,7 @@ pub(crate) async fn get(
         switched_off,
         trouble: trouble.map(|trouble| (trouble.reason.as_str(), trouble.mend.as_str())),
         limited: limited.map(|limit| (limit.of.setting(), limit.rate.per_second)),
+        of_activity: of_activity.as_ref(),
     });
     answer::ok(&DeliveryStory {
         delivery: DeliveryItem::new(&row, Some(head.accepted_at)),
@@ -180,8 +206,45 @@ pub(crate) async fn get(
             opened_at: instant::optional(receipts.opened_at),
         },
         attempts: attempts.iter().map(AttemptView::from).collect(),
+        live_activity: of_activity.map(|of| OfActivityView {
+            id: of.id,
+            what: of.record.what,
+            phase: of.record.phase,
+            due_at: instant::rfc3339(of.record.due_at),
+        }),
         explanation,
     })
+}
+
+/// The Live Activity that a notification was sent for.
+async fn of_activity(
+    api: &Api,
+    app: AppNo,
+    head: &NotificationHead,
+) -> Result<Option<OfActivity>, Problem> {
+    if head.options.push_type != PushType::LiveActivity {
+        return Ok(None);
+    }
+    let found = api.store().live_activity_sent(app, head.no).await?;
+    Ok(found.map(|(id, record)| OfActivity {
+        id,
+        record: record.what,
+        priority: head.options.priority,
+        has_alert: has_alert(&head.payload),
+    }))
+}
+
+/// Whether what is stored of a push calls attention. What is older than its retention is empty, and does not.
+fn has_alert(stored: &Bytes) -> bool {
+    let has = |json: &[u8], pointer: &str| {
+        let read = serde_json::from_slice::<Value>(json);
+        read.is_ok_and(|read| read.pointer(pointer).is_some())
+    };
+    match Body::decode(stored) {
+        Ok(Body::Ready(payloads)) => payloads.iter().any(|(_, json)| has(json, "/aps/alert")),
+        Ok(Body::Late(late)) => has(&late.source, "/content/apns/aps/alert"),
+        Err(_) => false,
+    }
 }
 
 /// Whose switch keeps a category from the user of a device. He may have changed his mind since.
