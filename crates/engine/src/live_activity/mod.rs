@@ -4,6 +4,7 @@
 mod adopt;
 mod androids;
 pub(crate) mod channels;
+mod declaring;
 mod doors;
 pub(crate) mod follower;
 mod refused;

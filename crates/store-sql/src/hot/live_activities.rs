@@ -1,5 +1,7 @@
 //! Live Activities: steps under their fences, with timer, records and events; and by what devices start them.
 
+use super::activity_errands::{errands, set_errand};
+use super::activity_phones::{set_startable, startable, urgent_pushes};
 use super::records;
 use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, corrupt};
@@ -12,8 +14,8 @@ use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::live_activity::{ActivityState, RefusedPush};
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::live_activity::{
-    ActivityClaim, ActivityRecord, ActivityStep, ErrandChange, LiveActivityStore, MINUTE_MS,
-    Startable, StoredActivity, URGENT_MINUTES,
+    ActivityClaim, ActivityRecord, ActivityStep, LiveActivityStore, MINUTE_MS, Startable,
+    StoredActivity, URGENT_MINUTES,
 };
 use carillon_ports::store::{RefusedDelivery, Result};
 use std::collections::BTreeSet;
@@ -123,7 +125,7 @@ fn stored(row: Row<'_>) -> Done<StoredActivity> {
     stored_at(row, 0)
 }
 
-fn stored_at(row: Row<'_>, at: usize) -> Done<StoredActivity> {
+pub(super) fn stored_at(row: Row<'_>, at: usize) -> Done<StoredActivity> {
     let no = row.get(at)?;
     Ok(StoredActivity {
         no,
@@ -366,38 +368,6 @@ fn set_timer(tx: &mut Tx<'_>, app: AppNo, no: i64, next_at: Option<UnixMs>) -> D
     Ok(())
 }
 
-fn set_errand(tx: &Tx<'_>, no: i64, errand: ErrandChange) -> Done<()> {
-    match errand {
-        ErrandChange::Keep => {}
-        ErrandChange::At(due_at) => tx
-            .conn
-            .prepare_cached(
-                "INSERT INTO live_activity_errands (activity_no, due_at) VALUES (?1, ?2)
-                 ON CONFLICT (activity_no) DO UPDATE SET due_at = excluded.due_at",
-            )?
-            .run(params![no, due_at])?,
-        ErrandChange::Done => tx
-            .conn
-            .prepare_cached("DELETE FROM live_activity_errands WHERE activity_no = ?1")?
-            .run([no])?,
-    }
-    Ok(())
-}
-
-fn errands(conn: &Connection, limit: u32) -> Done<Vec<(UnixMs, StoredActivity)>> {
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT e.due_at, {DUE} FROM live_activity_errands e
-         JOIN live_activities l ON l.activity_no = e.activity_no
-         ORDER BY e.due_at, e.activity_no LIMIT ?1"
-    ))?;
-    let mut found = statement.query([limit])?;
-    let mut all = Vec::new();
-    while let Some(row) = found.next()? {
-        all.push((row.get(0)?, stored_at(row, 1)?));
-    }
-    Ok(all)
-}
-
 /// A push surely reached nobody: the next step of its activity is due, and whoever works on one has read another one.
 pub(super) fn refuse(tx: &mut Tx<'_>, refusal: &RefusedDelivery, now: UnixMs) -> Done<()> {
     let sent = refusal.delivery.batch.notification();
@@ -438,13 +408,6 @@ pub(super) fn refuse(tx: &mut Tx<'_>, refusal: &RefusedDelivery, now: UnixMs) ->
     Ok(())
 }
 
-/// A push-to-start token is dead: what it started is started by the next one that is told.
-pub(super) fn forget_start_token(conn: &Connection, push_token_of: DeviceNo) -> Done<()> {
-    conn.prepare_cached("DELETE FROM push_to_start WHERE push_token_of = ?1")?
-        .run([push_token_of.0])?;
-    Ok(())
-}
-
 /// Reads number, time, notification and what of a record.
 fn record(row: &Row<'_>) -> Done<ActivityRecord> {
     let number: i64 = row.get(0)?;
@@ -472,31 +435,6 @@ fn records_of(conn: &Connection, no: i64, limit: u32) -> Done<Vec<ActivityRecord
     Ok(all)
 }
 
-fn urgent_pushes(
-    conn: &Connection,
-    phones: &[DeviceNo],
-    now: UnixMs,
-) -> Done<Vec<(DeviceNo, u32)>> {
-    let last = now.div_euclid(MINUTE_MS);
-    let first = last - URGENT_MINUTES + 1;
-    let mut statement = conn.prepare_cached(
-        "SELECT pushes FROM live_activity_urgent WHERE device_no = ?1 AND minute BETWEEN ?2 AND ?3",
-    )?;
-    statement.ahead(phones.iter().map(|phone| [phone.0, first, last]))?;
-    let mut all = Vec::new();
-    for phone in phones {
-        let mut found = statement.query([phone.0, first, last])?;
-        let mut count = 0;
-        while let Some(row) = found.next()? {
-            count += row.get::<_, u32>(0)?;
-        }
-        if count > 0 {
-            all.push((*phone, count));
-        }
-    }
-    Ok(all)
-}
-
 /// What a notification was sent for.
 fn sent(
     conn: &Connection,
@@ -513,55 +451,6 @@ fn sent(
         return Ok(None);
     };
     Ok(Some((row.get(4)?, record(&row)?)))
-}
-
-fn startable(
-    conn: &Connection,
-    devices: &[DeviceNo],
-    attributes_type: &str,
-) -> Done<Vec<Startable>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT push_token_of FROM push_to_start WHERE device_no = ?1 AND attributes_type = ?2",
-    )?;
-    let mut all = Vec::new();
-    for device in devices {
-        let found: Option<i64> = statement
-            .query_row(params![device.0, attributes_type], |row| row.get(0))
-            .optional()?;
-        all.extend(found.map(|no| Startable {
-            device: *device,
-            push_token_of: DeviceNo(no),
-        }));
-    }
-    all.sort_unstable();
-    Ok(all)
-}
-
-fn set_startable(
-    tx: &Tx<'_>,
-    app: AppNo,
-    device: DeviceNo,
-    attributes_type: &str,
-    push_token_of: Option<DeviceNo>,
-    now: UnixMs,
-) -> Done<()> {
-    let Some(of) = push_token_of else {
-        tx.conn
-            .prepare_cached(
-                "DELETE FROM push_to_start WHERE device_no = ?1 AND attributes_type = ?2",
-            )?
-            .run(params![device.0, attributes_type])?;
-        return Ok(());
-    };
-    tx.conn
-        .prepare_cached(
-            "INSERT INTO push_to_start (device_no, attributes_type, app_no, push_token_of, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (device_no, attributes_type) DO UPDATE SET
-                push_token_of = excluded.push_token_of, updated_at = excluded.updated_at",
-        )?
-        .run(params![device.0, attributes_type, app.0, of.0, now])?;
-    Ok(())
 }
 
 /// Deletes those that ended before an instant, at most `slice`, with what happened to them; and what does not count any

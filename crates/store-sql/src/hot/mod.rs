@@ -1,6 +1,8 @@
 //! The hot store on SQL: one file for each thing that is done.
 
 mod accept;
+mod activity_errands;
+mod activity_phones;
 mod activity_sources;
 mod badges;
 mod batches;

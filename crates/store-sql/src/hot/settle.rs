@@ -2,7 +2,7 @@
 //! one transaction.
 
 use super::ledger::{self, Ledger, Why};
-use super::{campaigns, claim, live_activities, records, rows};
+use super::{activity_phones, campaigns, claim, live_activities, records, rows};
 use crate::db::{Connection, params};
 use crate::error::{At, Done};
 use crate::writer::Tx;
@@ -157,7 +157,7 @@ fn tell_activities(tx: &mut Tx<'_>, dead: &Retirement, now: UnixMs) -> Done<()> 
             };
             live_activities::refuse(tx, &refusal, now)
         }
-        TokenKind::LiveActivityStart => live_activities::forget_start_token(tx.conn, dead.device),
+        TokenKind::LiveActivityStart => activity_phones::forget_start_token(tx.conn, dead.device),
         _ => Ok(()),
     }
 }

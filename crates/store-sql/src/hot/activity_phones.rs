@@ -1,0 +1,92 @@
+//! What is kept of phones for all Live Activities that they show: by what they are started, and how many pushes at once they got.
+
+use crate::db::{Connection, OptionalExtension, params};
+use crate::error::Done;
+use crate::writer::Tx;
+use carillon_model::UnixMs;
+use carillon_model::id::{AppNo, DeviceNo};
+use carillon_ports::live_activity::{MINUTE_MS, Startable, URGENT_MINUTES};
+
+/// How many pushes at once each phone got within the hour: those that got some.
+pub(super) fn urgent_pushes(
+    conn: &Connection,
+    phones: &[DeviceNo],
+    now: UnixMs,
+) -> Done<Vec<(DeviceNo, u32)>> {
+    let last = now.div_euclid(MINUTE_MS);
+    let first = last - URGENT_MINUTES + 1;
+    let mut statement = conn.prepare_cached(
+        "SELECT pushes FROM live_activity_urgent WHERE device_no = ?1 AND minute BETWEEN ?2 AND ?3",
+    )?;
+    statement.ahead(phones.iter().map(|phone| [phone.0, first, last]))?;
+    let mut all = Vec::new();
+    for phone in phones {
+        let mut found = statement.query([phone.0, first, last])?;
+        let mut count = 0;
+        while let Some(row) = found.next()? {
+            count += row.get::<_, u32>(0)?;
+        }
+        if count > 0 {
+            all.push((*phone, count));
+        }
+    }
+    Ok(all)
+}
+
+/// Those of these devices that can start activities of a type, ascending.
+pub(super) fn startable(
+    conn: &Connection,
+    devices: &[DeviceNo],
+    attributes_type: &str,
+) -> Done<Vec<Startable>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT push_token_of FROM push_to_start WHERE device_no = ?1 AND attributes_type = ?2",
+    )?;
+    let mut all = Vec::new();
+    for device in devices {
+        let found: Option<i64> = statement
+            .query_row(params![device.0, attributes_type], |row| row.get(0))
+            .optional()?;
+        all.extend(found.map(|no| Startable {
+            device: *device,
+            push_token_of: DeviceNo(no),
+        }));
+    }
+    all.sort_unstable();
+    Ok(all)
+}
+
+/// By what a device starts activities of a type; `None`: by nothing any more.
+pub(super) fn set_startable(
+    tx: &Tx<'_>,
+    app: AppNo,
+    device: DeviceNo,
+    attributes_type: &str,
+    push_token_of: Option<DeviceNo>,
+    now: UnixMs,
+) -> Done<()> {
+    let Some(of) = push_token_of else {
+        tx.conn
+            .prepare_cached(
+                "DELETE FROM push_to_start WHERE device_no = ?1 AND attributes_type = ?2",
+            )?
+            .run(params![device.0, attributes_type])?;
+        return Ok(());
+    };
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO push_to_start (device_no, attributes_type, app_no, push_token_of, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (device_no, attributes_type) DO UPDATE SET
+                push_token_of = excluded.push_token_of, updated_at = excluded.updated_at",
+        )?
+        .run(params![device.0, attributes_type, app.0, of.0, now])?;
+    Ok(())
+}
+
+/// A push-to-start token is dead: what it started is started by the next one that is told.
+pub(super) fn forget_start_token(conn: &Connection, push_token_of: DeviceNo) -> Done<()> {
+    conn.prepare_cached("DELETE FROM push_to_start WHERE push_token_of = ?1")?
+        .run([push_token_of.0])?;
+    Ok(())
+}
