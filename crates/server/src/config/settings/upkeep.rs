@@ -73,7 +73,7 @@ pub(super) const LIVE_ACTIVITIES: &[Setting] = &[
     plain(
         "live_activities.urgent_per_hour",
         "12",
-        "Pushes at once in an hour to one phone, by all Live Activities that it shows; the others wait for its pleasure.",
+        "Pushes at once in an hour to one phone, by all Live Activities that it shows;\nthe others wait for its pleasure.",
     ),
     plain(
         "live_activities.urgent_per_hour_frequent",
@@ -83,12 +83,12 @@ pub(super) const LIVE_ACTIVITIES: &[Setting] = &[
     plain(
         "live_activities.most_on_a_phone",
         "5",
-        "Live Activities of one recipient that run on one phone, at most: no more are started there, or adopted. iOS shows five of an app.",
+        "Live Activities of one recipient that run on one phone, at most: no more are started there,\nor adopted. iOS shows five of an app.",
     ),
     plain(
         "live_activities.channel_tries",
         "12",
-        "How often Apple is asked to make a Live Activity's broadcast channel, and how often to delete it.",
+        "How often Apple is asked to make a Live Activity's broadcast channel, and how often to\ndelete it.",
     ),
     plain(
         "live_activities.channel_pause",
@@ -103,7 +103,7 @@ pub(super) const LIVE_ACTIVITIES: &[Setting] = &[
     plain(
         "live_activities.channels_warn_at",
         "9000",
-        "With so many channels of an app in one environment an event says that they run out (Apple allows 10,000).",
+        "With so many channels of an app in one environment an event says that they run out\n(Apple allows 10,000).",
     ),
 ];
 
