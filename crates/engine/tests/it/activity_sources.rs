@@ -310,7 +310,7 @@ async fn a_crash_anywhere_in_a_reading_is_mended_by_the_next() {
         // In the middle of the reading that declares all of them, or in the one that ends them.
         world.read_begun().await;
         yielding(yields).await;
-        let world = world.crash().await;
+        let world = dies(world).await;
         let seen = world
             .store
             .seen_rows(world.app, "lessons".into())
@@ -331,7 +331,7 @@ async fn a_crash_anywhere_in_a_reading_is_mended_by_the_next() {
         world.holds(&[]);
         world.read_begun().await;
         yielding(yields).await;
-        let world = world.crash().await;
+        let world = dies(world).await;
         world.read_again(1).await;
         for n in 1..=9 {
             assert_eq!(
@@ -357,7 +357,7 @@ async fn who_is_gone_after_a_crash_is_missed() {
         world.read_begun().await;
         yielding(yields).await;
         world.holds(&[]);
-        let world = world.crash().await;
+        let world = dies(world).await;
         let count = async |is: ActivityState| {
             let mut count = 0;
             for n in 1..=80 {
@@ -371,6 +371,11 @@ async fn who_is_gone_after_a_crash_is_missed() {
         declared += usize::from((1..80).contains(&ended));
     }
     assert!(declared > 0, "some crashes were in the middle");
+}
+
+/// A crash: what the process was about ends before another one starts.
+async fn dies(world: World) -> World {
+    world.crash_for(1).await
 }
 
 async fn yielding(times: u32) {
