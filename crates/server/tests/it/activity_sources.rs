@@ -4,9 +4,9 @@
 use crate::support::{BUNDLE_ID, Home, Server, until};
 use carillon_store_sql::testing::Scratch;
 use jiff::Timestamp;
-use push_sim::{Environment, NewPhones, PushTokenKind};
+use push_sim::{ActivityChange, Environment, LockScreenChange, NewActivity, NewPhones, PhonePatch};
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::json;
 use std::time::Duration;
 
 /// The table as the academy's own program has it: times without a zone, in Seoul.
@@ -50,73 +50,74 @@ impl Academy {
     }
 }
 
-/// A lesson's phone: in one environment, with an update token that the app was given.
+/// The phone of a lesson, built for one environment.
 struct Phone {
     lesson: &'static str,
     environment: Environment,
-    /// The first one, and the one that it rotates to.
-    push_tokens: [String; 2],
+    /// At the simulator.
+    no: u32,
 }
 
 impl Phone {
     fn new(home: &Home, lesson: &'static str, environment: Environment) -> Self {
-        let token = || {
-            let new = NewPhones {
-                app: BUNDLE_ID.into(),
-                environment,
-                kinds: vec![PushTokenKind::LiveActivityUpdate],
-                ..NewPhones::default()
-            };
-            let mut made = home.simulator.make_phones(&new).unwrap().remove(0);
-            made.push_tokens
-                .remove(&PushTokenKind::LiveActivityUpdate)
-                .unwrap()
+        let new = NewPhones {
+            app: BUNDLE_ID.into(),
+            environment,
+            ..NewPhones::default()
         };
+        let made = home.simulator.make_phones(&new).unwrap();
         Self {
             lesson,
             environment,
-            push_tokens: [token(), token()],
+            no: made[0].id,
         }
     }
 
-    fn row(&self) -> String {
+    /// The app starts the activity, and has its update token stored with the lesson.
+    fn start(&self, home: &Home, academy: &Academy) {
+        let state = json!({"status": "active"});
+        let new = NewActivity {
+            attributes_type: "LessonAttributes".into(),
+            content_state: state.as_object().unwrap().clone(),
+            ..NewActivity::default()
+        };
+        let started = home.simulator.start_activity(self.no, &new).unwrap();
         let environment = match self.environment {
             Environment::Sandbox => "sandbox",
             Environment::Production => "production",
         };
-        format!(
-            "INSERT INTO lessons VALUES ('{}', 7, 'Minji', 'Piano', '2026-12-01 16:00:00', '2026-12-01 17:00:00', 'active', '{}', '{environment}')",
-            self.lesson, self.push_tokens[0]
-        )
+        academy.run(&format!(
+            "INSERT INTO lessons VALUES ('{}', 7, 'Minji', 'Piano', '2026-12-01 16:00:00', '2026-12-01 17:00:00', 'active',
+                '{}', '{environment}')",
+            self.lesson,
+            started.update_token.unwrap()
+        ));
     }
 
-    /// Which token (0, 1) was told what: event, status and when it leaves the lock screen; in order of arrival.
-    fn told(&self, home: &Home) -> Vec<(usize, String, String, Option<i64>)> {
-        let page = home.simulator.received(&push_sim::ReceivedFilter {
-            limit: 1_000,
-            ..push_sim::ReceivedFilter::default()
-        });
-        let mut told = Vec::new();
-        for one in page.received.iter().filter(|one| one.status == 200) {
-            let Some(token) = self
-                .push_tokens
-                .iter()
-                .position(|token| *token == one.push_token)
-            else {
-                continue;
-            };
-            assert_eq!(one.environment, self.environment);
-            let payload: Value = serde_json::from_str(one.payload.as_ref().unwrap()).unwrap();
-            let aps = &payload["aps"];
-            let word = |value: &Value| value.as_str().unwrap().to_owned();
-            told.push((
-                token,
-                word(&aps["event"]),
-                word(&aps["content-state"]["status"]),
-                aps["dismissal-date"].as_i64(),
-            ));
-        }
-        told
+    /// iOS gives it another update token, and the app has that stored.
+    fn rotate(&self, home: &Home, academy: &Academy) {
+        let patch = PhonePatch {
+            rotate_update_tokens: true,
+            ..PhonePatch::default()
+        };
+        let phone = home.simulator.patch_phone(self.no, &patch).unwrap();
+        let token = phone.apps[0].activities[0].update_token.clone().unwrap();
+        academy.run(&format!(
+            "UPDATE lessons SET update_token = '{token}' WHERE lesson_no = '{}'",
+            self.lesson
+        ));
+    }
+
+    /// All that its lock screen did: what, the status, and when.
+    fn told(&self, home: &Home) -> Vec<(ActivityChange, String, i64)> {
+        let history = home.simulator.lock_screen_history(self.no).unwrap();
+        let status = |one: &LockScreenChange| {
+            let status = one.content_state["status"].as_str();
+            status.unwrap_or_default().to_owned()
+        };
+        let all = history.iter();
+        all.map(|one| (one.change, status(one), one.at_ms))
+            .collect()
     }
 }
 
@@ -200,92 +201,96 @@ impl Story {
         }
     }
 
-    fn told(&self, expected: &[(usize, &str, &str, Option<&str>)]) {
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(token, event, status, dismissed)| {
-                let dismissed = dismissed.map(|time| at(time) / 1_000);
-                (*token, (*event).to_owned(), (*status).to_owned(), dismissed)
-            })
-            .collect();
+    /// Waits until the lock screens did so much, and no more: each change at that time or later, but before the next.
+    fn told(&self, expected: &[(ActivityChange, &str, &str)]) {
         for phone in &self.phones {
             until(&format!("{expected:?} of {}", phone.lesson), || {
                 phone.told(&self.home).len() >= expected.len()
             });
-            assert_eq!(phone.told(&self.home), expected, "{}", phone.lesson);
+            let told = phone.told(&self.home);
+            assert_eq!(told.len(), expected.len(), "{}: {told:?}", phone.lesson);
+            for ((change, status, at_ms), expected) in told.iter().zip(expected) {
+                assert_eq!((*change, &**status), (expected.0, expected.1), "{told:?}");
+                assert!(*at_ms >= at(expected.2), "{status} at {at_ms}: {told:?}");
+            }
         }
     }
 
     fn run(&self) {
-        let active = (0, "update", "active", None);
-        let ending = (0, "update", "ending", None);
+        use ActivityChange::{Ended, Left, Started, Updated};
+        let mut seen = vec![(Started, "active", "16:00:00")];
         let running = self.start("16:00:00");
         let api = &running.processes[0];
         api.set_up(&[]);
-        // The app has started it, and stored its update token.
         for phone in &self.phones {
-            self.academy.run(&phone.row());
+            phone.start(&self.home, &self.academy);
         }
-        self.told(&[active]);
+        // Which says what the app did not.
+        seen.push((Updated, "active", "16:00:00"));
+        self.told(&seen);
         let listed = api.json(&["activity-source", "list", "--app", "shop"]);
         let last = &listed["data"][0]["last"];
+        assert_eq!(listed["data"][0]["name"], "lessons", "{listed}");
         assert_eq!(
-            (&listed["data"][0]["name"], &last["rows"], &last["bad"]),
-            (&"lessons".into(), &2.into(), &0.into()),
+            (&last["rows"], &last["bad"]),
+            (&json!(2), &json!(0)),
             "{listed}"
         );
         let checked = api.json(&["activity-source", "check", "lessons", "--app", "shop"]);
-        assert_eq!(
-            checked["example"]["plan"]["ends_at"], "2026-12-01T17:00:00+09:00",
-            "{checked}"
-        );
+        let ends_at = &checked["example"]["plan"]["ends_at"];
+        assert_eq!(ends_at, "2026-12-01T17:00:00+09:00", "{checked}");
         running.stop();
 
         // Whoever would show "ending" dies a second before it, and is back half a minute after it.
         let mut running = self.start("16:44:54");
         running.wait_until("16:44:59");
-        self.told(&[active]);
+        self.told(&seen);
         running.processes.pop().unwrap().kill();
         running.stop();
         let running = self.start("16:45:30");
-        self.told(&[active, ending]);
+        seen.push((Updated, "ending", "16:45:30"));
+        self.told(&seen);
         running.stop();
 
         let running = self.start("16:50:00");
         self.academy
             .run("UPDATE lessons SET ends_at = '2026-12-01 17:20:00'");
-        self.told(&[active, ending, active]);
+        seen.push((Updated, "active", "16:50:00"));
+        self.told(&seen);
         for phone in &self.phones {
-            self.academy.run(&format!(
-                "UPDATE lessons SET update_token = '{}' WHERE lesson_no = '{}'",
-                phone.push_tokens[1], phone.lesson
-            ));
+            phone.rotate(&self.home, &self.academy);
         }
-        let seen = self.readings(&running);
-        until("it was read again", || {
-            self.readings(&running) > seen + 1_000
-        });
+        self.read_again(&running);
         running.stop();
 
         let running = self.start("17:04:57");
         running.wait_until("17:04:59");
-        self.told(&[active, ending, active]);
-        let again = (1, "update", "ending", None);
-        self.told(&[active, ending, active, again]);
-        assert!(machine_now() + running.offset >= at("17:05:00"));
+        self.told(&seen);
+        seen.push((Updated, "ending", "17:05:00"));
+        self.told(&seen);
         running.stop();
 
         let running = self.start("17:19:57");
-        let ended = (1, "end", "ended", Some("17:25:00"));
-        self.told(&[active, ending, active, again, ended]);
-        assert!(machine_now() + running.offset >= at("17:20:00"));
+        seen.push((Ended, "ended", "17:20:00"));
+        self.told(&seen);
         // Its row stays for ever, and nothing more comes of it.
-        let seen = self.readings(&running);
-        until("it was read again", || {
-            self.readings(&running) > seen + 1_000
-        });
-        self.told(&[active, ending, active, again, ended]);
+        self.read_again(&running);
+        self.told(&seen);
         running.stop();
+        let clock = self.home.simulator.clock();
+        clock.set_ms(at("17:24:59"));
+        self.told(&seen);
+        clock.set_ms(at("17:25:00"));
+        seen.push((Left, "ended", "17:25:00"));
+        self.told(&seen);
+    }
+
+    /// Waits until the table was read, from its beginning, after now.
+    fn read_again(&self, running: &Running<'_>) {
+        let seen = self.readings(running);
+        until("it was read again", || {
+            self.readings(running) > seen + 1_000
+        });
     }
 
     /// When the table was last read whole, in Unix milliseconds.
