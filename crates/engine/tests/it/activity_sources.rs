@@ -310,7 +310,7 @@ async fn a_crash_anywhere_in_a_reading_is_mended_by_the_next() {
         // In the middle of the reading that declares all of them, or in the one that ends them.
         world.read_begun().await;
         yielding(yields).await;
-        let world = dies(world).await;
+        let world = world.crash().await;
         let seen = world
             .store
             .seen_rows(world.app, "lessons".into())
@@ -331,7 +331,7 @@ async fn a_crash_anywhere_in_a_reading_is_mended_by_the_next() {
         world.holds(&[]);
         world.read_begun().await;
         yielding(yields).await;
-        let world = dies(world).await;
+        let world = world.crash().await;
         world.read_again(1).await;
         for n in 1..=9 {
             assert_eq!(

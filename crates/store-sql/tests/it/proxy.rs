@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 /// What happens to what passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,8 @@ pub(crate) struct Proxy {
 
 struct State {
     mode: Mutex<Mode>,
-    open: Mutex<Vec<TcpStream>>,
+    /// Theirs alone who pump: what is held here would keep a connection half open that has ended.
+    open: Mutex<Vec<Weak<TcpStream>>>,
 }
 
 impl Proxy {
@@ -63,7 +64,8 @@ impl Proxy {
 
     /// Cuts every connection that there is.
     pub(crate) fn cut(&self) {
-        for one in self.state.open.lock().unwrap().drain(..) {
+        let open = std::mem::take(&mut *self.state.open.lock().unwrap());
+        for one in open.iter().filter_map(Weak::upgrade) {
             // It may be gone already.
             let _ = one.shutdown(Shutdown::Both);
         }
@@ -75,17 +77,15 @@ fn join(state: &Arc<State>, client: TcpStream, server: TcpStream) {
     for one in [&client, &server] {
         let _ = one.set_nodelay(true);
     }
-    let copies = (client.try_clone().unwrap(), server.try_clone().unwrap());
-    state
-        .open
-        .lock()
-        .unwrap()
-        .extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
+    let (client, server) = (Arc::new(client), Arc::new(server));
+    let copies = (client.clone(), server.clone());
+    let open = [Arc::downgrade(&client), Arc::downgrade(&server)];
+    state.open.lock().unwrap().extend(open);
     let loses_answer = Arc::new(AtomicBool::new(false));
     let (there, back) = (state.clone(), state.clone());
     let loses = loses_answer.clone();
     std::thread::spawn(move || {
-        pump(client, copies.1, |bytes| {
+        pump(&client, &copies.1, |bytes| {
             let has_commit = has(bytes, b"COMMIT\0");
             let mut mode = there.mode.lock().unwrap();
             match *mode {
@@ -102,7 +102,7 @@ fn join(state: &Arc<State>, client: TcpStream, server: TcpStream) {
         });
     });
     std::thread::spawn(move || {
-        pump(server, copies.0, |bytes| {
+        pump(&server, &copies.0, |bytes| {
             if !loses_answer.load(Ordering::SeqCst) || !has(bytes, b"COMMIT\0") {
                 return true;
             }
@@ -121,7 +121,7 @@ fn has(bytes: &[u8], wanted: &[u8]) -> bool {
 }
 
 /// Copies until one of the two ends, or `passes` says no.
-fn pump(mut from: TcpStream, mut to: TcpStream, mut passes: impl FnMut(&[u8]) -> bool) {
+fn pump(mut from: &TcpStream, mut to: &TcpStream, mut passes: impl FnMut(&[u8]) -> bool) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut buffer)
         && passes(&buffer[..count])
