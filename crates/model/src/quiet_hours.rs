@@ -10,22 +10,17 @@
 //!
 //! Windows that touch are one: who is quiet on weekends from 0:00 to 24:00 is quiet for 48 hours.
 
+use crate::daily_window::{DailyWindow, Day};
 use crate::{UnixMs, time_zone};
-use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Span, Timestamp};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 /// A daily window: `{"from": "22:00", "to": "08:00"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub struct QuietHours {
-    /// Minutes after midnight, below 1,440.
-    from: u16,
-    /// Minutes after midnight, to 1,440; not later than `from`: of the next day.
-    to: u16,
-    /// Days on which it begins, from Monday.
-    days: [bool; 7],
+    /// When it is quiet.
+    window: DailyWindow,
     /// The zone, where it is not the person's own.
     time_zone: Option<String>,
     /// What becomes of what comes meanwhile.
@@ -62,54 +57,12 @@ struct Written {
     mode: QuietMode,
 }
 
-/// A day of the week, as it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Day {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
-}
-
-const DAYS: [Day; 7] = [
-    Day::Mon,
-    Day::Tue,
-    Day::Wed,
-    Day::Thu,
-    Day::Fri,
-    Day::Sat,
-    Day::Sun,
-];
-
-const DAY_MINUTES: u16 = 24 * 60;
-
 impl TryFrom<Written> for QuietHours {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let from = minutes(&written.from)
-            .filter(|from| *from < DAY_MINUTES)
-            .ok_or_else(|| format!("from: expected 00:00 to 23:59, found {:?}", written.from))?;
-        let to = minutes(&written.to)
-            .ok_or_else(|| format!("to: expected 00:00 to 24:00, found {:?}", written.to))?;
-        if from == to {
-            return Err(format!(
-                "to: expected another time than `from`; for whole days write \"from\": \"00:00\", \"to\": \"24:00\", found twice {:?}",
-                written.to
-            ));
-        }
-        let days = match &written.days {
-            None => [true; 7],
-            Some(days) => DAYS.map(|day| days.contains(&day)),
-        };
-        if days == [false; 7] {
-            return Err("days: expected at least one of mon, tue, wed, thu, fri, sat, sun".into());
-        }
-        if from == 0 && to == DAY_MINUTES && days == [true; 7] {
+        let window = DailyWindow::read(&written.from, &written.to, written.days.as_deref())?;
+        if window.is_always() {
             return Err(
                 "to: this is always: switch the category off, or stop sending, instead".into(),
             );
@@ -118,9 +71,7 @@ impl TryFrom<Written> for QuietHours {
             time_zone::parse(zone).map_err(|why| format!("time_zone: {why}"))?;
         }
         Ok(Self {
-            from,
-            to,
-            days,
+            window,
             time_zone: written.time_zone,
             mode: written.mode,
         })
@@ -129,32 +80,15 @@ impl TryFrom<Written> for QuietHours {
 
 impl From<QuietHours> for Written {
     fn from(hours: QuietHours) -> Self {
-        let days = DAYS.into_iter().zip(hours.days);
-        let days = days.filter_map(|(day, is_on)| is_on.then_some(day));
+        let (from, to, days) = hours.window.written();
         Self {
-            from: shown(hours.from),
-            to: shown(hours.to),
-            days: (hours.days != [true; 7]).then(|| days.collect()),
+            from,
+            to,
+            days,
             time_zone: hours.time_zone,
             mode: hours.mode,
         }
     }
-}
-
-/// `22:30`, also `24:00`.
-fn minutes(text: &str) -> Option<u16> {
-    let (hours, minutes) = text.split_once(':')?;
-    let two_digits = |text: &str| {
-        let is_plain = text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
-        is_plain.then(|| text.parse::<u16>().ok()).flatten()
-    };
-    let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
-    let sum = hours * 60 + minutes;
-    (minutes < 60 && sum <= DAY_MINUTES).then_some(sum)
-}
-
-fn shown(minutes: u16) -> String {
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 impl QuietHours {
@@ -179,7 +113,7 @@ impl QuietHours {
     /// Whether `now` is within quiet hours on a clock in `zone`.
     #[must_use]
     pub fn is_quiet(&self, zone: &TimeZone, now: UnixMs) -> bool {
-        self.window_around(zone, now).is_some()
+        self.window.around(zone, now).is_some()
     }
 
     /// When the quiet that `now` is in ends, or `now` where it is not quiet.
@@ -188,83 +122,21 @@ impl QuietHours {
         let mut end = now;
         // Windows may touch: seven of them at most make up a week, and not every day is whole.
         for _ in 0..16 {
-            match self.window_around(zone, end) {
+            match self.window.around(zone, end) {
                 Some(later) if later > end => end = later,
                 _ => break,
             }
         }
         end
     }
-
-    /// The latest end of a window that holds `now`.
-    fn window_around(&self, zone: &TimeZone, now: UnixMs) -> Option<UnixMs> {
-        let instant = Timestamp::from_millisecond(now).ok()?;
-        let today = zone.to_datetime(instant).date();
-        // A window lasts up to a day and a clock moves by up to another.
-        (-2..=1)
-            .filter_map(|offset| {
-                let day = today.checked_add(Span::new().days(offset)).ok()?;
-                let (start, end) = self.window(zone, day)?;
-                (start <= now && now < end).then_some(end)
-            })
-            .max()
-    }
-
-    /// The window that begins on `day`.
-    fn window(&self, zone: &TimeZone, day: Date) -> Option<(UnixMs, UnixMs)> {
-        let weekday = usize::try_from(day.weekday().to_monday_zero_offset()).ok()?;
-        if !*self.days.get(weekday)? {
-            return None;
-        }
-        let last = match self.to <= self.from {
-            true => day.tomorrow().ok()?,
-            false => day,
-        };
-        let start = instant(zone, at(day, self.from)?, Edge::Start)?;
-        let end = instant(zone, at(last, self.to)?, Edge::End)?;
-        Some((start, end))
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Edge {
-    Start,
-    End,
-}
-
-fn at(day: Date, minutes: u16) -> Option<DateTime> {
-    let (day, minutes) = match minutes == DAY_MINUTES {
-        true => (day.tomorrow().ok()?, 0),
-        false => (day, minutes),
-    };
-    let time = Time::new((minutes / 60) as i8, (minutes % 60) as i8, 0, 0).ok()?;
-    Some(day.to_datetime(time))
-}
-
-/// The instant at which a clock in `zone` shows `time`.
-fn instant(zone: &TimeZone, time: DateTime, edge: Edge) -> Option<UnixMs> {
-    let ambiguous = zone.to_ambiguous_timestamp(time);
-    let found = match ambiguous.offset() {
-        AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(time).ok()?,
-        AmbiguousOffset::Fold { before, after } => match edge {
-            Edge::Start => before.to_timestamp(time).ok()?,
-            Edge::End => after.to_timestamp(time).ok()?,
-        },
-        // The clock jumps over it: by the offset before the jump the time lies after it.
-        AmbiguousOffset::Gap { before, .. } => {
-            let after_the_jump = before.to_timestamp(time).ok()?;
-            let next = after_the_jump
-                .checked_add(Span::new().nanoseconds(1))
-                .ok()?;
-            zone.preceding(next).next()?.timestamp()
-        }
-    };
-    Some(found.as_millisecond())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daily_window::DAY_MINUTES;
+    use jiff::Timestamp;
+    use jiff::civil::Date;
     use proptest::prelude::*;
 
     fn hours(json: &str) -> QuietHours {
@@ -437,15 +309,16 @@ mod tests {
     fn windows() -> impl Strategy<Value = QuietHours> {
         (0..DAY_MINUTES, 0..=DAY_MINUTES, 1u8..128)
             .prop_map(|(from, to, days)| QuietHours {
-                from,
-                to,
-                days: std::array::from_fn(|day| days & (1 << day) != 0),
+                window: DailyWindow {
+                    from,
+                    to,
+                    days: std::array::from_fn(|day| days & (1 << day) != 0),
+                },
                 time_zone: None,
                 mode: QuietMode::Hold,
             })
-            .prop_filter("never always", |window| {
-                window.from != window.to
-                    && !(window.from == 0 && window.to == DAY_MINUTES && window.days == [true; 7])
+            .prop_filter("never always", |hours| {
+                hours.window.from != hours.window.to && !hours.window.is_always()
             })
     }
 
@@ -493,13 +366,13 @@ mod tests {
             prop_assume!((-2..=2).all(|days| near(days) == near(0)));
             let clock = zone.to_datetime(instant);
             let minute = clock.hour() as u16 * 60 + clock.minute() as u16;
-            let is_on = |date: Date| window.days[date.weekday().to_monday_zero_offset() as usize];
+            let is_on = |date: Date| window.window.days[date.weekday().to_monday_zero_offset() as usize];
             let today = is_on(clock.date());
             let yesterday = is_on(clock.date().yesterday().unwrap());
-            let expected = if window.from < window.to {
-                today && (window.from..window.to).contains(&minute)
+            let expected = if window.window.from < window.window.to {
+                today && (window.window.from..window.window.to).contains(&minute)
             } else {
-                (today && minute >= window.from) || (yesterday && minute < window.to)
+                (today && minute >= window.window.from) || (yesterday && minute < window.window.to)
             };
             prop_assert_eq!(window.is_quiet(&zone, now), expected);
         }

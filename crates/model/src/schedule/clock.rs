@@ -70,7 +70,7 @@ impl Occurrence {
 }
 
 /// The first time after `after` on a date that is `allowed`.
-pub(super) fn next(
+pub(crate) fn next(
     rule: &CronRule,
     zone: &TimeZone,
     after: UnixMs,
