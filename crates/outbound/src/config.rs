@@ -49,11 +49,11 @@ pub enum ConfigError {
     Port(Exception),
     /// A certificate cannot be read.
     #[error(
-        "a certificate authority for webhooks: {0}; expected the text of a PEM file with certificates"
+        "a certificate authority for webhooks or checks: {0}; expected the text of a PEM file with certificates"
     )]
     Certificate(Box<str>),
     /// TLS or the client below cannot start.
-    #[error("the client for webhooks cannot start: {0}")]
+    #[error("the client for webhooks or checks cannot start: {0}")]
     Start(Box<str>),
 }
 
@@ -78,25 +78,29 @@ impl WebhookConfig {
     }
 
     pub(crate) fn tls(&self) -> Result<rustls::ClientConfig, ConfigError> {
-        let mut roots = RootCertStore::empty();
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        let public = roots.len();
-        for certificate in CertificateDer::pem_slice_iter(&self.extra_ca_pem) {
-            let wrong =
-                |error: &dyn fmt::Display| ConfigError::Certificate(error.to_string().into());
-            let certificate = certificate.map_err(|error| wrong(&error))?;
-            roots.add(certificate).map_err(|error| wrong(&error))?;
-        }
-        if !self.extra_ca_pem.is_empty() && roots.len() == public {
-            return Err(ConfigError::Certificate("there is none in it".into()));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Ok(rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| ConfigError::Start(error.to_string().into()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth())
+        tls(&self.extra_ca_pem)
     }
+}
+
+/// TLS that trusts the public authorities and these.
+pub(crate) fn tls(extra_ca_pem: &[u8]) -> Result<rustls::ClientConfig, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let public = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(extra_ca_pem) {
+        let wrong = |error: &dyn fmt::Display| ConfigError::Certificate(error.to_string().into());
+        let certificate = certificate.map_err(|error| wrong(&error))?;
+        roots.add(certificate).map_err(|error| wrong(&error))?;
+    }
+    if !extra_ca_pem.is_empty() && roots.len() == public {
+        return Err(ConfigError::Certificate("there is none in it".into()));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ConfigError::Start(error.to_string().into()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }
 
 // === impl WebhookConfig ===

@@ -95,7 +95,8 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)
     causes
 }
 
-fn tls_words(error: &rustls::Error) -> String {
+/// What went wrong with TLS, for people.
+pub(crate) fn tls_words(error: &rustls::Error) -> String {
     let rustls::Error::InvalidCertificate(wrong) = error else {
         return error.to_string();
     };

@@ -164,7 +164,11 @@ async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
         headers: headers.collect(),
         body: Vec::new(),
     };
-    seen.body = vec![0; seen.header("content-length").parse().unwrap()];
+    let length = match seen.header("content-length") {
+        "" => 0,
+        length => length.parse().unwrap(),
+    };
+    seen.body = vec![0; length];
     stream.read_exact(&mut seen.body).await.ok()?;
     Some(seen)
 }
