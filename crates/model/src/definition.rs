@@ -1,5 +1,5 @@
 //! What an App's people define by name and change without a restart: templates, triggers, webhook
-//! endpoints, identity keys, schedules, segments, lists, call-outs. Stored alike: a name, a version that rises, a JSON body,
+//! endpoints, identity keys, schedules, segments, lists, call-outs, monitors, rotations, ladders. Stored alike: a name, a version that rises, a JSON body,
 //! and for some a sealed secret. What a body means is each kind's own business.
 
 use crate::UnixMs;
@@ -24,11 +24,17 @@ pub enum DefinitionKind {
     List,
     /// Where an App's own code is asked what a notification says.
     Callout,
+    /// A service that is watched.
+    Monitor,
+    /// Who is on call when.
+    Rotation,
+    /// Who is paged how and when.
+    Ladder,
 }
 
 impl DefinitionKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Template,
         Self::Trigger,
         Self::Webhook,
@@ -37,6 +43,9 @@ impl DefinitionKind {
         Self::Segment,
         Self::List,
         Self::Callout,
+        Self::Monitor,
+        Self::Rotation,
+        Self::Ladder,
     ];
 
     /// The number that stands for it in the store: from 1.
@@ -51,6 +60,9 @@ impl DefinitionKind {
             Self::Segment => 6,
             Self::List => 7,
             Self::Callout => 8,
+            Self::Monitor => 9,
+            Self::Rotation => 10,
+            Self::Ladder => 11,
         }
     }
 
@@ -72,6 +84,9 @@ impl DefinitionKind {
             Self::Segment => "segment",
             Self::List => "list",
             Self::Callout => "callout",
+            Self::Monitor => "monitor",
+            Self::Rotation => "rotation",
+            Self::Ladder => "ladder",
         }
     }
 

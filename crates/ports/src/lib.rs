@@ -27,6 +27,7 @@ pub mod source;
 pub mod store;
 pub mod timer;
 pub mod upkeep;
+pub mod watch;
 pub mod webhook;
 
 #[cfg(feature = "testing")]

@@ -58,6 +58,7 @@ pub use self::maintenance::{Maintenance, MaintenanceWindow};
 pub use self::notice::{Notice, collapse_id};
 pub use self::page::{
     CALL_SCREEN, CALL_SCREEN_RULE, Instead, Page, PageHow, PageNo, PhoneFacts, RingRules, Rings,
+    Told,
 };
 pub use self::result::{CheckResult, Fault, FaultKind, Verdict};
 pub use self::rotation::{

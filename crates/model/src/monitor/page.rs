@@ -92,6 +92,25 @@ impl Instead {
     }
 }
 
+/// Somebody who was told of an incident, on one device: for the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Who.
+    pub user: String,
+    /// The device's public id; none: they have no device that a push reaches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// By which means, where it is a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<PageHow>,
+    /// Why it is more quietly than the step says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Instead>,
+    /// The notification's public id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<String>,
+}
+
 /// How often one device is rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
