@@ -412,6 +412,8 @@ mod tests {
     fn a_server_that_does_not_start_says_why_and_is_gone() {
         let kind = Kind {
             ready: "ready",
+            // A job in the background is born deaf to SIGINT, and the stand-in would be too.
+            signal: "-TERM",
             ..postgres::KIND
         };
         let log = std::env::temp_dir().join(format!("xtask-{}-log.txt", std::process::id()));
