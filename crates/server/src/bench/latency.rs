@@ -25,6 +25,8 @@ const MADE_AT_ONCE: u64 = 10_000;
 const CONNECTIONS: usize = 64;
 /// Records read at once.
 const PAGE: u64 = 10_000;
+/// How long the simulator may take until it listens.
+const READY_WITHIN: Duration = Duration::from_secs(20);
 /// Longest time until everything is settled.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -42,42 +44,24 @@ pub(crate) struct Load {
     fan_out: Option<u64>,
 }
 
-/// A notification that was sent: when it was due, by the machine's clock.
+/// By push token, when it was due by the machine's clock, in microseconds.
 type DueAt = HashMap<String, i64>;
 
 /// Sets up, sends at the rate, and reads back when each arrived.
 pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Failure> {
-    let simulator = Process::start(
-        &["simulate", "--listen", "127.0.0.1:0", "--accept-any-key"],
-        &[],
-        Duration::from_secs(20),
-    )
-    .await?;
-    let text = |pointer: &str| {
-        simulator
-            .said
-            .pointer(pointer)
-            .and_then(|v| v.as_str())
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let apple = ApiClient::open(&text("/admin_url"))?;
+    let apple = SimulatedApple::start().await?;
     let blind = OwnProcess::start(Duration::ZERO).await?;
-    let mut ca_pem = apple.get_text("/v1/ca.pem").await?.into_bytes();
-    ca_pem.extend(
+    let mut gateways = apple.gateways().await?;
+    blind.address().clone_into(&mut gateways.sandbox);
+    gateways.ca_pem.extend(
         std::fs::read(&blind.ca_file)
             .map_err(|error| Failure::io("read", &blind.ca_file, &error))?,
     );
-    let gateways = Gateways {
-        production: text("/production/device"),
-        sandbox: blind.address().to_owned(),
-        ca_pem,
-    };
     let mut home = Home::new(data, &gateways)?;
     let server = home.start().await?;
 
     let count = load.rate * load.seconds;
-    let push_tokens = make_phones(&apple, count).await?;
+    let push_tokens = apple.make_phones(&topic(APP), count).await?;
     server.make_app(APP, None).await?;
     server
         .make_devices(APP, "production", count, |number| {
@@ -116,7 +100,7 @@ pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Fai
     server
         .until_accepted(&[APP.to_owned()], count, DEADLINE)
         .await?;
-    let mut latencies = read_back(&apple, &due_at).await?;
+    let mut latencies = apple.read_back(&due_at).await?;
     if latencies.len() as u64 != count {
         return Err(Failure::new(
             Exit::Software,
@@ -155,24 +139,6 @@ pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Fai
     Ok(figures)
 }
 
-async fn make_phones(apple: &ApiClient, count: u64) -> Result<Vec<String>, Failure> {
-    let mut push_tokens = Vec::with_capacity(count as usize);
-    while (push_tokens.len() as u64) < count {
-        let some = (count - push_tokens.len() as u64).min(MADE_AT_ONCE);
-        let made = apple
-            .post("/v1/phones", &json!({ "count": some, "app": topic(APP) }))
-            .await?;
-        let phones = made.body["phones"].as_array().into_iter().flatten();
-        push_tokens.extend(phones.map(|phone| {
-            phone["push_tokens"]["alert"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        }));
-    }
-    Ok(push_tokens)
-}
-
 /// One notification to each device, each at its instant; returns when each was due.
 async fn generate(
     server: &MeasuredServer,
@@ -190,10 +156,7 @@ async fn generate(
         "application/json",
     );
     let began = tokio::time::Instant::now();
-    let began_at = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_micros() as i64;
+    let began_at = wall_us();
     let mut due_at = HashMap::with_capacity(push_tokens.len());
     let mut tasks = tokio::task::JoinSet::new();
     for (number, push_token) in (0u64..).zip(push_tokens) {
@@ -231,23 +194,87 @@ async fn generate(
     Ok(due_at)
 }
 
-/// How late each was when the gateway had it.
-async fn read_back(apple: &ApiClient, due_at: &DueAt) -> Result<Latencies, Failure> {
-    let mut latencies = Latencies::default();
-    let mut after = 0;
-    loop {
-        let page = apple
-            .get(&format!("/v1/received?after_seq={after}&limit={PAGE}"))
-            .await?;
-        for record in page["received"].as_array().into_iter().flatten() {
-            let push_token = record["push_token"].as_str().unwrap_or_default();
-            if let (Some(due), Some(at)) = (due_at.get(push_token), record["wall_us"].as_i64()) {
-                latencies.add(Duration::from_micros((at - due).max(0) as u64));
-            }
+/// Microseconds since 1970, by the machine's clock.
+pub(super) fn wall_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_micros() as i64
+}
+
+/// A simulator of Apple's side in a process of its own, which records when each push arrived.
+pub(super) struct SimulatedApple {
+    /// Ends with it.
+    _process: Process,
+    client: ApiClient,
+    production: String,
+    sandbox: String,
+}
+
+impl SimulatedApple {
+    /// Starts it; it takes any key.
+    pub(super) async fn start() -> Result<Self, Failure> {
+        let process = Process::start(
+            &["simulate", "--listen", "127.0.0.1:0", "--accept-any-key"],
+            &[],
+            READY_WITHIN,
+        )
+        .await?;
+        let text = |pointer: &str| {
+            let said = process.said.pointer(pointer).and_then(|v| v.as_str());
+            said.unwrap_or_default().to_owned()
+        };
+        Ok(Self {
+            client: ApiClient::open(&text("/admin_url"))?,
+            production: text("/production/device"),
+            sandbox: text("/sandbox/device"),
+            _process: process,
+        })
+    }
+
+    /// Where it is, with the certificate authority to trust.
+    pub(super) async fn gateways(&self) -> Result<Gateways, Failure> {
+        Ok(Gateways {
+            production: self.production.clone(),
+            sandbox: self.sandbox.clone(),
+            ca_pem: self.client.get_text("/v1/ca.pem").await?.into_bytes(),
+        })
+    }
+
+    /// Phones with an app: the push token for alerts of each.
+    pub(super) async fn make_phones(&self, app: &str, count: u64) -> Result<Vec<String>, Failure> {
+        let mut push_tokens = Vec::with_capacity(count as usize);
+        while (push_tokens.len() as u64) < count {
+            let some = (count - push_tokens.len() as u64).min(MADE_AT_ONCE);
+            let body = json!({ "count": some, "app": app });
+            let made = self.client.post("/v1/phones", &body).await?;
+            let phones = made.body["phones"].as_array().into_iter().flatten();
+            push_tokens.extend(phones.map(|phone| {
+                let token = phone["push_tokens"]["alert"].as_str();
+                token.unwrap_or_default().to_owned()
+            }));
         }
-        match page["next_after_seq"].as_u64() {
-            Some(next) => after = next,
-            None => return Ok(latencies),
+        Ok(push_tokens)
+    }
+
+    /// How late each push was that is known by its push token, when it arrived.
+    pub(super) async fn read_back(&self, due_at: &DueAt) -> Result<Latencies, Failure> {
+        let mut latencies = Latencies::default();
+        let mut after = 0;
+        loop {
+            let page = self
+                .client
+                .get(&format!("/v1/received?after_seq={after}&limit={PAGE}"))
+                .await?;
+            for record in page["received"].as_array().into_iter().flatten() {
+                let push_token = record["push_token"].as_str().unwrap_or_default();
+                if let (Some(due), Some(at)) = (due_at.get(push_token), record["wall_us"].as_i64())
+                {
+                    latencies.add(Duration::from_micros((at - due).max(0) as u64));
+                }
+            }
+            match page["next_after_seq"].as_u64() {
+                Some(next) => after = next,
+                None => return Ok(latencies),
+            }
         }
     }
 }

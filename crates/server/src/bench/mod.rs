@@ -13,6 +13,7 @@ pub(crate) mod gateway;
 mod http;
 pub(crate) mod latency;
 pub(crate) mod memory;
+pub(crate) mod monitors;
 pub(crate) mod pipeline;
 pub(crate) mod pools;
 mod process;

@@ -83,6 +83,12 @@ impl Home {
             .push(("CARILLON_STORE__URL".to_owned(), url.to_owned()));
     }
 
+    /// Sets another setting, by its environment variable without the prefix.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.env
+            .push((format!("CARILLON_{name}"), value.to_owned()));
+    }
+
     /// Where its files are.
     pub(super) fn path(&self) -> &Path {
         self.scratch.path()

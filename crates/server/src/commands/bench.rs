@@ -1,8 +1,8 @@
 //! `carillon bench <case>`: measures on this machine, so that every user can repeat our figures.
 
 use crate::bench::{
-    activities, events, faces, figures::Figures, latency, memory, pipeline, pools, rendering,
-    sealing, start, timers,
+    activities, events, faces, figures::Figures, latency, memory, monitors, pipeline, pools,
+    rendering, sealing, start, timers,
 };
 use crate::output::Output;
 use std::path::PathBuf;
@@ -45,6 +45,8 @@ enum Case {
     Timers(timers::Load),
     /// Live Activities: what planning costs, how late a burst of phases is, how fast plans change
     Activities(activities::Load),
+    /// Monitors: what checking many costs, how soon a failing answer is a page, what heartbeats cost
+    Monitors(monitors::Load),
 }
 
 /// Measures and prints.
@@ -64,6 +66,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         Case::Start(load) => start::run(load, data).await?,
         Case::Timers(load) => timers::run(load, data).await?,
         Case::Activities(load) => activities::run(load, data).await?,
+        Case::Monitors(load) => monitors::run(load, data).await?,
     };
     tell(&figures, output);
     Ok(())

@@ -15,7 +15,7 @@ use crate::books::stored::{Heard, KeptDelivery, KeptNotification, KeptToken, Sta
 use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
 use crate::scene::Scene;
-use crate::{activities, schedules, telling};
+use crate::{activities, monitors, schedules, telling};
 
 /// Questions at once.
 pub(crate) const AT_ONCE: usize = 16;
@@ -224,6 +224,8 @@ pub(crate) async fn read(scene: &Scene) -> Result<Books> {
     schedules::enter(scene, &mut books, sent, &owners, left, &accepted).await?;
     let (left, shown) = (&mut kept, book.shown);
     activities::enter(scene, &mut books, shown, &owners, left, &accepted).await?;
+    let (left, paged) = (&mut kept, book.paged);
+    monitors::enter(scene, &mut books, paged, &owners, left, &accepted).await?;
     telling::enter(&mut books, book.told, kept, &owners, &accepted)?;
     books.close();
     let details = read_details(&scene.caller, &books).await?;

@@ -8,6 +8,7 @@ pub(crate) mod activities;
 pub(crate) mod campaigns;
 pub(crate) mod events;
 pub(crate) mod later;
+pub(crate) mod monitors;
 pub(crate) mod received;
 pub(crate) mod stored;
 pub(crate) mod story;
@@ -20,6 +21,7 @@ use activities::Activity;
 use campaigns::Campaign;
 use events::{Event, Telling};
 use later::{ClockMove, Schedule};
+use monitors::Monitor;
 use received::Receipt;
 use stored::{KeptNotification, KeptToken};
 use webhooks::Hooks;
@@ -51,6 +53,8 @@ pub(crate) struct Books {
     pub(crate) campaigns: Vec<Campaign>,
     /// First book, too: the Live Activities that were declared, and in it from the others what came of them.
     pub(crate) activities: Vec<Activity>,
+    /// The monitors that were defined, and in it from the others what came of them.
+    pub(crate) monitors: Vec<Monitor>,
     /// How far business time was ahead, in order.
     pub(crate) clock: Vec<ClockMove>,
     /// Notifications that no request asked for and of which nobody received anything.

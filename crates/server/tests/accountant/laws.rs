@@ -15,6 +15,7 @@ mod happened;
 mod identity;
 mod later;
 mod memory;
+mod monitors;
 mod neighbours;
 mod once;
 mod one_final_state;
@@ -47,6 +48,7 @@ pub(crate) enum Law {
     Schedules,
     Campaigns,
     Activities,
+    Monitors,
     Webhooks,
     Neighbours,
     Memory,
@@ -62,7 +64,7 @@ pub(crate) struct Breach {
 }
 
 impl Law {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::OneFinalState,
         Self::Truth,
         Self::Once,
@@ -79,6 +81,7 @@ impl Law {
         Self::Schedules,
         Self::Campaigns,
         Self::Activities,
+        Self::Monitors,
         Self::Webhooks,
         Self::Neighbours,
         Self::Memory,
@@ -104,6 +107,7 @@ impl Law {
             Self::Schedules => "schedules",
             Self::Campaigns => "campaigns",
             Self::Activities => "live-activities",
+            Self::Monitors => "monitors",
             Self::Webhooks => "webhooks",
             Self::Neighbours => "neighbours",
             Self::Memory => "memory",
@@ -130,6 +134,7 @@ impl Law {
             Self::Schedules => "each time of a schedule comes to one run, or is missed by its rule",
             Self::Campaigns => "a campaign rests when it is paused, and tells its whole audience",
             Self::Activities => "a Live Activity shows each phase once, at its time, its end last",
+            Self::Monitors => "an incident is opened and closed once, and takes each step once",
             Self::Webhooks => "each event of the log is told, and each completion logged once",
             Self::Neighbours => "the trouble of one App or gateway does not stop another",
             Self::Memory => "memory stays bounded",
@@ -157,6 +162,7 @@ impl Law {
             Self::Schedules => schedules::check(books),
             Self::Campaigns => campaigns::check(books),
             Self::Activities => activities::check(books),
+            Self::Monitors => monitors::check(books),
             Self::Webhooks => webhooks::check(books),
             Self::Neighbours => neighbours::check(books),
             Self::Memory => memory::check(books),

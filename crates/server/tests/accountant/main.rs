@@ -29,6 +29,7 @@ mod later;
 mod laws;
 mod load;
 mod lock;
+mod monitors;
 mod place;
 mod plan;
 mod probe;

@@ -16,6 +16,9 @@ use happening::Happening;
 pub(crate) use load::Load;
 use steps::Step;
 
+/// Deliveries a second where eight processes share the machine with their database: what they have room for, so that what is new
+/// after a fault does not wait behind what came before it.
+const SPLIT_PER_SECOND: u64 = 90;
 /// Stages at which the short run on a server kills.
 const BRIEF_STAGES: usize = 5;
 
@@ -217,6 +220,7 @@ impl Plan {
     /// A run on a server whose work many processes share.
     pub(crate) fn split(seed: u64, store: Store) -> Self {
         let mut plan = Self::brief(seed, store);
+        plan.load.per_second = SPLIT_PER_SECOND;
         plan.lives.clear();
         plan.steps = steps::deal(&mut Dice::for_purpose(seed, "steps"));
         plan.musts = Happening::of_store(store).to_vec();

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::books::accepted::{Audience, Gateway};
 use crate::books::activities::KeptActivity;
 use crate::books::campaigns::{Answer, Switch};
+use crate::books::monitors::What;
 use crate::books::received::Meaning;
 use crate::books::stored::{KeptToken, State};
 use crate::books::{Books, Micros, Probe};
@@ -35,6 +36,7 @@ pub(crate) fn print(outcome: &Outcome, breaches: &[Breach]) {
     hooks(books);
     campaigns(books);
     activities(books);
+    monitors(books);
     lives(outcome);
     probes(
         "Once a fault had ended, new work was at the gateway after",
@@ -265,6 +267,26 @@ fn activities(books: &Books) {
         records("late_phase"),
         records("passed_over"),
         records("ended"),
+    );
+}
+
+/// What monitors saw and whom they paged.
+fn monitors(books: &Books) {
+    let all = &books.monitors;
+    let answers: usize = all.iter().map(|one| one.answers.len()).sum();
+    let incidents = || all.iter().flat_map(|one| &one.incidents);
+    let entries = |is_it: fn(&What) -> bool| {
+        let all = incidents().flat_map(|incident| &incident.entries);
+        all.filter(|entry| is_it(&entry.what)).count()
+    };
+    println!(
+        "{} monitors: {answers} checks answered; {} incidents, {} pages, {} acknowledged, {} given back, {} given up",
+        all.len(),
+        incidents().count(),
+        entries(|what| matches!(what, What::Paged { .. })),
+        entries(|what| *what == What::Acknowledged),
+        entries(|what| *what == What::Unacknowledged),
+        entries(|what| *what == What::GivenUp),
     );
 }
 

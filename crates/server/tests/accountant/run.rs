@@ -33,6 +33,7 @@ use crate::hooks;
 use crate::instant::{Ahead, now};
 use crate::later;
 use crate::load::{self, Pace};
+use crate::monitors;
 use crate::place::Place;
 use crate::plan::Plan;
 use crate::plan::happening::Happening;
@@ -72,6 +73,8 @@ content = "2s"
 [webhooks]
 allow_private = "127.0.0.1"
 deadline = "1s"
+[monitors]
+allow_private = ["127.0.0.1:*"]
 [log]
 level = "info"
 "#;
@@ -125,6 +128,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         accepted: AtomicU64::new(0),
         ahead,
         receivers,
+        services: monitors::Services::start().await?,
         errands: TaskTracker::new(),
         is_over: AtomicBool::new(false),
     });
@@ -185,6 +189,7 @@ impl Run {
         events::set_up(&self.scene).await?;
         schedules::set_up(&self.scene).await?;
         hooks::set_up(&self.scene).await?;
+        monitors::set_up(&self.scene).await?;
         let devices = self.scene.books.lock().devices.len();
         self.tell(&format!(
             "{devices} devices registered in {:.1} s",
@@ -228,6 +233,11 @@ impl Run {
             let scene = Arc::clone(&self.scene);
             let dice = Dice::for_purpose(plan.seed, &format!("activities {caller}"));
             tasks.spawn(async move { activities::call(&scene, dice).await });
+        }
+        for caller in 0..monitors::CALLERS {
+            let scene = Arc::clone(&self.scene);
+            let dice = Dice::for_purpose(plan.seed, &format!("monitors {caller}"));
+            tasks.spawn(async move { monitors::call(&scene, caller, dice).await });
         }
         let (scene, dice) = (
             Arc::clone(&self.scene),

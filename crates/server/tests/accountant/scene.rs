@@ -16,6 +16,7 @@ use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
 use crate::gateway::Gateway;
 use crate::instant::{Ahead, now, rfc3339};
+use crate::monitors::Services;
 use crate::receiver::Receivers;
 
 /// A run in progress.
@@ -29,6 +30,7 @@ pub(crate) struct Scene {
     /// How far business time is ahead of the books' time.
     pub(crate) ahead: Arc<Ahead>,
     pub(crate) receivers: Receivers,
+    pub(crate) services: Services,
     /// Deliveries of everything that was accepted.
     pub(crate) accepted: AtomicU64,
     /// Questions that go on being asked when whoever asked them was stopped: each must get its answer.

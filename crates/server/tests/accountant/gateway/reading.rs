@@ -11,6 +11,7 @@ use crate::activities::{Says, Shown};
 use crate::books::accepted::Gateway as Side;
 use crate::books::activities::Does;
 use crate::books::received::{Answer, Receipt};
+use crate::monitors;
 use crate::schedules::Sent;
 
 /// Stands for the number of what no request asked for.
@@ -28,6 +29,8 @@ pub(crate) struct Book {
     pub(crate) scheduled: Vec<Sent>,
     /// What Live Activities showed.
     pub(crate) shown: Vec<Shown>,
+    /// What was sent of incidents.
+    pub(crate) paged: Vec<Receipt>,
 }
 
 /// The simulator's word for a gateway.
@@ -55,6 +58,7 @@ impl Gateway {
             told: Vec::new(),
             scheduled: Vec::new(),
             shown: Vec::new(),
+            paged: Vec::new(),
         };
         let mut filter = ReceivedFilter {
             limit: 10_000,
@@ -73,6 +77,11 @@ impl Gateway {
                 if let Some((activity, push)) = shown_in(payload) {
                     let receipt = self.receipt(received, addresses, false)?;
                     book.shown.push((receipt, activity, push));
+                    continue;
+                }
+                if payload.contains(monitors::MARK) {
+                    let receipt = self.receipt(received, addresses, false)?;
+                    book.paged.push(receipt);
                     continue;
                 }
                 let (events, schedule) = (events_in(payload), schedule_in(payload));

@@ -16,6 +16,7 @@ use crate::campaigns;
 use crate::events;
 use crate::hooks;
 use crate::instant::now;
+use crate::monitors;
 use crate::plan::happening::Happening;
 use crate::report;
 use crate::scene::Scene;
@@ -84,6 +85,7 @@ impl Run {
             report::progress(began, "draining");
             schedules::end(&scene).await?;
             activities::end(&scene).await?;
+            monitors::end(&scene).await?;
             campaigns::end(&scene, drain_deadline).await?;
             events::until_told(&scene, drain_deadline).await;
             let open = audit::drain(&scene, drain_deadline).await?;
