@@ -120,6 +120,7 @@ impl Unfired {
             }
             Ok(TimerSubject::Schedule(schedule)) => (schedule.name.clone(), timer.due_at),
             Ok(TimerSubject::LiveActivity(activity)) => (activity.id.clone(), timer.due_at),
+            Ok(TimerSubject::Watch(watch)) => (format!("monitor {}", watch.monitor), timer.due_at),
             // Whose it is cannot be read.
             Err(_) => (format!("timer {}", timer.claim.no), timer.due_at),
         };
@@ -140,6 +141,7 @@ fn kind_of(timer: &DueTimer) -> TimerKind {
         Ok(TimerSubject::Send(_)) | Err(_) => TimerKind::Send,
         Ok(TimerSubject::Schedule(_)) => TimerKind::Schedule,
         Ok(TimerSubject::LiveActivity(_)) => TimerKind::LiveActivity,
+        Ok(TimerSubject::Watch(_)) => TimerKind::Watch,
     }
 }
 
@@ -200,6 +202,7 @@ impl Shared {
                     activities.push((at, &**activity));
                     continue;
                 }
+                Ok(TimerSubject::Watch(_)) => Err("monitors are not served yet".to_owned()),
                 Err(why) => Err(why.clone()),
             };
             match drafted {

@@ -5,6 +5,9 @@ use crate::environment::TokenEnvironment;
 use crate::push_token::{PushToken, PushTokenBytes};
 use crate::push_type::TokenKind;
 
+/// Most capabilities of a device.
+pub const MAX_CAPABILITIES: usize = 20;
+
 /// A device to be stored: all it says replaces what was stored under this id before, except that
 /// push tokens of kinds it does not name stay.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -29,11 +32,22 @@ pub struct DeviceRegistration {
     /// What else the caller knows of it: a JSON object of at most 4,096 bytes with strings, numbers,
     /// booleans and lists of strings.
     pub attributes: Option<String>,
+    /// What its app has declared that it can do, in plain names, at most [`MAX_CAPABILITIES`]; Carillon acts upon those that
+    /// it knows ([`crate::monitor::CALL_SCREEN`]) and keeps the others.
+    pub capabilities: Vec<String>,
     /// Its push tokens, at most one of each kind.
     pub push_tokens: Vec<PushTokenRegistration>,
     /// Addresses that it had before the ones above: by them it is found when it has no id, and wherever
     /// they still stand they go. Never stored.
     pub replaces: Vec<ReplacedPushToken>,
+}
+
+impl DeviceRegistration {
+    /// Whether its app has declared this.
+    #[must_use]
+    pub fn has_capability(&self, name: &str) -> bool {
+        self.capabilities.iter().any(|known| known == name)
+    }
 }
 
 /// An address that another one of the same kind has replaced.

@@ -17,11 +17,13 @@ pub enum TimerKind {
     Schedule,
     /// A Live Activity's next moment; its subject is the activity's number.
     LiveActivity,
+    /// A monitor's next moment besides its checks; its subject is the definition's number.
+    Watch,
 }
 
 impl TimerKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 3] = [Self::Send, Self::Schedule, Self::LiveActivity];
+    pub const ALL: [Self; 4] = [Self::Send, Self::Schedule, Self::LiveActivity, Self::Watch];
 
     /// The number that stands for it in the store: from 1.
     #[must_use]
@@ -30,6 +32,7 @@ impl TimerKind {
             Self::Send => 1,
             Self::Schedule => 2,
             Self::LiveActivity => 3,
+            Self::Watch => 4,
         }
     }
 
@@ -46,6 +49,7 @@ impl TimerKind {
             Self::Send => "send",
             Self::Schedule => "schedule",
             Self::LiveActivity => "live_activity",
+            Self::Watch => "monitor",
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::callout::CalloutEnd;
 use crate::live_activity::StoredActivity;
 use crate::schedule::DueSchedule;
 use crate::store::{NewEvent, NotificationHead, NotificationView, Result};
+use crate::watch::StoredWatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -109,6 +110,8 @@ pub enum TimerSubject {
     Schedule(Box<DueSchedule>),
     /// A Live Activity whose next moment has come.
     LiveActivity(Box<StoredActivity>),
+    /// A monitor that is to be looked at.
+    Watch(Box<StoredWatch>),
 }
 
 impl TimerSubject {
@@ -119,6 +122,7 @@ impl TimerSubject {
             Self::Send(send) => send.notification.payload.len() + send.body.len(),
             Self::Schedule(schedule) => schedule.body.len(),
             Self::LiveActivity(activity) => activity.plan.len() + activity.run.len(),
+            Self::Watch(watch) => watch.record.len(),
         };
         bytes as u64
     }

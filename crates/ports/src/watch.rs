@@ -10,8 +10,16 @@ use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DefinitionNo, DeviceNo, NotificationNo};
 use carillon_model::monitor::{
-    CheckResult, Entry, Fault, MonitorPlan, ResolvedBy, Rings, Tally, Told, WatchState,
+    CheckResult, Entry, Fault, MonitorPlan, ResolvedBy, Rings, Tally, Told, WatchState, What,
 };
+use serde::{Deserialize, Serialize};
+
+/// So many entries of one incident are kept, the newest.
+pub const INCIDENT_ENTRIES: i64 = 1_000;
+/// What was counted of an hour is kept for so many hours: 400 days.
+pub const TALLY_HOURS: i64 = 400 * 24;
+/// Milliseconds of an hour.
+pub const HOUR_MS: i64 = 3_600_000;
 
 /// What is remembered of a monitor, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +75,9 @@ pub struct WatchStep {
     pub entries: Vec<WatchEntry>,
     /// What is told.
     pub events: Vec<NewEvent>,
-    /// The rings of devices, as they are now.
-    pub rings: Vec<(DeviceNo, Rings)>,
+    /// What was written down of rings, in order. A device whose rings are not as they were read is in another monitor's hand:
+    /// the whole step is not written then.
+    pub rings: Vec<RingChange>,
     /// Notifications that are accepted with it, each with the incident that it is about; their work is due at once
     /// ([`crate::store::NewBatch::hot`] is false).
     pub pages: Vec<(u32, NewNotification)>,
@@ -76,19 +85,31 @@ pub struct WatchStep {
     pub now: UnixMs,
 }
 
+/// A device is rung.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingChange {
+    /// Which.
+    pub device: DeviceNo,
+    /// Its rings as they were read.
+    pub was: Rings,
+    /// Its rings now.
+    pub now: Rings,
+}
+
 /// Something that happened to a monitor, and who was told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WatchEntry {
     /// What.
     pub entry: Entry,
     /// Who.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<Told>,
 }
 
 /// An entry as stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredEntry {
-    /// Its number; rises.
+    /// Its number among those of its incident, from 1.
     pub no: i64,
     /// It.
     pub what: WatchEntry,
@@ -115,6 +136,46 @@ pub struct StoredIncident {
     pub is_given_up: bool,
     /// By what and when it was closed.
     pub resolved: Option<(ResolvedBy, UnixMs)>,
+}
+
+impl StoredIncident {
+    /// The incident that an entry opens; `None`: it opens none.
+    #[must_use]
+    pub fn opened(monitor: DefinitionNo, app: AppNo, entry: &Entry) -> Option<Self> {
+        let (Some(no), What::Opened(fault)) = (entry.incident, &entry.what) else {
+            return None;
+        };
+        Some(Self {
+            monitor,
+            app,
+            no,
+            opened_at: entry.at,
+            fault: fault.clone(),
+            acknowledged: None,
+            pages: 0,
+            is_given_up: false,
+            resolved: None,
+        })
+    }
+
+    /// Something more happened to it.
+    pub fn happened(&mut self, entry: &Entry) {
+        match &entry.what {
+            What::Paged(_) => self.pages = self.pages.saturating_add(1),
+            What::GivenUp => self.is_given_up = true,
+            What::Acknowledged { by } => self.acknowledged = Some((by.clone(), entry.at)),
+            What::Unacknowledged { .. } => (self.acknowledged, self.is_given_up) = (None, false),
+            What::Resolved { by, .. } => self.resolved = Some((by.clone(), entry.at)),
+            What::Suspected(_)
+            | What::Cleared
+            | What::Opened(_)
+            | What::Snoozed { .. }
+            | What::Held(_)
+            | What::Released
+            | What::FlappingBegan
+            | What::FlappingEnded => {}
+        }
+    }
 }
 
 /// Which incidents to list.
@@ -178,14 +239,14 @@ pub trait WatchStore: Send + Sync + 'static {
     /// Writes steps in one transaction, in order. `false`: that one is not as it was read, and nothing of it was written. A
     /// monitor whose definition was deleted has no record any more, and a step of it writes nothing.
     async fn step_watches(&self, steps: Vec<WatchStep>) -> Result<Vec<bool>>;
-    /// The devices of these users, by user and device; at most so many of one user.
+    /// The devices of these users, by user and device; of one user at most so many, those that were seen last.
     async fn page_phones(
         &self,
         app: AppNo,
         users: Vec<String>,
         most_each: u32,
     ) -> Result<Vec<PagePhone>>;
-    /// These devices were heard of: they may be rung again.
+    /// These devices were heard of: they may be rung again. Writes nothing where nothing changes by it.
     async fn heard_of(&self, devices: Vec<DeviceNo>) -> Result<()>;
     /// Incidents of an App, the latest opened first.
     async fn incidents(&self, app: AppNo, filter: IncidentFilter) -> Result<Vec<StoredIncident>>;
@@ -200,9 +261,10 @@ pub trait WatchStore: Send + Sync + 'static {
     ) -> Result<Vec<StoredEntry>>;
     /// Which incident a notification is about: monitor and number. `None`: about none.
     async fn incident_of(&self, no: NotificationNo) -> Result<Option<(DefinitionNo, u32)>>;
-    /// Adds to what is counted of hours, in one transaction.
+    /// Adds to what is counted of hours, in one transaction. Of a monitor that has no record nothing is counted.
     async fn add_tallies(&self, tallies: Vec<HourTally>) -> Result<()>;
-    /// What was counted of these monitors in the hours from `from` on and before `until`.
+    /// What was counted of these monitors in the hours from `from` on and before `until`, by monitor in the order given, and
+    /// hour.
     async fn tallies(
         &self,
         monitors: Vec<DefinitionNo>,

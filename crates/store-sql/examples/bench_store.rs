@@ -7,16 +7,21 @@
 #![expect(clippy::print_stdout, reason = "a program that prints its findings")]
 
 use bytes::Bytes;
+use carillon_model::app::AppSettings;
 use carillon_model::batch::BatchDevices;
+use carillon_model::definition::DefinitionKind;
 use carillon_model::delivery::FinalState;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, BatchNo, DeviceNo};
 use carillon_model::lane::{Class, Gateway, Lane};
+use carillon_model::monitor::WatchState;
 use carillon_model::notification::{Priority, SendOptions};
 use carillon_model::push_type::{OnUnknown, PushType, TokenKind};
+use carillon_ports::registry::{Actor, Registry as _};
 use carillon_ports::store::{
     BatchSettlement, HotStore, NewBatch, NewNotification, Settlement, WorkId,
 };
+use carillon_ports::watch::{WatchClaim, WatchStep, WatchStore as _};
 use carillon_store_sql::{ServerConfig, SqlStore, SqliteConfig, StoreUrl, TlsMode};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
@@ -146,7 +151,68 @@ async fn measure(store: SqlStore) -> Outcome {
         indexed += rows;
     }
     meter.report("device index, 20,000 a slice", indexed as usize);
+    if wanted("steps of monitors") {
+        monitors(&store).await?;
+    }
     store.close().await;
+    Ok(())
+}
+
+/// Checks that were good, of monitors that are up; and beats, which move a timer too.
+async fn monitors(store: &SqlStore) -> Outcome {
+    let (all, rounds) = (2_000, 20);
+    let by = || Actor {
+        api_key: None,
+        request_id: None,
+    };
+    let (app, settings) = ("bench".to_owned(), AppSettings::default());
+    let (app, _) = store.put_app(app.clone(), app, settings, T0, by()).await?;
+    let mut monitors = Vec::with_capacity(all);
+    for n in 0..all {
+        let (kind, name) = (DefinitionKind::Monitor, format!("m{n}"));
+        let no = store.definition_no(app.no, kind, name.clone()).await?;
+        let body = "{}".to_owned();
+        store
+            .put_definition(no, app.no, kind, name, body, None, T0, by())
+            .await?;
+        monitors.push(no);
+    }
+    let step = |monitor, claim, round: i64| WatchStep {
+        monitor,
+        app: app.no,
+        claim,
+        state: WatchState::Ok,
+        record: format!(r#"{{"state":"ok","last":{{"at":{round},"verdict":"up"}}}}"#),
+        version: 1,
+        check_at: Some(T0 + round * 10_000),
+        look_at: None,
+        entries: vec![],
+        events: vec![],
+        rings: vec![],
+        pages: vec![],
+        now: T0 + round,
+    };
+    let new = monitors.iter().map(|no| step(*no, WatchClaim::New, 0));
+    store.step_watches(new.collect()).await?;
+    for (name, group, has_timer) in [
+        ("steps of monitors, 500 a call", 500, false),
+        ("steps of monitors with a timer, 500 a call", 500, true),
+        ("steps of monitors with a timer, 50 a call", 50, true),
+    ] {
+        let meter = Meter::start();
+        for round in 1..=rounds {
+            for some in monitors.chunks(group) {
+                let known = store.watches(some.to_vec()).await?;
+                let steps = known.into_iter().flatten().map(|watch| WatchStep {
+                    look_at: has_timer.then_some(T0 + round * 60_000),
+                    ..step(watch.monitor, WatchClaim::Known(watch.fence), round)
+                });
+                let written = store.step_watches(steps.collect()).await?;
+                assert!(written.iter().all(|is| *is), "a step was not written");
+            }
+        }
+        meter.report(name, all * rounds as usize);
+    }
     Ok(())
 }
 

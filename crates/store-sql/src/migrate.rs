@@ -33,6 +33,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     ),
     (19, include_str!("../migrations/sqlite/0019_tokens.sql")),
     (20, include_str!("../migrations/sqlite/0020_urgent.sql")),
+    (21, include_str!("../migrations/sqlite/0021_watches.sql")),
 ];
 
 /// PostgreSQL's, by the same numbers, of which the first brings all before it.
@@ -60,6 +61,7 @@ pub(crate) const POSTGRES: &[(i64, &str)] = &[
     ),
     (19, include_str!("../migrations/postgres/0019_tokens.sql")),
     (20, include_str!("../migrations/postgres/0020_urgent.sql")),
+    (21, include_str!("../migrations/postgres/0021_watches.sql")),
 ];
 
 /// MySQL's and MariaDB's, by the same numbers.
@@ -81,6 +83,7 @@ pub(crate) const MYSQL: &[(i64, &str)] = &[
     ),
     (19, include_str!("../migrations/mariadb/0019_tokens.sql")),
     (20, include_str!("../migrations/mariadb/0020_urgent.sql")),
+    (21, include_str!("../migrations/mariadb/0021_watches.sql")),
 ];
 
 /// SQLite's newest schema.

@@ -50,6 +50,10 @@ use carillon_ports::store::{
 use carillon_ports::timer::{
     DueAsk, DueTimer, DueTimers, SendChange, TimerFailure, TimerStore, WaitingSend,
 };
+use carillon_ports::watch::{
+    HourTally, IncidentFilter, PagePhone, StoredEntry, StoredIncident, StoredWatch, WatchStep,
+    WatchStore,
+};
 use carillon_ports::webhook::{
     CallSettlement, EndpointRow, Enqueue, QueuedEvent, WebhookAttempt, WebhookDefinition,
     WebhookStore,
@@ -321,6 +325,26 @@ port! {
         async fn set_startable(app: AppNo, device: DeviceNo, attributes_type: String, push_token_of: Option<DeviceNo>, now: UnixMs) -> ();
     }
     passed {}
+}
+
+port! {
+    WatchStore for FaultyStore
+    struck {
+        async fn watches(monitors: Vec<DefinitionNo>) -> Vec<Option<StoredWatch>>;
+        async fn incidents(app: AppNo, filter: IncidentFilter) -> Vec<StoredIncident>;
+        async fn incident(monitor: DefinitionNo, no: u32) -> Option<StoredIncident>;
+        async fn incident_entries(monitor: DefinitionNo, no: u32, limit: u32) -> Vec<StoredEntry>;
+        async fn tallies(monitors: Vec<DefinitionNo>, from: i64, until: i64) -> Vec<HourTally>;
+        async fn step_watches(steps: Vec<WatchStep>) -> Vec<bool>;
+        async fn page_phones(app: AppNo, users: Vec<String>, most_each: u32) -> Vec<PagePhone>;
+    }
+    passed {
+        async fn all_watches(after: Option<DefinitionNo>, limit: u32) -> Vec<StoredWatch>;
+        async fn due_checks(until: UnixMs, limit: u32) -> Vec<StoredWatch>;
+        async fn heard_of(devices: Vec<DeviceNo>) -> ();
+        async fn incident_of(no: NotificationNo) -> Option<(DefinitionNo, u32)>;
+        async fn add_tallies(tallies: Vec<HourTally>) -> ();
+    }
 }
 
 port! {

@@ -344,7 +344,7 @@ async fn take_over(shared: &Arc<Shared>, asked: &HashMap<task::Id, i64>) -> Resu
             Ok(TimerSubject::Send(send)) => later::read(&send.body)
                 .ok()
                 .and_then(|kept| send_asks_first(hub, &timer, send, &kept, now)),
-            Ok(TimerSubject::LiveActivity(_)) | Err(_) => None,
+            Ok(TimerSubject::LiveActivity(_) | TimerSubject::Watch(_)) | Err(_) => None,
         };
         let Some(asks) = asks else {
             // It asks nobody any more: it fires when it is due.

@@ -35,6 +35,7 @@ pub async fn registers_devices(subject: &mut dyn Subject) {
         tags: vec!["beta".into(), "日本".into()],
         topics: vec!["news".into()],
         attributes: Some(r#"{"plan":"gold"}"#.into()),
+        capabilities: vec!["voip_call_ui".into(), "later_one".into()],
         push_tokens: [(TokenKind::Alert, 1), (TokenKind::Voip, 2)]
             .map(|(kind, number)| {
                 PushTokenRegistration::new(kind, address(number), TokenEnvironment::Sandbox)
@@ -82,6 +83,7 @@ pub async fn registers_devices(subject: &mut dyn Subject) {
     assert_eq!((stored.created_at, stored.last_seen_at), (T0, T0 + 9));
     assert_eq!(stored.registration.user_id, None);
     assert!(stored.registration.tags.is_empty());
+    assert!(stored.registration.capabilities.is_empty());
     let kinds: Vec<_> = stored
         .push_tokens
         .iter()

@@ -31,6 +31,7 @@ mod settling;
 mod sharing;
 mod telling;
 mod viewing;
+mod watching;
 mod webhooks;
 
 pub use accepting::*;
@@ -60,6 +61,7 @@ pub use settling::*;
 pub use sharing::*;
 pub use telling::*;
 pub use viewing::*;
+pub use watching::*;
 pub use webhooks::*;
 
 use crate::receipt::ReceiptStore;
@@ -111,6 +113,16 @@ macro_rules! store_suite {
             live_activities_have_errands
             refused_pushes_come_back
             pushes_at_once_are_counted_by_phone
+            monitors_are_stepped_under_their_fence
+            monitors_are_stepped_together
+            checks_are_due_in_their_order
+            incidents_are_made_of_their_entries
+            incidents_are_listed
+            what_a_monitor_pages_is_its_step
+            devices_are_rung_apart
+            phones_are_found_by_person
+            hours_add_up
+            what_is_kept_of_monitors_goes
             rows_of_a_source_are_noted
             sources_go_with_their_app
             a_timer_is_put_off_and_its_run_stays_open

@@ -64,11 +64,13 @@ pub async fn devices_register_themselves(subject: &mut dyn Subject) {
     let mut mine = own(Some("phone"), Some("bob"), 2, Some(FRESH));
     mine.device.tags = vec!["admin".into()];
     mine.device.topics = vec!["news".into()];
+    mine.device.capabilities = vec!["voip_call_ui".into()];
     assert!(register(&f, mine, T0 + 3).await.is_some());
     let stored = device(&f, "phone").await.registration;
     assert_eq!(stored.tags, ["vip"]);
     assert_eq!(stored.attributes.as_deref(), Some(r#"{"plan":"gold"}"#));
     assert_eq!(stored.topics, ["news"]);
+    assert_eq!(stored.capabilities, ["voip_call_ui"]);
     assert_eq!(stored.user_id.as_deref(), Some("bob"));
 
     // Its user is proof too, and then a new secret counts, the one shown or a fresh one.

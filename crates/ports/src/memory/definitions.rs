@@ -39,6 +39,7 @@ impl State {
         match gone.kind {
             DefinitionKind::Webhook => self.close_webhook(WebhookNo(gone.no.0)),
             DefinitionKind::Schedule => self.unplan_schedule(gone.no, now),
+            DefinitionKind::Monitor => self.forget_watch(gone.no),
             _ => {}
         }
     }

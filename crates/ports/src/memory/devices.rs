@@ -367,5 +367,6 @@ impl State {
         self.push_tokens.retain(|(device, _), _| *device != no);
         self.badges.remove(&Owner::Device(no));
         self.live_activities.forget_device(no);
+        self.watching.forget_device(no);
     }
 }

@@ -24,6 +24,7 @@ mod segments;
 mod sources;
 mod state;
 mod timers;
+mod watching;
 mod webhooks;
 
 pub use sources::FakeSources;

@@ -293,6 +293,7 @@ impl State {
         let mut rows = self.prune_timers() + self.prune_runs(retention.records_before);
         rows += self.prune_lists(retention.lists_before);
         rows += self.prune_activities(retention.records_before, retention.now);
+        rows += self.prune_watches(retention.records_before, retention.now);
         rows += self.prune_callouts(retention.records_before);
         let old = |n: &Notification, before: UnixMs| n.completed_at.is_some_and(|at| at < before);
         let gone: Vec<_> = self

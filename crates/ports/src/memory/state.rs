@@ -6,6 +6,7 @@ use super::instances::Instances;
 use super::lists::StoredList;
 use super::live_activities::LiveActivities;
 use super::timers::Timer;
+use super::watching::Watching;
 use super::webhooks::Webhooks;
 use crate::gathering::DueDigest;
 use crate::news::News;
@@ -79,6 +80,7 @@ pub(super) struct State {
     pub(super) batch_badges: BTreeMap<BatchNo, BatchBadges>,
     pub(super) timers: BTreeMap<i64, Timer>,
     pub(super) live_activities: LiveActivities,
+    pub(super) watching: Watching,
     pub(super) activity_sources: ActivitySources,
     pub(super) schedule_runs: BTreeMap<i64, (DefinitionNo, NewRun)>,
     pub(super) lists: BTreeMap<ListNo, StoredList>,

@@ -35,6 +35,7 @@ pub(super) enum Of {
     Send(NotificationNo),
     Schedule(DefinitionNo),
     LiveActivity(i64),
+    Watch(DefinitionNo),
 }
 
 impl State {
@@ -118,7 +119,7 @@ impl State {
             self.timers.retain(|_, timer| timer.of != of);
             rows += match of {
                 Of::Send(no) => self.forget(no),
-                Of::Schedule(_) | Of::LiveActivity(_) => 1,
+                Of::Schedule(_) | Of::LiveActivity(_) | Of::Watch(_) => 1,
             };
         }
         rows
@@ -179,6 +180,7 @@ impl State {
                 Of::LiveActivity(no) => {
                     TimerSubject::LiveActivity(Box::new(self.due_activity(no)?))
                 }
+                Of::Watch(no) => TimerSubject::Watch(Box::new(self.due_watch(no)?)),
             }),
         })
     }
@@ -267,7 +269,7 @@ impl TimerStore for MemoryStore {
             .filter(|timer| timer.app == app && timer.due_at.is_none() == set_aside)
             .filter_map(|timer| match timer.of {
                 Of::Send(no) => Some((timer.due_at.unwrap_or(0), no)),
-                Of::Schedule(_) | Of::LiveActivity(_) => None,
+                Of::Schedule(_) | Of::LiveActivity(_) | Of::Watch(_) => None,
             })
             .filter(|place| after.is_none_or(|after| *place > after))
             .collect();

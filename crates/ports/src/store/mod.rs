@@ -37,6 +37,7 @@ use crate::preferences::{DevicePreferences, Reservation};
 use crate::schedule::ScheduleStore;
 use crate::segment::{SegmentFilter, SegmentPage};
 use crate::timer::TimerStore;
+use crate::watch::WatchStore;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::badges::BatchBadges;
@@ -85,6 +86,7 @@ pub trait HotStore:
     + CampaignStore
     + LiveActivityStore
     + ActivitySourceStore
+    + WatchStore
 {
     /// The next notification number; taken from memory, never reused over restarts.
     fn next_notification(&self) -> NotificationNo;

@@ -14,9 +14,9 @@ use carillon_ports::store::{Acceptance, Idempotency, NewNotification};
 use carillon_ports::timer::When;
 
 /// About how many rows they are.
-pub(super) fn weight(items: &[NewNotification]) -> usize {
+pub(super) fn weight<'n>(items: impl IntoIterator<Item = &'n NewNotification>) -> usize {
     items
-        .iter()
+        .into_iter()
         .map(|item| {
             let rows_of = if item.badge.is_some() { 1 } else { 50 };
             let devices = item.batches.iter().map(|b| usize::from(b.devices.count()));
@@ -31,7 +31,7 @@ pub(super) fn accept(tx: &mut Tx<'_>, items: &[NewNotification]) -> Done<Vec<Acc
     items.iter().map(|item| accept_one(tx, item)).collect()
 }
 
-fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
+pub(super) fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Acceptance> {
     if let Some(idempotency) = &item.idempotency {
         match remember_key(tx, item.no, item.accepted_at, idempotency)? {
             Remembered::New => {}

@@ -159,6 +159,9 @@ fn named(conn: &Connection, app: AppNo, id: &str) -> Done<Option<StoredActivity>
 /// Columns of [`due`], of a table `l`.
 pub(super) const DUE: &str = "l.activity_no, l.app_no, l.id, l.fence, l.state, l.plan, l.run, l.created_at, l.updated_at, l.refused";
 
+/// How many they are.
+pub(super) const DUE_COLUMNS: usize = 10;
+
 /// The one that a timer is about, with [`DUE`] from column `at` on, joined from the outside.
 pub(super) fn due(row: Row<'_>, at: usize, timer: i64) -> Done<StoredActivity> {
     match row.get::<_, Option<i64>>(at)? {

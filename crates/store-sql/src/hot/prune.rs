@@ -8,7 +8,7 @@ use super::records::HOUR;
 use super::rows::blob;
 use super::{
     activity_sources, badges, callouts, campaigns, lists, live_activities, preferences, schedules,
-    timers,
+    timers, watches,
 };
 use crate::db::{self, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
@@ -335,6 +335,7 @@ fn deleted_app(tx: &mut Tx<'_>, slice: u32) -> Done<u64> {
     }
     rows += crate::registry::prune_app(tx, app, slice)?;
     rows += live_activities::prune_app(tx, app, slice)?;
+    rows += watches::prune_app(tx, app, slice)?;
     rows += activity_sources::prune_app(tx, app, slice)?;
     if rows > 0 {
         return Ok(rows);
@@ -435,6 +436,7 @@ fn short_lived(tx: &mut Tx<'_>, retention: Retention, slice: u32) -> Done<u64> {
     rows += schedules::prune(tx, retention.records_before, slice)?;
     rows += callouts::prune(tx, retention.records_before, slice)?;
     rows += live_activities::prune(tx, retention.records_before, retention.now, slice)?;
+    rows += watches::prune(tx, retention.records_before, retention.now, slice)?;
     rows += tx
         .conn
         .prepare_cached(

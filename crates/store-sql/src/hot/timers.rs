@@ -1,6 +1,7 @@
 //! Timers: what is due, fairly; taking one with its effect; what could not fire; changes.
 
-use super::live_activities::{self, DUE};
+use super::live_activities::{self, DUE, DUE_COLUMNS};
+use super::watches::{self, WATCH};
 use super::{callouts, ledger, records, rows, schedules, views};
 use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, Fault, corrupt};
@@ -135,7 +136,7 @@ fn due_of(
     let limit = room.min(ask.each as usize);
     into.is_full = room == 0;
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, {TIMER}, {DUE}
+        "SELECT {}, {TIMER}, {DUE}, {WATCH}
          FROM timers t INDEXED BY timers_due {SUBJECTS}
          WHERE t.due_at IS NOT NULL AND t.app_no = ?1 AND t.due_at <= ?2
          ORDER BY t.due_at LIMIT ?3",
@@ -157,7 +158,7 @@ fn due_of(
 /// Timers of which a call-out's run is open, that of the oldest run first.
 pub(super) fn of_open_callouts(conn: &Connection, limit: u32) -> Done<Vec<DueTimer>> {
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, {TIMER}, {DUE} FROM callout_runs r JOIN timers t ON t.timer_no = r.timer_no {SUBJECTS}
+        "SELECT {}, {TIMER}, {DUE}, {WATCH} FROM callout_runs r JOIN timers t ON t.timer_no = r.timer_no {SUBJECTS}
          WHERE r.finished_at IS NULL AND t.due_at IS NOT NULL ORDER BY r.run_no LIMIT ?1",
         rows::HEAD
     ))?;
@@ -178,9 +179,10 @@ const TIMER_COLUMNS: usize = 9;
 
 /// What a timer may be about; a schedule is read when it is met.
 const SUBJECTS: &str = "LEFT JOIN notifications n ON t.kind = 1 AND n.notification_no = t.subject
-         LEFT JOIN live_activities l ON t.kind = 3 AND l.activity_no = t.subject";
+         LEFT JOIN live_activities l ON t.kind = 3 AND l.activity_no = t.subject
+         LEFT JOIN watches w ON t.kind = 4 AND w.monitor_no = t.subject";
 
-/// Columns: those of a notification's head, [`TIMER`], [`DUE`].
+/// Columns: those of a notification's head, [`TIMER`], [`DUE`], [`WATCH`].
 fn timer(conn: &Connection, row: Row<'_>) -> Done<DueTimer> {
     let at = rows::HEAD_COLUMNS;
     let tried_at: UnixMs = row.get(at + 2)?;
@@ -234,6 +236,10 @@ fn subject(conn: &Connection, row: Row<'_>, tried_at: UnixMs) -> Done<(UnixMs, T
         TimerKind::LiveActivity => {
             let activity = live_activities::due(row, at + TIMER_COLUMNS, no)?;
             Ok((tried_at, TimerSubject::LiveActivity(Box::new(activity))))
+        }
+        TimerKind::Watch => {
+            let watch = watches::due(row, at + TIMER_COLUMNS + DUE_COLUMNS, no)?;
+            Ok((tried_at, TimerSubject::Watch(Box::new(watch))))
         }
     }
 }

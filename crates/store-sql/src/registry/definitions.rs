@@ -150,6 +150,7 @@ fn close(tx: &mut Tx<'_>, kind: DefinitionKind, no: DefinitionNo, now: UnixMs) -
     match kind {
         DefinitionKind::Webhook => crate::webhook::close(tx, WebhookNo(no.0)),
         DefinitionKind::Schedule => crate::hot::unplan_schedule(tx, no, now),
+        DefinitionKind::Monitor => crate::hot::forget_watch(tx, no).map(drop),
         _ => Ok(()),
     }
 }

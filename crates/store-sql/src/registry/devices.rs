@@ -4,7 +4,7 @@ use super::audit;
 use super::credentials::subject;
 use crate::db::{self, Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, corrupt};
-use crate::hot::{device_id, parse_device_id, registered_at};
+use crate::hot::{capabilities, device_id, parse_device_id, registered_at};
 use crate::writer::Tx;
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -34,7 +34,7 @@ pub(super) fn number(conn: &Connection, app: AppNo, id: &str) -> Done<Option<Dev
     }
 }
 
-const COLUMNS: &str = "d.device_no, id, user_id, locale, time_zone, app_version, tags, created_at, last_seen_at, platform, topics, attributes";
+const COLUMNS: &str = "d.device_no, id, user_id, locale, time_zone, app_version, tags, created_at, last_seen_at, platform, topics, attributes, capabilities";
 
 fn device(conn: &Connection, row: Row<'_>) -> Done<Device> {
     let no = DeviceNo(row.get(0)?);
@@ -61,6 +61,7 @@ fn device(conn: &Connection, row: Row<'_>) -> Done<Device> {
             tags,
             topics,
             attributes: row.get(11)?,
+            capabilities: capabilities(no, row.get(12)?)?,
             push_tokens: push_tokens
                 .iter()
                 .map(PushTokenRegistration::from)
@@ -288,6 +289,7 @@ pub(crate) fn delete_device_row(conn: &Connection, no: i64) -> Done<u64> {
         "DELETE FROM topic_devices WHERE device_no = ?1",
         "DELETE FROM device_badges WHERE device_no = ?1",
         "DELETE FROM push_to_start WHERE device_no = ?1",
+        "DELETE FROM rings WHERE device_no = ?1",
     ] {
         conn.prepare_cached(sql)?.run([no])?;
     }

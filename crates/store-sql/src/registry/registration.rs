@@ -94,6 +94,7 @@ fn store(
     now: UnixMs,
 ) -> Done<Registered> {
     let (tags, topics) = (json_list(&device.tags)?, json_list(&device.topics)?);
+    let capabilities = json_list(&device.capabilities)?;
     let no = match known {
         Some(no) => no,
         None => DeviceNo(tx.marks.device.take(tx.conn)?),
@@ -102,14 +103,14 @@ fn store(
     tx.conn
         .prepare_cached(
             "INSERT INTO devices (device_no, app_no, generation, created_at, last_seen_at, id, user_id, locale,
-                time_zone, app_version, tags, platform, topics, attributes, secret_hash)
-             VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                time_zone, app_version, tags, platform, topics, attributes, secret_hash, capabilities)
+             VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT (device_no) DO UPDATE SET generation = devices.generation + 1, last_seen_at = excluded.last_seen_at,
                 user_id = excluded.user_id, locale = excluded.locale, time_zone = excluded.time_zone,
                 app_version = excluded.app_version, platform = excluded.platform, topics = excluded.topics,
                 tags = CASE WHEN ?13 IS NULL THEN excluded.tags ELSE devices.tags END,
                 attributes = CASE WHEN ?13 IS NULL THEN excluded.attributes ELSE devices.attributes END,
-                secret_hash = coalesce(?13, devices.secret_hash)",
+                capabilities = excluded.capabilities, secret_hash = coalesce(?13, devices.secret_hash)",
         )?
         .run(
             params![
@@ -125,7 +126,8 @@ fn store(
                 device.platform,
                 topics,
                 device.attributes,
-                own
+                own,
+                capabilities
             ],
         )?;
     let (generation, created_at, id): (u32, UnixMs, Option<String>) = tx

@@ -190,6 +190,7 @@ impl RegisterDevice {
             tags: self.tags,
             topics: self.topics,
             attributes,
+            capabilities: Vec::new(),
             push_tokens,
             replaces,
         })

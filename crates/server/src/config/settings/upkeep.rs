@@ -117,7 +117,7 @@ pub(super) const RETENTION: &[Setting] = &[
     plain(
         "retention.records",
         "\"30d\"",
-        "How long the records (deliveries, attempts, events, counters) are kept.",
+        "How long the records (deliveries, attempts, events, counters, closed incidents) are kept.",
     ),
 ];
 

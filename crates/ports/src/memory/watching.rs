@@ -1,0 +1,345 @@
+//! Monitors of the fake.
+
+use super::MemoryStore;
+use super::state::State;
+use super::timers::{Of, Timer};
+use crate::store::Result;
+use crate::watch::{
+    HOUR_MS, HourTally, INCIDENT_ENTRIES, IncidentFilter, PagePhone, StoredEntry, StoredIncident,
+    StoredWatch, TALLY_HOURS, WatchClaim, WatchEntry, WatchStep, WatchStore,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use carillon_model::UnixMs;
+use carillon_model::id::{AppNo, DefinitionNo, DeviceNo, NotificationNo};
+use carillon_model::monitor::{CALL_SCREEN, Rings, Tally};
+use carillon_model::push_type::{Reach, TokenKind};
+use carillon_model::timer::MissedRun;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// What the fake keeps of them.
+#[derive(Debug, Default)]
+pub(super) struct Watching {
+    watches: BTreeMap<DefinitionNo, StoredWatch>,
+    incidents: BTreeMap<(DefinitionNo, u32), Kept>,
+    pages: BTreeMap<NotificationNo, (DefinitionNo, u32)>,
+    rings: BTreeMap<DeviceNo, Rings>,
+    tallies: BTreeMap<(DefinitionNo, i64), Tally>,
+}
+
+/// An incident with what happened to it.
+#[derive(Debug)]
+struct Kept {
+    incident: StoredIncident,
+    entries: BTreeMap<i64, WatchEntry>,
+}
+
+impl Watching {
+    /// A device that is deleted is not rung.
+    pub(super) fn forget_device(&mut self, no: DeviceNo) {
+        self.rings.remove(&no);
+    }
+
+    fn rings_of(&self, device: DeviceNo) -> Rings {
+        self.rings.get(&device).cloned().unwrap_or_default()
+    }
+
+    fn write(&mut self, step: &WatchStep, entry: &WatchEntry) {
+        let Some(no) = entry.entry.incident else {
+            return;
+        };
+        let key = (step.monitor, no);
+        if let Some(incident) = StoredIncident::opened(step.monitor, step.app, &entry.entry) {
+            let entries = BTreeMap::new();
+            self.incidents.insert(key, Kept { incident, entries });
+        }
+        let Some(kept) = self.incidents.get_mut(&key) else {
+            return;
+        };
+        kept.incident.happened(&entry.entry);
+        let no = kept.entries.keys().next_back().map_or(1, |last| last + 1);
+        kept.entries.insert(no, entry.clone());
+        kept.entries.remove(&(no - INCIDENT_ENTRIES));
+    }
+}
+
+impl State {
+    pub(super) fn due_watch(&self, no: DefinitionNo) -> Option<StoredWatch> {
+        self.watching.watches.get(&no).cloned()
+    }
+
+    fn is_monitor(&self, no: DefinitionNo) -> bool {
+        let mut all = self.definitions.values();
+        all.any(|(definition, _)| definition.no == no)
+    }
+
+    /// Writes a step. `false`: it is not as it was read.
+    fn step_watch(&mut self, step: WatchStep) -> bool {
+        let known = self.watching.watches.get(&step.monitor);
+        let is_as_read = match step.claim {
+            WatchClaim::New => known.is_none() && self.is_monitor(step.monitor),
+            WatchClaim::Known(fence) => known.is_some_and(|known| known.fence == fence),
+        };
+        if !is_as_read {
+            return false;
+        }
+        let mut rings = BTreeMap::new();
+        for change in &step.rings {
+            let stored = || self.watching.rings_of(change.device);
+            if rings.get(&change.device).cloned().unwrap_or_else(stored) != change.was {
+                return false;
+            }
+            rings.insert(change.device, change.now.clone());
+        }
+        self.watching.rings.extend(rings);
+        let stored = StoredWatch {
+            monitor: step.monitor,
+            app: step.app,
+            fence: self.number(),
+            state: step.state,
+            record: step.record.clone(),
+            version: step.version,
+            check_at: step.check_at,
+            updated_at: step.now,
+        };
+        self.watching.watches.insert(step.monitor, stored);
+        let of = Of::Watch(step.monitor);
+        self.timers.retain(|_, timer| timer.of != of);
+        if let Some(due_at) = step.look_at {
+            let (number, fence) = (self.number(), self.number());
+            let timer = Timer {
+                app: step.app,
+                of,
+                due_at: Some(due_at),
+                own_due_at: None,
+                fence,
+                missed: MissedRun::Fire,
+                attempts: 0,
+                last_error: None,
+                body: Bytes::new(),
+            };
+            self.timers.insert(number, timer);
+        }
+        for entry in &step.entries {
+            self.watching.write(&step, entry);
+        }
+        for event in step.events {
+            self.append(event, step.now);
+        }
+        for (incident, page) in step.pages {
+            self.watching
+                .pages
+                .insert(page.no, (step.monitor, incident));
+            self.accept(page);
+        }
+        true
+    }
+
+    /// Deletes all that is kept of a monitor.
+    pub(super) fn forget_watch(&mut self, no: DefinitionNo) {
+        self.timers.retain(|_, timer| timer.of != Of::Watch(no));
+        let watching = &mut self.watching;
+        watching.watches.remove(&no);
+        watching.incidents.retain(|(of, _), _| *of != no);
+        watching.pages.retain(|_, (of, _)| *of != no);
+        watching.tallies.retain(|(of, _), _| *of != no);
+    }
+
+    /// Incidents that were closed before an instant, what was counted long ago, and what deleted Apps left.
+    pub(super) fn prune_watches(&mut self, before: UnixMs, now: UnixMs) -> u64 {
+        let gone: Vec<_> = self.watching.watches.values().cloned().collect();
+        let gone = gone
+            .into_iter()
+            .filter(|watch| self.deleted_apps.contains(&watch.app))
+            .map(|watch| watch.monitor);
+        let gone: Vec<_> = gone.collect();
+        for no in &gone {
+            self.forget_watch(*no);
+        }
+        let Watching {
+            incidents,
+            pages,
+            tallies,
+            ..
+        } = &mut self.watching;
+        let kept = incidents.len() + tallies.len();
+        let is_old =
+            |kept: &Kept| matches!(kept.incident.resolved, Some((_, closed)) if closed < before);
+        incidents.retain(|_, kept| !is_old(kept));
+        pages.retain(|_, of| incidents.contains_key(of));
+        let first = now.div_euclid(HOUR_MS) - TALLY_HOURS;
+        tallies.retain(|(_, hour), _| *hour >= first);
+        (gone.len() + kept - incidents.len() - tallies.len()) as u64
+    }
+
+    fn page_phone(&self, no: DeviceNo) -> Option<PagePhone> {
+        let row = self.devices.get(&no)?;
+        let alert = [TokenKind::Alert, TokenKind::Fcm, TokenKind::WebPush];
+        Some(PagePhone {
+            device: no,
+            id: row.id(no),
+            user: row.registration.user_id.clone()?,
+            has_call_screen: row.registration.has_capability(CALL_SCREEN),
+            has_voip_token: self.is_within_reach(no, Reach::only(TokenKind::Voip)),
+            has_alert_token: self.is_within_reach(no, Reach::any(alert)),
+            rings: self.watching.rings_of(no),
+        })
+    }
+}
+
+#[async_trait]
+impl WatchStore for MemoryStore {
+    async fn watches(&self, monitors: Vec<DefinitionNo>) -> Result<Vec<Option<StoredWatch>>> {
+        let state = self.read();
+        let all = monitors.iter().map(|no| state.due_watch(*no));
+        Ok(all.collect())
+    }
+
+    async fn all_watches(
+        &self,
+        after: Option<DefinitionNo>,
+        limit: u32,
+    ) -> Result<Vec<StoredWatch>> {
+        let state = self.read();
+        let all = state.watching.watches.values().filter(|watch| {
+            after.is_none_or(|after| watch.monitor > after) && state.apps.contains_key(&watch.app)
+        });
+        Ok(all.take(limit as usize).cloned().collect())
+    }
+
+    async fn due_checks(&self, until: UnixMs, limit: u32) -> Result<Vec<StoredWatch>> {
+        let state = self.read();
+        let all = state.watching.watches.values();
+        let due = all.filter(|watch| {
+            watch.check_at.is_some_and(|at| at <= until) && state.apps.contains_key(&watch.app)
+        });
+        let mut due: Vec<_> = due.cloned().collect();
+        due.sort_by_key(|watch| (watch.check_at, watch.monitor));
+        due.truncate(limit as usize);
+        Ok(due)
+    }
+
+    async fn step_watches(&self, steps: Vec<WatchStep>) -> Result<Vec<bool>> {
+        let mut state = self.write()?;
+        Ok(steps
+            .into_iter()
+            .map(|step| state.step_watch(step))
+            .collect())
+    }
+
+    async fn page_phones(
+        &self,
+        app: AppNo,
+        users: Vec<String>,
+        most_each: u32,
+    ) -> Result<Vec<PagePhone>> {
+        let state = self.read();
+        let mut phones = Vec::new();
+        for user in users {
+            let mut devices: Vec<_> = state.devices_of(app, &user).collect();
+            devices.sort_by_key(|no| Reverse((state.devices[no].last_seen_at, *no)));
+            devices.truncate(most_each as usize);
+            devices.sort_unstable();
+            phones.extend(devices.into_iter().filter_map(|no| state.page_phone(no)));
+        }
+        Ok(phones)
+    }
+
+    async fn heard_of(&self, devices: Vec<DeviceNo>) -> Result<()> {
+        let mut state = self.write()?;
+        for device in devices {
+            if let Some(rings) = state.watching.rings.get_mut(&device) {
+                rings.answered();
+            }
+        }
+        Ok(())
+    }
+
+    async fn incidents(&self, app: AppNo, filter: IncidentFilter) -> Result<Vec<StoredIncident>> {
+        let state = self.read();
+        let place = |one: &StoredIncident| (one.opened_at, one.monitor, one.no);
+        let all = state.watching.incidents.values().map(|kept| &kept.incident);
+        let wanted = all.filter(|one| {
+            one.app == app
+                && filter.monitor.is_none_or(|monitor| one.monitor == monitor)
+                && filter
+                    .is_open
+                    .is_none_or(|is_open| one.resolved.is_none() == is_open)
+                && filter.since.is_none_or(|since| one.opened_at >= since)
+                && filter.before.is_none_or(|before| place(one) < before)
+        });
+        let mut found: Vec<_> = wanted.cloned().collect();
+        found.sort_by_key(|one| Reverse(place(one)));
+        found.truncate(filter.limit as usize);
+        Ok(found)
+    }
+
+    async fn incident(&self, monitor: DefinitionNo, no: u32) -> Result<Option<StoredIncident>> {
+        let state = self.read();
+        let kept = state.watching.incidents.get(&(monitor, no));
+        Ok(kept.map(|kept| kept.incident.clone()))
+    }
+
+    async fn incident_entries(
+        &self,
+        monitor: DefinitionNo,
+        no: u32,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>> {
+        let state = self.read();
+        let Some(kept) = state.watching.incidents.get(&(monitor, no)) else {
+            return Ok(Vec::new());
+        };
+        let newest = kept.entries.iter().rev().take(limit as usize);
+        let mut newest: Vec<_> = newest
+            .map(|(no, what)| StoredEntry {
+                no: *no,
+                what: what.clone(),
+            })
+            .collect();
+        newest.reverse();
+        Ok(newest)
+    }
+
+    async fn incident_of(&self, no: NotificationNo) -> Result<Option<(DefinitionNo, u32)>> {
+        Ok(self.read().watching.pages.get(&no).copied())
+    }
+
+    async fn add_tallies(&self, tallies: Vec<HourTally>) -> Result<()> {
+        let mut state = self.write()?;
+        let Watching {
+            watches,
+            tallies: all,
+            ..
+        } = &mut state.watching;
+        for one in tallies {
+            if watches.contains_key(&one.monitor) {
+                all.entry((one.monitor, one.hour))
+                    .or_default()
+                    .add(&one.tally);
+            }
+        }
+        Ok(())
+    }
+
+    async fn tallies(
+        &self,
+        monitors: Vec<DefinitionNo>,
+        from: i64,
+        until: i64,
+    ) -> Result<Vec<HourTally>> {
+        let state = self.read();
+        let of = |monitor: DefinitionNo| {
+            let all = state.watching.tallies.iter();
+            let its =
+                all.filter(move |((of, hour), _)| *of == monitor && (from..until).contains(hour));
+            its.map(|((monitor, hour), tally)| HourTally {
+                monitor: *monitor,
+                hour: *hour,
+                tally: tally.clone(),
+            })
+        };
+        Ok(monitors.into_iter().flat_map(of).collect())
+    }
+}
