@@ -38,6 +38,10 @@ pub struct Counters {
     pub reset_by_sender: u64,
     /// What accepted notifications did at the phones, stored ones once more when they are shown.
     pub effects: BTreeMap<Effect, u64>,
+    /// Requests that phones made by themselves, because something interrupted.
+    pub answers: u64,
+    /// Those that were not made, because too many waited.
+    pub answers_lost: u64,
     /// Broadcasts accepted.
     pub broadcasts: u64,
     /// Access tokens that Google's token endpoint gave.

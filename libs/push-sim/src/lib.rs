@@ -30,6 +30,7 @@ mod link;
 mod listener;
 mod live_activity;
 mod lock_screen;
+mod people;
 mod phone;
 mod recorder;
 mod respond;
@@ -60,7 +61,8 @@ pub use keys::{AddedKey, NewKey};
 pub use live_activity::{ActivityChange, ActivityState, NewActivity};
 pub use lock_screen::{LockScreen, LockScreenActivity, LockScreenChange};
 pub use phone::{
-    ActivityView, AppView, Effect, MadePhone, NewPhones, PhonePatch, PhoneView, ShownView,
+    ActivityView, AnswerView, AppView, Effect, Interruption, MadePhone, NewPhones, PhoneAnswer,
+    PhonePatch, PhoneView, ShownView,
 };
 pub use recorder::{AnswerFate, Received, ReceivedFilter, ReceivedPage};
 pub use script::{AfterGoaway, Fault, FaultFilter, FaultKind, FaultReport, GoawayDebug};

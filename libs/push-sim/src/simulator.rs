@@ -17,6 +17,7 @@ use crate::config::{Config, Ports};
 use crate::connection::Served;
 use crate::host::{Addresses, Environment, Host, HostAddresses};
 use crate::listener;
+use crate::people;
 use crate::tls::Authority;
 use crate::world::World;
 
@@ -132,7 +133,7 @@ impl Simulator {
             .map_err(StartError::at(format!("admin API, port {admin_port}")))?;
         let addresses =
             addresses(&doors, &admin).map_err(StartError::at("address of a listener"))?;
-        let world = World::new(&config);
+        let (world, due) = World::new(&config);
         world.browsers_mut().set_origin(origin(addresses.web_push));
         world.fcm_listens_at(addresses.google);
         let ca_pem = authority.ca_pem().to_owned();
@@ -147,6 +148,7 @@ impl Simulator {
             .name("push-sim".into())
             .spawn(move || {
                 runtime.block_on(async move {
+                    tokio::spawn(people::run(served.clone(), due));
                     serve(config, served, doors, admin, router, stopped).await;
                 });
                 // Connections are tasks of the runtime: they end with it.

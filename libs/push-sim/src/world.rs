@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::mpsc;
 
 use crate::action::{Action, ActionReport, ConnectionView};
 use crate::apns::auth::{ConnectionAuth, KeyRing, TeamKey};
@@ -23,9 +24,10 @@ use crate::keys::{self, AddedKey, NewKey};
 use crate::link::Link;
 use crate::live_activity::{self, NewActivity};
 use crate::lock_screen::{LockScreen, LockScreenChange};
+use crate::people;
 use crate::phone::{
-    ActivityView, Effect, MAX_CHANNEL_STORED_SECS, MadePhone, Moment, NewPhones, PhoneBook,
-    PhonePatch, PhoneView, Push, StoredBroadcast,
+    ActivityView, AnswerView, DueAnswer, Effect, MAX_CHANNEL_STORED_SECS, MadePhone, Moment,
+    NewPhones, PhoneBook, PhonePatch, PhoneView, Push, StoredBroadcast,
 };
 use crate::recorder::{ReceivedFilter, ReceivedPage, Recorder};
 use crate::script::{Fault, FaultFilter, FaultReport, Occasion, Script, Stage, Strike};
@@ -67,6 +69,8 @@ struct Inner {
     /// Google's side; never locked together with `state`.
     google: Mutex<Google>,
     links: Mutex<BTreeMap<u32, Arc<Link>>>,
+    /// To who carries out what phones do by themselves.
+    people: mpsc::Sender<DueAnswer>,
     next_connection: AtomicU32,
     /// One random id and a count make all generated ids; asking the system each time costs more
     /// than the rest of an answer.
@@ -75,8 +79,10 @@ struct Inner {
 }
 
 impl World {
-    pub(crate) fn new(config: &Config) -> World {
-        World(Arc::new(Inner {
+    /// Also the end at which what phones do by themselves comes out, to be carried out.
+    pub(crate) fn new(config: &Config) -> (World, mpsc::Receiver<DueAnswer>) {
+        let (people, due) = mpsc::channel(people::MAX_WAITING);
+        let world = World(Arc::new(Inner {
             clock: config.clock.clone(),
             settings: RwLock::new(Arc::new(config.settings.clone())),
             state: Mutex::new(State {
@@ -95,10 +101,12 @@ impl World {
             counters: Mutex::new(Counters::default()),
             google: Mutex::new(Google::new(config)),
             links: Mutex::new(BTreeMap::new()),
+            people,
             next_connection: AtomicU32::new(1),
             id_base: uuid::Uuid::new_v4().as_u128(),
             next_id: AtomicU64::new(0),
-        }))
+        }));
+        (world, due)
     }
 
     /// The clock.
@@ -180,13 +188,30 @@ impl World {
             effects.extend(catch_up(&mut state, id, moment));
         }
         let view = state.phones.view(id, moment).ok_or("the phone is gone")?;
+        let due = state.phones.take_due();
         drop(state);
+        self.hand_over(due);
         self.count(|counters| {
             for effect in effects {
                 *counters.effects.entry(effect).or_default() += 1;
             }
         });
         Ok(view)
+    }
+
+    /// Hands what phones do by themselves to who carries it out.
+    fn hand_over(&self, due: Vec<DueAnswer>) {
+        for answer in due {
+            if self.0.people.try_send(answer).is_err() {
+                self.count(|counters| counters.answers_lost += 1);
+            }
+        }
+    }
+
+    /// What came of it.
+    pub(crate) fn note_answer(&self, phone: u32, app: u16, answer: AnswerView) {
+        self.count(|counters| counters.answers += 1);
+        self.0.state.lock().phones.note_answer(phone, app, answer);
     }
 
     /// A phone and what it shows.
@@ -462,6 +487,7 @@ impl World {
                 if let Some(target) = target.filter(|_| deliver) {
                     let (happened, channel) = phones.deliver(target, push, moment);
                     effect = Some(happened);
+                    self.hand_over(phones.take_due());
                     if let Some(channel) = channel {
                         let bundle = phones.bundle(target).to_owned();
                         follow(

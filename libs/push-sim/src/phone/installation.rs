@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Moment;
+use super::answer::{AnswerView, Answers, DueAnswer, MAX_REMEMBERED};
+use super::interruption::{Aps, CALL_SCREEN, Interruption};
 use crate::apns::push_type::{PushTokenKind, PushType};
 use crate::host::Environment;
 use crate::live_activity::Activity;
@@ -41,7 +42,7 @@ pub enum Effect {
     Woken,
     /// An incoming call was reported.
     Call,
-    /// The app reported no call and was killed.
+    /// The app reported no call, or has no screen for one, and was killed.
     Killed,
     /// The app was not started: it failed to report calls too often.
     Muted,
@@ -80,7 +81,36 @@ pub(super) struct Shown {
     pub(super) at_ms: i64,
     pub(super) effect: Effect,
     pub(super) times: u32,
+    pub(super) interruption: Option<Interruption>,
+    pub(super) because: Option<&'static str>,
     pub(super) payload: Arc<[u8]>,
+}
+
+impl Shown {
+    /// Whether it is an entry in the list of notifications: a call, and what only woke the app, is none.
+    fn is_on_screen(&self) -> bool {
+        matches!(self.effect, Effect::Shown | Effect::Replaced)
+    }
+}
+
+/// What an app makes of a push, before it is remembered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Judged {
+    pub(super) effect: Effect,
+    /// How far it interrupted the owner, where it did.
+    interruption: Option<Interruption>,
+    /// Why the app was killed.
+    because: Option<&'static str>,
+}
+
+impl From<Effect> for Judged {
+    fn from(effect: Effect) -> Judged {
+        Judged {
+            effect,
+            interruption: None,
+            because: None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -90,6 +120,10 @@ pub(super) struct Installation {
     pub(super) installed: bool,
     pub(super) notifications: bool,
     pub(super) reports_calls: bool,
+    /// What the app was built with.
+    pub(super) capabilities: Arc<[String]>,
+    pub(super) answers: Answers,
+    pub(super) answered: VecDeque<AnswerView>,
     pub(super) tokens: Vec<(PushTokenKind, Box<[u8]>)>,
     pub(super) stored: Option<Box<(Push, PushTokenKind, u32)>>,
     pub(super) shown: VecDeque<Shown>,
@@ -104,13 +138,6 @@ struct Payload {
     aps: Option<Aps>,
 }
 
-#[derive(Deserialize)]
-struct Aps {
-    alert: Option<IgnoredAny>,
-    badge: Option<IgnoredAny>,
-    sound: Option<IgnoredAny>,
-}
-
 impl Installation {
     pub(super) fn count(&mut self, effect: Effect) {
         match self.effects.iter_mut().find(|(known, _)| *known == effect) {
@@ -119,58 +146,92 @@ impl Installation {
         }
     }
 
-    /// Everything but Live Activities.
-    pub(super) fn take(&mut self, push: Push, moment: Moment, max_shown: usize) -> Effect {
-        let effect = self.judge(&push);
-        self.count(effect);
-        match effect {
+    /// Everything but Live Activities. The second part is what is done about it, by the app and its owner.
+    pub(super) fn take(
+        &mut self,
+        of: (u32, u16),
+        push: Push,
+        moment: Moment,
+        max_shown: usize,
+    ) -> (Effect, Vec<DueAnswer>) {
+        let judged = self.judge(&push);
+        self.count(judged.effect);
+        match judged.effect {
             Effect::Shown | Effect::Replaced | Effect::Woken | Effect::Call | Effect::Killed => {
-                self.remember(&push, effect, moment, max_shown);
+                self.remember(&push, judged, moment, max_shown);
             }
             _ => {}
         }
-        effect
+        let due = judged
+            .interruption
+            .map(|far| self.answers.due(of, &push, far));
+        (judged.effect, due.unwrap_or_default())
     }
 
-    fn judge(&mut self, push: &Push) -> Effect {
+    /// What came of a request that it made.
+    pub(super) fn note_answer(&mut self, answer: AnswerView) {
+        if self.answered.len() >= MAX_REMEMBERED {
+            self.answered.pop_front();
+        }
+        self.answered.push_back(answer);
+    }
+
+    fn judge_call(&mut self) -> Judged {
+        if self.unreported_calls >= MAX_UNREPORTED_CALLS {
+            return Effect::Muted.into();
+        }
+        let has_screen = self.capabilities.iter().any(|known| known == CALL_SCREEN);
+        let because = match (has_screen, self.reports_calls) {
+            (true, true) => {
+                return Judged {
+                    interruption: Some(Interruption::Call),
+                    ..Effect::Call.into()
+                };
+            }
+            (false, _) => "a VoIP push to an app without a call screen",
+            (true, false) => "a VoIP push, and the app reported no call",
+        };
+        self.unreported_calls += 1;
+        Judged {
+            because: Some(because),
+            ..Effect::Killed.into()
+        }
+    }
+
+    fn judge(&mut self, push: &Push) -> Judged {
         if push.push_type == PushType::Voip {
-            if self.unreported_calls >= MAX_UNREPORTED_CALLS {
-                return Effect::Muted;
-            }
-            if self.reports_calls {
-                return Effect::Call;
-            }
-            self.unreported_calls += 1;
-            return Effect::Killed;
+            return self.judge_call();
         }
         let Ok(payload) = serde_json::from_slice::<Payload>(&push.payload) else {
-            return Effect::Unreadable;
+            return Effect::Unreadable.into();
         };
-        let visible = payload
-            .aps
-            .is_some_and(|aps| aps.alert.is_some() || aps.badge.is_some() || aps.sound.is_some());
-        if push.push_type != PushType::Alert || !visible {
-            return Effect::Woken;
-        }
+        let aps = payload.aps.filter(Aps::is_visible);
+        let (PushType::Alert, Some(aps)) = (push.push_type, aps) else {
+            return Effect::Woken.into();
+        };
         if !self.notifications {
-            return Effect::Suppressed;
+            return Effect::Suppressed.into();
         }
         let replaces = push.collapse_id.is_some()
             && self
                 .shown
                 .iter()
-                .any(|entry| entry.collapse_id == push.collapse_id);
-        if replaces {
+                .any(|entry| entry.is_on_screen() && entry.collapse_id == push.collapse_id);
+        let effect = if replaces {
             Effect::Replaced
         } else {
             Effect::Shown
+        };
+        Judged {
+            interruption: Some(aps.interruption(&self.capabilities)),
+            ..effect.into()
         }
     }
 
     pub(super) fn remember(
         &mut self,
         push: &Push,
-        effect: Effect,
+        judged: Judged,
         moment: Moment,
         max_shown: usize,
     ) {
@@ -179,15 +240,17 @@ impl Installation {
             apns_id: push.apns_id,
             collapse_id: push.collapse_id.clone(),
             at_ms: moment.now_ms,
-            effect,
+            effect: judged.effect,
             times: 1,
+            interruption: judged.interruption,
+            because: judged.because,
             payload: Arc::clone(&push.payload),
         };
-        if effect == Effect::Replaced
+        if judged.effect == Effect::Replaced
             && let Some(at) = self
                 .shown
                 .iter()
-                .position(|old| old.collapse_id == entry.collapse_id)
+                .position(|old| old.is_on_screen() && old.collapse_id == entry.collapse_id)
             && let Some(old) = self.shown.remove(at)
         {
             entry.times = old.times + 1;

@@ -5,7 +5,9 @@
 //! PushKit" (calls that must be reported).
 
 mod activities;
+mod answer;
 mod installation;
+mod interruption;
 mod order;
 mod view;
 
@@ -20,9 +22,13 @@ use crate::apns::request::{decode_hex, encode_hex};
 use crate::host::Environment;
 use crate::live_activity::{self, Happened};
 
+use answer::Answers;
+pub(crate) use answer::DueAnswer;
+pub use answer::{AnswerView, PhoneAnswer};
 pub use installation::Effect;
 use installation::Installation;
 pub(crate) use installation::Push;
+pub use interruption::Interruption;
 pub use order::{MadePhone, NewPhones, PhonePatch};
 pub use view::{ActivityView, AppView, PhoneView, ShownView};
 
@@ -75,6 +81,8 @@ pub(crate) struct PhoneBook {
     seed: u64,
     made_tokens: u64,
     max_shown: usize,
+    /// Answers that became due and that nobody has taken yet.
+    due: Vec<DueAnswer>,
 }
 
 /// What the phones need to know about the moment.
@@ -98,12 +106,28 @@ impl PhoneBook {
             seed,
             made_tokens: 0,
             max_shown,
+            due: Vec::new(),
+        }
+    }
+
+    /// The answers that became due since it was asked last.
+    pub(crate) fn take_due(&mut self) -> Vec<DueAnswer> {
+        std::mem::take(&mut self.due)
+    }
+
+    /// What came of a request that an app made; a phone that is gone remembers nothing.
+    pub(crate) fn note_answer(&mut self, phone: u32, app: u16, answer: AnswerView) {
+        let at = (phone as usize).checked_sub(1);
+        let phone = at.and_then(|at| self.phones.get_mut(at));
+        if let Some(app) = phone.and_then(|phone| phone.apps.get_mut(usize::from(app))) {
+            app.note_answer(answer);
         }
     }
 
     pub(crate) fn clear(&mut self) {
         self.phones.clear();
         self.tokens.clear();
+        self.due.clear();
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -160,6 +184,8 @@ impl PhoneBook {
         {
             return Err(format!("on_phone: there is no phone {id}"));
         }
+        let answers = Answers::new(&new.answers)?;
+        let capabilities: Arc<[String]> = Arc::from(new.capabilities.as_slice());
         let bundle = match self.bundles.get(&new.app) {
             Some(bundle) => Arc::clone(bundle),
             None => {
@@ -213,6 +239,9 @@ impl PhoneBook {
                 installed: new.installed,
                 notifications: new.notifications,
                 reports_calls: new.reports_calls,
+                capabilities: Arc::clone(&capabilities),
+                answers: answers.clone(),
+                answered: VecDeque::new(),
                 tokens,
                 stored: None,
                 shown: VecDeque::new(),
@@ -248,7 +277,11 @@ impl PhoneBook {
         if apps.is_empty() {
             return Err(format!("phone {id} does not have this app"));
         }
+        let answers = patch.answers.as_deref().map(Answers::new).transpose()?;
         for &at in &apps {
+            if let Some(answers) = &answers {
+                self.phones[id as usize - 1].apps[at].answers = answers.clone();
+            }
             self.patch_app(id, at, patch, moment);
             if patch.rotate_update_tokens {
                 self.rotate_update_tokens((id, at as u16), moment);
@@ -268,6 +301,9 @@ impl PhoneBook {
         let app = &mut self.phones[id as usize - 1].apps[at];
         app.notifications = patch.notifications.unwrap_or(app.notifications);
         app.reports_calls = patch.reports_calls.unwrap_or(app.reports_calls);
+        if let Some(capabilities) = &patch.capabilities {
+            app.capabilities = Arc::from(capabilities.as_slice());
+        }
         let installed = patch.installed.unwrap_or(app.installed);
         let removed = app.installed && !installed;
         let renewed = (!app.installed && installed) || patch.rotate_tokens;
@@ -389,7 +425,9 @@ impl PhoneBook {
         let max_shown = self.max_shown;
         let app = &mut self.phones[target.phone as usize - 1].apps[usize::from(target.app)];
         if push.push_type != PushType::LiveActivity {
-            let effect = app.take(push, moment, max_shown);
+            let of = (target.phone, target.app);
+            let (effect, due) = app.take(of, push, moment, max_shown);
+            self.due.extend(due);
             return (effect, None);
         }
         let Some(aps) = live_activity::aps_of(&push.payload) else {
@@ -411,7 +449,7 @@ impl PhoneBook {
         };
         app.count(effect);
         if effect != Effect::Ignored {
-            app.remember(&push, effect, moment, max_shown);
+            app.remember(&push, effect.into(), moment, max_shown);
         }
         let mut channel = None;
         if let Happened::Started(activity) = happened {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::PhoneAnswer;
+use super::interruption::all_capabilities;
 use crate::apns::push_type::PushTokenKind;
 use crate::host::Environment;
 
@@ -29,6 +31,12 @@ pub struct NewPhones {
     pub notifications: bool,
     /// The app reports an incoming call for each VoIP push.
     pub reports_calls: bool,
+    /// What the app was built with, as it would tell its server: `voip_call_ui`, a screen for incoming calls, without
+    /// which a VoIP push kills it; `critical_alerts` and `time_sensitive`, without which such a notification interrupts
+    /// no further than any other. Default: all of them. Other names are kept.
+    pub capabilities: Vec<String>,
+    /// What the app and the phone's owner do when something interrupts, by themselves.
+    pub answers: Vec<PhoneAnswer>,
     /// Given push tokens in hexadecimal instead of made ones; with `count` 1 only.
     pub push_tokens: BTreeMap<PushTokenKind, String>,
     /// Put the app on this phone instead of making a new one; with `count` 1 only.
@@ -47,6 +55,8 @@ impl Default for NewPhones {
             gone_at_ms: None,
             notifications: true,
             reports_calls: true,
+            capabilities: all_capabilities(),
+            answers: Vec::new(),
             push_tokens: BTreeMap::new(),
             on_phone: None,
         }
@@ -78,6 +88,10 @@ pub struct PhonePatch {
     pub notifications: Option<bool>,
     /// The app reports an incoming call for each VoIP push.
     pub reports_calls: Option<bool>,
+    /// What the app was built with: an update of it.
+    pub capabilities: Option<Vec<String>>,
+    /// What the app and the phone's owner do when something interrupts, in place of what was written down before.
+    pub answers: Option<Vec<PhoneAnswer>>,
     /// Push tokens answer `ExpiredToken` from now on.
     pub expire_tokens: bool,
     /// The app gets new push tokens; the old ones answer `Unregistered`.

@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::answer::{AnswerView, PhoneAnswer};
 use super::installation::{Effect, Installation, Shown};
+use super::interruption::Interruption;
 use super::{Moment, hex_tokens};
 use crate::apns::push_type::PushTokenKind;
 use crate::apns::request::encode_hex;
@@ -37,6 +39,12 @@ pub struct AppView {
     pub notifications: bool,
     /// It reports calls.
     pub reports_calls: bool,
+    /// What it was built with, as it would tell its server.
+    pub capabilities: Vec<String>,
+    /// What it and the phone's owner do when something interrupts.
+    pub answers: Vec<PhoneAnswer>,
+    /// The newest requests that it made because of that, oldest first.
+    pub answered: Vec<AnswerView>,
     /// Current push tokens in hexadecimal.
     pub push_tokens: BTreeMap<PushTokenKind, String>,
     /// `apns-id` of the notification kept for it while offline.
@@ -64,6 +72,10 @@ pub struct ShownView {
     pub effect: Effect,
     /// How often the same entry was shown (1, more with a collapse id).
     pub times: u32,
+    /// How far it interrupted the phone's owner; `None`: not at all.
+    pub interruption: Option<Interruption>,
+    /// Why the app was killed, where it was.
+    pub because: Option<&'static str>,
     /// The payload, if it is JSON.
     pub payload: Value,
 }
@@ -99,6 +111,9 @@ impl Installation {
             installed: self.installed,
             notifications: self.notifications,
             reports_calls: self.reports_calls,
+            capabilities: self.capabilities.to_vec(),
+            answers: self.answers.written(),
+            answered: self.answered.iter().cloned().collect(),
             push_tokens: hex_tokens(&self.tokens),
             stored_apns_id: self.stored.as_ref().map(|stored| stored.0.apns_id),
             shown: self.shown.iter().map(Shown::view).collect(),
@@ -121,6 +136,8 @@ impl Shown {
             at_ms: self.at_ms,
             effect: self.effect,
             times: self.times,
+            interruption: self.interruption,
+            because: self.because,
             payload: serde_json::from_slice(&self.payload).unwrap_or(Value::Null),
         }
     }

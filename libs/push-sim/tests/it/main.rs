@@ -2,6 +2,7 @@
 
 mod activities;
 mod admin;
+mod answers;
 mod blind;
 mod browser_clients;
 mod certificates;
