@@ -46,6 +46,7 @@ pub mod role;
 pub mod schedule;
 pub mod segment;
 pub mod send_at;
+pub mod size;
 pub mod target;
 pub mod template;
 pub mod throttle;

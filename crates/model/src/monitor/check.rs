@@ -3,6 +3,7 @@
 use super::heartbeat::{HeartbeatCheck, HeartbeatPlan};
 use super::http::{HttpCheck, HttpPlan};
 use super::result::{CheckResult, FaultKind};
+use super::server::{ServerCheck, ServerPlan};
 use crate::UnixMs;
 use crate::problem::FieldProblem;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub enum CheckDefinition {
     Icmp(IcmpCheck),
     /// Nothing is asked: it is heard of, or it is not (dead man's switch).
     Heartbeat(HeartbeatCheck),
+    /// The server itself.
+    Server(ServerCheck),
 }
 
 /// A connection by TCP.
@@ -143,6 +146,7 @@ pub enum CheckPlan {
     Dns(DnsCheck),
     Icmp(IcmpCheck),
     Heartbeat(HeartbeatPlan),
+    Server(ServerPlan),
 }
 
 impl CheckDefinition {
@@ -156,6 +160,7 @@ impl CheckDefinition {
             Self::Dns(_) => "dns",
             Self::Icmp(_) => "icmp",
             Self::Heartbeat(_) => "heartbeat",
+            Self::Server(_) => "server",
         }
     }
 
@@ -163,6 +168,12 @@ impl CheckDefinition {
     #[must_use]
     pub fn is_heartbeat(&self) -> bool {
         matches!(self, Self::Heartbeat(_))
+    }
+
+    /// Whether it is about this server.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
     }
 
     /// Reads it. Problems have pointers into the monitor.
@@ -188,6 +199,7 @@ impl CheckDefinition {
                 Some(CheckPlan::Icmp(check.clone()))
             }
             Self::Heartbeat(check) => check.plan(&mut found).map(CheckPlan::Heartbeat),
+            Self::Server(check) => check.plan(&mut found).map(CheckPlan::Server),
         };
         let is_fine = found.is_empty();
         let prefix = format!("/check/{}", self.kind());
@@ -415,6 +427,7 @@ mod tests {
             json!({"dns": {"name": "_dmarc.example.com.", "type": "TXT", "expect": ["v=DMARC1; p=none"]}}),
             json!({"dns": {"name": "a.example", "type": "AAAA", "server": "[2001:db8::53]:5353", "expect": ["2001:DB8::1"], "exactly": true}}),
             json!({"icmp": {"host": "[2001:db8::1]"}}),
+            json!({"server": {"what": "disk", "limit": "5GiB"}}),
         ] {
             assert_eq!(problems(fine.clone()), [], "{fine}");
         }
@@ -447,6 +460,10 @@ mod tests {
                 "/check/dns/exactly",
             ),
             (json!({"icmp": {"host": ""}}), "/check/icmp/host"),
+            (
+                json!({"server": {"what": "lanes", "limit": "1GiB"}}),
+                "/check/server/limit",
+            ),
         ] {
             let found = problems(check.clone());
             assert_eq!(found.len(), 1, "{check}: {found:?}");

@@ -38,16 +38,16 @@ pub struct MonitorDefinition {
     /// How long one attempt may take; default 10 s, or the interval where that is shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
-    /// Attempts after the first before a check counts as failed; default 1, for heartbeats 0.
+    /// Attempts after the first before a check counts as failed; default 1, for heartbeats and the server itself 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<u16>,
     /// The pause before each of them; default 2 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<String>,
-    /// Failed checks in a row before an incident is opened; default 2, for heartbeats 1.
+    /// Failed checks in a row before an incident is opened; default 2, for heartbeats and the server itself 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<u16>,
-    /// Good checks in a row before it is resolved; default 2, for heartbeats 1.
+    /// Good checks in a row before it is resolved; default 2, for heartbeats and the server itself 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recoveries: Option<u16>,
     /// When going up and down is an incident of its own; default: eight changes within an hour.
@@ -240,7 +240,9 @@ impl MonitorDefinition {
             0..=*INTERVAL_MS.end(),
             2_000,
         );
-        let (usual_retries, usual_threshold) = if is_heartbeat { (0, 1) } else { (1, 2) };
+        // These have a limit of their own.
+        let is_patient = is_heartbeat || self.check.is_server();
+        let (usual_retries, usual_threshold) = if is_patient { (0, 1) } else { (1, 2) };
         let retries = self.retries.unwrap_or(usual_retries);
         let failures = self.failures.unwrap_or(usual_threshold);
         let recoveries = self.recoveries.unwrap_or(usual_threshold);
@@ -387,6 +389,9 @@ mod tests {
         assert_eq!(plan.severity.loudest(), Some(PageHow::Ring));
         let beat = json!({"check": {"heartbeat": {"period": "1d"}}});
         let plan = definition(beat).plan().unwrap();
+        assert_eq!((plan.retries, plan.failures, plan.recoveries), (0, 1, 1));
+        let own = json!({"check": {"server": {"what": "lanes"}}});
+        let plan = definition(own).plan().unwrap();
         assert_eq!((plan.retries, plan.failures, plan.recoveries), (0, 1, 1));
         let never = json!({"flapping": {"changes": 0, "within": "1h"}, "interval": "2s"});
         let plan = definition(never).plan().unwrap();

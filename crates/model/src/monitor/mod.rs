@@ -31,6 +31,7 @@ mod notice;
 mod page;
 mod result;
 mod rotation;
+mod server;
 mod tally;
 mod text_rule;
 mod value_rule;
@@ -57,13 +58,17 @@ pub use self::machine::Around;
 pub use self::maintenance::{Maintenance, MaintenanceWindow};
 pub use self::notice::{Notice, collapse_id};
 pub use self::page::{
-    CALL_SCREEN, CALL_SCREEN_RULE, Instead, Page, PageHow, PageNo, PhoneFacts, RingRules, Rings,
-    Told,
+    CALL_SCREEN, CALL_SCREEN_RULE, Detour, Instead, Page, PageHow, PageNo, PhoneFacts, RingRules,
+    Rings, Told,
 };
 pub use self::result::{CheckResult, Fault, FaultKind, Verdict};
 pub use self::rotation::{
     Gap, HandOver, HoursDefinition, LayerDefinition, OverrideDefinition, RotationDefinition,
     RotationPlan, Shift,
+};
+pub use self::server::{
+    CredentialFact, LaneFact, ServerCheck, ServerFacts, ServerPart, ServerPlan, TimersFact,
+    WaitingFact, gateways_in_trouble,
 };
 pub use self::tally::Tally;
 pub use self::text_rule::{TextRule, TextTest};

@@ -6,6 +6,7 @@
 
 use super::ladder::Sound;
 use crate::UnixMs;
+use crate::lane::Gateway;
 use serde::{Deserialize, Serialize};
 
 /// The capability that an app declares for a device when every VoIP push is reported to the system as an incoming call.
@@ -92,6 +93,55 @@ impl Instead {
     }
 }
 
+/// What is done with a page to a device because a gateway is in trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detour {
+    /// It goes by another gateway than usual.
+    OtherGateway,
+    /// Every gateway by which the device is reached is in trouble: the page waits for one.
+    NoOtherGateway,
+}
+
+impl Detour {
+    /// How a device is paged, and by which gateway alone, given those at which it has a push token for alerts, the
+    /// usual one first, and those in trouble. Only Apple's rings: by another gateway it is a critical alert.
+    #[must_use]
+    pub fn take(
+        how: PageHow,
+        reached: &[Gateway],
+        in_trouble: &[Gateway],
+    ) -> (PageHow, Option<Gateway>, Option<Self>) {
+        let usual = match how {
+            PageHow::Ring => Some(Gateway::Apns),
+            PageHow::Alert | PageHow::Critical => reached.first().copied(),
+        };
+        if !usual.is_some_and(|usual| in_trouble.contains(&usual)) {
+            return (how, None, None);
+        }
+        let well = reached.iter().find(|gateway| !in_trouble.contains(gateway));
+        match well {
+            Some(well) => (
+                how.min(PageHow::Critical),
+                Some(*well),
+                Some(Self::OtherGateway),
+            ),
+            None => (how, None, Some(Self::NoOtherGateway)),
+        }
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::OtherGateway => "by another gateway: the usual one is in trouble",
+            Self::NoOtherGateway => {
+                "waits for its gateway, which is in trouble: it has no push token of another"
+            }
+        }
+    }
+}
+
 /// Somebody who was told of an incident, on one device: for the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
@@ -106,6 +156,9 @@ pub struct Told {
     /// Why it is more quietly than the step says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead: Option<Instead>,
+    /// What was done because a gateway is in trouble.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detour: Option<Detour>,
     /// The notification's public id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<String>,
@@ -236,6 +289,33 @@ mod tests {
             rung,
             "the first is out of the time that counts"
         );
+    }
+
+    #[test]
+    fn a_page_goes_by_a_gateway_that_works_where_there_is_one() {
+        use Gateway::{Apns, Fcm, WebPush};
+        use PageHow::{Alert, Critical, Ring};
+        let (other, none) = (Some(Detour::OtherGateway), Some(Detour::NoOtherGateway));
+        for (how, reached, in_trouble, expected) in [
+            (Alert, &[Apns, Fcm][..], &[][..], (Alert, None, None)),
+            (Alert, &[Apns, Fcm], &[Fcm], (Alert, None, None)),
+            (Alert, &[Apns, Fcm], &[Apns], (Alert, Some(Fcm), other)),
+            (
+                Critical,
+                &[Apns, Fcm, WebPush],
+                &[Apns, Fcm],
+                (Critical, Some(WebPush), other),
+            ),
+            (Ring, &[Apns, Fcm], &[Apns], (Critical, Some(Fcm), other)),
+            (Ring, &[Fcm], &[Apns], (Critical, Some(Fcm), other)),
+            (Ring, &[Apns, Fcm], &[Fcm], (Ring, None, None)),
+            (Ring, &[], &[Apns], (Ring, None, none)),
+            (Alert, &[Apns], &[Apns, Fcm], (Alert, None, none)),
+            (Alert, &[], &[Apns], (Alert, None, None)),
+        ] {
+            let taken = Detour::take(how, reached, in_trouble);
+            assert_eq!(taken, expected, "{how:?} {reached:?} {in_trouble:?}");
+        }
     }
 
     proptest! {

@@ -85,6 +85,16 @@ pub enum FaultKind {
     Reported,
     /// It went up and down too often.
     Flapping,
+    /// Of the server itself: lanes cannot send.
+    Lanes,
+    /// Credentials end soon, or cannot be used.
+    Credentials,
+    /// Work waits that is due.
+    Waiting,
+    /// There is little space where the store is, or it takes no writes.
+    Disk,
+    /// Timers are late.
+    Scheduler,
 }
 
 impl FaultKind {
@@ -111,6 +121,11 @@ impl FaultKind {
             Self::RanTooLong => "ran_too_long",
             Self::Reported => "reported",
             Self::Flapping => "flapping",
+            Self::Lanes => "lanes",
+            Self::Credentials => "credentials",
+            Self::Waiting => "waiting",
+            Self::Disk => "disk",
+            Self::Scheduler => "scheduler",
         }
     }
 }

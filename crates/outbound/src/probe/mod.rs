@@ -78,7 +78,7 @@ impl Prober {
                 Some(server) => (server.ip().to_string(), server.port()),
                 None => return Ok(()),
             },
-            CheckPlan::Heartbeat(_) => return Ok(()),
+            CheckPlan::Heartbeat(_) | CheckPlan::Server(_) => return Ok(()),
         };
         let host = Host::parse(&host).map_err(|error| error.to_string())?;
         let guard = self.0.config.guard_for(plan.private_target);
@@ -107,6 +107,10 @@ impl Prober {
             CheckPlan::Heartbeat(_) => Err(CheckResult::unknown(
                 FaultKind::Refused,
                 "a heartbeat is heard of and never asked",
+            )),
+            CheckPlan::Server(_) => Err(CheckResult::unknown(
+                FaultKind::Refused,
+                "what the server knows of itself is not asked of others",
             )),
         };
         result.unwrap_or_else(|failed| failed)
