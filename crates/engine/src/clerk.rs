@@ -8,6 +8,8 @@ use crate::hub::Hub;
 use crate::moment::ms;
 use crate::receipt::ReceiptKey;
 use crate::service::Shared;
+use crate::watch::heard;
+use carillon_model::id::DeliveryId;
 use carillon_ports::fault;
 use carillon_ports::receipt::{NewReceipt, ReceiptAnswer, ReceiptStore};
 use carillon_ports::store::StoreError;
@@ -68,8 +70,12 @@ async fn write(hub: &Hub, together: Vec<Brought>) {
         .iter()
         .flat_map(|brought| brought.receipts.iter().copied())
         .collect();
+    let deliveries: Vec<DeliveryId> = all.iter().map(|receipt| receipt.delivery).collect();
     let recorded = hub.parts.receipts.store.record_receipts(all, now).await;
     fault::stage("receipts.committed");
+    if recorded.is_ok() {
+        heard(hub, &deliveries).await;
+    }
     if let Ok(answers) = &recorded {
         let is_new = |answer: &&ReceiptAnswer| **answer == ReceiptAnswer::Recorded;
         let count = answers.iter().filter(is_new).count();

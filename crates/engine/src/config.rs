@@ -1,6 +1,7 @@
 //! Every deadline and bound of the engine, named, with its default. The server reads them from its
 //! file; nothing here is read again while running.
 
+use crate::watch::WatchConfig;
 use carillon_model::live_activity::Rules;
 use serde::Deserialize;
 
@@ -157,6 +158,8 @@ pub struct EngineConfig {
     pub timer_grace_ms: i64,
     /// What holds for every Live Activity.
     pub live_activities: Rules,
+    /// Monitors.
+    pub monitors: WatchConfig,
     /// How far ahead a notification may be sent.
     pub send_ahead_max_ms: i64,
 
@@ -286,6 +289,7 @@ impl Default for EngineConfig {
             timer_backoff_max_ms: 600_000,
             timer_grace_ms: 60_000,
             live_activities: Rules::default(),
+            monitors: WatchConfig::default(),
             send_ahead_max_ms: 366 * 86_400_000,
             webhook_concurrency: 4,
             webhook_calls: 64,

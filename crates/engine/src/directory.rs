@@ -5,6 +5,7 @@
 
 use crate::gate::Rules;
 use crate::trigger::Trigger;
+use crate::watch::Plans;
 use carillon_model::app::App;
 use carillon_model::credential::Credential;
 use carillon_model::definition::{Definition, DefinitionKind};
@@ -32,6 +33,8 @@ pub struct Directory {
     templates: HashMap<DefinitionNo, Template>,
     webhooks: BTreeMap<WebhookNo, (Arc<WebhookDefinition>, Option<Sealed>)>,
     triggers: HashMap<AppNo, Vec<Trigger>>,
+    /// Monitors, rotations and ladders, read.
+    pub(crate) watch: Plans,
 }
 
 /// A template as it is now.
@@ -109,6 +112,9 @@ impl Directory {
                 let of_app = directory.triggers.entry(definition.app).or_default();
                 of_app.push(trigger);
             }
+            directory
+                .watch
+                .add(&definition, sealed.as_ref(), &former.watch);
             let key = (definition.app, definition.kind, definition.name.clone());
             directory.definitions.insert(key, (definition, sealed));
         }

@@ -42,6 +42,7 @@ use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::source::{SourceInfo, Sources};
 use carillon_ports::store::{HotStore, StoreError};
 use carillon_ports::upkeep::Upkeep;
+use carillon_ports::watch::Checker;
 use carillon_ports::webhook::{WebhookSender, WebhookStore};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -70,6 +71,8 @@ pub struct Parts {
     pub instances: Instances,
     /// Databases that campaigns can read their audiences from.
     pub sources: Arc<dyn Sources>,
+    /// Makes the checks of monitors.
+    pub checker: Arc<dyn Checker>,
     /// Bounds and deadlines.
     pub config: EngineConfig,
 }

@@ -14,6 +14,7 @@ use crate::peers::Peers;
 use crate::source::Readings;
 use crate::status::CredentialProblem;
 use crate::trouble::Elsewhere;
+use crate::watch::Watching;
 use arc_swap::ArcSwap;
 use carillon_model::UnixMs;
 use carillon_model::id::DefinitionNo;
@@ -32,6 +33,8 @@ use tokio::time::Instant;
 pub(crate) struct Hub {
     pub(crate) parts: Parts,
     pub(crate) seed: u128,
+    /// When this process began.
+    pub(crate) started_at: UnixMs,
     pub(crate) runtime: Handle,
     pub(crate) directory: ArcSwap<Directory>,
     /// The number that the store had when it was read, or a later one: where others change it, too.
@@ -67,6 +70,8 @@ pub(crate) struct Hub {
     pub(crate) readings: Readings,
     /// Where receipts are brought to.
     pub(crate) receipts: Counter,
+    /// What the parts that watch share.
+    pub(crate) watching: Watching,
     /// Counts how often events may have been written: for those who follow them.
     pub(crate) told: watch::Sender<u64>,
 }
@@ -96,6 +101,8 @@ pub(crate) struct Bells {
     pub(crate) errands: Notify,
     /// A channel of a Live Activity is to be looked after.
     pub(crate) channels: Notify,
+    /// A monitor is to be checked at another time.
+    pub(crate) checks: Notify,
     /// Another process says that there is something to look at.
     pub(crate) look: Notify,
     /// There is something for other processes.

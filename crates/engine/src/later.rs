@@ -174,7 +174,7 @@ impl Shared {
         let mut drafts = Vec::with_capacity(due.len());
         let mut entries = 0;
         let mut asking = Vec::new();
-        let mut activities = Vec::new();
+        let (mut activities, mut watches) = (Vec::new(), Vec::new());
         for (at, timer) in due.iter().enumerate() {
             let drafted = match &timer.subject {
                 Ok(TimerSubject::Send(send)) => match read(&send.body) {
@@ -202,7 +202,10 @@ impl Shared {
                     activities.push((at, &**activity));
                     continue;
                 }
-                Ok(TimerSubject::Watch(_)) => Err("monitors are not served yet".to_owned()),
+                Ok(TimerSubject::Watch(watch)) => {
+                    watches.push((at, &**watch));
+                    continue;
+                }
                 Err(why) => Err(why.clone()),
             };
             match drafted {
@@ -258,6 +261,17 @@ impl Shared {
         firing
             .lateness
             .extend(late.map(|late| (TimerKind::LiveActivity, late)));
+        for (at, looked) in self.watches_due(watches, now).await? {
+            match looked {
+                Ok(true) => {
+                    let late = (hub.parts.clock.now() - due[at].due_at).max(0);
+                    firing.lateness.push((TimerKind::Watch, late));
+                }
+                // It was turned since it was read, and its timer with it.
+                Ok(false) => {}
+                Err(why) => firing.unfired.push(Unfired::new(&due[at], why)),
+            }
+        }
         if ready.is_empty() {
             return Ok(firing);
         }

@@ -69,6 +69,7 @@ pub mod trigger;
 mod trouble;
 mod vault;
 mod wake;
+pub mod watch;
 pub mod webhooks;
 
 pub use campaign::rehearsal::CampaignRehearsal;

@@ -6,6 +6,7 @@ use carillon_model::callout::CalloutResult;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::AppNo;
 use carillon_model::lane::{Gateway, Lane};
+use carillon_model::monitor::{PageHow, Verdict};
 use carillon_model::push_type::PushType;
 use carillon_model::timer::TimerKind;
 use carillon_ports::source::FollowedTable;
@@ -36,6 +37,8 @@ const TIMER_LATENESS: &str = "carillon_timer_lateness_seconds";
 const CALLOUTS: &str = "carillon_callouts_total";
 const SOURCE_READINGS: &str = "carillon_live_activity_source_readings_total";
 const SOURCE_BAD_ROWS: &str = "carillon_live_activity_source_bad_rows";
+const CHECKS: &str = "carillon_checks_total";
+const PAGES: &str = "carillon_pages_total";
 const WEBHOOK_QUEUED: &str = "carillon_webhook_queued_events";
 const WEBHOOK_CALLS: &str = "carillon_webhook_calls_total";
 const WEBHOOK_FAILING: &str = "carillon_webhook_failing";
@@ -110,6 +113,11 @@ impl Meters {
         describe_gauge!(
             SOURCE_BAD_ROWS,
             "Rows of a table that the last reading could not follow"
+        );
+        describe_counter!(CHECKS, "Attempts to check monitors, by what was found");
+        describe_counter!(
+            PAGES,
+            "Devices that were paged for an incident, by the means"
         );
         describe_gauge!(WEBHOOK_QUEUED, "Events that wait for a webhook endpoint");
         describe_counter!(
@@ -215,6 +223,26 @@ impl Meters {
     /// A call to a receiver ended.
     pub(crate) fn told(&self, app: &str, outcome: &'static str) {
         counter!(WEBHOOK_CALLS, "app" => app.to_owned(), "outcome" => outcome).increment(1);
+    }
+
+    /// An attempt to check a monitor ended.
+    pub(crate) fn checked(&self, verdict: Verdict) {
+        let word = match verdict {
+            Verdict::Up => "up",
+            Verdict::Down => "down",
+            Verdict::Unknown => "unknown",
+        };
+        counter!(CHECKS, "verdict" => word).increment(1);
+    }
+
+    /// A device is paged.
+    pub(crate) fn paged(&self, how: PageHow) {
+        let word = match how {
+            PageHow::Alert => "alert",
+            PageHow::Critical => "critical",
+            PageHow::Ring => "ring",
+        };
+        counter!(PAGES, "how" => word).increment(1);
     }
 
     /// A run of a call-out ended.

@@ -15,6 +15,8 @@ use crate::service::Shared;
 use crate::status::InstanceReport;
 use crate::trouble;
 use crate::wake::WakeUp;
+use carillon_model::UnixMs;
+use carillon_model::id::DefinitionNo;
 use carillon_model::lane::Lane;
 use carillon_model::role::Role;
 use carillon_ports::instance::{Instance, InstanceStore, Notice, NoticeKind, Presence, Pulse};
@@ -42,17 +44,21 @@ pub(crate) struct Peers {
     instances: Vec<Instance>,
     /// Where lanes are sent from.
     senders: Vec<i64>,
+    /// Where monitors are checked from.
+    workers: Vec<i64>,
 }
 
 impl Peers {
     pub(crate) fn new(own_epoch: i64, instances: Vec<Instance>) -> Self {
-        let senders = instances
-            .iter()
-            .filter(|instance| instance.presence.roles.has(Role::Sender))
-            .map(|instance| instance.epoch);
+        let of_role = |role| -> Vec<i64> {
+            let all = instances.iter();
+            let all = all.filter(|instance| instance.presence.roles.has(role));
+            all.map(|instance| instance.epoch).collect()
+        };
         Self {
             own_epoch,
-            senders: senders.collect(),
+            senders: of_role(Role::Sender),
+            workers: of_role(Role::Worker),
             instances,
         }
     }
@@ -73,17 +79,25 @@ impl Peers {
     /// Whether what has this key is sent from here: each from one process, and with one more or less of them only
     /// what that one has moves.
     fn owns(&self, key: impl FnOnce() -> i64) -> bool {
-        let owner = match &self.senders[..] {
-            [] => return false,
-            [only] => *only,
-            many => {
-                let key = key();
-                let all = many.iter().copied();
-                all.max_by_key(|epoch| rank(key, *epoch))
-                    .unwrap_or_default()
-            }
-        };
-        owner == self.own_epoch
+        owner(&self.senders, key) == Some(self.own_epoch)
+    }
+
+    /// The same of monitors.
+    fn checks(&self, monitor: DefinitionNo) -> bool {
+        owner(&self.workers, || monitor.0) == Some(self.own_epoch)
+    }
+
+    /// How many processes check monitors.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.len().max(1)
+    }
+
+    /// When the oldest of those joined that hear jobs, besides this process.
+    fn others_listen_since(&self) -> Option<UnixMs> {
+        let listening = self.instances.iter().filter(|instance| {
+            instance.epoch != self.own_epoch && instance.presence.roles.has(Role::Api)
+        });
+        listening.map(|instance| instance.started_at).min()
     }
 
     /// Where the others are woken.
@@ -114,6 +128,19 @@ impl Peers {
     }
 }
 
+/// Which of some processes what has this key is left to.
+fn owner(epochs: &[i64], key: impl FnOnce() -> i64) -> Option<i64> {
+    match epochs {
+        [] => None,
+        [only] => Some(*only),
+        many => {
+            let key = key();
+            let all = many.iter().copied();
+            all.max_by_key(|epoch| rank(key, *epoch))
+        }
+    }
+}
+
 /// How much a process wants what has this key.
 fn rank(key: i64, epoch: i64) -> u64 {
     // Two rounds of the finaliser of SplitMix64: near numbers are not near any more.
@@ -129,6 +156,19 @@ fn rank(key: i64, epoch: i64) -> u64 {
 impl Hub {
     pub(crate) fn has(&self, role: Role) -> bool {
         self.parts.instances.presence.roles.has(role)
+    }
+
+    /// Whether a monitor is checked from this process.
+    pub(crate) fn checks(&self, monitor: DefinitionNo) -> bool {
+        self.peers.borrow().checks(monitor)
+    }
+
+    /// Since when jobs can be heard without a break.
+    pub(crate) fn listening_since(&self, now: UnixMs) -> UnixMs {
+        let own = self.has(Role::Api).then_some(self.started_at);
+        let others = self.peers.borrow().others_listen_since();
+        // Where nobody listens, nothing is missing.
+        own.into_iter().chain(others).min().unwrap_or(now)
     }
 
     /// Whether a lane is sent from this process. All lanes of an App that has rates are sent from one, where

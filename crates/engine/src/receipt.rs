@@ -49,6 +49,11 @@ impl ReceiptKey {
         word
     }
 
+    /// A key for something else, of which the other keys tell nothing.
+    pub(crate) fn derived(&self, label: &[u8]) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.0, label).as_ref())
+    }
+
     /// The receipt token of a delivery: 31 characters.
     #[must_use]
     pub fn make(&self, id: DeliveryId) -> String {

@@ -18,6 +18,7 @@ use crate::moment::ms;
 use crate::peers::{self, Peers};
 use crate::source::Readings;
 use crate::status::StopReport;
+use crate::watch::{self as watching, Watching};
 use crate::{
     callout, clerk, digester, dispatch, fanout, live_activity, pruner, rescuer, scheduler, settle,
     teller, wake,
@@ -54,6 +55,8 @@ pub(crate) async fn start(
     let read = parts.registry.directory().await?;
     let hub = Arc::new(Hub {
         seed: parts.store.installation_seed(),
+        started_at: parts.clock.now(),
+        watching: Watching::new(&parts.receipts.receipt_key),
         gauges: Gauges::new(&parts.config),
         parts,
         runtime: runtime.clone(),
@@ -109,7 +112,12 @@ pub(crate) async fn start(
         runtime.spawn(dispatch::run(shared.clone())).abort_handle(),
         runtime.spawn(settle::run(shared.clone())).abort_handle(),
         runs.always("clerk", clerk::run),
+        runs.always("tallies", watching::run_tallies),
+        runs.always("incidents", watching::run_shown),
     ];
+    if shared.hub.has(Role::Api) {
+        tasks.push(runs.always("beats", watching::run_beats));
+    }
     if shared.hub.has(Role::Scheduler) {
         tasks.extend([
             runs.leading(Role::Scheduler, "digester", digester::run),
@@ -126,6 +134,8 @@ pub(crate) async fn start(
             runs.leading(Role::Worker, "pruner", pruner::run),
             runs.leading(Role::Worker, "indexer", pruner::index),
             runs.leading(Role::Worker, "teller", teller::run),
+            runs.leading(Role::Worker, "monitors", watching::run_reconcile),
+            runs.always("checks", watching::run_checks),
         ]);
     }
     if shared.hub.parts.instances.store.is_shared() {
@@ -309,6 +319,7 @@ impl Shared {
             &bells.digests,
             &bells.channels,
             &bells.timers,
+            &bells.checks,
             &bells.others,
         ] {
             bell.notify_one();
@@ -354,6 +365,9 @@ impl Shared {
         bells.settle.notify_one();
         let is_settled = |core: &Core| core.unsettled() == 0 && core.ledger.is_empty();
         self.until(deadline, is_settled).await;
+        if let Err(error) = watching::flush_tallies(&self.hub).await {
+            tracing::debug!(%error, "how monitors did of late is not counted");
+        }
         report.unsettled = self.core.lock().unsettled() as u64;
         report
     }

@@ -4,7 +4,9 @@
 //! exit code. What a command does is in `commands`; how the server is put together is in `wire`.
 
 mod activity_sources;
+mod apart;
 mod bench;
+mod checks;
 mod cli;
 mod client;
 mod clock;

@@ -1,9 +1,9 @@
-//! What calls webhook endpoints, on a thread of its own: handshakes with strangers' servers have no
-//! business on the thread that sends pushes.
+//! What calls webhook endpoints, on a thread of its own.
 
+use crate::apart::Apart;
 use crate::config;
 use crate::exit::{Exit, Failure};
-use crate::{gateway, memory};
+use crate::gateway;
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::id::WebhookNo;
@@ -13,9 +13,6 @@ use carillon_ports::callout::{CalloutCall, CalloutReply};
 use carillon_ports::store::Event;
 use carillon_ports::webhook::{WebhookCall, WebhookSender};
 use std::sync::Arc;
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
-use tokio_util::task::AbortOnDropHandle;
 
 /// Starts it; connects to nothing yet.
 pub(crate) fn open(config: &config::Webhooks) -> Result<Arc<dyn WebhookSender>, Failure> {
@@ -33,41 +30,16 @@ pub(crate) fn open(config: &config::Webhooks) -> Result<Arc<dyn WebhookSender>, 
     let settings = settings.allow_private(places).map_err(wrong)?;
     let client = WebhookClient::new(settings)
         .map_err(|error| Failure::new(Exit::Usage, format!("webhooks.ca_file: {error}")))?;
-    let broken = |error: std::io::Error| {
-        Failure::new(Exit::Software, format!("the webhooks' thread: {error}"))
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(broken)?;
-    let handle = runtime.handle().clone();
-    let (ends, ended) = oneshot::channel::<()>();
-    std::thread::Builder::new()
-        .name("carillon-hooks".to_owned())
-        .spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    never = memory::UPKEEP.run() => never,
-                    // Ends when the sender is dropped.
-                    _ = ended => {}
-                }
-            });
-            runtime.shutdown_background();
-        })
-        .map_err(broken)?;
     Ok(Arc::new(Sender {
         client,
-        handle,
-        _thread: ends,
+        apart: Apart::start("carillon-hooks")?,
     }))
 }
 
-/// The client, and the runtime that it runs on.
+/// The client, and the thread that it runs on.
 struct Sender {
     client: WebhookClient,
-    handle: Handle,
-    /// Ends the thread when dropped.
-    _thread: oneshot::Sender<()>,
+    apart: Apart,
 }
 
 #[async_trait]
@@ -79,9 +51,7 @@ impl WebhookSender for Sender {
     async fn call(&self, call: WebhookCall, now: UnixMs) -> WebhookAnswer {
         let client = self.client.clone();
         let calling = async move { WebhookSender::call(&client, call, now).await };
-        // Whoever does not wait any more does not want it made either.
-        let calling = AbortOnDropHandle::new(self.handle.spawn(calling));
-        calling.await.unwrap_or_else(|error| {
+        self.apart.run(calling).await.unwrap_or_else(|error| {
             let message = format!("the call broke off inside Carillon: {error}");
             WebhookAnswer::failed(FailedPhase::Exchange, message)
         })
@@ -90,8 +60,7 @@ impl WebhookSender for Sender {
     async fn ask(&self, call: CalloutCall, now: UnixMs) -> CalloutReply {
         let client = self.client.clone();
         let asking = async move { WebhookSender::ask(&client, call, now).await };
-        let asking = AbortOnDropHandle::new(self.handle.spawn(asking));
-        asking.await.unwrap_or_else(|error| {
+        self.apart.run(asking).await.unwrap_or_else(|error| {
             let message = format!("the question broke off inside Carillon: {error}");
             CalloutReply {
                 answer: WebhookAnswer::failed(FailedPhase::Exchange, message),

@@ -149,6 +149,7 @@ pub(crate) async fn start(
             receipts,
             instances,
             sources: crate::sources::open(config.sources.file.as_deref())?,
+            checker: crate::checks::open(&config.monitors)?,
             config: config.engine.clone(),
         },
         memory::UPKEEP,

@@ -15,7 +15,7 @@ use carillon_model::definition::DefinitionKind;
 use carillon_model::id::{ApiKeyNo, AppNo};
 use carillon_model::webhook::WebhookSecrets;
 use carillon_ports::clock::Clock;
-use carillon_ports::memory::{FakeReceivers, FakeSources, MemoryStore};
+use carillon_ports::memory::{FakeChecker, FakeReceivers, FakeSources, MemoryStore};
 use carillon_ports::registry::{Actor, ApiKey, Scope, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::upkeep::Upkeep;
@@ -133,6 +133,7 @@ pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) gateway: Arc<FakeGateway>,
     pub(crate) receivers: FakeReceivers,
+    pub(crate) checker: FakeChecker,
     pub(crate) faults: Faults,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) master_keys: Arc<TestKeys>,
@@ -173,6 +174,7 @@ impl World {
             faults: faults.clone(),
         };
         let (receivers, sources) = (FakeReceivers::default(), FakeSources::default());
+        let checker = FakeChecker::default();
         let clock = Arc::new(TestClock {
             now: AtomicI64::new(START),
             draws: AtomicU64::new(1),
@@ -193,6 +195,7 @@ impl World {
                     sender: Arc::new(receivers.clone()),
                 },
                 sources: Arc::new(sources.clone()),
+                checker: Arc::new(checker.clone()),
                 receipts: Receipts {
                     store: Arc::new(receipts),
                     receipt_key: ReceiptKey::new(&[7; 32]),
@@ -231,6 +234,7 @@ impl World {
             router,
             gateway,
             receivers,
+            checker,
             faults,
             clock,
             master_keys,

@@ -21,7 +21,7 @@ use carillon_model::role::Roles;
 use carillon_ports::clock::Clock;
 use carillon_ports::gateway::Gateways;
 use carillon_ports::instance::{InstanceStore, Presence};
-use carillon_ports::memory::{FakeReceivers, FakeSources, MemoryStore};
+use carillon_ports::memory::{FakeChecker, FakeReceivers, FakeSources, MemoryStore};
 use carillon_ports::registry::{Actor, Registry, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::{Attempt, Event, HotStore, NotificationView};
@@ -89,6 +89,7 @@ pub(crate) struct World {
     pub(crate) gateway: FakeGateway,
     pub(crate) receivers: FakeReceivers,
     pub(crate) sources: FakeSources,
+    pub(crate) checker: FakeChecker,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) engine: Engine,
     /// An App with a signing key for both environments.
@@ -190,6 +191,7 @@ impl World {
             gateway: self.gateway.clone(),
             receivers: self.receivers.clone(),
             sources: self.sources.clone(),
+            checker: self.checker.clone(),
             clock: self.clock.clone(),
             engine: self.engine.clone(),
             app: self.app,
@@ -216,7 +218,7 @@ impl World {
             &self.store,
             &self.hot,
             &self.gateway,
-            (&self.receivers, &self.sources),
+            (&self.receivers, &self.sources, &self.checker),
             &self.clock,
             &self.instances,
         )
@@ -249,12 +251,13 @@ impl World {
         });
         let gateway = FakeGateway::new();
         let (receivers, sources) = (FakeReceivers::default(), FakeSources::default());
+        let checker = FakeChecker::default();
         let parts = parts(
             &config,
             &store,
             &hot,
             &gateway,
-            (&receivers, &sources),
+            (&receivers, &sources, &checker),
             &clock,
             &instances,
         );
@@ -265,6 +268,7 @@ impl World {
             gateway,
             receivers,
             sources,
+            checker,
             clock,
             engine,
             app: AppNo(0),
@@ -295,7 +299,7 @@ impl World {
             &self.store,
             &self.hot,
             &self.gateway,
-            (&self.receivers, &self.sources),
+            (&self.receivers, &self.sources, &self.checker),
             &self.clock,
             &self.instances,
         );
@@ -476,7 +480,7 @@ fn parts(
     store: &MemoryStore,
     hot: &Arc<dyn HotStore>,
     gateway: &FakeGateway,
-    (receivers, sources): (&FakeReceivers, &FakeSources),
+    (receivers, sources, checker): (&FakeReceivers, &FakeSources, &FakeChecker),
     clock: &Arc<TestClock>,
     instances: &Instances,
 ) -> Parts {
@@ -495,6 +499,7 @@ fn parts(
             sender: Arc::new(receivers.clone()),
         },
         sources: Arc::new(sources.clone()),
+        checker: Arc::new(checker.clone()),
         receipts: Receipts {
             store: Arc::new(store.clone()),
             receipt_key: ReceiptKey::new(&[7; 32]),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::UnixMs;
 use crate::environment::Environment;
+use crate::monitor::{Fault, PageHow, Severity};
 use crate::webhook::DisabledReason;
 
 /// Data of `notification.completed`.
@@ -180,10 +181,56 @@ pub struct LiveActivitySourceFailed {
     pub message: String,
 }
 
+/// Data of the events of incidents. The event's subject is the monitor's name. It names none of those who were paged: an
+/// event outlives a user's erasure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentNews {
+    /// The monitor's name.
+    pub monitor: String,
+    /// The incident's number among those of its monitor.
+    pub incident: u32,
+    /// How bad it is: `info`, `warning` or `critical`.
+    pub severity: Severity,
+    /// What was wrong when it was opened.
+    pub fault: Fault,
+    /// When it was opened, in Unix milliseconds.
+    pub opened_at: UnixMs,
+    /// Of `incident.acknowledged`, and of `incident.resolved` by a person: who, as the caller said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Of `incident.paged`: which step was taken, and whom it reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<PageNews>,
+    /// Of `incident.resolved`: by what, `recovery`, `person` or `pause`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<String>,
+    /// Of `incident.resolved`: how long it lasted, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasted_ms: Option<i64>,
+}
+
+/// A page, as it is told in `incident.paged`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageNews {
+    /// How often paging had begun anew, after an acknowledgement that did not last.
+    pub run: u16,
+    /// Which time through the ladder, from 1.
+    pub round: u16,
+    /// Which step of the ladder, from 1.
+    pub step: u16,
+    /// How it pages at most: `alert`, `critical` or `ring`.
+    pub how: PageHow,
+    /// How many people it was for.
+    pub people: usize,
+    /// To how many devices it goes; 0: it reached nobody, and the next step is due at once.
+    pub devices: usize,
+}
+
 /// Data of `timer.failed`. The event's subject is the same as `subject`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerFailed {
-    /// What was to happen: `send`, a notification at its time; `live_activity`, the next moment of one.
+    /// What was to happen: `send`, a notification at its time; `live_activity`, the next moment of one; `watch`, a
+    /// monitor's next page or the like.
     pub kind: String,
     /// What it was about: the notification's id.
     pub subject: String,

@@ -8,9 +8,9 @@ mod failures;
 
 pub use self::data::{
     CampaignHalted, CredentialFailing, CredentialRecovered, DeviceEvicted, DeviceRetired,
-    EnvironmentFlood, EnvironmentRepaired, LiveActivityNews, LiveActivitySourceFailed,
-    NotificationCompleted, Receipts, RepairedEnvironment, RetiredPushToken, ScheduleFailed,
-    TimerFailed, TriggerFailed, WebhookDisabled,
+    EnvironmentFlood, EnvironmentRepaired, IncidentNews, LiveActivityNews,
+    LiveActivitySourceFailed, NotificationCompleted, PageNews, Receipts, RepairedEnvironment,
+    RetiredPushToken, ScheduleFailed, TimerFailed, TriggerFailed, WebhookDisabled,
 };
 pub use self::failures::{DeliveryFailed, FailureCount};
 
@@ -61,6 +61,16 @@ pub enum EventKind {
     LiveActivityTokenDead,
     /// A table that Live Activities follow could not be read several times in a row: [`LiveActivitySourceFailed`].
     LiveActivitySourceFailed,
+    /// A monitor opened an incident: [`IncidentNews`].
+    IncidentOpened,
+    /// A step of a ladder was taken for an incident: [`IncidentNews`].
+    IncidentPaged,
+    /// Somebody has an incident in hand: [`IncidentNews`].
+    IncidentAcknowledged,
+    /// An incident is closed: [`IncidentNews`].
+    IncidentResolved,
+    /// Nobody acknowledged an incident, and nobody is paged for it any more: [`IncidentNews`].
+    IncidentGivenUp,
     /// Something that was to happen later could not, and is not tried again: [`TimerFailed`].
     TimerFailed,
     /// Carillon stopped calling a webhook endpoint: [`WebhookDisabled`]. The others are told.
@@ -69,7 +79,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, once.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
         Self::NotificationCompleted,
         Self::DeliveryFailed,
         Self::DeviceRetired,
@@ -92,6 +102,11 @@ impl EventKind {
         Self::LiveActivityChannelTrouble,
         Self::LiveActivityTokenDead,
         Self::LiveActivitySourceFailed,
+        Self::IncidentOpened,
+        Self::IncidentPaged,
+        Self::IncidentAcknowledged,
+        Self::IncidentResolved,
+        Self::IncidentGivenUp,
         Self::TimerFailed,
         Self::WebhookDisabled,
     ];
@@ -122,6 +137,11 @@ impl EventKind {
             Self::LiveActivityChannelTrouble => "live_activity.channel_trouble",
             Self::LiveActivityTokenDead => "live_activity.token_dead",
             Self::LiveActivitySourceFailed => "live_activity.source_failed",
+            Self::IncidentOpened => "incident.opened",
+            Self::IncidentPaged => "incident.paged",
+            Self::IncidentAcknowledged => "incident.acknowledged",
+            Self::IncidentResolved => "incident.resolved",
+            Self::IncidentGivenUp => "incident.given_up",
             Self::TimerFailed => "timer.failed",
             Self::WebhookDisabled => "webhook.disabled",
         }
@@ -161,6 +181,11 @@ impl EventKind {
             | Self::LiveActivityChannelTrouble
             | Self::LiveActivityTokenDead
             | Self::LiveActivitySourceFailed
+            | Self::IncidentOpened
+            | Self::IncidentPaged
+            | Self::IncidentAcknowledged
+            | Self::IncidentResolved
+            | Self::IncidentGivenUp
             | Self::TimerFailed
             | Self::WebhookDisabled => None,
         }

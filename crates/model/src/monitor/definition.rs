@@ -74,9 +74,21 @@ pub struct MonitorDefinition {
     /// `true`: it rests.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// The app's attributes type of a Live Activity that shows an incident while it lasts, to those who are paged; none: it is
+    /// shown by notifications only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_activity: Option<String>,
+    /// Which secret of a heartbeat's URL holds: rises when it is changed. Not written by callers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub heartbeat_serial: u32,
     /// For people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(serial: &u32) -> bool {
+    *serial == 0
 }
 
 /// How bad an incident is, and so how loud it may become.
@@ -258,6 +270,12 @@ impl MonitorDefinition {
             } else if self.severity == Severity::Info {
                 reader.wrong("/ladder", "monitor.ladder", "expected none: for \"severity\": \"info\" nobody is paged; say \"warning\" or \"critical\"");
             }
+        }
+        if let Some(name) = &self.live_activity
+            && !is_plain_name(name, 64)
+        {
+            let message = "expected the name of the app's attributes type, of 1 to 64 characters";
+            reader.wrong("/live_activity", "monitor.live_activity", message);
         }
         if self.description.chars().count() > MAX_DESCRIPTION
             || self.description.chars().any(char::is_control)

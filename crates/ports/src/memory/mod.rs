@@ -7,6 +7,7 @@
 mod activity_sources;
 mod callouts;
 mod campaigns;
+mod checker;
 mod definitions;
 mod devices;
 mod gathering;
@@ -27,6 +28,7 @@ mod timers;
 mod watching;
 mod webhooks;
 
+pub use checker::FakeChecker;
 pub use sources::FakeSources;
 pub use webhooks::{FakeReceivers, answered};
 

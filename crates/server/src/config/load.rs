@@ -51,7 +51,7 @@ const OTHER_NAMES: &[(&str, Option<&str>)] = &[
 ];
 
 /// What the engine takes as milliseconds below 50 days; longer is as good as that.
-fn millis(span: crate::config::Span) -> u32 {
+pub(super) fn millis(span: crate::config::Span) -> u32 {
     u32::try_from(span.ms()).unwrap_or(u32::MAX)
 }
 
@@ -91,6 +91,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
     rules.channel_delete_after_ms = activities.channel_delete_after.ms();
     rules.channels_warn_at = activities.channels_warn_at;
     rules.most_on_a_phone = activities.most_on_a_phone;
+    config.engine.monitors = config.monitors.engine();
     config.engine.content_retention_ms = config.retention.content.ms();
     config.engine.record_retention_ms = config.retention.records.ms();
     Ok(config)

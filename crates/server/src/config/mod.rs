@@ -8,6 +8,7 @@
 
 mod gateways;
 mod load;
+mod monitors;
 mod nearest;
 mod printed;
 mod settings;
@@ -16,6 +17,7 @@ mod value;
 
 pub(crate) use gateways::{Apns, Fcm, Services, WebPush};
 pub(crate) use load::{Sources, load};
+pub(crate) use monitors::Monitors;
 pub(crate) use printed::{example, markdown};
 pub(crate) use settings::key_of;
 pub(crate) use store::Store;
@@ -49,6 +51,7 @@ pub(crate) struct Config {
     pub(crate) sources: LinkedFile,
     pub(crate) scheduler: Scheduler,
     pub(crate) live_activities: LiveActivities,
+    pub(crate) monitors: Monitors,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
     pub(crate) clock: Clock,
@@ -399,6 +402,10 @@ impl Config {
                 "records cannot go before the content they describe",
                 "make it at least as long as retention.content",
             );
+        }
+        if let Err((name, why)) = self.monitors.engine().check() {
+            let key = format!("monitors.{name}");
+            return wrong(&key, &why, "leave it out: its default works");
         }
         if let Err((name, why)) = self.engine.check() {
             let key = format!("engine.{}", name.trim_end_matches("_ms"));

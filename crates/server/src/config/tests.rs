@@ -106,6 +106,7 @@ fn the_engine_gets_its_defaults() {
             "record_retention_ms",
             "send_ahead_max_ms",
             "live_activities",
+            "monitors",
         ]
         .contains(&field)
             || field.starts_with("timer_");

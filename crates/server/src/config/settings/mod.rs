@@ -4,6 +4,7 @@
 mod apns;
 mod engine;
 mod fcm;
+mod monitors;
 mod serving;
 mod store;
 mod upkeep;
@@ -111,6 +112,11 @@ pub(crate) const SECTIONS: &[Section] = &[
         "live_activities",
         "What phones show on their lock screens: pauses and budgets.",
         upkeep::LIVE_ACTIVITIES,
+    ),
+    section(
+        "monitors",
+        "Services that are watched: where checks may go, bounds and pauses.",
+        monitors::MONITORS,
     ),
     section("retention", "What is deleted when.", upkeep::RETENTION),
     section("log", "Log lines.", upkeep::LOG),

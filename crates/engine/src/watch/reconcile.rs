@@ -1,0 +1,113 @@
+//! The leading worker makes up for what a crash left undone: monitors without a record, records older than their
+//! definitions, and monitors that still wait for one which is up again.
+
+use super::plans::Monitor;
+use super::telling::{Telling, Told, read};
+use crate::service::Shared;
+use carillon_model::id::DefinitionNo;
+use carillon_model::monitor::Hold;
+use carillon_ports::store::StoreError;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often definitions are compared with their records.
+const EVERY: Duration = Duration::from_secs(5);
+/// In how many of these rounds those that depend on others are looked at.
+const DEPENDENTS_EVERY: u64 = 12;
+/// Monitors that are read at once.
+const TOGETHER: usize = 500;
+
+/// Runs until the engine is dropped.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let hub = &shared.hub;
+    // What was seen in order has a record of that version, or none at all any more.
+    let mut seen: HashMap<DefinitionNo, u32> = HashMap::new();
+    for round in 0u64.. {
+        if hub.is_stopping() {
+            return;
+        }
+        let with_dependents = round.is_multiple_of(DEPENDENTS_EVERY);
+        if let Err(error) = look(&shared, &mut seen, with_dependents).await
+            && !hub.store_refused("comparing monitors with their records", &error)
+        {
+            return;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn look(
+    shared: &Arc<Shared>,
+    seen: &mut HashMap<DefinitionNo, u32>,
+    with_dependents: bool,
+) -> Result<(), StoreError> {
+    let directory = shared.hub.directory.load_full();
+    seen.retain(|no, _| directory.watch.monitor(*no).is_some());
+    let is_wanted = |monitor: &&Arc<Monitor>| {
+        let depends = with_dependents && !monitor.definition.depends_on.is_empty();
+        depends || seen.get(&monitor.no) != Some(&monitor.version)
+    };
+    let wanted: Vec<Arc<Monitor>> = directory
+        .watch
+        .monitors()
+        .filter(is_wanted)
+        .cloned()
+        .collect();
+    for together in wanted.chunks(TOGETHER) {
+        if shared.hub.is_stopping() {
+            return Ok(());
+        }
+        look_at(shared, seen, together).await?;
+    }
+    Ok(())
+}
+
+async fn look_at(
+    shared: &Arc<Shared>,
+    seen: &mut HashMap<DefinitionNo, u32>,
+    together: &[Arc<Monitor>],
+) -> Result<(), StoreError> {
+    let nos = together.iter().map(|monitor| monitor.no).collect();
+    let found = shared.hub.parts.store.watches(nos).await?;
+    let mut tellings = Vec::new();
+    for (monitor, stored) in together.iter().zip(found) {
+        let version = stored.as_ref().map(|stored| stored.version);
+        // A later one: another process has read a definition that this one is about to read.
+        let is_current = version.is_some_and(|version| version >= monitor.version);
+        let waits = || {
+            let watch = stored.as_ref().and_then(|stored| read(stored).ok());
+            let hold = watch.and_then(|watch| watch.hold);
+            matches!(hold, Some(Hold::Dependency(_)))
+        };
+        if is_current && !waits() {
+            seen.insert(monitor.no, monitor.version);
+            continue;
+        }
+        tellings.push(Telling {
+            must_write: !is_current,
+            ..Telling::look(monitor.clone())
+        });
+    }
+    if tellings.is_empty() {
+        return Ok(());
+    }
+    let of: Vec<Arc<Monitor>> = tellings
+        .iter()
+        .map(|telling| telling.monitor.clone())
+        .collect();
+    let now = shared.hub.parts.clock.now();
+    let told = shared.tell_monitors(tellings, now).await?;
+    for (monitor, told) in of.iter().zip(told) {
+        match told {
+            Told::Done(_) => drop(seen.insert(monitor.no, monitor.version)),
+            Told::Lost => {}
+            Told::Unreadable(why) => {
+                tracing::error!(app = %monitor.app, monitor = monitor.name, "{why}");
+                seen.insert(monitor.no, monitor.version);
+            }
+        }
+    }
+    shared.hub.bells.checks.notify_one();
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! What is watched how: `[monitors]`.
+
+use super::{Setting, plain};
+
+/// Keys of `[monitors]`.
+pub(super) const MONITORS: &[Setting] = &[
+    plain(
+        "monitors.allow_private",
+        "\"\"",
+        "Hosts, addresses and networks of your own that checks of monitors with \"private_target\" may go to,\nwith commas between them: \"db.internal:5432, 127.0.0.1, 10.1.0.0/16\".",
+    ),
+    plain(
+        "monitors.ca_file",
+        "\"\"",
+        "PEM file of certificate authorities to trust besides the public ones, for checks.",
+    ),
+    plain(
+        "monitors.name_servers",
+        "\"\"",
+        "Name servers that DNS checks ask that name none, with commas between them; default: those of\n/etc/resolv.conf.",
+    ),
+    plain(
+        "monitors.concurrency",
+        "512",
+        "Most checks that one process makes at once.",
+    ),
+    plain(
+        "monitors.gather",
+        "\"20ms\"",
+        "How long the result of a check waits for others to be written with it.",
+    ),
+    plain(
+        "monitors.flush_every",
+        "\"10s\"",
+        "How long it may stay in memory only that a monitor which is up was found up once more, and\nwhat is counted for its status. A crash costs that, and one check too many.",
+    ),
+    plain(
+        "monitors.beat_pause",
+        "\"50ms\"",
+        "How long a heartbeat waits for others to be written with it.",
+    ),
+    plain(
+        "monitors.link_life",
+        "\"1d\"",
+        "How long the link in a page lets its reader acknowledge and close the incident.",
+    ),
+    plain(
+        "monitors.ring_most",
+        "10",
+        "How often one device is rung within monitors.ring_within; more often it gets critical alerts.",
+    ),
+    plain("monitors.ring_within", "\"1d\"", "See monitors.ring_most."),
+    plain(
+        "monitors.ring_unanswered",
+        "3",
+        "After so many rings in a row that brought no word from the device it gets critical alerts,\nuntil it is heard of.",
+    ),
+];
