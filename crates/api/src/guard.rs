@@ -37,7 +37,7 @@ pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
     let line = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| format!("{} {}", request.method(), request.uri().path()));
 
-    let mut response = if request.uri().path().starts_with("/v1/") {
+    let mut response = if is_bounded(request.uri().path()) {
         match api.requests.try_acquire() {
             Ok(_permit) => within_deadline(&api, request, next).await,
             Err(_) => {
@@ -66,6 +66,13 @@ pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
         response.headers_mut().insert(HEADER.clone(), value);
     }
     response
+}
+
+/// Whether it counts among the requests at once: all that reads or writes the store but the server's own health.
+fn is_bounded(path: &str) -> bool {
+    ["/v1/", "/i/", "/status/"]
+        .iter()
+        .any(|start| path.starts_with(start))
 }
 
 async fn within_deadline(api: &Api, request: Request, next: Next) -> Response {

@@ -23,6 +23,7 @@ mod ops;
 mod page;
 mod params;
 pub mod problem;
+mod public;
 mod state;
 mod stream;
 mod user_token;
@@ -190,6 +191,7 @@ fn all_routes() -> OpenApiRouter<Api> {
             lists::get::get,
             lists::delete::delete
         ))
+        .merge(watching())
         .routes(routes!(identity_keys::list::list))
         .routes(routes!(
             identity_keys::put::put,
@@ -220,6 +222,51 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(server::rotate_master_key::rotate_master_key))
         .routes(routes!(ops::documents::openapi))
         .routes(routes!(ops::documents::errors))
+}
+
+/// Services that are watched, and who is woken for them.
+fn watching() -> OpenApiRouter<Api> {
+    use v1::*;
+    OpenApiRouter::new()
+        .routes(routes!(monitors::list::list))
+        .routes(routes!(monitors::test::test_definition))
+        .routes(routes!(
+            monitors::put::put,
+            monitors::get::get,
+            monitors::delete::delete
+        ))
+        .routes(routes!(monitors::test::test))
+        .routes(routes!(monitors::rotate_secret::rotate_secret))
+        .routes(routes!(monitors::status::status))
+        .routes(routes!(incidents::list::list))
+        .routes(routes!(incidents::get::get))
+        .routes(routes!(incidents::moves::acknowledge))
+        .routes(routes!(incidents::moves::unacknowledge))
+        .routes(routes!(incidents::moves::snooze))
+        .routes(routes!(incidents::moves::resolve))
+        .routes(routes!(rotations::list::list))
+        .routes(routes!(
+            rotations::put::put,
+            rotations::get::get,
+            rotations::delete::delete
+        ))
+        .routes(routes!(ladders::list::list))
+        .routes(routes!(
+            ladders::put::put,
+            ladders::get::get,
+            ladders::delete::delete
+        ))
+        .routes(routes!(
+            heartbeats::finish::finish,
+            heartbeats::finish::finish_get
+        ))
+        .routes(routes!(
+            heartbeats::start::start,
+            heartbeats::start::start_get
+        ))
+        .routes(routes!(heartbeats::fail::fail, heartbeats::fail::fail_get))
+        .routes(routes!(public::incident::show, public::incident::act))
+        .routes(routes!(public::status::page))
 }
 
 /// What every process says of itself, whatever its roles.

@@ -3,6 +3,7 @@
 use crate::idempotency::InProgress;
 use crate::key_rates::KeyRates;
 use crate::problem::{Problem, codes};
+use crate::public::status::Pages;
 use carillon_engine::Engine;
 use carillon_model::UnixMs;
 use carillon_model::lane;
@@ -154,6 +155,8 @@ pub(crate) struct Shared {
     pub(crate) in_progress: InProgress,
     /// The turn to rotate the master key.
     pub(crate) rotation: tokio::sync::Mutex<()>,
+    /// Status pages that were made a moment ago.
+    pub(crate) status_pages: Pages,
 }
 
 impl Shared {
@@ -174,6 +177,7 @@ impl Shared {
             key_rates: KeyRates::new(limits.registrations, limits.key_requests),
             in_progress: InProgress::default(),
             rotation: tokio::sync::Mutex::default(),
+            status_pages: Pages::default(),
             engine,
             random,
             metrics,

@@ -68,6 +68,27 @@ pub struct AppSettings {
     /// What holds for its Live Activities.
     #[serde(skip_serializing_if = "LiveActivitySettings::is_default")]
     pub live_activities: LiveActivitySettings,
+    /// What everybody may read of its monitors.
+    #[serde(skip_serializing_if = "StatusPageSettings::is_default")]
+    pub status_page: StatusPageSettings,
+}
+
+/// What everybody may read of the monitors of an App: a page without an API key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatusPageSettings {
+    /// Whether there is such a page.
+    pub public: bool,
+    /// Its heading; empty: the App's name.
+    pub title: String,
+    /// Only monitors with one of these tags are on it; without, all are.
+    pub tags: Vec<String>,
+}
+
+impl StatusPageSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What holds for the Live Activities of an App.
@@ -120,6 +141,7 @@ impl Default for AppSettings {
             frequency_cap: Vec::new(),
             receipts: false,
             live_activities: LiveActivitySettings::default(),
+            status_page: StatusPageSettings::default(),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::commands::{
     activity, activity_source, app, backup, bench, callout, campaign, channel, completions, config,
-    credential, demo, device, doctor, event, explain, health, identity_key, import, keys, list,
-    migrate, notification, openapi, restore, resume, schedule, segment, send, serve, simulate,
-    store, template, trigger, user, webhook,
+    credential, demo, device, doctor, event, explain, health, identity_key, import, incident, keys,
+    ladder, list, migrate, monitor, notification, openapi, restore, resume, rotation, schedule,
+    segment, send, serve, simulate, store, template, trigger, user, webhook,
 };
 use clap::{Parser, Subcommand};
 
@@ -63,6 +63,14 @@ pub(crate) enum Command {
     Channel(channel::Args),
     /// Tables of yours that Live Activities follow: what came of reading them, and a try
     ActivitySource(activity_source::Args),
+    /// Watch services: how they are, how they did, and a try
+    Monitor(monitor::Args),
+    /// Look at, take in hand, put off and close incidents
+    Incident(incident::Args),
+    /// Store rotations, and say who is on call
+    Rotation(rotation::Args),
+    /// Store ladders: who is paged how and when, until somebody answers
+    Ladder(ladder::Args),
     /// Report that something has happened
     Event(event::Args),
     /// Set what the user ids that apps send are signed with

@@ -92,6 +92,24 @@ codes! {
     SCHEDULE_UNKNOWN = 404 "schedule.unknown":
         "No such schedule",
         "Make it with `PUT /v1/apps/{app}/schedules/{name}`, or correct its name.";
+    MONITOR_UNKNOWN = 404 "monitor.unknown":
+        "No such monitor",
+        "Make it with `PUT /v1/apps/{app}/monitors/{name}`, or correct its name.";
+    ROTATION_UNKNOWN = 404 "rotation.unknown":
+        "No such rotation",
+        "Make it with `PUT /v1/apps/{app}/rotations/{name}`, or correct its name.";
+    LADDER_UNKNOWN = 404 "ladder.unknown":
+        "No such ladder",
+        "Make it with `PUT /v1/apps/{app}/ladders/{name}`, or correct its name.";
+    INCIDENT_UNKNOWN = 404 "incident.unknown":
+        "No such incident",
+        "Correct its number: `GET /v1/apps/{app}/incidents` has them. Closed ones are kept as long as records are.";
+    HEARTBEAT_UNKNOWN = 404 "heartbeat.unknown":
+        "Nobody listens at this address",
+        "Read the monitor: `heartbeat_url` is where its job tells that it ran. It is another one after `rotate-secret`, and once the monitor was deleted and made anew.";
+    STATUS_PAGE_UNKNOWN = 404 "status_page.unknown":
+        "No such status page",
+        "Correct the App's id, or switch its page on: `settings.status_page.public` of `PUT /v1/apps/{app}`.";
     CAMPAIGN_UNKNOWN = 404 "campaign.unknown":
         "No such campaign",
         "Start it with `POST /v1/apps/{app}/campaigns`, or correct its id or name. Campaigns are kept as long as records are.";
@@ -155,6 +173,36 @@ codes! {
     CALLOUT_IN_USE = 409 "callout.in_use":
         "Schedules ask the call-out",
         "Give the schedules that the detail names something to say, or delete them first.";
+    MONITOR_IN_USE = 409 "monitor.in_use":
+        "Other monitors depend on the monitor",
+        "Take it out of `depends_on` of the monitors that the detail names, or delete them first.";
+    ROTATION_IN_USE = 409 "rotation.in_use":
+        "Ladders page the rotation",
+        "Give the steps of the ladders that the detail names other people, or delete them first.";
+    LADDER_IN_USE = 409 "ladder.in_use":
+        "Monitors have the ladder",
+        "Give the monitors that the detail names another ladder, or delete them first.";
+    MONITOR_NO_HEARTBEAT = 409 "monitor.no_heartbeat":
+        "The monitor is no heartbeat",
+        "Only a monitor whose check is `heartbeat` has a secret address.";
+    MONITOR_NOT_CHECKED = 409 "monitor.not_checked":
+        "The monitor is a heartbeat",
+        "Nothing is asked of a heartbeat: it is heard of, or it is not. Let its job call `heartbeat_url`.";
+    INCIDENT_OVER = 409 "incident.over":
+        "The incident is over",
+        "Read it to see how it ended. If the service is down again there is another incident, with a number of its own.";
+    INCIDENT_ACKNOWLEDGED = 409 "incident.acknowledged":
+        "Somebody has the incident in hand",
+        "The detail says who. Take it back with `…/unacknowledge` first, if it is to be somebody else.";
+    INCIDENT_NOT_ACKNOWLEDGED = 409 "incident.not_acknowledged":
+        "Nobody has the incident in hand",
+        "Only what was acknowledged can be given back.";
+    INCIDENT_NOT_PAGING = 409 "incident.not_paging":
+        "No page is to come",
+        "Somebody has the incident in hand, the ladder was gone through, or the monitor has none: there is nothing to put off.";
+    HEARTBEAT_NOT_HEARD = 409 "heartbeat.not_heard":
+        "The monitor does not listen",
+        "It rests: store it without `paused` to let it listen again.";
     CREDENTIAL_MISSING = 409 "credential.missing":
         "The App has no credential for this",
         "Set a credential for this environment with `PUT /v1/apps/{app}/credentials/{name}`.";
@@ -167,6 +215,9 @@ codes! {
     RECEIPT_GONE = 410 "receipt.gone":
         "What the receipt is for is not kept any more",
         "Nothing: it came after the retention time. Do not send it again.";
+    INCIDENT_LINK_GONE = 410 "incident.link_gone":
+        "The link is not valid any more",
+        "Open the newest notification about the incident, or acknowledge with `POST /v1/apps/{app}/incidents/{monitor}/{no}/acknowledge`.";
     REQUEST_TOO_LARGE = 413 "request.too_large":
         "The body is too large",
         "Send less at once. For many notifications use `application/x-ndjson`; the detail names the limit.";

@@ -670,7 +670,8 @@ static FIELDS: &[(&str, &str)] = &[
 
 /// The whole list.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FIELDS.iter().chain(super::saying::FIELDS).copied()
+    let others = super::saying::FIELDS.iter().chain(super::watching::FIELDS);
+    FIELDS.iter().chain(others).copied()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(crate) mod document;
 pub mod fields;
 pub mod page;
 mod saying;
+mod watching;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

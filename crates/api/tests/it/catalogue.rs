@@ -47,6 +47,8 @@ pub(crate) enum StandsOn {
     Reads,
     Writes,
     Gateway,
+    /// Checks of monitors.
+    Checker,
     /// Rows are read after the answer began.
     Stream,
     /// The store's own health.
@@ -71,6 +73,7 @@ impl Operation {
                 "device_deliveries",
                 "schedule_runs",
                 "callout_runs",
+                "app_status",
             ]
             .contains(&self.id)
     }
@@ -274,7 +277,7 @@ pub(crate) fn backup() -> Value {
 
 /// Fills in ids that only a running world knows.
 pub(crate) async fn fill(world: &World, path: &str) -> String {
-    let mut path = path.to_owned();
+    let mut path = crate::watching::fill(world, path);
     if path.contains("{ntf}") || path.contains("{dlv}") {
         let sent = world.settled("hello").await;
         let id = sent["id"].as_str().unwrap();
@@ -328,7 +331,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     use StandsOn::{Gateway, Health, Memory, Reads, Stream, Writes};
     const NONE: Sends = Sends::Nothing;
     let (get, put, post, delete) = (Method::GET, Method::PUT, Method::POST, Method::DELETE);
-    vec![
+    let mut all = vec![
         operation(
             "app_list",
             get.clone(),
@@ -1698,5 +1701,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             Memory,
         ),
         operation("readyz", get, "/readyz", NONE, &[], Nothing, Health),
-    ]
+    ];
+    all.extend(crate::watching::operations());
+    all
 }

@@ -82,6 +82,14 @@ impl Faults {
         *self.0.lock().unwrap() = fault;
     }
 
+    /// Never comes back where nothing is to answer.
+    pub(crate) async fn hang(&self) {
+        let fault = self.0.lock().unwrap().clone();
+        if matches!(fault, Some(Fault::Hang)) {
+            std::future::pending::<()>().await;
+        }
+    }
+
     async fn strike(&self) -> Result<()> {
         let fault = self.0.lock().unwrap().clone();
         match fault {

@@ -98,7 +98,8 @@ impl Document {
                         self.fits(schema, &line, &place);
                     }
                 }
-                "text/plain" | "text/markdown" | "text/csv" | "text/event-stream" => {}
+                "text/plain" | "text/markdown" | "text/html" | "text/csv" | "text/event-stream" => {
+                }
                 _ if schema.is_null() => {}
                 _ => self.fits(schema, &answer.json(), &place),
             }

@@ -5,6 +5,7 @@ use crate::catalogue::{About, Operation, Sends, StandsOn, fill, operations};
 use crate::faulty::Fault;
 use crate::gateway::Mood;
 use crate::schema::Triple;
+use crate::watching::furnished;
 use crate::world::{Ask, Setup, World};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
@@ -22,7 +23,7 @@ async fn every_documented_answer_can_be_had_and_no_other() {
     let mut promised = BTreeSet::new();
     let all = operations();
     for operation in &all {
-        let world = World::furnished(Setup::default()).await;
+        let world = furnished(Setup::default()).await;
         promised = world.document.promised();
         let listed: BTreeSet<_> = all
             .iter()
@@ -53,7 +54,7 @@ async fn every_documented_answer_can_be_had_and_no_other() {
 /// Without an API key, with a wrong one, with too small a scope, of another App.
 async fn strangers(operation: &Operation) -> BTreeSet<Triple> {
     // A world of its own: a key with enough scopes does what is asked.
-    let world = World::furnished(Setup::default()).await;
+    let world = furnished(Setup::default()).await;
     if operation.scopes.is_empty() {
         return BTreeSet::new();
     }
@@ -352,6 +353,9 @@ async fn stores(world: &World, operation: &Operation) {
 /// The good request, and the other good answers that there are.
 async fn good(world: &World, operation: &Operation) {
     let path = fill(world, operation.path).await;
+    if crate::watching::good(world, operation, &path).await {
+        return;
+    }
     match operation.id {
         "app_put" => {
             world.send(operation.ask("/v1/apps/new")).await.is(201);
@@ -750,7 +754,7 @@ async fn too_fast(operation: &Operation) -> BTreeSet<Triple> {
         registrations: one,
         ..Setup::default().limits
     };
-    let world = World::furnished(Setup {
+    let world = furnished(Setup {
         limits: slow,
         ..Setup::default()
     })
@@ -774,12 +778,16 @@ async fn too_fast(operation: &Operation) -> BTreeSet<Triple> {
 async fn special(operation: &Operation) -> BTreeSet<Triple> {
     let mut seen = BTreeSet::new();
     let limits = || Setup::default().limits;
-    if operation.path.starts_with("/v1/") {
+    let bounded = ["/v1/", "/i/", "/status/"];
+    if bounded
+        .iter()
+        .any(|start| operation.path.starts_with(start))
+    {
         let none = Limits {
             requests: 0,
             ..limits()
         };
-        let world = World::furnished(Setup {
+        let world = furnished(Setup {
             limits: none,
             ..Setup::default()
         })
@@ -794,7 +802,7 @@ async fn special(operation: &Operation) -> BTreeSet<Triple> {
     }
     if matches!(
         operation.stands_on,
-        StandsOn::Reads | StandsOn::Writes | StandsOn::Gateway
+        StandsOn::Reads | StandsOn::Writes | StandsOn::Gateway | StandsOn::Checker
     ) {
         let short = Limits {
             deadline: Duration::from_millis(300),
@@ -802,9 +810,9 @@ async fn special(operation: &Operation) -> BTreeSet<Triple> {
             list_deadline: Duration::from_millis(300),
             ..limits()
         };
-        let ids = World::furnished(Setup::default()).await;
+        let ids = furnished(Setup::default()).await;
         let path = fill(&ids, operation.path).await;
-        let world = World::furnished(Setup {
+        let world = furnished(Setup {
             limits: short,
             ..Setup::default()
         })
@@ -824,7 +832,7 @@ async fn special(operation: &Operation) -> BTreeSet<Triple> {
             stream_bytes: 64,
             ..limits()
         };
-        let world = World::furnished(Setup {
+        let world = furnished(Setup {
             limits: impatient,
             ..Setup::default()
         })

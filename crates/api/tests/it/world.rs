@@ -13,12 +13,14 @@ use carillon_engine::{Engine, EngineConfig, Parts, Receipts, Webhooks};
 use carillon_model::UnixMs;
 use carillon_model::definition::DefinitionKind;
 use carillon_model::id::{ApiKeyNo, AppNo};
+use carillon_model::monitor::{CheckPlan, CheckResult, MonitorPlan};
 use carillon_model::webhook::WebhookSecrets;
 use carillon_ports::clock::Clock;
 use carillon_ports::memory::{FakeChecker, FakeReceivers, FakeSources, MemoryStore};
 use carillon_ports::registry::{Actor, ApiKey, Scope, Sealed};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::upkeep::Upkeep;
+use carillon_ports::watch::Checker;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -107,6 +109,36 @@ impl MasterKeys for TestKeys {
     }
 }
 
+/// A checker that finds what a test says, hangs where a test wants that, and writes down the headers that it would send.
+#[derive(Clone, Default)]
+pub(crate) struct TestChecker {
+    pub(crate) fake: FakeChecker,
+    faults: Faults,
+    headers: Arc<Mutex<Value>>,
+}
+
+impl TestChecker {
+    /// The headers of the last attempt.
+    pub(crate) fn headers(&self) -> Value {
+        self.headers.lock().unwrap().clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl Checker for TestChecker {
+    fn check(&self, plan: &MonitorPlan) -> Result<(), String> {
+        self.fake.check(plan)
+    }
+
+    async fn probe(&self, plan: &MonitorPlan, now: UnixMs, dice: u64) -> CheckResult {
+        self.faults.hang().await;
+        if let CheckPlan::Http(http) = &plan.check {
+            *self.headers.lock().unwrap() = json!(http.request.headers);
+        }
+        self.fake.probe(plan, now, dice).await
+    }
+}
+
 /// What may differ from test to test.
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
@@ -133,7 +165,7 @@ pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) gateway: Arc<FakeGateway>,
     pub(crate) receivers: FakeReceivers,
-    pub(crate) checker: FakeChecker,
+    pub(crate) checker: TestChecker,
     pub(crate) faults: Faults,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) master_keys: Arc<TestKeys>,
@@ -174,7 +206,10 @@ impl World {
             faults: faults.clone(),
         };
         let (receivers, sources) = (FakeReceivers::default(), FakeSources::default());
-        let checker = FakeChecker::default();
+        let checker = TestChecker {
+            faults: faults.clone(),
+            ..TestChecker::default()
+        };
         let clock = Arc::new(TestClock {
             now: AtomicI64::new(START),
             draws: AtomicU64::new(1),
@@ -487,6 +522,10 @@ impl World {
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
         self.send(Ask::new(Method::PUT, path).json(&body)).await
+    }
+
+    pub(crate) async fn post_to(&self, path: String, body: Value) -> Answer {
+        self.post(&path, body).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {

@@ -32,6 +32,16 @@ pub struct Around<'a> {
 impl Watch {
     /// Tells it something at `now`. What is refused changes nothing but what time has brought.
     pub fn turn(&mut self, around: &Around<'_>, event: WatchEvent, now: UnixMs) -> Turn {
+        let before = self.state;
+        let turn = self.take_turn(around, event, now);
+        // A clock that was set back has nothing last from the future on.
+        if self.state != before || self.since.is_none_or(|since| since > now) {
+            self.since = Some(now);
+        }
+        turn
+    }
+
+    fn take_turn(&mut self, around: &Around<'_>, event: WatchEvent, now: UnixMs) -> Turn {
         let mut turn = Turn::default();
         self.bound(around, now);
         turn.refused = self.tell(around, event, now, &mut turn).err();

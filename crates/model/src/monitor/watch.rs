@@ -71,6 +71,9 @@ impl WatchState {
 pub struct Watch {
     /// Where it is.
     pub state: WatchState,
+    /// Since when; `None`: nobody has looked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<UnixMs>,
     /// When it is checked next, unless it is a heartbeat or rests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_at: Option<UnixMs>,

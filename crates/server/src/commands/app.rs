@@ -46,6 +46,9 @@ enum Command {
         /// Most devices of one user; 0: no limit
         #[arg(long)]
         max_devices_per_user: Option<u32>,
+        /// Show everybody, at /status/APP, whether its monitors are up
+        #[arg(long)]
+        public_status: bool,
     },
     /// One App, and what keeps its pushes from going out
     Show {
@@ -93,6 +96,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             stale_after_days,
             delete_stale_after_days,
             max_devices_per_user,
+            public_status,
         } => {
             let mut body = json!({ "name": name.unwrap_or_else(|| app.clone()) });
             let mut settings = serde_json::Map::new();
@@ -112,6 +116,10 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
                 (
                     "max_devices_per_user",
                     max_devices_per_user.map(Value::from),
+                ),
+                (
+                    "status_page",
+                    public_status.then(|| json!({ "public": true })),
                 ),
             ] {
                 settings.extend(value.map(|value| (key.to_owned(), value)));

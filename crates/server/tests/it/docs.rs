@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const README: &str = include_str!("../../../../README.md");
 const FIRST_PUSH: &str = include_str!("../../../../docs/guide/first-push.md");
 const IMPORTING: &str = include_str!("../../../../docs/guide/importing.md");
+const MONITORS: &str = include_str!("../../../../docs/guide/monitor-reference.md");
 const METRICS: &str = include_str!("../../../../docs/guide/metrics.md");
 /// Where the metrics are named.
 const SOURCES: [&str; 3] = [
@@ -149,6 +150,31 @@ fn importing_works_as_printed() {
         !said.contains("AAAAexample") && !said.contains("not-shown"),
         "{said}"
     );
+}
+
+/// With nothing but the program.
+#[test]
+fn monitors_work_as_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = shell(MONITORS, directory.path(), &[]);
+    for part in [
+        "cid",
+        "2m critical on_call night",
+        "its job tells that it ran: curl -fsS http://127.0.0.1:",
+        " firing ",
+        "incident 1: ",
+        "the disk is full",
+        "incident 1 of backup is put off",
+        "incident 1 of backup is in hand: ann is on it",
+        "ann has it in hand",
+        "\"state\":\"resolved\"",
+        "\"uptime_percent\"",
+        "\"title\":\"Shop\"",
+        "still paged",
+        "backup is deleted",
+    ] {
+        assert!(said.contains(part), "{part} is missing:\n{said}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod put;
 pub(crate) mod rates;
+mod status_page;
 
 use crate::instant;
 use audience::{Cap, Category};
@@ -14,6 +15,7 @@ use carillon_model::app::{self, App};
 use carillon_model::problem::FieldProblem;
 use rates::Rates;
 use serde::{Deserialize, Serialize};
+use status_page::StatusPage;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -80,6 +82,8 @@ pub(crate) struct Settings {
     receipts: bool,
     /// What holds for its Live Activities.
     live_activities: LiveActivitySettings,
+    /// What everybody may read of its monitors, at `/status/{app}`.
+    status_page: StatusPage,
 }
 
 /// What holds for the Live Activities of an App.
@@ -114,6 +118,7 @@ impl From<&app::AppSettings> for Settings {
             live_activities: LiveActivitySettings {
                 adopt: settings.live_activities.adopt,
             },
+            status_page: StatusPage::of(settings),
         }
     }
 }
@@ -175,6 +180,7 @@ impl Settings {
         audience::read_time_zone(self.time_zone.as_deref(), &mut problems);
         let categories = audience::read_categories(&self.categories, &mut problems);
         let frequency_cap = audience::read_caps(&self.frequency_cap, &mut problems);
+        let status_page = self.status_page.read(&mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -194,6 +200,7 @@ impl Settings {
             live_activities: app::LiveActivitySettings {
                 adopt: self.live_activities.adopt,
             },
+            status_page,
         })
     }
 }
@@ -281,6 +288,14 @@ mod tests {
                 "/settings/max_devices_per_user",
             ),
             (r#"{"time_zone":"Asia/Soul"}"#, "/settings/time_zone"),
+            (
+                r#"{"status_page":{"title":"a\nb"}}"#,
+                "/settings/status_page/title",
+            ),
+            (
+                r#"{"status_page":{"tags":["web","a b"]}}"#,
+                "/settings/status_page/tags/1",
+            ),
             (
                 r#"{"categories":{"":{"default":"on"}}}"#,
                 "/settings/categories/",

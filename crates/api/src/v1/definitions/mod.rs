@@ -1,5 +1,5 @@
-//! What lists, segments, schedules, triggers and templates have in common: each is found by its name, listed page by page,
-//! stored, and deleted unless another uses it. What each of them says is its own room's business.
+//! What lists, segments, schedules, triggers, templates, monitors, rotations and ladders have in common: each is found by
+//! its name, listed page by page, stored, and deleted unless another uses it. What each of them says is its own room's business.
 
 use crate::answer;
 use crate::auth::Caller;
@@ -11,9 +11,11 @@ use crate::state::Api;
 use axum::response::Response;
 use carillon_model::app::App;
 use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::id::DefinitionNo;
 use carillon_model::nearest::did_you_mean;
 use carillon_model::schedule::ScheduleDefinition;
 use carillon_model::trigger::TriggerDefinition;
+use carillon_ports::registry::Sealed;
 use serde::Serialize;
 
 /// One kind of definitions, as the API has it.
@@ -21,13 +23,29 @@ pub(crate) struct Definitions {
     kind: DefinitionKind,
     /// The code for a name that there is not.
     unknown: &'static Code,
-    list: List,
+    /// What its cursors begin with.
+    pub(crate) list: List,
 }
 
+pub(crate) static LADDERS: Definitions = Definitions {
+    kind: DefinitionKind::Ladder,
+    unknown: &codes::LADDER_UNKNOWN,
+    list: List("lad"),
+};
 pub(crate) static LISTS: Definitions = Definitions {
     kind: DefinitionKind::List,
     unknown: &codes::LIST_UNKNOWN,
     list: List("lst"),
+};
+pub(crate) static MONITORS: Definitions = Definitions {
+    kind: DefinitionKind::Monitor,
+    unknown: &codes::MONITOR_UNKNOWN,
+    list: List("mon"),
+};
+pub(crate) static ROTATIONS: Definitions = Definitions {
+    kind: DefinitionKind::Rotation,
+    unknown: &codes::ROTATION_UNKNOWN,
+    list: List("rot"),
 };
 pub(crate) static SCHEDULES: Definitions = Definitions {
     kind: DefinitionKind::Schedule,
@@ -65,11 +83,35 @@ impl Definitions {
         found.ok_or_else(|| self.unknown(caller, app, name))
     }
 
+    /// One by its name, with its sealed secrets.
+    pub(crate) fn find_sealed<'a>(
+        &self,
+        caller: &'a Caller,
+        app: &App,
+        name: &str,
+    ) -> Result<(&'a Definition, Option<&'a Sealed>), Problem> {
+        let mut all = caller.directory.definitions(app.no, self.kind);
+        let found = all.find(|(row, _)| row.name == name);
+        found.ok_or_else(|| self.unknown(caller, app, name))
+    }
+
     fn unknown(&self, caller: &Caller, app: &App, name: &str) -> Problem {
         let all = caller.directory.definitions(app.no, self.kind);
         let hint = did_you_mean(name, all.map(|(known, _)| &*known.name));
         let (app, kind) = (&app.id, self.kind.as_str());
         Problem::new(self.unknown, format!("{app} has no {kind} {name:?}{hint}"))
+    }
+
+    /// Those of an App after a name, by name, with their sealed secrets.
+    pub(crate) fn after<'a>(
+        &self,
+        caller: &'a Caller,
+        app: &App,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'a Definition, Option<&'a Sealed>)> + use<'a> {
+        let after = after.map(str::to_owned);
+        let all = caller.directory.definitions(app.no, self.kind);
+        all.filter(move |(row, _)| after.as_ref().is_none_or(|after| row.name > *after))
     }
 
     /// A page of them, by name.
@@ -83,11 +125,9 @@ impl Definitions {
         let limit = limit(params.limit, MAX)?;
         let after = params.cursor.as_deref();
         let after = after.map(|cursor| self.list.key(cursor)).transpose()?;
-        let rows = caller
-            .directory
-            .definitions(app.no, self.kind)
+        let rows = self
+            .after(caller, app, after)
             .map(|(definition, _)| definition)
-            .filter(|row| after.is_none_or(|after| row.name.as_str() > after))
             .take(limit as usize + 1);
         let key = |row: &&Definition| row.name.clone();
         let page = self.list.page(rows.collect(), limit, key, |row| row);
@@ -106,13 +146,27 @@ impl Definitions {
         name: String,
         body: String,
     ) -> Result<Definition, Problem> {
+        self.put_sealed(api, caller, app, name, body, |_| None)
+            .await
+    }
+
+    /// The same of one that has secrets: they are sealed for its number.
+    pub(crate) async fn put_sealed(
+        &self,
+        api: &Api,
+        caller: &Caller,
+        app: &App,
+        name: String,
+        body: String,
+        seal: impl FnOnce(DefinitionNo) -> Option<Sealed> + Send + 'static,
+    ) -> Result<Definition, Problem> {
         let (no, by, kind, shared) = (app.no, caller.actor(), self.kind, Api::clone(api));
         answer::change(api, async move {
             let registry = shared.registry();
             let definition = registry.definition_no(no, kind, name.clone()).await?;
             let now = shared.now();
             Ok(registry
-                .put_definition(definition, no, kind, name, body, None, now, by)
+                .put_definition(definition, no, kind, name, body, seal(definition), now, by)
                 .await?)
         })
         .await

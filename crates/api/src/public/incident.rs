@@ -1,0 +1,274 @@
+//! `GET /i/{token}` and `POST /i/{token}`: an incident by the signed link that was sent to one person.
+//!
+//! The link is the authority: for one incident, in the name of one person, until its time is over. Reading it changes
+//! nothing, for robots read links too; a button does.
+
+use super::html::{Text, page, protect};
+use crate::answer;
+use crate::body::{is_json, media_type, whole, wrong_media_type};
+use crate::instant;
+use crate::json;
+use crate::params::PathOf;
+use crate::problem::document::problems;
+use crate::problem::{Problem, codes};
+use crate::state::Api;
+use crate::v1::incidents::{self, refused};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use carillon_engine::watch::{IncidentLink, IncidentRefusal};
+use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::duration::format_ms;
+use carillon_model::monitor::{ResolvedBy, WatchEvent};
+use carillon_ports::watch::StoredIncident;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use utoipa::ToSchema;
+
+/// Largest body, in bytes: there is one word in it.
+const BODY_BYTES: usize = 1_024;
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What is to be done.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = IncidentLinkMove)]
+pub(crate) struct Act {
+    /// `acknowledge` or `resolve`.
+    r#do: Do,
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = IncidentLinkWord)]
+enum Do {
+    Acknowledge,
+    Resolve,
+}
+
+/// An incident, as somebody with a link sees it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LinkedIncident)]
+pub(crate) struct LinkedView {
+    /// Its monitor.
+    monitor: String,
+    /// Its number.
+    no: u32,
+    /// `firing`, `acknowledged` or `resolved`.
+    #[schema(example = "acknowledged")]
+    state: &'static str,
+    /// Who has it in hand, or had it at its end; null: nobody.
+    acknowledged_by: Option<String>,
+}
+
+/// A page of HTML, for the document.
+#[derive(ToSchema)]
+#[schema(as = HtmlPage)]
+#[expect(dead_code, reason = "documents a page")]
+pub(crate) struct HtmlPage(String);
+
+mod showing {
+    use super::problems;
+    problems!(READS; SERVER_BUSY);
+}
+mod acting {
+    use super::problems;
+    problems!(BODY, WRITES; SERVER_BUSY, INCIDENT_OVER, INCIDENT_ACKNOWLEDGED, INCIDENT_LINK_GONE);
+}
+
+/// Show an incident to whoever has its link.
+///
+/// A small page that says what is down and since when, with two buttons. The link came with a page: it is for one incident
+/// and one person, and ends after `monitors.link_life`. Looking at it changes nothing. No API key.
+#[utoipa::path(
+    get, path = "/i/{token}", operation_id = "incident_link_get", tag = "incidents",
+    security(()),
+    params(("token" = String, Path, description = "As the notification brought it")),
+    responses(
+        (status = 200, description = "The incident.", body = HtmlPage, content_type = "text/html"),
+        (status = 410, description = "The link is not valid any more, or none of ours.", body = HtmlPage, content_type = "text/html"),
+        showing::Problems
+    ),
+)]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    token: Result<PathOf<String>, Problem>,
+) -> Result<Response, Problem> {
+    let found = match token {
+        Ok(PathOf(token)) => find(&api, &token).await?,
+        Err(_) => None,
+    };
+    let Some((link, monitor, incident)) = found else {
+        let body = "<h1>This link is not valid any more</h1>\n<p>Open the newest notification about the incident.</p>\n";
+        return Ok(page(StatusCode::GONE, "Carillon", body));
+    };
+    let title = format!("{} is down", monitor.name);
+    let body = shown(&link, &monitor.name, &incident, api.now());
+    Ok(page(StatusCode::OK, &title, &body))
+}
+
+/// Acknowledge or resolve an incident by its link.
+///
+/// In the name of the person that the link was sent to. As JSON (`{"do": "acknowledge"}`), as the action of a notification
+/// sends it, or as the form of the page, which is led back to the page. No API key: the link is the authority.
+#[utoipa::path(
+    post, path = "/i/{token}", operation_id = "incident_link_post", tag = "incidents",
+    security(()),
+    params(("token" = String, Path, description = "As the notification brought it")),
+    request_body(content((Act = "application/json"), (Act = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "Done: the incident.", body = LinkedView),
+        (status = 303, description = "To a form: back to the page, which says how it is."),
+        acting::Problems
+    ),
+)]
+pub(crate) async fn act(
+    State(api): State<Api>,
+    token: Result<PathOf<String>, Problem>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let is_form = media_type(request.headers()).eq_ignore_ascii_case(FORM);
+    if !is_form && !is_json(media_type(request.headers())) {
+        let expected = format!("application/json or {FORM}");
+        return Err(wrong_media_type(request.headers(), &expected));
+    }
+    let within = api.limits.body_timeout;
+    let bytes = whole(request.into_body(), BODY_BYTES, within).await?;
+    let act: Act = match is_form {
+        true => json::read(&form(&bytes))?,
+        false => json::read(&bytes)?,
+    };
+    let token = token.map(|PathOf(token)| token).unwrap_or_default();
+    let moved = carry_out(&api, &token, act.r#do).await;
+    if is_form {
+        // Whatever came of it, the page says how it is; only what broke is told here.
+        match moved {
+            Err(problem) if problem.code().status >= 429 => return Err(problem),
+            _ => return Ok(back_to(&token)),
+        }
+    }
+    let (name, incident) = moved?;
+    let mut response = answer::ok(&LinkedView {
+        monitor: name,
+        no: incident.no,
+        state: incidents::state(&incident),
+        acknowledged_by: incident.acknowledged.map(|(by, _)| by),
+    })?;
+    protect(&mut response);
+    Ok(response)
+}
+
+/// A form with one field, as JSON: what is said of a wrong one is the same.
+fn form(bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes);
+    let fields = text.split('&').filter_map(|pair| pair.split_once('='));
+    let fields = fields.map(|(name, value)| (name.to_owned(), serde_json::Value::from(value)));
+    let object: serde_json::Map<_, _> = fields.collect();
+    serde_json::Value::from(object).to_string().into_bytes()
+}
+
+async fn carry_out(api: &Api, token: &str, what: Do) -> Result<(String, StoredIncident), Problem> {
+    let gone = || {
+        let detail = "it is over its time, its incident is gone, or it is none of ours";
+        Problem::new(&codes::INCIDENT_LINK_GONE, detail)
+    };
+    let (link, monitor) = linked(api, token).ok_or_else(gone)?;
+    let (incident, by) = (link.incident, link.user);
+    let event = match what {
+        Do::Acknowledge => WatchEvent::Acknowledge { incident, by },
+        Do::Resolve => WatchEvent::Resolve { incident, by },
+    };
+    match api.engine.move_incident(&monitor, event).await {
+        Ok(incident) => Ok((monitor.name, incident)),
+        Err(IncidentRefusal::NoIncident(_)) => Err(gone()),
+        Err(refusal) => Err(refused(refusal)),
+    }
+}
+
+/// A link that is valid, and its monitor.
+fn linked(api: &Api, token: &str) -> Option<(IncidentLink, Definition)> {
+    let link = api.engine.read_incident_link(token)?;
+    let directory = api.engine.directory();
+    let mut all = directory.definitions(link.app, DefinitionKind::Monitor);
+    let monitor = all.find(|(row, _)| row.no == link.monitor)?.0.clone();
+    Some((link, monitor))
+}
+
+async fn find(
+    api: &Api,
+    token: &str,
+) -> Result<Option<(IncidentLink, Definition, StoredIncident)>, Problem> {
+    let Some((link, monitor)) = linked(api, token) else {
+        return Ok(None);
+    };
+    let incident = api.engine.incident(monitor.no, link.incident).await?;
+    Ok(incident.map(|incident| (link, monitor, incident)))
+}
+
+fn shown(link: &IncidentLink, name: &str, incident: &StoredIncident, now: i64) -> String {
+    let (name, user) = (Text(name), Text(&link.user));
+    let lasted =
+        |until: i64| format_ms(until.saturating_sub(incident.opened_at).max(0) / 1_000 * 1_000);
+    let mut out = String::new();
+    let fault = Text(&incident.fault.message);
+    let since = instant::rfc3339(incident.opened_at);
+    match &incident.resolved {
+        Some((by, at)) => {
+            let how = match by {
+                ResolvedBy::Recovery => "is up again".to_owned(),
+                ResolvedBy::Person(who) => format!("was closed by {}", Text(who)),
+                ResolvedBy::Pause => "is not watched any more".to_owned(),
+            };
+            let _ = writeln!(
+                out,
+                "<h1 class=\"up\">{name} {how}</h1>\n<p>{fault}</p>\n<p class=\"soft\">Down for {}, since {since}</p>",
+                lasted(*at)
+            );
+            return out;
+        }
+        None => {
+            let _ = writeln!(
+                out,
+                "<h1 class=\"down\">{name} is down</h1>\n<p>{fault}</p>\n<p class=\"soft\">For {}, since {since}</p>",
+                lasted(now)
+            );
+        }
+    }
+    let acknowledge = match &incident.acknowledged {
+        Some((by, _)) => {
+            let who = if *by == link.user {
+                "You are".to_owned()
+            } else {
+                format!("{} is", Text(by))
+            };
+            let _ = writeln!(out, "<p><strong>{who} on it.</strong></p>");
+            ""
+        }
+        None => "<button name=\"do\" value=\"acknowledge\">I am on it</button>\n",
+    };
+    let _ = writeln!(
+        out,
+        "<form method=\"post\">\n{acknowledge}<button class=\"other\" name=\"do\" value=\"resolve\">It is over</button>\n</form>\n\
+         <p class=\"soft\">You are {user}. This link is yours alone.</p>"
+    );
+    out
+}
+
+/// After a form: the page, by `GET`.
+fn back_to(token: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    // A token that is ours has no other characters.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let token = if token.bytes().all(is_plain) {
+        token
+    } else {
+        ""
+    };
+    if let Ok(location) = HeaderValue::from_str(&format!("/i/{token}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    protect(&mut response);
+    response
+}

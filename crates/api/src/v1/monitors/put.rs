@@ -1,0 +1,94 @@
+//! `PUT /v1/apps/{app}/monitors/{name}`
+
+use super::schema::DefinitionSchema;
+use super::{MonitorView, headers};
+use crate::auth::Caller;
+use crate::body::Json;
+use crate::params::{PathOf, plain_name};
+use crate::problem::Problem;
+use crate::problem::document::problems;
+use crate::state::Api;
+use crate::v1::definitions::{MONITORS, written};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use carillon_model::monitor::{CheckDefinition, MonitorDefinition};
+use carillon_model::problem::FieldProblem;
+use carillon_ports::registry::Scope;
+
+problems!(GUARDED, IN_APP, BODY, WRITES);
+
+/// Make a monitor, or change it.
+///
+/// Everything that is wrong with it is said at once: a URL that the server may not ask, a regular expression that is no
+/// good, a ladder or a monitor that there is not, monitors that depend on each other in a circle. It goes by the new
+/// definition at once; an incident that is open stays open. A body that says the same changes nothing; a header's value
+/// that is `***` stays as it is stored; one that leaves out `paused` lets it go on. Needs the scope `admin`.
+#[utoipa::path(
+    put, path = "/v1/apps/{app}/monitors/{name}", operation_id = "monitor_put", tag = "monitors",
+    params(
+        ("app" = String, Path, description = "Id of the App"),
+        ("name" = String, Path, description = "Name of the monitor: 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`, but not `test`"),
+    ),
+    request_body = DefinitionSchema,
+    responses(
+        (status = 200, description = "Changed, or the same as before.", body = MonitorView),
+        (status = 201, description = "Made.", body = MonitorView),
+        Problems
+    ),
+)]
+pub(crate) async fn put(
+    State(api): State<Api>,
+    caller: Caller,
+    PathOf((app, name)): PathOf<(String, String)>,
+    Json(mut definition): Json<MonitorDefinition>,
+) -> Result<Response, Problem> {
+    let app = caller.app(&app, &[Scope::Admin])?;
+    plain_name("name", &name, 64)?;
+    no_serial(&definition)?;
+    may_look(&caller, &definition)?;
+    let former = MONITORS.find_sealed(&caller, app, &name).ok();
+    let mut kept = headers::Values::new();
+    if let Some((former, sealed)) = former {
+        definition.heartbeat_serial = super::read(former)?.heartbeat_serial;
+        kept = headers::open(&api, former, sealed)?;
+    }
+    headers::fill_in(&mut definition, &kept)?;
+    let plan = api.engine.plan_monitor(app.no, &name, &definition);
+    plan.map_err(Problem::invalid)?;
+    let values = headers::take_out(&mut definition);
+    let body = written(&definition)?;
+    if let Some((same, _)) = former.filter(|(former, _)| former.body == body && kept == values) {
+        return super::answer(&api, &caller, StatusCode::OK, same).await;
+    }
+    let shared = Api::clone(&api);
+    let seal = move |no| headers::seal(&shared, no, &values);
+    let stored = MONITORS.put_sealed(&api, &caller, app, name, body, seal);
+    let stored = stored.await?;
+    api.engine.monitor_changed(&stored).await?;
+    let status = match former {
+        None => StatusCode::CREATED,
+        Some(_) => StatusCode::OK,
+    };
+    super::answer(&api, &caller, status, &stored).await
+}
+
+/// What looks at the server tells of all Apps: it is not for who may know of one.
+pub(super) fn may_look(caller: &Caller, definition: &MonitorDefinition) -> Result<(), Problem> {
+    match definition.check {
+        CheckDefinition::Server(_) => caller.global(&[Scope::Admin]),
+        _ => Ok(()),
+    }
+}
+
+/// The number of a heartbeat's secret is ours to count.
+pub(super) fn no_serial(definition: &MonitorDefinition) -> Result<(), Problem> {
+    match definition.heartbeat_serial {
+        0 => Ok(()),
+        _ => Err(Problem::invalid(vec![FieldProblem::new(
+            "/heartbeat_serial",
+            "field.unknown",
+            "there is no such field: `POST …/rotate-secret` makes another address",
+        )])),
+    }
+}
