@@ -54,7 +54,7 @@ pub(crate) struct Load {
 pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Failure> {
     let apple = SimulatedApple::start().await?;
     let mut home = Home::new(data, &apple.gateways().await?)?;
-    home.set("MONITORS__ALLOW_PRIVATE", "[\"127.0.0.1:*\"]");
+    home.set("MONITORS__ALLOW_PRIVATE", "127.0.0.1");
     let server = home.start().await?;
     server.make_app(APP, None).await?;
     let push_tokens = apple.make_phones(&topic(APP), load.failing).await?;

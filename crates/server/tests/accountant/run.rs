@@ -74,7 +74,7 @@ content = "2s"
 allow_private = "127.0.0.1"
 deadline = "1s"
 [monitors]
-allow_private = ["127.0.0.1:*"]
+allow_private = "127.0.0.1"
 [log]
 level = "info"
 "#;

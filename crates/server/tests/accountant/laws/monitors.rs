@@ -57,7 +57,7 @@ fn judge(books: &Books, monitor: &Monitor) -> Vec<String> {
         let Some(opened_at) = at(&What::Opened) else {
             continue;
         };
-        if opened_at < closed_at - TOLERANCE {
+        if opened_at < closed_at.saturating_sub(TOLERANCE) {
             found.push(format!(
                 "has incident {no}, opened before the one before was closed"
             ));
