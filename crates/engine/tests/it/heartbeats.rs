@@ -48,7 +48,7 @@ async fn beats_at_the_same_time_are_written_together_and_each_is_answered() {
     let world = World::new().await;
     let one = backup(&world).await;
     let secret = world.engine.heartbeat_secret(&one);
-    let fence = world.fence(&one).await;
+    let fence = world.watch_fence(&one).await;
     let mut telling = tokio::task::JoinSet::new();
     for _ in 0..500 {
         let (engine, secret) = (world.engine.clone(), secret.clone());
@@ -60,7 +60,7 @@ async fn beats_at_the_same_time_are_written_together_and_each_is_answered() {
     let watch = world.watch(&one).await;
     assert_eq!(watch.state, WatchState::Ok);
     // Numbers of the fake rise with everything that is written.
-    let written = world.fence(&one).await - fence;
+    let written = world.watch_fence(&one).await - fence;
     assert!(written < 20, "{written} numbers for 500 beats");
 }
 

@@ -13,7 +13,6 @@ use carillon_model::receipts::ReceiptKind;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::receipt::NewReceipt;
 use carillon_ports::registry::Registry as _;
-use carillon_ports::store::HotStore as _;
 use serde_json::json;
 use std::time::Duration;
 
@@ -428,11 +427,14 @@ async fn a_monitor_that_is_up_is_written_now_and_then_and_checked_all_the_time()
     let shop = world.monitor("shop", SHOP, json!({"interval": "1s"})).await;
     world.until_state(&shop, WatchState::Ok).await;
     world.pass(15_000).await;
-    let (fence, asked) = (world.fence(&shop).await, world.checker.asked(SHOP).len());
+    let (fence, asked) = (
+        world.watch_fence(&shop).await,
+        world.checker.asked(SHOP).len(),
+    );
     let mut fences = std::collections::BTreeSet::from([fence]);
     for _ in 0..600 {
         world.pass(100).await;
-        fences.insert(world.fence(&shop).await);
+        fences.insert(world.watch_fence(&shop).await);
     }
     let asked = world.checker.asked(SHOP).len() - asked;
     assert!((58..=61).contains(&asked), "{asked} checks in a minute");
@@ -464,12 +466,14 @@ async fn what_a_crash_left_undone_is_made_up_for() {
         "interval": "10s", "retries": 0, "failures": 1});
     // Stored, and its process dies before it was told of.
     let shop = world
-        .put(DefinitionKind::Monitor, "shop", body.clone())
+        .put_plan(DefinitionKind::Monitor, "shop", body.clone())
         .await;
     world.until_state(&shop, WatchState::Ok).await;
     let mut paused = body;
     paused["paused"] = true.into();
-    let shop = world.put(DefinitionKind::Monitor, "shop", paused).await;
+    let shop = world
+        .put_plan(DefinitionKind::Monitor, "shop", paused)
+        .await;
     world.until_state(&shop, WatchState::Waiting).await;
     world.checker.break_down(SHOP);
     let asked = world.checker.asked(SHOP).len();

@@ -8,7 +8,6 @@ use carillon_model::monitor::{CALL_SCREEN, PageHow, Told, Watch, WatchEvent, Wat
 use carillon_model::push_type::TokenKind;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::registry::Registry as _;
-use carillon_ports::store::HotStore as _;
 use carillon_ports::watch::{StoredEntry, WatchStore as _};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -32,7 +31,12 @@ pub(crate) struct Got {
 }
 
 impl World {
-    pub(crate) async fn put(&self, kind: DefinitionKind, name: &str, body: Value) -> Definition {
+    pub(crate) async fn put_plan(
+        &self,
+        kind: DefinitionKind,
+        name: &str,
+        body: Value,
+    ) -> Definition {
         let no = self.store.definition_no(self.app, kind, name.into());
         let (no, app, now) = (no.await.unwrap(), self.app, self.clock.now());
         let put = self.store.put_definition(
@@ -64,14 +68,14 @@ impl World {
     }
 
     pub(crate) async fn monitor_of(&self, name: &str, body: Value) -> Definition {
-        let stored = self.put(DefinitionKind::Monitor, name, body).await;
+        let stored = self.put_plan(DefinitionKind::Monitor, name, body).await;
         self.engine.monitor_changed(&stored).await.unwrap();
         stored
     }
 
     pub(crate) async fn ladder(&self, name: &str, steps: Value) -> Definition {
         let body = json!({"steps": steps, "rounds": 1, "pause": "10m"});
-        self.put(DefinitionKind::Ladder, name, body).await
+        self.put_plan(DefinitionKind::Ladder, name, body).await
     }
 
     /// The phone with this number, of somebody.
@@ -158,7 +162,7 @@ impl World {
     }
 
     /// The fence of what is stored of a monitor.
-    pub(crate) async fn fence(&self, monitor: &Definition) -> i64 {
+    pub(crate) async fn watch_fence(&self, monitor: &Definition) -> i64 {
         let found = self.hot.watches(vec![monitor.no]).await.unwrap();
         found[0].as_ref().unwrap().fence
     }

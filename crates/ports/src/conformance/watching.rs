@@ -299,6 +299,7 @@ pub async fn incidents_are_made_of_their_entries(subject: &mut dyn Subject) {
         how: Some(PageHow::Critical),
         instead: None,
         notification: None,
+        detour: None,
     };
     let mut first = next(&f, monitor).await;
     first.entries = vec![
