@@ -1,6 +1,7 @@
 //! Every deadline and bound of the engine, named, with its default. The server reads them from its
 //! file; nothing here is read again while running.
 
+use crate::self_watch::SelfWatch;
 use crate::watch::WatchConfig;
 use carillon_model::live_activity::Rules;
 use serde::Deserialize;
@@ -162,6 +163,9 @@ pub struct EngineConfig {
     pub monitors: WatchConfig,
     /// How far ahead a notification may be sent.
     pub send_ahead_max_ms: i64,
+    /// How the server watches itself.
+    #[serde(skip)]
+    pub self_watch: SelfWatch,
 
     // --- telling ---
     /// Calls to one webhook endpoint that run at once, while it answers.
@@ -291,6 +295,7 @@ impl Default for EngineConfig {
             live_activities: Rules::default(),
             monitors: WatchConfig::default(),
             send_ahead_max_ms: 366 * 86_400_000,
+            self_watch: SelfWatch::default(),
             webhook_concurrency: 4,
             webhook_calls: 64,
             callout_concurrency: 4,

@@ -112,6 +112,11 @@ impl KeyRing {
         })
     }
 
+    /// Why a credential cannot be used.
+    pub(crate) fn problem(&self, no: CredentialNo) -> Option<String> {
+        self.keyed.get(&no)?.secret.as_ref().err().cloned()
+    }
+
     pub(crate) fn find(&self, app: AppNo, name: &str) -> Option<CredentialNo> {
         self.keyed
             .iter()

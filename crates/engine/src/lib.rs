@@ -59,6 +59,7 @@ mod saying;
 mod schedule;
 mod scheduler;
 pub mod segment;
+mod self_watch;
 mod service;
 mod settle;
 pub mod source;
@@ -84,6 +85,7 @@ pub use request::{
     Accepted, CancelAnswer, ChangeRefusal, IdempotencyKey, Origin, PauseAnswer, Refusal,
     ResumeAnswer, SendItem,
 };
+pub use self_watch::{SelfWatch, ServerMonitor, outside_plan};
 pub use status::{
     BreakerState, CredentialProblem, EngineStatus, InstanceReport, LaneProblem, LaneStatus,
     PoolReport, StopReport,

@@ -39,6 +39,7 @@ const SOURCE_READINGS: &str = "carillon_live_activity_source_readings_total";
 const SOURCE_BAD_ROWS: &str = "carillon_live_activity_source_bad_rows";
 const CHECKS: &str = "carillon_checks_total";
 const PAGES: &str = "carillon_pages_total";
+const HEARTBEATS_POSTED: &str = "carillon_heartbeats_posted_total";
 const WEBHOOK_QUEUED: &str = "carillon_webhook_queued_events";
 const WEBHOOK_CALLS: &str = "carillon_webhook_calls_total";
 const WEBHOOK_FAILING: &str = "carillon_webhook_failing";
@@ -118,6 +119,10 @@ impl Meters {
         describe_counter!(
             PAGES,
             "Devices that were paged for an incident, by the means"
+        );
+        describe_counter!(
+            HEARTBEATS_POSTED,
+            "Heartbeats to monitors.heartbeat_url: posted, failed, or withheld because the server is not well"
         );
         describe_gauge!(WEBHOOK_QUEUED, "Events that wait for a webhook endpoint");
         describe_counter!(
@@ -275,6 +280,11 @@ impl Meters {
             gauge!(WEBHOOK_QUEUED, &labels).set(row.queued as f64);
             gauge!(WEBHOOK_FAILING, &labels).set(f64::from(u8::from(is_failing)));
         }
+    }
+
+    /// It was time for a heartbeat to the outside.
+    pub(crate) fn outside_beat(&self, result: &'static str) {
+        counter!(HEARTBEATS_POSTED, "result" => result).increment(1);
     }
 
     pub(crate) fn part_panicked(&self, part: &'static str) {

@@ -288,7 +288,9 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
             }
         }
         // They do not change more often.
-        if hub.has(Role::Api) && Instant::now() >= reports_at {
+        // Who only sends tells nobody of it.
+        let wants_reports = [Role::Api, Role::Worker, Role::Scheduler];
+        if wants_reports.into_iter().any(|role| hub.has(role)) && Instant::now() >= reports_at {
             reports_at = Instant::now() + ms(hub.parts.config.heartbeat_ms);
             match hub.parts.instances.store.reports().await {
                 Ok(reports) => *hub.elsewhere.lock() = trouble::read(&reports),

@@ -20,8 +20,8 @@ use crate::source::Readings;
 use crate::status::StopReport;
 use crate::watch::{self as watching, Watching};
 use crate::{
-    callout, clerk, digester, dispatch, fanout, live_activity, pruner, rescuer, scheduler, settle,
-    teller, wake,
+    callout, clerk, digester, dispatch, fanout, live_activity, pruner, rescuer, scheduler,
+    self_watch, settle, teller, wake,
 };
 use arc_swap::ArcSwap;
 use carillon_model::role::Role;
@@ -137,6 +137,15 @@ pub(crate) async fn start(
             runs.leading(Role::Worker, "monitors", watching::run_reconcile),
             runs.always("checks", watching::run_checks),
         ]);
+        let wanted = &shared.hub.parts.config.self_watch;
+        if !wanted.app.is_empty() {
+            let run = self_watch::make_monitors;
+            tasks.push(runs.leading(Role::Worker, "own monitors", run));
+        }
+        if !wanted.outside_url.is_empty() {
+            let run = self_watch::beat_outside;
+            tasks.push(runs.leading(Role::Worker, "outside heartbeat", run));
+        }
     }
     if shared.hub.parts.instances.store.is_shared() {
         tasks.extend([

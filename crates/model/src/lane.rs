@@ -2,6 +2,7 @@
 
 use crate::environment::TokenEnvironment;
 use crate::id::AppNo;
+use crate::push_type::TokenKind;
 use serde::{Deserialize, Serialize};
 
 /// A push gateway.
@@ -43,6 +44,16 @@ impl Gateway {
             Self::Apns => "apns",
             Self::Fcm => "fcm",
             Self::WebPush => "webpush",
+        }
+    }
+
+    /// The kind of its push tokens for alerts.
+    #[must_use]
+    pub fn alert_kind(self) -> TokenKind {
+        match self {
+            Self::Apns => TokenKind::Alert,
+            Self::Fcm => TokenKind::Fcm,
+            Self::WebPush => TokenKind::WebPush,
         }
     }
 

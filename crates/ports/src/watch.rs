@@ -9,6 +9,7 @@ use crate::store::{NewEvent, NewNotification, Result};
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DefinitionNo, DeviceNo, NotificationNo};
+use carillon_model::lane::Gateway;
 use carillon_model::monitor::{
     CheckResult, Entry, Fault, MonitorPlan, ResolvedBy, Rings, Tally, Told, WatchState, What,
 };
@@ -206,8 +207,8 @@ pub struct PagePhone {
     pub has_call_screen: bool,
     /// Whether it has a VoIP push token that is not retired.
     pub has_voip_token: bool,
-    /// Whether it has a push token for alerts that is not retired, at whatever gateway.
-    pub has_alert_token: bool,
+    /// Gateways at which it has a push token for alerts that is not retired, in the order of [`Gateway::ALL`].
+    pub alert_gateways: Vec<Gateway>,
     /// Its rings so far.
     pub rings: Rings,
 }

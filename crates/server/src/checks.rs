@@ -5,10 +5,12 @@ use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::gateway;
 use async_trait::async_trait;
+use carillon_engine::outside_plan;
 use carillon_model::UnixMs;
 use carillon_model::monitor::{CheckResult, FaultKind, MonitorPlan};
 use carillon_outbound::{ProbeConfig, Prober};
 use carillon_ports::watch::Checker;
+use secrecy::ExposeSecret as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -35,6 +37,13 @@ pub(crate) fn open(config: &config::Monitors) -> Result<Arc<dyn Checker>, Failur
     let settings = settings.allow_private(places).map_err(wrong)?;
     let prober = Prober::new(settings)
         .map_err(|error| Failure::new(Exit::Usage, format!("monitors.ca_file: {error}")))?;
+    if let Some(url) = &config.heartbeat_url {
+        let plan = outside_plan(url.expose_secret());
+        plan.and_then(|plan| prober.check(&plan)).map_err(|why| {
+            Failure::new(Exit::Usage, format!("monitors.heartbeat_url: {why}"))
+                .mend("name the host in monitors.allow_private, if it is your own")
+        })?;
+    }
     Ok(Arc::new(Checks {
         prober,
         apart: Apart::start("carillon-checks")?,

@@ -4,6 +4,7 @@ use super::plans::Monitor;
 use super::secrets::IncidentLink;
 use super::telling::{Telling, Told, read};
 use crate::engine::Engine;
+use crate::self_watch::SERVER_APP_RULE;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::id::{AppNo, DefinitionNo};
 use carillon_model::monitor::{
@@ -100,6 +101,10 @@ impl Engine {
             monitor.map_or(&[][..], |monitor| &monitor.definition.depends_on[..])
         };
         problems.extend(cycle(name, &definition.depends_on, of));
+        if definition.check.is_server() && !self.shared().is_server_app(app) {
+            let (pointer, code) = ("/check/server", "monitor.server_app");
+            problems.push(FieldProblem::new(pointer, code, SERVER_APP_RULE));
+        }
         if let Some(plan) = &plan
             && let Err(why) = hub.parts.checker.check(plan)
         {

@@ -11,9 +11,10 @@ use carillon_model::UnixMs;
 use carillon_model::content::{Content, Urgency};
 use carillon_model::definition::DefinitionKind;
 use carillon_model::id::{AppNo, DeviceNo};
-use carillon_model::lane::Class;
+use carillon_model::lane::{Class, Gateway};
 use carillon_model::monitor::{
-    Entry, Notice, Page, PageHow, PhoneFacts, Rings, Sound, Told, What, collapse_id,
+    Detour, Entry, Instead, Notice, Page, PageHow, PhoneFacts, Rings, Sound, Told, What,
+    collapse_id,
 };
 use carillon_model::notification::{NotificationRequest, Priority, RequestOptions};
 use carillon_model::problem::FieldProblem;
@@ -42,12 +43,22 @@ struct Letter {
     user: String,
     /// By their public ids.
     devices: Vec<String>,
+    /// By which gateway alone it goes, where others are in trouble.
+    gateway: Option<Gateway>,
     notice: Notice,
     /// Of a critical alert.
     sound: Sound,
     /// Where the incident is, in a word.
     state: &'static str,
     is_page: bool,
+}
+
+/// By which means a device is paged.
+struct Means {
+    how: PageHow,
+    gateway: Option<Gateway>,
+    instead: Option<Instead>,
+    detour: Option<Detour>,
 }
 
 /// Phones of people, by App and user.
@@ -204,20 +215,22 @@ impl Desk<'_> {
         people: &[String],
     ) -> Vec<Told> {
         let mut all = Vec::new();
+        let in_trouble = self.shared.gateways_in_trouble(turning.monitor.app);
         for user in people {
-            let mut by_means: BTreeMap<PageHow, Vec<String>> = BTreeMap::new();
+            let mut by_means: BTreeMap<(PageHow, Option<Gateway>), Vec<String>> = BTreeMap::new();
             let key = (turning.monitor.app, user.clone());
             for phone in self.phones.get(&key).into_iter().flatten() {
-                let Some((how, instead)) = self.means(turning, phone, page.how) else {
+                let Some(means) = self.means(turning, phone, page.how, &in_trouble) else {
                     continue;
                 };
-                by_means.entry(how).or_default().push(phone.id.clone());
+                let together = by_means.entry((means.how, means.gateway)).or_default();
+                together.push(phone.id.clone());
                 all.push(Told {
                     user: user.clone(),
                     device: Some(phone.id.clone()),
-                    how: Some(how),
-                    instead,
-                    detour: None,
+                    how: Some(means.how),
+                    instead: means.instead,
+                    detour: means.detour,
                     notification: None,
                 });
             }
@@ -231,8 +244,8 @@ impl Desk<'_> {
                     notification: None,
                 });
             }
-            for (how, devices) in by_means {
-                self.write(turning, entry, user, devices, how, "firing", &page.sound);
+            for (means, devices) in by_means {
+                self.write(turning, entry, user, devices, means, "firing", &page.sound);
             }
         }
         all
@@ -244,7 +257,9 @@ impl Desk<'_> {
         turning: &mut Turning,
         phone: &PagePhone,
         how: PageHow,
-    ) -> Option<(PageHow, Option<carillon_model::monitor::Instead>)> {
+        in_trouble: &[Gateway],
+    ) -> Option<Means> {
+        let (how, gateway, detour) = Detour::take(how, &phone.alert_gateways, in_trouble);
         let known = self.rings.get(&phone.device);
         let was = known.cloned().unwrap_or_else(|| phone.rings.clone());
         let mut rings = was.clone();
@@ -254,6 +269,12 @@ impl Desk<'_> {
         };
         let rules = &self.shared.hub.parts.config.monitors.rings;
         let (how, instead) = rings.page(how, facts, rules, self.now);
+        let means = Means {
+            how,
+            gateway,
+            instead,
+            detour,
+        };
         if how == PageHow::Ring {
             self.rings.insert(phone.device, rings.clone());
             turning.rings.push(RingChange {
@@ -261,9 +282,9 @@ impl Desk<'_> {
                 was,
                 now: rings,
             });
-            return Some((how, instead));
+            return Some(means);
         }
-        phone.has_alert_token.then_some((how, instead))
+        (!phone.alert_gateways.is_empty()).then_some(means)
     }
 
     /// How it went on: quietly, to everybody who was paged but `by`.
@@ -294,8 +315,8 @@ impl Desk<'_> {
                 detour: None,
                 notification: None,
             }));
-            let (how, sound) = (PageHow::Alert, Sound::default());
-            self.write(turning, entry, user, ids, how, state, &sound);
+            let (means, sound) = ((PageHow::Alert, None), Sound::default());
+            self.write(turning, entry, user, ids, means, state, &sound);
         }
         all
     }
@@ -307,7 +328,7 @@ impl Desk<'_> {
         entry: &Entry,
         user: &str,
         devices: Vec<String>,
-        how: PageHow,
+        (how, gateway): (PageHow, Option<Gateway>),
         state: &'static str,
         sound: &Sound,
     ) {
@@ -331,6 +352,7 @@ impl Desk<'_> {
             about: about.clone(),
             user: user.to_owned(),
             devices,
+            gateway,
             notice,
             sound: sound.clone(),
             state,
@@ -512,6 +534,7 @@ fn options(monitor: i64, letter: &Letter) -> RequestOptions {
         store_offline: is_ring.then_some(false),
         on_unknown: is_ring.then_some(OnUnknown::Drop),
         class: Some(Class::Urgent),
+        gateway: letter.gateway,
         receipt: Some(letter.is_page),
         ..RequestOptions::default()
     }

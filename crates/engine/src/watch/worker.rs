@@ -10,11 +10,12 @@ use super::plans::Monitor;
 use super::telling::{Telling, Told, read};
 use crate::dispatch::pause_ms;
 use crate::moment::ms;
+use crate::self_watch::SERVER_APP_RULE;
 use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::id::DefinitionNo;
 use carillon_model::monitor::{
-    Around, CheckResult, FaultKind, MonitorPlan, Verdict, Watch, WatchEvent, WatchState,
+    Around, CheckPlan, CheckResult, FaultKind, MonitorPlan, Verdict, Watch, WatchEvent, WatchState,
 };
 use carillon_ports::store::StoreError;
 use carillon_ports::watch::{StoredWatch, WatchClaim, WatchStep};
@@ -412,6 +413,10 @@ fn step(kept: &Kept, now: UnixMs) -> Result<WatchStep, StoreError> {
 
 impl Shared {
     async fn check(&self, monitor: &Monitor) -> CheckResult {
+        let is_server = matches!(monitor.plan.check, CheckPlan::Server(_));
+        if is_server && !self.is_server_app(monitor.app) {
+            return CheckResult::unknown(FaultKind::Refused, SERVER_APP_RULE);
+        }
         match monitor.opened(&*self.hub.parts.secrets) {
             Ok(plan) => self.attempt(&plan).await,
             Err(why) => CheckResult::unknown(FaultKind::Refused, why),
@@ -422,7 +427,11 @@ impl Shared {
     pub(super) async fn attempt(&self, plan: &MonitorPlan) -> CheckResult {
         let parts = &self.hub.parts;
         let (now, dice) = (parts.clock.now(), parts.clock.random());
-        let limit = Duration::from_millis(plan.timeout_ms.unsigned_abs()) + PATIENCE;
+        let within = Duration::from_millis(plan.timeout_ms.unsigned_abs());
+        if let CheckPlan::Server(server) = &plan.check {
+            return self.check_server(server, within, now).await;
+        }
+        let limit = within + PATIENCE;
         let probe = tokio::time::timeout(limit, parts.checker.probe(plan, now, dice));
         probe
             .await

@@ -33,6 +33,7 @@ mod roles;
 mod schedules;
 mod scheduling;
 mod segments;
+mod self_watch;
 mod sending;
 mod sources;
 mod stopping;

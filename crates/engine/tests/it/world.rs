@@ -127,10 +127,13 @@ impl World {
 
     /// A process with some roles, on a store that others may join.
     pub(crate) async fn shared(roles: &str) -> Self {
+        Self::shared_with(roles, EngineConfig::default()).await
+    }
+
+    pub(crate) async fn shared_with(roles: &str, config: EngineConfig) -> Self {
         let store = MemoryStore::shared();
         let hot = Arc::new(store.clone());
-        let presence = presence(roles);
-        Self::on_as(EngineConfig::default(), store, hot, presence).await
+        Self::on_as(config, store, hot, presence(roles)).await
     }
 
     /// Processes of this world wake each other from here on. Returns this one, started anew.

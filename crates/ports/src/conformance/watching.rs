@@ -12,6 +12,7 @@ use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::PushTokenRegistration;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{DefinitionNo, DeviceNo};
+use carillon_model::lane::Gateway;
 use carillon_model::monitor::{
     CALL_SCREEN, Entry, Fault, FaultKind, Page, PageHow, PageNo, PhoneFacts, ResolvedBy, RingRules,
     Rings, Sound, Tally, Told, WatchState, What,
@@ -298,6 +299,7 @@ pub async fn incidents_are_made_of_their_entries(subject: &mut dyn Subject) {
         device: device.map(str::to_owned),
         how: Some(PageHow::Critical),
         instead: None,
+        detour: None,
         notification: None,
         detour: None,
     };
@@ -519,7 +521,8 @@ pub async fn phones_are_found_by_person(subject: &mut dyn Subject) {
     let full = with("a-full", "ann", &both, &["other", CALL_SCREEN]);
     let full = register(full, T0 + 9).await;
     let bare = register(with("a-bare", "ann", &[], &["voip"]), T0).await;
-    let android = with("a-android", "ann", &[(TokenKind::Fcm, 3)], &[]);
+    let two = [(TokenKind::WebPush, 5), (TokenKind::Fcm, 3)];
+    let android = with("a-android", "ann", &two, &[]);
     let android = register(android, T0 + 5).await;
     let bob = with("b", "bob", &[(TokenKind::Voip, 4)], &[]);
     let bob = register(bob, T0).await;
@@ -527,21 +530,27 @@ pub async fn phones_are_found_by_person(subject: &mut dyn Subject) {
         let users = users.iter().map(|&user| user.to_owned()).collect();
         f.hot.page_phones(f.app, users, most).await.unwrap()
     };
-    let expected = |device, id: &str, user: &str, facts: [bool; 3]| PagePhone {
+    let expected = |device, id: &str, user: &str, facts: [bool; 2], at: &[Gateway]| PagePhone {
         device,
         id: id.into(),
         user: user.into(),
         has_call_screen: facts[0],
         has_voip_token: facts[1],
-        has_alert_token: facts[2],
+        alert_gateways: at.to_vec(),
         rings: Rings::default(),
     };
     let of_ann = [
-        expected(full, "a-full", "ann", [true, true, true]),
-        expected(bare, "a-bare", "ann", [false, false, false]),
-        expected(android, "a-android", "ann", [false, false, true]),
+        expected(full, "a-full", "ann", [true, true], &[Gateway::Apns]),
+        expected(bare, "a-bare", "ann", [false, false], &[]),
+        expected(
+            android,
+            "a-android",
+            "ann",
+            [false, false],
+            &Gateway::ALL[1..],
+        ),
     ];
-    let of_bob = expected(bob, "b", "bob", [false, true, false]);
+    let of_bob = expected(bob, "b", "bob", [false, true], &[]);
     assert_eq!(find(&["ann"], 9).await, of_ann);
     assert_eq!(
         find(&["bob", "eve", "ann"], 2).await,
@@ -564,11 +573,14 @@ pub async fn phones_are_found_by_person(subject: &mut dyn Subject) {
     f.hot.settle(dead).await.unwrap();
     assert_eq!(
         find(&["ann"], 9).await[0],
-        expected(full, "a-full", "ann", [true, false, true])
+        expected(full, "a-full", "ann", [true, false], &[Gateway::Apns])
     );
     register(with("a-full", "ann", &both, &[]), T0 + 10).await;
     let again = find(&["ann"], 9).await.remove(0);
-    assert_eq!(again, expected(full, "a-full", "ann", [false, true, true]));
+    assert_eq!(
+        again,
+        expected(full, "a-full", "ann", [false, true], &[Gateway::Apns])
+    );
 }
 
 /// What is counted of an hour adds up, and is kept for 400 days.

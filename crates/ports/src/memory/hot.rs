@@ -506,7 +506,7 @@ impl HotStore for MemoryStore {
     }
 
     async fn disk(&self) -> Result<(u64, u64)> {
-        Ok((0, u64::MAX))
+        Ok((0, self.shared.free_bytes.lock().unwrap_or(u64::MAX)))
     }
 
     async fn backup(&self, _to: std::path::PathBuf) -> Result<()> {

@@ -50,6 +50,7 @@ struct Shared {
     state: Mutex<State>,
     failure: Mutex<Option<StoreError>>,
     unreadable_user: Mutex<Option<String>>,
+    free_bytes: Mutex<Option<u64>>,
     is_shared: bool,
 }
 
@@ -87,6 +88,11 @@ impl MemoryStore {
     /// From now on the devices of this user cannot be read; `None`: all can.
     pub fn spoil_user(&self, user: Option<&str>) {
         *self.shared.unreadable_user.lock() = user.map(str::to_owned);
+    }
+
+    /// From now on so many bytes are free on its disk; `None`: nobody can tell.
+    pub fn set_free(&self, bytes: Option<u64>) {
+        *self.shared.free_bytes.lock() = bytes;
     }
 
     /// A new epoch: what was held belongs to a process that is gone.

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DefinitionNo, DeviceNo, NotificationNo};
+use carillon_model::lane::Gateway;
 use carillon_model::monitor::{CALL_SCREEN, Rings, Tally};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::timer::MissedRun;
@@ -175,14 +176,15 @@ impl State {
 
     fn page_phone(&self, no: DeviceNo) -> Option<PagePhone> {
         let row = self.devices.get(&no)?;
-        let alert = [TokenKind::Alert, TokenKind::Fcm, TokenKind::WebPush];
+        let is_reached =
+            |gateway: &Gateway| self.is_within_reach(no, Reach::only(gateway.alert_kind()));
         Some(PagePhone {
             device: no,
             id: row.id(no),
             user: row.registration.user_id.clone()?,
             has_call_screen: row.registration.has_capability(CALL_SCREEN),
             has_voip_token: self.is_within_reach(no, Reach::only(TokenKind::Voip)),
-            has_alert_token: self.is_within_reach(no, Reach::any(alert)),
+            alert_gateways: Gateway::ALL.into_iter().filter(is_reached).collect(),
             rings: self.watching.rings_of(no),
         })
     }

@@ -243,6 +243,7 @@ async fn server_state(client: &ApiClient) -> Vec<Check> {
         Ok(status) => {
             let mut checks = vec![engine(&status)];
             checks.extend(credential_files(&status));
+            checks.extend(own_monitors(&status));
             checks
         }
         Err(failure) => vec![Check::failed("engine", &failure)],
@@ -263,6 +264,26 @@ fn credential_files(status: &Value) -> Vec<Check> {
         )
     };
     problems.into_iter().flatten().map(check).collect()
+}
+
+/// What the server's own monitors say of it.
+fn own_monitors(status: &Value) -> Vec<Check> {
+    let monitors = status["server_monitors"].as_array();
+    let check = |monitor: &Value| {
+        let (app, name) = (shown(monitor, "/app"), shown(monitor, "/name"));
+        let what = format!("{app}/{name} monitor");
+        let state = shown(monitor, "/state");
+        if monitor["fault"].is_null() {
+            return Check::ok(what, format!("is {state}"));
+        }
+        let (fault, since) = (shown(monitor, "/fault"), shown(monitor, "/since"));
+        Check::bad(
+            what,
+            format!("is {state} since {since}: {fault}"),
+            "mend what it says; the incident is closed by itself then",
+        )
+    };
+    monitors.into_iter().flatten().map(check).collect()
 }
 
 fn engine(status: &Value) -> Check {
@@ -525,6 +546,27 @@ mod tests {
         assert!(!bad.is_ok && bad.mend.unwrap().contains("developer portal"));
         let missing = signing_key(&scratch.path().join("AuthKey_X.p8"), None, None);
         assert!(!missing.is_ok);
+    }
+
+    #[test]
+    fn own_monitors_that_fire_are_findings() {
+        let of = |monitors: Value| own_monitors(&json!({ "server_monitors": monitors }));
+        let monitor = |state: &str, fault: Value| {
+            let since = json!("2026-12-01T10:00:00Z");
+            json!({"app": "ops", "name": "carillon-disk", "state": state, "fault": fault, "since": since})
+        };
+        let found = of(json!([
+            monitor("ok", Value::Null),
+            monitor("acknowledged", json!("10MiB free"))
+        ]));
+        assert_eq!(found[0], Check::ok("ops/carillon-disk monitor", "is ok"));
+        assert!(!found[1].is_ok);
+        assert_eq!(
+            found[1].said,
+            "is acknowledged since 2026-12-01T10:00:00Z: 10MiB free"
+        );
+        assert_eq!(of(Value::Null), []);
+        assert_eq!(own_monitors(&json!({})), [], "an older server");
     }
 
     #[test]

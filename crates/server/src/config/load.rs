@@ -92,6 +92,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Config, Failure> {
     rules.channels_warn_at = activities.channels_warn_at;
     rules.most_on_a_phone = activities.most_on_a_phone;
     config.engine.monitors = config.monitors.engine();
+    config.engine.self_watch = config.monitors.self_watch();
     config.engine.content_retention_ms = config.retention.content.ms();
     config.engine.record_retention_ms = config.retention.records.ms();
     Ok(config)

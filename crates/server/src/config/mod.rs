@@ -403,6 +403,9 @@ impl Config {
                 "make it at least as long as retention.content",
             );
         }
+        if let Err((key, why)) = self.monitors.check() {
+            return wrong(key, &why, "see docs/guide/monitors.md");
+        }
         if let Err((name, why)) = self.monitors.engine().check() {
             let key = format!("monitors.{name}");
             return wrong(&key, &why, "leave it out: its default works");

@@ -3,7 +3,9 @@
 use super::load::millis;
 use super::{Several, Span};
 use carillon_engine::watch::WatchConfig;
+use carillon_engine::{SelfWatch, outside_plan};
 use carillon_model::monitor::RingRules;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -24,6 +26,10 @@ pub(crate) struct Monitors {
     pub(crate) ring_most: u16,
     pub(crate) ring_within: Span,
     pub(crate) ring_unanswered: u16,
+    pub(crate) watch_server_app: Option<String>,
+    pub(crate) watch_server_ladder: Option<String>,
+    pub(crate) heartbeat_url: Option<SecretString>,
+    pub(crate) heartbeat_every: Span,
 }
 
 impl Monitors {
@@ -40,6 +46,37 @@ impl Monitors {
                 within_ms: self.ring_within.ms(),
                 unanswered: self.ring_unanswered,
             },
+        }
+    }
+}
+
+impl Monitors {
+    /// How the server watches itself.
+    pub(super) fn self_watch(&self) -> SelfWatch {
+        let url = self.heartbeat_url.as_ref();
+        SelfWatch {
+            app: self.watch_server_app.clone().unwrap_or_default(),
+            ladder: self.watch_server_ladder.clone().unwrap_or_default(),
+            outside_url: url.map_or("", |url| url.expose_secret()).to_owned(),
+            outside_every: self.heartbeat_every.duration(),
+        }
+    }
+
+    /// The first of its own settings that cannot work: its key, and what is wrong.
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.heartbeat_every.ms() < 1_000 {
+            let message = "expected at least 1s".to_owned();
+            return Err(("monitors.heartbeat_every", message));
+        }
+        if self.watch_server_ladder.is_some() && self.watch_server_app.is_none() {
+            let message = "expected monitors.watch_server_app beside it: whose ladder it is";
+            return Err(("monitors.watch_server_ladder", message.to_owned()));
+        }
+        match &self.heartbeat_url {
+            Some(url) => outside_plan(url.expose_secret())
+                .map(|_| ())
+                .map_err(|why| ("monitors.heartbeat_url", why)),
+            None => Ok(()),
         }
     }
 }

@@ -30,6 +30,7 @@ mod rpush;
 mod schedules;
 mod secrets;
 mod segments;
+mod self_watch;
 mod sources;
 mod stop;
 mod story;

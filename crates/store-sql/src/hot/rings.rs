@@ -5,6 +5,7 @@ use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::lane::Gateway;
 use carillon_model::monitor::{CALL_SCREEN, Rings};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::watch::{PagePhone, RingChange, WatchStep};
@@ -142,17 +143,23 @@ pub(super) fn phones(
              EXISTS (SELECT 1 FROM push_tokens t
                 WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND (?4 >> t.kind) & 1),
              EXISTS (SELECT 1 FROM push_tokens t
-                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND (?5 >> t.kind) & 1)
+                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND (?5 >> t.kind) & 1),
+             EXISTS (SELECT 1 FROM push_tokens t
+                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND (?6 >> t.kind) & 1),
+             EXISTS (SELECT 1 FROM push_tokens t
+                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND (?7 >> t.kind) & 1)
          FROM (SELECT device_no, id, created_at, user_id, capabilities FROM devices INDEXED BY devices_user
                 WHERE app_no = ?1 AND user_id = ?2 ORDER BY last_seen_at DESC, device_no DESC LIMIT ?3) d
          LEFT JOIN rings r ON r.device_no = d.device_no
          ORDER BY d.device_no",
     )?;
-    let voip = Reach::only(TokenKind::Voip).bits();
-    let alert = Reach::any([TokenKind::Alert, TokenKind::Fcm, TokenKind::WebPush]).bits();
+    let of = |kind| Reach::only(kind).bits();
+    let voip = of(TokenKind::Voip);
+    let [apns, fcm, webpush] = Gateway::ALL.map(|gateway| of(gateway.alert_kind()));
     let mut all = Vec::new();
     for user in users {
-        let mut found = statement.query(params![app.0, user, most_each, voip, alert])?;
+        let mut found =
+            statement.query(params![app.0, user, most_each, voip, apns, fcm, webpush])?;
         while let Some(row) = found.next()? {
             all.push(phone(row)?);
         }
@@ -165,13 +172,19 @@ fn phone(row: Row<'_>) -> Done<PagePhone> {
     let capabilities = capabilities(device, row.get(4)?)?;
     let record: Option<String> = row.get(5)?;
     let rings = record.map(|record| read(device, &record)).transpose()?;
+    let mut alert_gateways = Vec::new();
+    for (column, gateway) in (7..).zip(Gateway::ALL) {
+        if row.get(column)? {
+            alert_gateways.push(gateway);
+        }
+    }
     Ok(PagePhone {
         device,
         id: device_id(row.get(1)?, device, row.get(2)?),
         user: row.get(3)?,
         has_call_screen: capabilities.iter().any(|name| name == CALL_SCREEN),
         has_voip_token: row.get(6)?,
-        has_alert_token: row.get(7)?,
+        alert_gateways,
         rings: rings.unwrap_or_default(),
     })
 }

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use carillon_engine::{
     CredentialProblem, Directory, InstanceReport, LaneProblem, LaneStatus, PoolReport,
+    ServerMonitor,
 };
 use carillon_model::UnixMs;
 use carillon_model::id::AppNo;
@@ -49,6 +50,29 @@ pub(crate) struct Status {
     /// Credentials that are kept in files and cannot be taken from there, whichever process follows these.
     /// What was set before goes on being used.
     credential_problems: Vec<CredentialProblemView>,
+    /// Monitors of the server itself, by name: those of the App that the setting `monitors.watch_server_app` names. Null: the
+    /// store could not be asked.
+    server_monitors: Option<Vec<ServerMonitorView>>,
+}
+
+/// A monitor of the server itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServerMonitor)]
+pub(crate) struct ServerMonitorView {
+    /// Id of its App.
+    app: String,
+    /// Its name.
+    #[schema(example = "carillon-lanes")]
+    name: String,
+    /// What it looks at: `lanes`, `credentials`, `oldest_work`, `disk` or `scheduler_lag`.
+    what: &'static str,
+    /// `waiting`, `ok`, `suspected`, `firing` or `acknowledged`.
+    state: &'static str,
+    /// What is wrong, while an incident is open.
+    fault: Option<String>,
+    /// Since when it is.
+    #[schema(format = DateTime)]
+    since: Option<String>,
 }
 
 /// Why a credential is not what its file says.
@@ -189,6 +213,23 @@ impl From<CredentialProblem> for CredentialProblemView {
     }
 }
 
+impl From<ServerMonitor> for ServerMonitorView {
+    fn from(monitor: ServerMonitor) -> Self {
+        let (fault, since) = match monitor.incident {
+            Some((fault, since)) => (Some(fault.message), Some(instant::rfc3339(since))),
+            None => (None, None),
+        };
+        Self {
+            app: monitor.app,
+            name: monitor.name,
+            what: monitor.what.as_str(),
+            state: monitor.state.as_str(),
+            fault,
+            since,
+        }
+    }
+}
+
 fn app(directory: &Directory, no: AppNo) -> Option<String> {
     directory.app_by_no(no).map(|app| app.id.clone())
 }
@@ -262,6 +303,8 @@ problems!(GUARDED, GLOBAL);
 pub(crate) async fn get(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
     caller.global(&[Scope::Read])?;
     let status = api.engine.status();
+    // What else is known is of use in just that moment.
+    let server_monitors = api.engine.server_monitors().await.ok();
     let (directory, now) = (&caller.directory, api.now());
     let lanes = status
         .all_lanes()
@@ -287,5 +330,7 @@ pub(crate) async fn get(State(api): State<Api>, caller: Caller) -> Result<Respon
             .into_iter()
             .map(CredentialProblemView::from)
             .collect(),
+        server_monitors: server_monitors
+            .map(|monitors| monitors.into_iter().map(ServerMonitorView::from).collect()),
     })
 }

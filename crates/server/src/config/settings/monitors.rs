@@ -1,6 +1,6 @@
 //! What is watched how: `[monitors]`.
 
-use super::{Setting, plain};
+use super::{Setting, plain, secret};
 
 /// Keys of `[monitors]`.
 pub(super) const MONITORS: &[Setting] = &[
@@ -54,5 +54,24 @@ pub(super) const MONITORS: &[Setting] = &[
         "monitors.ring_unanswered",
         "3",
         "After so many rings in a row that brought no word from the device it gets critical alerts,\nuntil it is heard of.",
+    ),
+    plain(
+        "monitors.watch_server_app",
+        "\"\"",
+        "Id of the App that gets the monitors which watch this server, and whose monitors alone may.\nEmpty: the server does not watch itself.",
+    ),
+    plain(
+        "monitors.watch_server_ladder",
+        "\"\"",
+        "The ladder of that App by which these monitors page. Empty: they page nobody.",
+    ),
+    secret(
+        "monitors.heartbeat_url",
+        "URL that the server posts to as long as it is well, so that somebody outside notices when\nnothing comes any more; past the guard of checks. Empty: nowhere.",
+    ),
+    plain(
+        "monitors.heartbeat_every",
+        "\"1m\"",
+        "How often; at least a second.",
     ),
 ];
