@@ -18,8 +18,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use carillon_engine::directory::Directory;
 use carillon_engine::watch::MonitorStatus;
-use carillon_model::UnixMs;
-use carillon_model::app::App;
+use carillon_model::app::{App, StatusPageSettings};
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::duration::format_ms;
 use carillon_model::id::AppNo;
@@ -42,7 +41,15 @@ const MOST_INCIDENTS: usize = 20;
 
 /// Pages that were made, by their App: as many as there are Apps that have one.
 #[derive(Default)]
-pub(crate) struct Pages(tokio::sync::Mutex<HashMap<AppNo, (Instant, UnixMs, Arc<PublicStatus>)>>);
+pub(crate) struct Pages(tokio::sync::Mutex<HashMap<AppNo, Made>>);
+
+struct Made {
+    at: Instant,
+    /// What the App said of it then.
+    name: String,
+    settings: StatusPageSettings,
+    page: Arc<PublicStatus>,
+}
 
 /// What everybody may read of the monitors of an App.
 #[derive(Clone, Serialize, ToSchema)]
@@ -159,12 +166,11 @@ pub(crate) async fn page(
 /// The page of an App, made now or a moment ago. Whoever comes while it is made waits for it.
 async fn fresh(api: &Api, directory: &Directory, app: &App) -> Result<Arc<PublicStatus>, Problem> {
     let mut pages = api.status_pages.0.lock().await;
-    let changed = app.updated_at;
-    if let Some((made, of, page)) = pages.get(&app.no)
-        && made.elapsed() < FRESH
-        && *of == changed
+    if let Some(made) = pages.get(&app.no)
+        && made.at.elapsed() < FRESH
+        && (&made.name, &made.settings) == (&app.name, &app.settings.status_page)
     {
-        return Ok(Arc::clone(page));
+        return Ok(Arc::clone(&made.page));
     }
     // Of Apps that have no page any more nothing is kept.
     pages.retain(|no, _| {
@@ -172,7 +178,13 @@ async fn fresh(api: &Api, directory: &Directory, app: &App) -> Result<Arc<Public
         app.is_some_and(|app| app.settings.status_page.public)
     });
     let page = Arc::new(make(api, directory, app).await?);
-    pages.insert(app.no, (Instant::now(), changed, Arc::clone(&page)));
+    let made = Made {
+        at: Instant::now(),
+        name: app.name.clone(),
+        settings: app.settings.status_page.clone(),
+        page: Arc::clone(&page),
+    };
+    pages.insert(app.no, made);
     Ok(page)
 }
 

@@ -29,7 +29,7 @@ fn other_monitor() -> Value {
 }
 
 pub(crate) fn heartbeat() -> Value {
-    json!({"check": {"heartbeat": {"period": "1d"}}, "ladder": "night", "description": "nightly <backup>"})
+    json!({"check": {"heartbeat": {"period": "1d"}}, "ladder": "night", "description": "daily <backup>"})
 }
 
 fn router() -> Value {

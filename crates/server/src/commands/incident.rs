@@ -260,7 +260,9 @@ fn story(incident: &Value, output: Output) {
 /// `critical (not rung: it has no VoIP push token)`.
 fn means(told: &Value) -> String {
     let how = shown(told, "/how");
-    match shown(told, "/instead") {
+    let why = [shown(told, "/instead"), shown(told, "/detour")];
+    let why: Vec<String> = why.into_iter().filter(|why| !why.is_empty()).collect();
+    match why.join("; ") {
         why if why.is_empty() => how,
         why => format!("{how} ({why})"),
     }

@@ -67,6 +67,8 @@ pub(crate) struct ToldView {
     how: Option<&'static str>,
     /// Why more quietly than the step says: a sentence.
     instead: Option<&'static str>,
+    /// What was done because a gateway is in trouble: a sentence.
+    detour: Option<&'static str>,
     /// The notification: its deliveries say what became of it.
     notification: Option<String>,
 }
@@ -113,6 +115,7 @@ impl ToldView {
             device: told.device.clone(),
             how: told.how.map(how),
             instead: told.instead.map(|instead| instead.sentence()),
+            detour: told.detour.map(|detour| detour.sentence()),
             notification: told.notification.clone(),
         }
     }
