@@ -50,6 +50,9 @@ enum ProblemCode {
 /// The member of a push's data that its receipts carry back.
 let receiptMember = "carillon_receipt"
 
+/// The member of a push's data that says which incident it is about.
+let incidentMember = "carillon_incident"
+
 /// For calls without one.
 struct NoBody: Encodable, Sendable {}
 
@@ -60,6 +63,7 @@ struct DeviceRegistration: Encodable, Sendable {
     var timeZone: String
     var appVersion: String?
     var topics: [String]
+    var capabilities: [String]
     var userToken: String?
     var pushTokens: [PushTokenBody]
 
@@ -69,6 +73,7 @@ struct DeviceRegistration: Encodable, Sendable {
         case timeZone = "time_zone"
         case appVersion = "app_version"
         case topics = "topics"
+        case capabilities = "capabilities"
         case userToken = "user_token"
         case pushTokens = "push_tokens"
     }

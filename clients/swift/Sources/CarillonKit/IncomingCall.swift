@@ -14,24 +14,61 @@ public struct IncomingCall: Equatable, Sendable {
     /// Whether the push could be read. One that could not is reported all the same, and ended at once: an app that gets a
     /// VoIP push and reports no call is ended by the system, and gets no more of them after a few times.
     public var isReadable: Bool
+    /// The incident that it rings for, where nobody calls but a monitor of Carillon's.
+    public var incident: Incident?
 
-    public init(id: UUID, name: String, handle: String, hasVideo: Bool = false, isReadable: Bool = true) {
+    public init(
+        id: UUID, name: String, handle: String, hasVideo: Bool = false, isReadable: Bool = true,
+        incident: Incident? = nil
+    ) {
         self.id = id
         self.name = name
         self.handle = handle
         self.hasVideo = hasVideo
         self.isReadable = isReadable
+        self.incident = incident
     }
 
-    /// From a push with the members `call_id` (a UUID), `caller`, `handle` and `video`. Apps with a payload of their own
-    /// read it themselves.
+    /// From a push with the members `call_id` (a UUID), `caller`, `handle` and `video`, or from the page of an incident. Apps
+    /// with a payload of their own read it themselves.
     public init(payload: [AnyHashable: Any]) {
+        if let incident = Incident(payload: payload) {
+            self.init(id: UUID(), name: incident.title, handle: incident.monitor, incident: incident)
+            return
+        }
         let caller = payload["caller"] as? String
         let handle = payload["handle"] as? String
         let id = (payload["call_id"] as? String).flatMap { UUID(uuidString: $0) }
         self.init(
             id: id ?? UUID(), name: caller ?? handle ?? "", handle: handle ?? caller ?? "",
             hasVideo: payload["video"] as? Bool ?? false, isReadable: id != nil)
+    }
+}
+
+/// An incident that somebody is paged for, as a push of Carillon's says it.
+public struct Incident: Equatable, Sendable {
+    /// The monitor's name.
+    public var monitor: String
+    /// The incident's number among those of its monitor.
+    public var number: Int
+    /// What happened, in a line.
+    public var title: String
+    /// Path at the server of the page where the person acknowledges or resolves it. It is signed for that person.
+    public var link: String
+
+    public init(monitor: String, number: Int, title: String, link: String) {
+        self.monitor = monitor
+        self.number = number
+        self.title = title
+        self.link = link
+    }
+
+    /// `nil` where a push is about none.
+    public init?(payload: [AnyHashable: Any]) {
+        guard let said = payload[incidentMember] as? [String: Any], let monitor = said["monitor"] as? String,
+            let number = said["incident"] as? Int, let link = said["link"] as? String
+        else { return nil }
+        self.init(monitor: monitor, number: number, title: said["title"] as? String ?? monitor, link: link)
     }
 }
 

@@ -53,7 +53,8 @@ extension Carillon {
         let revision = stored.revision
         let body = DeviceRegistration(
             platform: settings.platform, locale: settings.locale, timeZone: settings.timeZone,
-            appVersion: settings.appVersion, topics: stored.topics, userToken: token,
+            appVersion: settings.appVersion, topics: stored.topics,
+            capabilities: settings.capabilities.map(\.rawValue), userToken: token,
             pushTokens: stored.pushTokens.sorted { $0.key < $1.key }.map { kind, token in
                 PushTokenBody(kind: kind, token: token, environment: settings.environment.rawValue)
             })

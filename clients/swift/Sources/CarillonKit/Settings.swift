@@ -20,6 +20,13 @@ public enum PushKind: String, Codable, Sendable, CaseIterable {
     case widgets
 }
 
+/// What an app can do that the server must know of.
+public enum Capability: String, Sendable {
+    /// Every VoIP push is reported to the system as an incoming call, as `VoIPPushes` does it: the device may be rung. Never
+    /// say so of an app that does not, since iOS ends it at such a push.
+    case callScreen = "voip_call_ui"
+}
+
 /// The user_token of whoever is signed in: a JWT that the app's own back end signs when it is asked, for some minutes.
 /// `nil` where nobody is signed in; an error where the back end cannot be asked now, which is tried again. The key that
 /// signs it never is in the app.
@@ -44,6 +51,8 @@ extension Carillon {
         public var timeZone: String
         /// Version of the app.
         public var appVersion: String?
+        /// What this build can do.
+        public var capabilities: [Capability] = []
         /// Pauses after failures.
         public var backoff = Backoff()
         /// The longest that one request may take.

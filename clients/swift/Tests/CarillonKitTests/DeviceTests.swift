@@ -8,7 +8,8 @@ final class DeviceTests: XCTestCase {
     private let registration = "PUT /v1/apps/academy/devices/DEVICE"
 
     func testALaunchRegistersTheDeviceWithAllItsPushTokens() async throws {
-        let world = World()
+        var world = World()
+        world.settings.capabilities = [.callScreen]
         let carillon = world.launch()
         await carillon.setPushToken(Data([0x00, 0xab]))
         await carillon.setPushToken(Data([0xcd]), kind: .voip)
@@ -33,6 +34,7 @@ final class DeviceTests: XCTestCase {
                 .object(["kind": .string("voip"), "token": .string("cd"), "environment": .string("sandbox")]),
             ])
         XCTAssertEqual(body["topics"], .array([.string("news")]))
+        XCTAssertEqual(body["capabilities"], .array([.string("voip_call_ui")]))
     }
 
     func testItIsTheSameDeviceAfterARestart() async {

@@ -52,6 +52,20 @@ final class PartsTests: XCTestCase {
         XCTAssertEqual(call, IncomingCall(id: id, name: "Ann", handle: "+4930", hasVideo: true))
         let unreadable = IncomingCall(payload: ["call_id": 7])
         XCTAssertFalse(unreadable.isReadable)
+        XCTAssertNil(unreadable.incident)
+    }
+
+    func testAnIncidentRingsAsACall() {
+        let said: [String: Any] = [
+            "app": "shop", "monitor": "web", "incident": 3, "state": "firing", "link": "/i/abc",
+            "title": "web is down",
+        ]
+        let call = IncomingCall(payload: ["carillon_incident": said])
+        XCTAssertEqual([call.name, call.handle], ["web is down", "web"])
+        XCTAssertTrue(call.isReadable)
+        XCTAssertEqual(
+            call.incident, Incident(monitor: "web", number: 3, title: "web is down", link: "/i/abc"))
+        XCTAssertNil(Incident(payload: ["carillon_incident": ["monitor": "web"]]))
     }
 
     func testEachPathIsFilledCompletely() {

@@ -302,6 +302,14 @@ static FIELDS: &[(&str, &str)] = &[
         "A topic has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.",
     ),
     (
+        "device.capabilities",
+        "A device has at most 20 capabilities.",
+    ),
+    (
+        "device.capability",
+        "A capability has 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.",
+    ),
+    (
         "device.attributes",
         "Attributes are an object of at most 64 names and 4,096 bytes as JSON.",
     ),

@@ -217,9 +217,10 @@ async fn what_a_back_end_says_an_app_cannot() {
     let secret = secret["device_secret"].as_str().unwrap();
     let said = json!({"tags": ["staff"], "attributes": {"plan": "gold"}});
     world.put(PHONE, said).await.is(200);
-    let body = json!({"topics": ["news"], "tags": []});
+    let body = json!({"topics": ["news"], "tags": [], "capabilities": ["voip_call_ui"]});
     let seen = put(&world, &key, Some(secret), body).await.is(200).json();
     assert_eq!(seen["topics"], json!(["news"]));
+    assert_eq!(seen["capabilities"], json!(["voip_call_ui"]));
     let none = (json!([]), json!({}));
     assert_eq!(
         (&seen["tags"], &seen["attributes"]),
@@ -232,6 +233,7 @@ async fn what_a_back_end_says_an_app_cannot() {
         (&json!(["staff"]), &json!(["news"]))
     );
     assert_eq!(kept["attributes"], json!({"plan": "gold"}));
+    assert_eq!(kept["capabilities"], json!(["voip_call_ui"]));
 
     for (path, pointer) in [
         (format!("{DEVICES}/short"), "id"),

@@ -17,6 +17,7 @@ fn full(n: u32) -> Value {
         "user_id": "ann", "locale": "ko-KR", "time_zone": "Asia/Seoul", "app_version": "4.2, \"beta\"",
         "platform": "android", "tags": ["a|b", " c", "d"], "topics": ["news", "sport"],
         "attributes": {"plan": "gold", "trips": 3, "pro": true, "langs": ["ko", "en"]},
+        "capabilities": ["voip_call_ui", "later_one"],
         "push_tokens": [
             {"kind": "fcm", "token": format!("fcm:{n}")},
             {"kind": "webpush", "subscription": subscription(n)},
@@ -52,6 +53,7 @@ async fn all_that_is_said_of_a_device_is_shown_but_its_addresses() {
         "tags",
         "topics",
         "attributes",
+        "capabilities",
     ] {
         assert_eq!(device[name], expected[name], "{name}");
     }

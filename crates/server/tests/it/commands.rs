@@ -88,6 +88,8 @@ fn devices_go_into_a_file_and_come_back() {
             "news",
             "--attribute",
             "trips=3",
+            "--capability",
+            "voip_call_ui",
             "--push-token",
             &format!("00a{n}"),
             "--push-token",
@@ -111,6 +113,7 @@ fn devices_go_into_a_file_and_come_back() {
     let before = view();
     assert_eq!(before.len(), 3);
     assert_eq!(before[0]["attributes"], json!({"trips": 3}));
+    assert_eq!(before[0]["capabilities"], json!(["voip_call_ui"]));
     for (file, told) in [("all.ndjson", ("devices", 3)), ("all.csv", ("rows", 6))] {
         let export = ["device", "export", file, "--app", "shop", "--push-tokens"];
         assert_eq!(server.json(&export)[told.0], told.1);

@@ -21,7 +21,8 @@ public final class VoIPPushes: NSObject, PKPushRegistryDelegate {
     ///   - provider: the app's, with its delegate set.
     ///   - read: what a push says; unless the payload is the app's own, `IncomingCall(payload:)`.
     ///   - newsDeadline: seconds that `onWake` may take. The call rings meanwhile, and rings on if it takes longer.
-    ///   - onWake: asks the app's back end what is known of the call now, since the push may be late.
+    ///   - onWake: asks the app's back end what is known of the call now, since the push may be late. Not of incidents, which
+    ///     ring until somebody answers.
     public init(
         carillon: Carillon, provider: CXProvider,
         read: @escaping ([AnyHashable: Any]) -> IncomingCall = IncomingCall.init(payload:),
@@ -70,10 +71,10 @@ public final class VoIPPushes: NSObject, PKPushRegistryDelegate {
                 if refusal == .callUUIDAlreadyExists {
                     follow(call)
                 }
-            } else if call.isReadable {
-                follow(call)
-            } else {
+            } else if !call.isReadable {
                 provider.reportCall(with: call.id, endedAt: nil, reason: .failed)
+            } else if call.incident == nil {
+                follow(call)
             }
         }
         let data = payload.dictionaryPayload

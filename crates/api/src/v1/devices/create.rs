@@ -117,6 +117,7 @@ fn is_same(registration: &DeviceRegistration, device: &Device) -> bool {
         && registration.tags == stored.tags
         && registration.topics == stored.topics
         && registration.attributes == stored.attributes
+        && registration.capabilities == stored.capabilities
         && registration.push_tokens.iter().all(|token| {
             device
                 .push_tokens

@@ -84,6 +84,9 @@ pub(crate) struct ExportedDevice<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     attributes: Option<&'a RawValue>,
+    /// What its app has declared that it can do.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    capabilities: &'a [String],
     /// Its push tokens, if they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     push_tokens: Vec<ExportedPushToken>,
@@ -245,6 +248,7 @@ impl Walk {
                 .map(serde_json::from_str)
                 .transpose()
                 .map_err(broken)?,
+            capabilities: &known.capabilities,
             push_tokens: push_tokens.collect::<Result<_, Problem>>()?,
         };
         serde_json::to_writer(&mut *out, &row).map_err(broken)?;
@@ -263,6 +267,7 @@ impl Walk {
             "tags",
             "topics",
             "attributes",
+            "capabilities",
         ];
         let of_push_tokens = ["kind", "push_token", "environment", "registered_at"];
         let more: &[&str] = match self.with_push_tokens {
@@ -286,6 +291,7 @@ impl Walk {
             tags,
             topics,
             text(&known.attributes),
+            write_list(&known.capabilities),
         ];
         let own = || own.iter().map(String::as_str);
         let push_tokens = self.push_tokens(device)?;

@@ -53,7 +53,7 @@ problems!(GUARDED, IN_APP;
 /// Import devices.
 ///
 /// NDJSON: each line a device as in `POST …/devices`. CSV: the first row names the columns, of `id`,
-/// `user_id`, `locale`, `time_zone`, `app_version`, `platform`, `tags` and `topics` (separated by `|`, or
+/// `user_id`, `locale`, `time_zone`, `app_version`, `platform`, `tags`, `topics` and `capabilities` (separated by `|`, or
 /// a JSON list), `attributes` (a JSON object), `push_token` (of kind `webpush` the subscription's JSON),
 /// `kind`, `environment`, `registered_at`; a device with several push tokens has several rows. The answer streams one line
 /// for each row, in order, `{"line", "id", "created"}` or `{"line", "problem"}`. Needs the scope
@@ -199,13 +199,14 @@ enum Column {
     Tags,
     Topics,
     Attributes,
+    Capabilities,
     PushToken,
     Kind,
     Environment,
     RegisteredAt,
 }
 
-const COLUMNS: [(&str, Column); 13] = [
+const COLUMNS: [(&str, Column); 14] = [
     ("id", Column::Id),
     ("user_id", Column::UserId),
     ("locale", Column::Locale),
@@ -215,6 +216,7 @@ const COLUMNS: [(&str, Column); 13] = [
     ("tags", Column::Tags),
     ("topics", Column::Topics),
     ("attributes", Column::Attributes),
+    ("capabilities", Column::Capabilities),
     ("push_token", Column::PushToken),
     ("kind", Column::Kind),
     ("environment", Column::Environment),
@@ -285,6 +287,7 @@ impl Columns {
                 Column::Platform => device.platform = text(),
                 Column::Tags => device.tags = read_list(value),
                 Column::Topics => device.topics = read_list(value),
+                Column::Capabilities => device.capabilities = read_list(value),
                 Column::Attributes => match json(value) {
                     Some(Value::Object(attributes)) => device.attributes = Some(attributes),
                     _ => problems.push(FieldProblem::new(

@@ -54,6 +54,8 @@ pub(crate) struct DeviceView {
     /// What else is known of it. Empty in the answer to a device itself, whatever it is.
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
+    /// What its app has declared that it can do.
+    capabilities: Vec<String>,
     /// Its push tokens, retired ones included.
     push_tokens: Vec<PushTokenView>,
     /// Whether it was not seen for longer than the App's `stale_after_days`.
@@ -125,6 +127,7 @@ impl DeviceView {
             attributes: attributes
                 .and_then(|json| serde_json::from_str(json).ok())
                 .unwrap_or_default(),
+            capabilities: registration.capabilities,
             push_tokens: device.push_tokens.iter().map(PushTokenView::from).collect(),
             stale: device.last_seen_at < app.settings.stale_before(now),
             created_at: instant::rfc3339(device.created_at),

@@ -3,7 +3,7 @@
 
 use super::attributes;
 use super::push_tokens::{self, RegisterPushToken};
-use carillon_model::device::{DeviceRegistration, is_plain_name};
+use carillon_model::device::{DeviceRegistration, MAX_CAPABILITIES, is_plain_name};
 use carillon_model::problem::FieldProblem;
 use carillon_ports::gateway::Gateways;
 use serde::Deserialize;
@@ -25,6 +25,7 @@ pub(crate) const FIELDS: &[&str] = &[
     "tags",
     "topics",
     "attributes",
+    "capabilities",
     "push_tokens",
 ];
 /// See [`FIELDS`].
@@ -80,6 +81,12 @@ pub(crate) struct RegisterDevice {
     /// stay as you set them.
     #[schema(value_type = Option<Object>, example = json!({"plan": "gold", "trips": 3}))]
     pub(crate) attributes: Option<Map<String, Value>>,
+    /// What the app declares that it can do: at most 20 names of 1 to 64 characters of
+    /// `A-Z a-z 0-9 . _ : @ -`. Carillon acts upon `voip_call_ui`: the app reports every VoIP push to the system as an
+    /// incoming call, so that an incident may ring on the device. Other names are kept.
+    #[serde(default)]
+    #[schema(example = json!(["voip_call_ui"]))]
+    pub(crate) capabilities: Vec<String>,
     /// At most one of each kind.
     #[serde(default)]
     pub(crate) push_tokens: Vec<RegisterPushToken>,
@@ -175,6 +182,7 @@ impl RegisterDevice {
             ));
         }
         read_topics(&self.topics, &mut problems);
+        read_capabilities(&self.capabilities, &mut problems);
         let attributes = attributes::read(self.attributes, &mut problems);
         let (push_tokens, replaces) = push_tokens::read(self.push_tokens, gateways, &mut problems);
         if !problems.is_empty() {
@@ -190,7 +198,7 @@ impl RegisterDevice {
             tags: self.tags,
             topics: self.topics,
             attributes,
-            capabilities: Vec::new(),
+            capabilities: self.capabilities,
             push_tokens,
             replaces,
         })
@@ -210,6 +218,24 @@ fn read_topics(topics: &[String], problems: &mut Vec<FieldProblem>) {
             &format!("/topics/{at}"),
             "device.topic",
             topic,
+            64,
+        ));
+    }
+}
+
+fn read_capabilities(names: &[String], problems: &mut Vec<FieldProblem>) {
+    if names.len() > MAX_CAPABILITIES {
+        problems.push(FieldProblem::new(
+            "/capabilities",
+            "device.capabilities",
+            format!("expected at most {MAX_CAPABILITIES}, found {}", names.len()),
+        ));
+    }
+    for (at, name) in names.iter().enumerate().take(MAX_CAPABILITIES) {
+        problems.extend(crate::params::name_problem(
+            &format!("/capabilities/{at}"),
+            "device.capability",
+            name,
             64,
         ));
     }
@@ -320,6 +346,16 @@ mod tests {
                 "device.topic",
             ),
             (
+                serde_json::json!({"capabilities": vec!["c"; 21]}),
+                "/capabilities",
+                "device.capabilities",
+            ),
+            (
+                serde_json::json!({"capabilities": ["voip_call_ui", "b c"]}),
+                "/capabilities/1",
+                "device.capability",
+            ),
+            (
                 serde_json::json!({"attributes": {"a": null}}),
                 "/attributes/a",
                 "device.attribute",
@@ -356,7 +392,7 @@ mod tests {
         let device: RegisterDevice = serde_json::from_value(serde_json::json!({
             "id": "phone-1", "user_id": "u 1", "locale": "zh-Hant-TW", "time_zone": "Europe/Berlin",
             "app_version": "1.2", "tags": ["beta"], "platform": "ios", "topics": ["news"],
-            "attributes": {"plan": "gold", "trips": 3},
+            "attributes": {"plan": "gold", "trips": 3}, "capabilities": ["voip_call_ui", "later_one"],
             "push_tokens": [{"token": "00AA"}, {"kind": "voip", "token": "bb", "environment": "sandbox"}],
         }))
         .unwrap();
@@ -367,6 +403,7 @@ mod tests {
         assert_eq!(read.time_zone.as_deref(), Some("Europe/Berlin"));
         assert_eq!(read.platform.as_deref(), Some("ios"));
         assert_eq!(read.topics, ["news"]);
+        assert_eq!(read.capabilities, ["voip_call_ui", "later_one"]);
         let attributes = read.attributes.as_deref();
         assert_eq!(attributes, Some(r#"{"plan":"gold","trips":3}"#));
     }

@@ -52,6 +52,9 @@ enum Command {
         /// Attribute as name=value; a value that is JSON is taken as such, e.g. trips=3 (repeat)
         #[arg(long = "attribute", value_name = "NAME=VALUE")]
         attributes: Vec<String>,
+        /// What its app can do, e.g. voip_call_ui: it reports every VoIP push as an incoming call (repeat)
+        #[arg(long = "capability", value_name = "NAME")]
+        capabilities: Vec<String>,
         /// Push token: Apple's in hex, else as kind=token: voip=00aa, fcm=…, webpush=SUBSCRIPTION (its JSON, or
         /// @ and the file that has it) (repeat)
         #[arg(long = "push-token", value_name = "[KIND=]TOKEN")]
@@ -120,6 +123,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             tags,
             topics,
             attributes,
+            capabilities,
             push_tokens,
             environment,
         } => {
@@ -127,7 +131,9 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
                 .iter()
                 .map(|text| push_token::read(text, &environment))
                 .collect::<Result<Vec<_>, _>>()?;
-            let mut body = json!({ "tags": tags, "topics": topics, "push_tokens": push_tokens });
+            let mut body = json!({
+                "tags": tags, "topics": topics, "capabilities": capabilities, "push_tokens": push_tokens,
+            });
             if !attributes.is_empty() {
                 body["attributes"] = Value::Object(read_attributes(&attributes)?);
             }
@@ -281,6 +287,7 @@ fn tell(device: &Value, output: Output) {
                 _ => String::new(),
             },
         ),
+        ("capabilities", shown(device, "/capabilities")),
         ("registered", shown(device, "/created_at")),
         (
             "last seen",
