@@ -257,6 +257,8 @@ fn serve_config(simulator: &Simulator, ca: &Path, store: &Path) -> String {
         out.push_str(&format!("{key} = \"{value}\"\n"));
     }
     out.push_str(&ca_file);
+    out.push_str("\n# Monitors may look at services on this machine, if they say so.\n");
+    out.push_str("[monitors]\nallow_private = \"127.0.0.1\"\n");
     out.push_str(&format!(
         "\n[webpush]\ntrusted_origins = \"{}\"\n{ca_file}",
         web_push_host(simulator)

@@ -19,7 +19,7 @@ const SOURCES: [&str; 3] = [
     include_str!("../../src/telemetry.rs"),
     include_str!("../../../engine/src/metrics.rs"),
 ];
-/// Ports that the pages print: the server's, and the first of the simulator's eight.
+/// Ports that the pages print: the server's, and the first of the simulator's eight, after which that of a service comes.
 const SERVER: u16 = 8600;
 const SIMULATOR: u16 = 9700;
 
@@ -61,6 +61,11 @@ fn the_walk_through_works_as_printed() {
         "{said}"
     );
     assert_eq!(said.matches("\"retired_at\":\"").count(), 1, "{said}");
+    // Two phones rang, and no app was killed for it.
+    assert!(
+        said.contains("\"call\":2") && !said.contains("\"killed\""),
+        "{said}"
+    );
     // As the phone showed it, and as our record has it.
     assert_eq!(said.matches("status: ending").count(), 2, "{said}");
     let (_, table) = said.rsplit_once("DELIVERY").unwrap();
@@ -234,6 +239,7 @@ fn shell(page: &str, directory: &Path, env: &[(String, String)]) -> String {
     )
     .replace(&SERVER.to_string(), &server.to_string())
     .replace(&(SIMULATOR + 6).to_string(), &(first + 6).to_string())
+    .replace(&(SIMULATOR + 8).to_string(), &(first + 8).to_string())
     .replace(&SIMULATOR.to_string(), &first.to_string());
     let programs = program().parent().unwrap().display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
@@ -256,7 +262,7 @@ fn shell(page: &str, directory: &Path, env: &[(String, String)]) -> String {
 }
 
 /// The first of ten ports that are free, other ones for each page.
-fn free_ports() -> u16 {
+pub(crate) fn free_ports() -> u16 {
     static PAGES: AtomicU16 = AtomicU16::new(0);
     let page = PAGES.fetch_add(1, Ordering::Relaxed);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();

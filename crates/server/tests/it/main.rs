@@ -19,6 +19,8 @@ mod deploy;
 mod docs;
 mod doctor;
 mod import;
+mod incident_story;
+mod incident_world;
 mod later;
 mod lists;
 mod old_server;
