@@ -2,21 +2,14 @@
 //! whose clocks run fast. What it does besides is what a back end and an app do, by the same doors.
 
 use super::readers::Told;
-use super::{APP, BUNDLE_ID, configure, set_up};
-use crate::client::ApiClient;
+use super::stage::{Stage, at, hour, ms};
+use super::{APP, BUNDLE_ID, set_up};
 use crate::exit::{Exit, Failure};
-use crate::lifecycle::{Lifecycle, Stop};
 use crate::output::{Output, shown};
-use crate::scratch::Scratch;
 use crate::signing_key;
-use crate::wire;
-use push_sim::{Clock, Simulator};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Its hours, in a place where it is nine hours later than in Greenwich.
-const DAY: &str = "2026-12-01";
-const ZONE_HOURS: i8 = 9;
 /// When the clocks begin, and when the phones have forgotten it.
 const BEGINS: &str = "15:59:00";
 const GONE: &str = "17:25:00";
@@ -55,33 +48,9 @@ struct Phone {
 pub(super) async fn live(seconds: u32, output: Output) -> Result<Told, Failure> {
     let span_ms = ms(GONE)? - ms(BEGINS)?;
     let speed = span_ms as f64 / (f64::from(seconds) * 1_000.0);
-    let scratch = Scratch::new("lesson")
-        .map_err(|error| Failure::io("make a directory in", &std::env::temp_dir(), &error))?;
-    let clock = Clock::at_ms(ms(BEGINS)?);
-    clock.set_speed(speed);
-    let simulator = Simulator::start(push_sim::Config {
-        clock: clock.clone(),
-        ..push_sim::Config::default()
-    });
-    let simulator =
-        simulator.map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
-    let now = jiff::Timestamp::from_millisecond(clock.now_ms());
-    let now = now.map_err(|error| Failure::new(Exit::Software, error.to_string()))?;
-    let moved = [
-        ("clock.at", toml::Value::from(now.to_string())),
-        ("clock.speed", toml::Value::from(speed)),
-    ];
-    let config = configure(&simulator, scratch.path(), moved)?;
-    let lifecycle = Lifecycle::new();
-    let running = wire::start(&config, &lifecycle, None).await?;
-    let key = running
-        .admin_key()
-        .cloned()
-        .ok_or_else(|| Failure::new(Exit::Software, "a fresh store made no admin key"))?;
+    let stage = Stage::set("lesson", BEGINS, speed, []).await?;
     let lesson = Lesson {
-        ours: ApiClient::with_key(running.url(), &key)?,
-        apple: ApiClient::open(&format!("http://{}", simulator.addresses().admin))?,
-        clock,
+        stage: &stage,
         output,
     };
     output.line(format!(
@@ -89,39 +58,35 @@ pub(super) async fn live(seconds: u32, output: Output) -> Result<Told, Failure> 
     ));
     let longest = Duration::from_secs(seconds.into()) + PATIENCE;
     let told = tokio::time::timeout(longest, lesson.live()).await;
-    lifecycle.stop();
-    let stopped = running.until_stopped().await;
-    let told = told.map_err(|_| {
+    stage.clear().await?;
+    told.map_err(|_| {
         let why = format!("the lesson was not over after {longest:?}");
         Failure::new(Exit::TempFail, why).mend("give it more time with --lesson-seconds")
-    })??;
-    match stopped {
-        Stop::Failed(exit, why) => Err(Failure::new(exit, why)),
-        Stop::Clean | Stop::Cut => Ok(told),
-    }
+    })?
 }
 
-struct Lesson {
-    ours: ApiClient,
-    apple: ApiClient,
-    clock: Clock,
+struct Lesson<'s> {
+    stage: &'s Stage,
     output: Output,
 }
 
-impl Lesson {
+impl Lesson<'_> {
     async fn live(&self) -> Result<Told, Failure> {
-        set_up(&self.ours, &self.apple, &signing_key::fresh()?).await?;
+        set_up(&self.stage.ours, &self.stage.apple, &signing_key::fresh()?).await?;
         let mut phones = Vec::new();
         for environment in ["production", "sandbox"] {
             phones.push(self.register(environment).await?);
         }
-        self.ours.put(&path(""), &plan(at("17:00:00"))).await?;
+        self.stage
+            .ours
+            .put(&path(""), &plan(at("17:00:00")))
+            .await?;
         let (mut is_rotated, mut is_extended) = (false, false);
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !phones.iter().all(Phone::is_over) {
             looks.tick().await;
-            let now = self.clock.now_ms();
+            let now = self.stage.clock.now_ms();
             if !is_rotated && now >= ms(ROTATES)? {
                 is_rotated = true;
                 self.rotate(&phones[1]).await?;
@@ -141,7 +106,7 @@ impl Lesson {
     async fn register(&self, environment: &'static str) -> Result<Phone, Failure> {
         let kinds = ["alert", "live_activity_start"];
         let new = json!({ "app": BUNDLE_ID, "environment": environment, "kinds": kinds });
-        let made = self.apple.post("/v1/phones", &new).await?.body;
+        let made = self.stage.apple.post("/v1/phones", &new).await?.body;
         let no = made["phones"][0]["id"].as_u64().unwrap_or_default();
         let device = format!("phone-{no}");
         let push_token = |kind: &str| shown(&made, &format!("/phones/0/push_tokens/{kind}"));
@@ -150,11 +115,11 @@ impl Lesson {
             "user_id": "parent-7",
             "push_tokens": [{ "token": push_token("alert"), "environment": environment }],
         });
-        self.ours.put(&of_device, &registration).await?;
+        self.stage.ours.put(&of_device, &registration).await?;
         let start = format!("{of_device}/push-to-start-tokens/{TYPE}");
         let told =
             json!({ "token": push_token("live_activity_start"), "environment": environment });
-        self.ours.put(&start, &told).await?;
+        self.stage.ours.put(&start, &told).await?;
         Ok(Phone {
             no,
             device,
@@ -168,10 +133,10 @@ impl Lesson {
         let rotate = json!({ "rotate_update_tokens": true });
         let path = format!("/v1/phones/{}", phone.no);
         let method = reqwest::Method::PATCH;
-        self.apple.call(method, &path, Some(&rotate)).await?;
+        self.stage.apple.call(method, &path, Some(&rotate)).await?;
         self.output.line(format!(
             "  {}  iOS gives {} another update token",
-            hour(self.clock.now_ms()),
+            hour(self.stage.clock.now_ms()),
             phone.device
         ));
         Ok(())
@@ -183,8 +148,11 @@ impl Lesson {
             "content_state": { "endTime": { "$date": at("17:20:00") } },
         });
         let method = reqwest::Method::PATCH;
-        self.ours.call(method, &path(""), Some(&longer)).await?;
-        let now = hour(self.clock.now_ms());
+        self.stage
+            .ours
+            .call(method, &path(""), Some(&longer))
+            .await?;
+        let now = hour(self.stage.clock.now_ms());
         self.output
             .line(format!("  {now}  the lesson is extended to 17:20"));
         Ok(())
@@ -192,7 +160,11 @@ impl Lesson {
 
     /// What the app does (it tells a token that is new), and what we do: tell what is new on the screen.
     async fn follow(&self, phone: &mut Phone) -> Result<(), Failure> {
-        let view = self.apple.get(&format!("/v1/phones/{}", phone.no)).await?;
+        let view = self
+            .stage
+            .apple
+            .get(&format!("/v1/phones/{}", phone.no))
+            .await?;
         let activity = &view["apps"][0]["activities"][0];
         let push_token = shown(activity, "/update_token");
         if push_token != phone.told {
@@ -204,11 +176,11 @@ impl Lesson {
                 "content_state": activity["content_state"],
             });
             let tell = format!("{}/tokens/{}", path(""), phone.device);
-            self.ours.put(&tell, &told).await?;
+            self.stage.ours.put(&tell, &told).await?;
             phone.told = push_token;
         }
         let history = format!("/v1/phones/{}/lock-screen/history", phone.no);
-        let mut history = self.apple.get(&history).await?;
+        let mut history = self.stage.apple.get(&history).await?;
         let Value::Array(history) = history["changes"].take() else {
             return Ok(());
         };
@@ -222,7 +194,7 @@ impl Lesson {
     async fn show(&self, phone: &Phone, change: &Value) -> Result<(), Failure> {
         let at = change["at_ms"].as_i64().unwrap_or_default();
         let screen = format!("/v1/phones/{}/lock-screen?at_ms={at}", phone.no);
-        let screen = self.apple.get(&screen).await?;
+        let screen = self.stage.apple.get(&screen).await?;
         let what = match screen["activities"][0].is_null() {
             true => "nothing".to_owned(),
             false => {
@@ -257,13 +229,14 @@ impl Lesson {
                 ));
             }
         }
-        let records = self.ours.get(&path("/phases")).await?;
+        let records = self.stage.ours.get(&path("/phases")).await?;
         let records = records["data"].as_array().cloned().unwrap_or_default();
         let is_phase = |one: &&Value| ["phase", "late_phase"].contains(&&*shown(one, "/what"));
         let phases = records.iter().filter(is_phase).count();
         let told = records.iter().filter_map(|one| one["phones"].as_u64());
         let told: u64 = told.sum();
         let received = self
+            .stage
             .apple
             .get("/v1/received?gateway=apns&status=200&limit=1000")
             .await?;
@@ -316,33 +289,12 @@ fn path(rest: &str) -> String {
     format!("/v1/apps/{APP}/live-activities/{ID}{rest}")
 }
 
-/// An hour of the day as RFC 3339 writes it.
-fn at(hour: &str) -> String {
-    format!("{DAY}T{hour}+{ZONE_HOURS:02}:00")
-}
-
-/// The same as Unix milliseconds.
-fn ms(hour: &str) -> Result<i64, Failure> {
-    let instant = at(hour).parse::<jiff::Timestamp>();
-    let instant = instant.map_err(|error| Failure::new(Exit::Software, error.to_string()))?;
-    Ok(instant.as_millisecond())
-}
-
-/// What the clocks of the place show.
-fn hour(ms: i64) -> String {
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(ZONE_HOURS));
-    let instant = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
-    instant.to_zoned(zone).strftime("%H:%M:%S").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn hours_of_the_place() {
-        assert_eq!(at("16:00:00"), "2026-12-01T16:00:00+09:00");
-        assert_eq!(hour(ms("16:45:30").unwrap()), "16:45:30");
+    fn its_hours_are_in_order() {
         assert!(ms(BEGINS).unwrap() < ms(ROTATES).unwrap());
         assert!(ms(EXTENDED).unwrap() < ms(GONE).unwrap());
     }

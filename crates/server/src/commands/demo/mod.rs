@@ -1,15 +1,17 @@
 //! `carillon demo`: server, simulator, a thousand iPhones, and some hundred Android phones and browsers
-//! on this machine, with throw-away data; then our books are held against the simulator's. At last, on a clock that runs
-//! fast, a lesson lives on lock screens from its beginning to its end.
+//! on this machine, with throw-away data; then our books are held against the simulator's. At last, on clocks that run
+//! fast, a shop that is watched stops at night and people are woken, and a lesson lives on lock screens from its beginning to its end.
 //!
 //! It does what a user would do, by the same doors: everything on our side goes through the HTTP API,
 //! everything on the gateways' side through the simulator's admin API.
 
 mod books;
+mod incident;
 mod lesson;
 mod phones;
 mod readers;
 mod receiver;
+mod stage;
 
 use crate::client::ApiClient;
 use crate::config::{self, Config, Sources};
@@ -44,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     phones: u32,
     /// How long the lesson on lock screens, of 85 minutes, takes here: 10 to 600 seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(10..=600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 45, value_parser = clap::value_parser!(u32).range(10..=600))]
     lesson_seconds: u32,
 }
 
@@ -181,7 +183,7 @@ async fn set_up(ours: &ApiClient, apple: &ApiClient, key: &FreshSigningKey) -> R
 }
 
 /// The story: an App with a fresh key, phones, two notifications, phones that come back; then people
-/// with other devices, and an event; then a lesson on lock screens.
+/// with other devices, and an event; then an incident, and a lesson on lock screens.
 async fn act(
     ours: &ApiClient,
     apple: &ApiClient,
@@ -232,6 +234,7 @@ async fn act(
     readers.set_up(ours, apple, APP).await?;
     output.line(format!("{readers} are registered too."));
     compared.add(readers.tell(ours, apple, APP, output).await?);
+    compared.add(incident::happen(output).await?);
     compared.add(lesson::live(args.lesson_seconds, output).await?);
     Ok(compared)
 }
