@@ -1,11 +1,11 @@
 //! A new version, one process after the other, while notifications come: whoever sends is never refused, and what was
-//! accepted is accepted by the gateway, exactly once.
+//! accepted is accepted by the gateway, exactly once. Live Activities go on meanwhile, each phase once.
 
-use crate::support::{Home, PATIENCE, Server, until};
+use crate::support::{BUNDLE_ID, Home, PATIENCE, Server, until};
 use carillon_store_sql::testing::Scratch;
-use push_sim::FaultKind;
+use push_sim::{FaultKind, NewPhones, PushTokenKind, Received};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -19,6 +19,10 @@ const PHONES: u32 = 10;
 const CLIENTS: usize = 3;
 /// Accepted notifications between one step and the next.
 const BETWEEN: usize = 15;
+/// Live Activities that go on all the time, and how many phases each has, one after the other.
+const LESSONS: u32 = 6;
+const PHASES: u32 = 30;
+const PHASE_MS: u32 = 1_000;
 
 #[test]
 fn on_postgres() {
@@ -138,6 +142,100 @@ impl Drop for Over<'_> {
     }
 }
 
+/// Declares the Live Activities, each of a phone on which the app started it.
+fn declare_lessons(home: &Home, api: &Server<'_>) {
+    let made = home.simulator.make_phones(&NewPhones {
+        count: LESSONS,
+        app: BUNDLE_ID.into(),
+        kinds: vec![PushTokenKind::LiveActivityUpdate],
+        ..NewPhones::default()
+    });
+    let starts_at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1);
+    for (lesson, phone) in made.unwrap().iter().enumerate() {
+        let token = &phone.push_tokens[&PushTokenKind::LiveActivityUpdate];
+        let phases = (1..=PHASES).map(|n| {
+            let at = format!("starts_at + {}ms", n * PHASE_MS);
+            json!({"name": format!("p{n}"), "at": at, "content_state": {"step": n}})
+        });
+        let body = json!({
+            "recipient": {"push_token": {"token": token, "environment": "production"}},
+            "start": "app",
+            "attributes_type": "LessonAttributes",
+            "content_state": {"lesson": lesson, "step": 0},
+            "starts_at": starts_at.to_string(),
+            "phases": phases.collect::<Vec<_>>(),
+            "end": {"content_state": {"step": PHASES + 1}},
+        });
+        let path = format!("/v1/apps/shop/live-activities/lesson-{lesson}");
+        let (status, answer) = api.call("PUT", &path, None, &body);
+        assert_eq!(status, 201, "{answer}");
+    }
+}
+
+/// Each shows its last phase; then they are ended.
+fn end_lessons(api: &Server<'_>) {
+    for lesson in 0..LESSONS {
+        let path = format!("/v1/apps/shop/live-activities/lesson-{lesson}");
+        until(&format!("the last phase of lesson {lesson}"), || {
+            let seen: Value = serde_json::from_str(&api.get(&path)).unwrap();
+            seen["shows"]["step"] == PHASES
+        });
+        let (status, answer) = api.call("POST", &format!("{path}/end"), None, &json!({}));
+        assert_eq!(status, 200, "{answer}");
+        let records: Value = serde_json::from_str(&api.get(&format!("{path}/phases"))).unwrap();
+        let records = records["data"].as_array().unwrap();
+        let phases: Vec<&str> = records
+            .iter()
+            .filter_map(|it| it["phase"].as_str())
+            .collect();
+        let planned: Vec<String> = (1..=PHASES).map(|n| format!("p{n}")).collect();
+        assert_eq!(phases, planned, "each phase is on record once, in order");
+    }
+}
+
+/// How many notifications the lessons are on record with, the end of each among them.
+fn pushed_lessons(api: &Server<'_>) -> usize {
+    let of = |lesson: u32| {
+        let path = format!("/v1/apps/shop/live-activities/lesson-{lesson}/phases");
+        let records: Value = serde_json::from_str(&api.get(&path)).unwrap();
+        let records = records["data"].as_array().unwrap().clone();
+        assert!(
+            records.iter().any(|it| it["what"] == "ended"),
+            "{records:?}"
+        );
+        let sent = records.iter().filter_map(|it| it["notification"].as_str());
+        sent.map(str::to_owned).collect::<BTreeSet<_>>().len()
+    };
+    (0..LESSONS).map(of).sum()
+}
+
+/// What each lesson's phone was told, by the times of the pushes: never back, and the end last.
+fn judge_lessons(pushes: &[&Received]) {
+    let mut told: BTreeMap<u64, BTreeMap<i64, u64>> = BTreeMap::new();
+    for push in pushes {
+        let payload: Value = serde_json::from_str(push.payload.as_deref().unwrap()).unwrap();
+        let aps = &payload["aps"];
+        let (state, timestamp) = (&aps["content-state"], aps["timestamp"].as_i64().unwrap());
+        let of_lesson = told.entry(state["lesson"].as_u64().unwrap()).or_default();
+        let before = of_lesson.insert(timestamp, state["step"].as_u64().unwrap());
+        assert_eq!(before, None, "two pushes of one time: {payload}");
+    }
+    assert_eq!(told.len(), LESSONS as usize);
+    for (lesson, told) in told {
+        let steps: Vec<u64> = told.into_values().collect();
+        assert!(
+            steps.is_sorted_by(|a, b| a < b),
+            "lesson {lesson}: {steps:?}"
+        );
+        assert_eq!(steps.last(), Some(&u64::from(PHASES + 1)), "{steps:?}");
+    }
+}
+
+fn is_lesson(received: &Received) -> bool {
+    let payload = received.payload.as_deref().unwrap_or_default();
+    payload.contains("content-state")
+}
+
 fn upgrade(scratch: &Scratch) {
     let mut home = Home::new();
     for (name, value) in scratch.environment() {
@@ -164,6 +262,7 @@ fn upgrade(scratch: &Scratch) {
     };
     home.simulator.add_fault(delay).unwrap();
     let api_key = std::fs::read_to_string(home.path().join("admin.key")).unwrap();
+    declare_lessons(&home, &processes["api"][0]);
     let load = Load::default();
     let urls = |of: &[Server<'_>]| of.iter().map(|it| it.url.clone()).collect();
     *load.apis.lock().unwrap() = urls(&processes["api"]);
@@ -225,12 +324,24 @@ fn upgrade(scratch: &Scratch) {
         assert_eq!(seen["deliveries"]["accepted"], *count, "{seen}");
         deliveries += *count as usize;
     }
-    let page = home.simulator.received(&push_sim::ReceivedFilter {
-        limit: 1_000_000,
-        ..push_sim::ReceivedFilter::default()
+    end_lessons(api);
+    let pushed = pushed_lessons(api);
+    let mut page = Vec::new();
+    until("all that is on record is pushed", || {
+        page = home
+            .simulator
+            .received(&push_sim::ReceivedFilter {
+                limit: 1_000_000,
+                ..push_sim::ReceivedFilter::default()
+            })
+            .received;
+        page.iter().filter(|it| is_lesson(it)).count() >= pushed
     });
+    let (lessons, others): (Vec<_>, Vec<_>) = page.iter().partition(|it| is_lesson(it));
+    assert_eq!(lessons.len(), pushed, "nothing was pushed twice");
+    judge_lessons(&lessons);
     let mut times: BTreeMap<String, u32> = BTreeMap::new();
-    for record in &page.received {
+    for record in others {
         assert_eq!(record.status, 200, "{record:?}");
         *times
             .entry(record.apns_id.unwrap().to_string())
