@@ -237,7 +237,14 @@ impl Core {
         let Some(job) = self.jobs.get(key) else {
             return;
         };
-        let doubt = doubt(job, position);
+        let mut doubt = doubt(job, position);
+        let tried = job.slot(position).tried;
+        let is_tried = |environment: &Environment| tried & tried_bit(*environment) != 0;
+        let is_of_activity = doubt.kind.starts_activity() || doubt.kind.updates_activity();
+        if is_of_activity && Environment::ALL.iter().all(is_tried) {
+            // A device may come back with the same push token; a Live Activity that neither environment knows does not.
+            doubt.is_auto = false;
+        }
         self.token_fate(&doubt, pool, fate, &reason, moment);
         self.end(key, position, FinalState::Rejected, &reason, moment);
     }
@@ -506,7 +513,7 @@ fn doubt(job: &Job, position: u16) -> Doubt {
         position,
         device: job.devices.as_slice()[usize::from(position)],
         generation: job.slot(position).generation,
-        kind: job.token_kind(),
+        kind: job.slot(position).kind,
         app: job.note.app,
         accepted_at: job.note.accepted_at,
         lane: job.work.lane,

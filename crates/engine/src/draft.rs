@@ -152,10 +152,7 @@ pub(crate) fn draft(
     if let Target::Channel(channel) = &target {
         options.channel.get_or_insert_with(|| channel.clone());
     }
-    let kinds = body
-        .gateways()
-        .map(|gateway| options.token_kind_at(gateway));
-    let reach = Reach::any(kinds);
+    let reach = options.reach(body.gateways());
     Ok(Draft {
         at,
         target,

@@ -6,7 +6,7 @@ use crate::config::EngineConfig;
 use crate::directory::Directory;
 use crate::event::{EventAnswer, EventRefusal, EventRequest};
 use crate::list::{self, ListUpload};
-use crate::live_activity::{ActivityAnswer, ActivityRefusal, ToldToken};
+use crate::live_activity::{ActivityAnswer, ActivityRefusal, ToldAddress, ToldToken};
 use crate::peers::Instances;
 use crate::rehearsal::{
     self, DryRunFor, DryRunReport, Filling, PreviewFor, PreviewReport, TrialReport,
@@ -23,7 +23,6 @@ use carillon_model::campaign::CampaignRequest;
 use carillon_model::credential::CredentialSecret;
 use carillon_model::definition::Definition;
 use carillon_model::environment::Environment;
-use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, CredentialNo, DeviceNo, NotificationNo};
 use carillon_model::lane;
 use carillon_model::live_activity::{ActivityChange, ActivityRequest, EndRequest};
@@ -409,7 +408,7 @@ impl Engine {
         app: AppNo,
         device: &Device,
         attributes_type: String,
-        told: Option<(String, TokenEnvironment)>,
+        told: Option<ToldAddress<'_>>,
     ) -> Result<Result<(), ActivityRefusal>, StoreError> {
         self.shared()
             .push_to_start(app, device, attributes_type, told)

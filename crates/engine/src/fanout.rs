@@ -318,11 +318,8 @@ pub(crate) fn written(head: &NotificationHead) -> Written {
             .ok()
             .and_then(|source| source.badge),
     };
-    let kinds = body
-        .gateways()
-        .map(|gateway| head.options.token_kind_at(gateway));
     Written {
-        reach: Reach::any(kinds),
+        reach: head.options.reach(body.gateways()),
         badge,
     }
 }

@@ -90,7 +90,7 @@ impl Core {
         };
         self.ledger.repair(EnvironmentRepair {
             device: job.devices.as_slice()[usize::from(position)],
-            kind: job.token_kind(),
+            kind: job.slot(position).kind,
             generation: job.slot(position).generation,
             environment,
         });

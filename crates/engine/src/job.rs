@@ -174,6 +174,8 @@ pub(crate) enum Step {
 pub(crate) struct Slot {
     /// Generation of the push token that was used.
     pub(crate) generation: u32,
+    /// Its kind.
+    pub(crate) kind: TokenKind,
     pub(crate) step: Step,
     /// `NotSent` in a row.
     pub(crate) not_sent: u8,

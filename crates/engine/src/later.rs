@@ -22,7 +22,6 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, NotificationNo};
 use carillon_model::notification::{NotificationChange, NotificationRequest};
 use carillon_model::problem::FieldProblem;
-use carillon_model::push_type::Reach;
 use carillon_model::target::Target;
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::fault::{self, Bug};
@@ -459,9 +458,7 @@ fn due_draft(
 ) -> Result<Draft, String> {
     let head = &send.notification;
     let says = Body::decode(&head.payload).map_err(|error| error.to_string())?;
-    let kinds = says
-        .gateways()
-        .map(|gateway| head.options.token_kind_at(gateway));
+    let reach = head.options.reach(says.gateways());
     let mut target = request.target;
     leave_out(&mut target, &request.except_users);
     let is_over = head.expires_at.is_some_and(|at| at <= now);
@@ -503,7 +500,7 @@ fn due_draft(
             .environment
             .unwrap_or(TokenEnvironment::Auto),
         options: head.options.clone(),
-        reach: Reach::any(kinds),
+        reach,
         body: head.payload.clone(),
         badge: request.badge,
         expires_at: head.expires_at,

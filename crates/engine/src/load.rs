@@ -254,7 +254,7 @@ impl Core {
                     }
                     continue;
                 }
-                slot.generation = token.generation;
+                (slot.generation, slot.kind) = (token.generation, token.kind);
                 slot.is_auto = token.environment.known().is_none();
             }
             let message = match (ready, written.get(&(key, position))) {
@@ -497,7 +497,16 @@ async fn read_push_tokens(
     let Some(kind) = kind.filter(|_| !devices.is_empty()) else {
         return Ok(Default::default());
     };
-    let (mut push_tokens, mut without) = hub.parts.store.read_push_tokens(kind, devices).await?;
+    let store = &hub.parts.store;
+    let (mut push_tokens, mut without) = store.read_push_tokens(kind, devices).await?;
+    if let Some(stand_in) = kind.stand_in()
+        && !without.is_empty()
+    {
+        without.sort_unstable();
+        let (more, left) = store.read_push_tokens(stand_in, without).await?;
+        push_tokens.extend(more);
+        without = left;
+    }
     if !push_tokens.is_sorted_by_key(|token| token.device) {
         push_tokens.sort_by_key(|token| token.device);
     }

@@ -10,7 +10,6 @@ use crate::ledger::{Bundle, Release};
 use crate::moment::ms;
 use crate::service::Shared;
 use carillon_model::id::NotificationNo;
-use carillon_model::push_type::TokenKind;
 use carillon_ports::fault;
 use carillon_ports::store::Settlement;
 use std::sync::Arc;
@@ -159,7 +158,7 @@ async fn pause(shared: &Shared, refusals: u32) {
 /// Whether it may make a step of a Live Activity due.
 fn moves_activities(settlement: &Settlement) -> bool {
     let mut dead = settlement.retirements.iter();
-    !settlement.refused.is_empty() || dead.any(|dead| dead.kind == TokenKind::LiveActivity)
+    !settlement.refused.is_empty() || dead.any(|dead| dead.kind.updates_activity())
 }
 
 /// Whether it may write events, besides those of what it completes.

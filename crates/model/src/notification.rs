@@ -5,7 +5,7 @@ use crate::callout::ContentFrom;
 use crate::codec::{Reader, Unreadable, put_bytes, put_uint};
 use crate::content::{Content, Urgency};
 use crate::lane::{Class, Gateway};
-use crate::push_type::{OnUnknown, PushType, TokenKind};
+use crate::push_type::{OnUnknown, PushType, Reach, TokenKind};
 use crate::send_at::{IfPast, SendAt};
 use crate::target::Target;
 use serde::{Deserialize, Serialize};
@@ -274,9 +274,20 @@ impl SendOptions {
     pub fn token_kind_at(&self, gateway: Gateway) -> TokenKind {
         match gateway {
             Gateway::Apns => self.token_kind,
-            Gateway::Fcm => TokenKind::Fcm,
+            // A Live Activity's kind is one of Apple's: an iPhone behind FCM has the same, through it.
+            Gateway::Fcm => self.token_kind.through_fcm().unwrap_or(TokenKind::Fcm),
             Gateway::WebPush => TokenKind::WebPush,
         }
+    }
+
+    /// All kinds of push token that are used at some gateways.
+    #[must_use]
+    pub fn reach(&self, gateways: impl IntoIterator<Item = Gateway>) -> Reach {
+        let kinds = gateways.into_iter().flat_map(|gateway| {
+            let kind = self.token_kind_at(gateway);
+            [Some(kind), kind.stand_in()]
+        });
+        Reach::any(kinds.flatten())
     }
 
     /// The stored form.

@@ -16,6 +16,29 @@ pub const MAX_PUSH_TOKEN_BYTES: usize = 200;
 /// promised length.
 pub const MAX_ADDRESS_BYTES: usize = 4_096;
 
+/// What stands between the two parts of a [`live_address`]: no token has it.
+const BETWEEN: char = '\n';
+
+/// Where a Live Activity is that is reached through FCM: the registration token of the app, by which Google finds the phone, and
+/// the token that ActivityKit gave it, in hexadecimal. The two are one address, which lives and dies as a whole.
+#[must_use]
+pub fn live_address(registration_token: &str, activity_token: &str) -> String {
+    format!(
+        "{}{BETWEEN}{}",
+        registration_token.trim(),
+        activity_token.trim()
+    )
+}
+
+/// The parts of a [`live_address`]; `None`: it is none.
+#[must_use]
+pub fn live_parts(address: &str) -> Option<(&str, &str)> {
+    let (registration_token, activity_token) = address.split_once(BETWEEN)?;
+    let mut digits = activity_token.bytes();
+    let is_hex = !activity_token.is_empty() && digits.all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then_some((registration_token, activity_token))
+}
+
 impl PushTokenBytes {
     /// Reads an APNs token: hex of any length up to [`MAX_PUSH_TOKEN_BYTES`], in either case; `<`,
     /// `>` and spaces (an old iOS description) are skipped. The error is a sentence.
@@ -161,6 +184,16 @@ mod tests {
             "no timestamp, same generation"
         );
         assert!(!token(4, None).dies_by(3, None));
+    }
+
+    #[test]
+    fn the_address_of_a_live_activity_behind_fcm_has_two_parts() {
+        let activity = "0badc0de".repeat(8);
+        let address = live_address(" dK3:APA91b ", &activity);
+        assert_eq!(live_parts(&address), Some(("dK3:APA91b", &*activity)));
+        for none in ["dK3:APA91b", "dK3:APA91b\n", "dK3:APA91b\nnot hexadecimal"] {
+            assert_eq!(live_parts(none), None, "{none:?}");
+        }
     }
 
     #[test]

@@ -156,11 +156,17 @@ pub enum TokenKind {
     /// A browser's push subscription.
     #[serde(rename = "webpush")]
     WebPush,
+    /// Update token of a Live Activity that is reached through FCM: a [`crate::push_token::live_address`].
+    #[serde(rename = "fcm_liveactivity")]
+    FcmLiveActivity,
+    /// Push-to-start token of a Live Activity that is reached through FCM: the same.
+    #[serde(rename = "fcm_liveactivity_start")]
+    FcmLiveActivityStart,
 }
 
 impl TokenKind {
     /// All, in the order of [`Self::code`].
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Alert,
         Self::Voip,
         Self::LiveActivity,
@@ -174,16 +180,47 @@ impl TokenKind {
         Self::Widgets,
         Self::Fcm,
         Self::WebPush,
+        Self::FcmLiveActivity,
+        Self::FcmLiveActivityStart,
     ];
 
     /// The gateway that takes such a push token.
     #[must_use]
     pub fn gateway(self) -> Gateway {
         match self {
-            Self::Fcm => Gateway::Fcm,
+            Self::Fcm | Self::FcmLiveActivity | Self::FcmLiveActivityStart => Gateway::Fcm,
             Self::WebPush => Gateway::WebPush,
             _ => Gateway::Apns,
         }
+    }
+
+    /// Whether it starts a Live Activity.
+    #[must_use]
+    pub fn starts_activity(self) -> bool {
+        matches!(self, Self::LiveActivityStart | Self::FcmLiveActivityStart)
+    }
+
+    /// Whether it is the update token of a Live Activity.
+    #[must_use]
+    pub fn updates_activity(self) -> bool {
+        matches!(self, Self::LiveActivity | Self::FcmLiveActivity)
+    }
+
+    /// The kind of the same token where it is reached through FCM; `None`: it is not.
+    #[must_use]
+    pub fn through_fcm(self) -> Option<Self> {
+        match self {
+            Self::LiveActivity => Some(Self::FcmLiveActivity),
+            Self::LiveActivityStart => Some(Self::FcmLiveActivityStart),
+            _ => None,
+        }
+    }
+
+    /// The kind that is used of a device that has none of this one: Android phones show a Live Activity by their registration.
+    #[must_use]
+    pub fn stand_in(self) -> Option<Self> {
+        let is_live = matches!(self, Self::FcmLiveActivity | Self::FcmLiveActivityStart);
+        is_live.then_some(Self::Fcm)
     }
 
     /// The number that stands for it in the store.
@@ -215,6 +252,8 @@ impl TokenKind {
             Self::Widgets => "widgets",
             Self::Fcm => "fcm",
             Self::WebPush => "webpush",
+            Self::FcmLiveActivity => "fcm_liveactivity",
+            Self::FcmLiveActivityStart => "fcm_liveactivity_start",
         }
     }
 

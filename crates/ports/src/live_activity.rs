@@ -124,6 +124,8 @@ pub struct Startable {
     pub device: DeviceNo,
     /// The anonymous device that has its push-to-start token.
     pub push_token_of: DeviceNo,
+    /// That is reached through FCM.
+    pub is_through_fcm: bool,
 }
 
 /// The part of the hot store that keeps Live Activities.

@@ -33,6 +33,10 @@ use crate::recorder::{ReceivedFilter, ReceivedPage, Recorder};
 use crate::script::{Fault, FaultFilter, FaultReport, Occasion, Script, Stage, Strike};
 use crate::webpush::browsers::Browsers;
 
+mod passed_on;
+
+pub(crate) use passed_on::PassedOn;
+
 /// The part that the rules read and a push changes.
 #[derive(Debug)]
 struct State {

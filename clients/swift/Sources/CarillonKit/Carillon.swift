@@ -85,6 +85,15 @@ public actor Carillon {
         }
     }
 
+    /// The app uses Firebase, and FCM gave it a registration token: the device is registered with it, and Live Activities whose
+    /// tokens are told from now on are started, updated and ended through FCM.
+    public func setFirebaseToken(_ token: String) {
+        change { stored, now in
+            stored.pushTokens[Stored.firebaseKind] = token
+            stored.wantsRegistration(at: now)
+        }
+    }
+
     /// Apple took a push token back: nothing is sent to it any more.
     public func invalidatePushToken(kind: PushKind) {
         change { stored, now in
@@ -113,10 +122,15 @@ public actor Carillon {
 
     /// The push-to-start token for Live Activities of an attributes type.
     public func setStartToken(_ token: Data, attributesType: String) {
-        let body = StartTokenBody(token: hex(token), environment: settings.environment.rawValue)
-        enqueue(
-            Endpoints.putStartToken, ["attributes_type": attributesType], body: body,
-            key: Self.startTokenKey(attributesType), answers: .plain)
+        let settings = self.settings
+        let address = hex(token)
+        add { stored, now in
+            let body = StartTokenBody(
+                token: address, environment: settings.environment.rawValue, fcmToken: stored.firebaseToken)
+            return Self.put(
+                Endpoints.putStartToken, ["attributes_type": attributesType], body: body,
+                key: Self.startTokenKey(attributesType), answers: .plain, in: &stored, at: now, most: settings.mostCalls)
+        }
     }
 
     /// No Live Activities of this attributes type may be started by push any more: the person does not allow it.
@@ -140,8 +154,9 @@ public actor Carillon {
         // The body is made where the permission is known.
         add { stored, now in
             let body = UpdateTokenBody(
-                token: address, environment: settings.environment.rawValue, attributesType: attributesType,
-                attributes: attributes, contentState: contentState, frequentPushes: stored.frequentPushes)
+                token: address, environment: settings.environment.rawValue, fcmToken: stored.firebaseToken,
+                attributesType: attributesType, attributes: attributes, contentState: contentState,
+                frequentPushes: stored.frequentPushes)
             return Self.put(
                 Endpoints.putUpdateToken, ["activity": activity], body: body, key: Self.updateTokenKey(activity),
                 answers: .mayComeEarly, in: &stored, at: now, most: settings.mostCalls)

@@ -96,10 +96,12 @@ struct PushTokenBody: Encodable, Sendable {
 struct StartTokenBody: Encodable, Sendable {
     var token: String
     var environment: String
+    var fcmToken: String?
 
     enum CodingKeys: String, CodingKey {
         case token = "token"
         case environment = "environment"
+        case fcmToken = "fcm_token"
     }
 }
 
@@ -107,6 +109,7 @@ struct StartTokenBody: Encodable, Sendable {
 struct UpdateTokenBody: Encodable, Sendable {
     var token: String
     var environment: String
+    var fcmToken: String?
     var attributesType: String
     var attributes: JSONValue?
     var contentState: JSONValue?
@@ -115,6 +118,7 @@ struct UpdateTokenBody: Encodable, Sendable {
     enum CodingKeys: String, CodingKey {
         case token = "token"
         case environment = "environment"
+        case fcmToken = "fcm_token"
         case attributesType = "attributes_type"
         case attributes = "attributes"
         case contentState = "content_state"

@@ -65,12 +65,17 @@ struct PendingReceipt: Codable, Equatable, Sendable {
 
 /// Everything.
 struct Stored: Codable, Equatable, Sendable {
+    /// The kind of push token that FCM gives out.
+    static let firebaseKind = "fcm"
+
     var identity: Identity?
     /// Devices that are to be deleted, the oldest first.
     var leaving: [Leaving] = []
-    /// Hex, by kind.
+    /// By kind: Apple's in hex, FCM's as it is.
     var pushTokens: [String: String] = [:]
     var topics: [String] = []
+    /// The app's registration token, where it uses Firebase.
+    var firebaseToken: String? { pushTokens[Self.firebaseKind] }
     /// What the person allows: many Live Activity updates an hour.
     var frequentPushes: Bool?
     /// Whether the server was told of this identity and took it.

@@ -14,7 +14,7 @@ use carillon_model::live_activity::{
     check_state, merge,
 };
 use carillon_model::problem::FieldProblem;
-use carillon_model::push_token::PushTokenBytes;
+use carillon_model::push_token::{PushTokenBytes, live_address};
 use carillon_model::push_type::TokenKind;
 use carillon_model::role::Role;
 use carillon_ports::registry::Device;
@@ -63,6 +63,8 @@ pub struct ToldToken {
     pub push_token: String,
     /// Where it is valid.
     pub environment: TokenEnvironment,
+    /// See [`ToldAddress::fcm_token`].
+    pub fcm_token: Option<String>,
     /// The type of the activity that it is of.
     pub attributes_type: String,
     /// What it shows, as the app encodes it.
@@ -71,6 +73,17 @@ pub struct ToldToken {
     pub attributes: Option<Value>,
     /// Whether the person lets the app update often; `None`: it does not say.
     pub frequent_pushes: Option<bool>,
+}
+
+/// A token of Live Activities, and how it is reached.
+#[derive(Clone, Copy, Debug)]
+pub struct ToldAddress<'t> {
+    /// The token, in hexadecimal.
+    pub push_token: &'t str,
+    /// Where it is valid.
+    pub environment: TokenEnvironment,
+    /// The registration token of the app at Firebase, where it is reached through FCM: then Google knows the environment.
+    pub fcm_token: Option<&'t str>,
 }
 
 type Answer = Result<ActivityAnswer, ActivityRefusal>;
@@ -177,12 +190,14 @@ impl Shared {
         // The phone of an update token that the caller has is the device that keeps it.
         let phone = match &request.recipient {
             Recipient::PushToken(told) => {
-                let read = self.read_token(&told.push_token, "/recipient/push_token/token");
-                match read {
-                    Ok(bytes) => {
-                        let kept = self.keep(app, bytes, TokenKind::LiveActivity, told.environment);
-                        Some(kept.await?)
-                    }
+                let address = ToldAddress {
+                    push_token: &told.push_token,
+                    environment: told.environment,
+                    fcm_token: told.fcm_token.as_deref(),
+                };
+                let place = "/recipient/push_token";
+                match self.read_token(address, place, TokenKind::LiveActivity) {
+                    Ok(read) => Some((self.keep(app, read).await?, address.fcm_token.is_some())),
                     Err(refusal) => return Ok(Err(refusal)),
                 }
             }
@@ -193,13 +208,13 @@ impl Shared {
                 Some(open) => declared_again(open, &request, now)?,
                 None => declared(id, &request, now)?,
             };
-            if let (Edit::Step(open, _), Some(kept)) = (&mut open, phone) {
+            if let (Edit::Step(open, _), Some((kept, is_through_fcm))) = (&mut open, phone) {
                 // Another token is the same phone's, which has a new one.
                 let phone = open.run.phones.keys().next().copied().unwrap_or(kept.0);
                 let known = open.run.phones.get(&phone);
                 if known.and_then(|known| known.push_token_of) != Some(kept.0) {
                     open.run.tell_update_token(phone, None, now);
-                    open.run.keep_push_token(phone, kept.0);
+                    open.run.keep_push_token(phone, kept.0, is_through_fcm);
                 }
             }
             Ok(open)
@@ -318,13 +333,17 @@ impl Shared {
                 None
             }
         };
-        let bytes = match self.read_token(&told.push_token, "/token") {
-            Ok(bytes) => bytes,
+        let address = ToldAddress {
+            push_token: &told.push_token,
+            environment: told.environment,
+            fcm_token: told.fcm_token.as_deref(),
+        };
+        let read = match self.read_token(address, "", TokenKind::LiveActivity) {
+            Ok(read) => read,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let kept = self
-            .keep(app, bytes, TokenKind::LiveActivity, told.environment)
-            .await?;
+        let kept = self.keep(app, read).await?;
+        let is_through_fcm = address.fcm_token.is_some();
         self.step_activity(app, id, |open, now| {
             let mut open = open
                 .or_else(|| new.clone())
@@ -338,7 +357,7 @@ impl Shared {
             {
                 return Err(ActivityRefusal::Over(open.run.state));
             }
-            open.run.keep_push_token(phone, kept.0);
+            open.run.keep_push_token(phone, kept.0, is_through_fcm);
             if let Some(is_frequent) = told.frequent_pushes {
                 open.run.tell_frequent(phone, is_frequent);
             }
@@ -385,21 +404,15 @@ impl Shared {
         app: AppNo,
         device: &Device,
         attributes_type: String,
-        told: Option<(String, TokenEnvironment)>,
+        told: Option<ToldAddress<'_>>,
     ) -> Result<Result<(), ActivityRefusal>, StoreError> {
         let store = &self.hub.parts.store;
         let kept = match told {
             None => None,
-            Some((text, environment)) => {
-                let bytes = match self.read_token(&text, "/token") {
-                    Ok(bytes) => bytes,
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
-                Some(
-                    self.keep(app, bytes, TokenKind::LiveActivityStart, environment)
-                        .await?,
-                )
-            }
+            Some(address) => match self.read_token(address, "", TokenKind::LiveActivityStart) {
+                Ok(read) => Some(self.keep(app, read).await?),
+                Err(refusal) => return Ok(Err(refusal)),
+            },
         };
         let now = self.hub.parts.clock.now();
         let of_type = attributes_type.clone();
@@ -428,29 +441,57 @@ impl Shared {
         Ok(Ok(()))
     }
 
-    fn read_token(&self, text: &str, pointer: &str) -> Result<PushTokenBytes, ActivityRefusal> {
-        let gateway = self.hub.parts.gateways.get(Gateway::Apns);
-        let read = match gateway {
-            Some(gateway) => gateway.read_push_token(text),
-            None => Err("this server was started without its gateway".to_owned()),
+    /// `pointer`: of the object that has the token.
+    fn read_token(
+        &self,
+        told: ToldAddress<'_>,
+        pointer: &str,
+        kind: TokenKind,
+    ) -> Result<ReadToken, ActivityRefusal> {
+        let read = |gateway: Gateway, text: &str, field: &str| {
+            let read = match self.hub.parts.gateways.get(gateway) {
+                Some(gateway) => gateway.read_push_token(text),
+                None => Err("this server was started without its gateway".to_owned()),
+            };
+            let pointer = format!("{pointer}/{field}");
+            read.map_err(|why| invalid(&pointer, "live_activity.push_token", why))
         };
-        read.map_err(|why| invalid(pointer, "live_activity.push_token", why))
+        let (Some(fcm_token), Some(through_fcm)) = (told.fcm_token, kind.through_fcm()) else {
+            return Ok(ReadToken {
+                bytes: read(Gateway::Apns, told.push_token, "token")?,
+                kind,
+                environment: told.environment,
+            });
+        };
+        let registration = read(Gateway::Fcm, fcm_token, "fcm_token")?;
+        let activity = PushTokenBytes::from_hex(told.push_token);
+        let pointer = format!("{pointer}/token");
+        let activity =
+            activity.map_err(|why| invalid(&pointer, "live_activity.push_token", why))?;
+        let registration = String::from_utf8_lossy(&registration.0);
+        let address = live_address(&registration, &activity.to_hex());
+        Ok(ReadToken {
+            bytes: PushTokenBytes(address.into_bytes().into()),
+            kind: through_fcm,
+            environment: TokenEnvironment::Production,
+        })
     }
 
     /// The device that keeps a push token.
-    async fn keep(
-        &self,
-        app: AppNo,
-        bytes: PushTokenBytes,
-        kind: TokenKind,
-        environment: TokenEnvironment,
-    ) -> Result<DeviceNo, StoreError> {
+    async fn keep(&self, app: AppNo, read: ReadToken) -> Result<DeviceNo, StoreError> {
         let now = self.hub.parts.clock.now();
         let store = &self.hub.parts.store;
         let found = store
-            .resolve_push_tokens(app, vec![bytes], kind, environment, now)
+            .resolve_push_tokens(app, vec![read.bytes], read.kind, read.environment, now)
             .await?;
         let found = found.first().map(|found| found.device);
         found.ok_or_else(|| StoreError::Failed("a push token was not kept".to_owned()))
     }
+}
+
+/// A push token as it is kept.
+struct ReadToken {
+    bytes: PushTokenBytes,
+    kind: TokenKind,
+    environment: TokenEnvironment,
 }

@@ -13,7 +13,7 @@ mod round;
 mod trial;
 mod words;
 
-pub use doors::{ActivityAnswer, ActivityRefusal, ToldToken};
+pub use doors::{ActivityAnswer, ActivityRefusal, ToldAddress, ToldToken};
 pub(crate) use refused::refused;
 pub(crate) use round::{Moved, ToMove};
 pub use trial::TableTrial;
@@ -26,8 +26,8 @@ use carillon_model::content::Content;
 use carillon_model::event::{EventKind, LiveActivityNews};
 use carillon_model::id::AppNo;
 use carillon_model::live_activity::{
-    ActivityPush, ActivityRequest, Notice, Plan, PushKind, Recipient, RefusedPush, Run, Turn,
-    WordedPush,
+    ActivityPush, ActivityRequest, FcmPhones, Notice, Plan, PushKind, Recipient, RefusedPush, Run,
+    Turn, WordedPush,
 };
 use carillon_model::notification::{NotificationRequest, RequestOptions};
 use carillon_model::problem::FieldProblem;
@@ -202,23 +202,17 @@ fn recipient(plan: &Plan) -> String {
 fn item(
     open: &OpenActivity,
     push: &ActivityPush,
+    by_fcm: FcmPhones,
     words: Option<WordedPush>,
     step: ActivityStep,
     now: UnixMs,
 ) -> Result<SendItem, StoreError> {
     let payload = to_raw_value(&push.payload(&open.plan));
     let payload = payload.map_err(|error| StoreError::Failed(error.to_string()))?;
-    let is_android = |no: &i64| {
-        open.run
-            .phones
-            .get(no)
-            .is_some_and(|phone| phone.is_android)
-    };
-    let fcm = match push.phones.iter().any(is_android) {
-        true => Some(to_raw_value(&push.android(&open.plan, &open.id))),
-        false => None,
-    };
-    let fcm = fcm.transpose();
+    let message = by_fcm
+        .any()
+        .then(|| to_raw_value(&push.fcm(&open.plan, &open.id, by_fcm)));
+    let fcm = message.transpose();
     let fcm = fcm.map_err(|error| StoreError::Failed(error.to_string()))?;
     let channel = open.run.channel_id(&open.plan);
     let channel = channel.filter(|_| push.kind != PushKind::Start);

@@ -3,7 +3,6 @@
 use crate::job::Job;
 use carillon_model::delivery::{FinalState, Suppression};
 use carillon_model::id::DeliveryId;
-use carillon_model::push_type::TokenKind;
 use carillon_ports::store::RefusedDelivery;
 
 /// `None`: it is none, or nobody knows. That an update token died by an answer is found when the answer is settled.
@@ -13,11 +12,11 @@ pub(crate) fn refused(
     state: FinalState,
     reason: &str,
 ) -> Option<RefusedDelivery> {
-    let is_start = match job.token_kind() {
-        TokenKind::LiveActivityStart => true,
-        TokenKind::LiveActivity => false,
-        _ => return None,
-    };
+    let kind = job.note.options.token_kind;
+    if !kind.starts_activity() && !kind.updates_activity() {
+        return None;
+    }
+    let is_start = kind.starts_activity();
     let is_refused = match state {
         // A try before it may have been taken.
         _ if job.work.in_doubt => false,

@@ -8,7 +8,8 @@ use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::live_activity::{
-    ActivityPush, ActivityState, Look, Plan, PushKind, Recipient, Run, StartBy, WordedPush,
+    ActivityPush, ActivityState, FcmPhones, Look, Plan, PushKind, Recipient, Run, StartBy,
+    WordedPush,
 };
 use carillon_model::notification::Priority;
 use carillon_model::problem::FieldProblem;
@@ -144,9 +145,11 @@ impl Shared {
                 continue;
             };
             let devices = addresses(&open.run, &push, &startable);
-            let drafted = match self.in_words(app, &open, push, &startable) {
+            let by_fcm = by_fcm(&open.run, &push, &startable);
+            let drafted = match self.in_words(app, &open, push, &startable, by_fcm) {
                 Ok((push, words)) => {
-                    draft(hub, app, at, item(&open, &push, words, step, now)?, now)
+                    let item = item(&open, &push, by_fcm, words, step, now)?;
+                    draft(hub, app, at, item, now)
                 }
                 Err(problems) => Err(problems),
             };
@@ -170,6 +173,7 @@ impl Shared {
         open: &OpenActivity,
         push: ActivityPush,
         startable: &[Startable],
+        by_fcm: FcmPhones,
     ) -> Result<(ActivityPush, Option<WordedPush>), Vec<FieldProblem>> {
         if push.templates().is_empty() {
             return Ok((push, None));
@@ -181,7 +185,7 @@ impl Shared {
         }
         let address = |phone: &i64| address(&open.run, push.kind, startable, *phone);
         let readers = words::readers(&push.phones, address);
-        let worded = words::worded(&self.hub, app, open, &push, readers)?;
+        let worded = words::worded(&self.hub, app, open, &push, readers, by_fcm)?;
         Ok((words::sample(&push)?, Some(worded)))
     }
 
@@ -353,6 +357,18 @@ fn names(plan: &Plan) -> Vec<String> {
             users.chain(new.devices.iter().map(device)).collect()
         }
         Recipient::Channel(_) | Recipient::PushToken(_) => Vec::new(),
+    }
+}
+
+/// Which of a push's phones are told by FCM.
+fn by_fcm(run: &Run, push: &ActivityPush, startable: &[Startable]) -> FcmPhones {
+    let is_start = push.kind == PushKind::Start;
+    let mut started = startable.iter().filter(|_| is_start);
+    let is_started = started.any(|one| one.is_through_fcm && push.phones.contains(&one.device.0));
+    let mut known = push.phones.iter().filter_map(|no| run.phones.get(no));
+    FcmPhones {
+        android: known.clone().any(|phone| phone.is_android),
+        iphones: is_started || known.any(|phone| !is_start && phone.is_through_fcm),
     }
 }
 

@@ -8,7 +8,9 @@ use crate::saying::{Filled, fill};
 use carillon_model::body::TemplateSource;
 use carillon_model::facts::DeviceFacts;
 use carillon_model::id::{AppNo, DeviceNo};
-use carillon_model::live_activity::{ActivityAlert, ActivityPush, Said, TemplatePlace, WordedPush};
+use carillon_model::live_activity::{
+    ActivityAlert, ActivityPush, FcmPhones, Said, TemplatePlace, WordedPush,
+};
 use carillon_model::notification::TemplateUse;
 use carillon_model::problem::FieldProblem;
 use serde_json::value::to_raw_value;
@@ -116,6 +118,7 @@ pub(super) fn worded(
     open: &OpenActivity,
     push: &ActivityPush,
     readers: BTreeMap<i64, i64>,
+    fcm: FcmPhones,
 ) -> Result<WordedPush, Vec<FieldProblem>> {
     let mut templates = BTreeMap::new();
     for name in push.templates() {
@@ -137,6 +140,7 @@ pub(super) fn worded(
         push: push.clone(),
         templates,
         readers,
+        fcm,
     })
 }
 

@@ -2,7 +2,9 @@
 
 use crate::fake_gateway::{accept, in_doubt, rejected};
 use crate::world::{T0, World};
-use carillon_engine::live_activity::{ActivityAnswer, ActivityRefusal, OpenActivity, ToldToken};
+use carillon_engine::live_activity::{
+    ActivityAnswer, ActivityRefusal, OpenActivity, ToldAddress, ToldToken,
+};
 use carillon_model::UnixMs;
 use carillon_model::app::{AppSettings, LiveActivitySettings};
 use carillon_model::environment::TokenEnvironment;
@@ -44,6 +46,7 @@ fn told(number: u8) -> ToldToken {
     ToldToken {
         push_token: format!("{number:02x}").repeat(32),
         environment: TokenEnvironment::Production,
+        fcm_token: None,
         attributes_type: "Lesson".into(),
         content_state: None,
         frequent_pushes: None,
@@ -59,10 +62,12 @@ impl World {
 
     pub(crate) async fn can_start(&self, number: u64, token: u8) {
         let device = self.device(number).await;
-        let told = Some((
-            format!("{token:02x}").repeat(32),
-            TokenEnvironment::Production,
-        ));
+        let text = format!("{token:02x}").repeat(32);
+        let told = Some(ToldAddress {
+            push_token: &text,
+            environment: TokenEnvironment::Production,
+            fcm_token: None,
+        });
         let set = self
             .engine
             .tell_push_to_start(self.app, &device, "Lesson".into(), told);

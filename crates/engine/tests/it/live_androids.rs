@@ -2,6 +2,7 @@
 
 use crate::fake_gateway::signing_key;
 use crate::world::{T0, World};
+use carillon_engine::live_activity::ToldAddress;
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::{Environment, TokenEnvironment};
 use carillon_model::lane::Gateway;
@@ -63,7 +64,7 @@ fn told(world: &World) -> (Vec<Value>, Vec<String>) {
     for push in world.gateway.written() {
         let payload: Value = serde_json::from_slice(&push.payload).unwrap();
         match &*push.push_token {
-            b"android" => android.push(payload["data"].clone()),
+            b"android" => android.push(payload["android"]["data"].clone()),
             _ => others.push(payload["aps"]["event"].as_str().unwrap().to_owned()),
         }
     }
@@ -75,7 +76,12 @@ async fn one_timeline_on_both_kinds_of_phones() {
     let world = World::new().await;
     devices(&world).await;
     let iphone = world.store.device(world.app, "iphone".into()).await;
-    let token = Some(("aa".repeat(32), TokenEnvironment::Production));
+    let text = "aa".repeat(32);
+    let token = Some(ToldAddress {
+        push_token: &text,
+        environment: TokenEnvironment::Production,
+        fcm_token: None,
+    });
     let iphone = iphone.unwrap().unwrap();
     let set = world
         .engine

@@ -2,7 +2,7 @@
 
 use crate::fake_gateway::ChannelReply;
 use crate::world::{T0, World};
-use carillon_engine::live_activity::OpenActivity;
+use carillon_engine::live_activity::{OpenActivity, ToldAddress};
 use carillon_model::environment::{Environment, TokenEnvironment};
 use carillon_model::live_activity::{ActivityRequest, ActivityState, ChannelState, EndRequest};
 use carillon_ports::clock::Clock as _;
@@ -108,10 +108,12 @@ async fn a_game_is_told_on_its_own_channel_which_goes_with_it() {
     for number in 1..3 {
         let device = world.store.device(world.app, format!("d{number}")).await;
         let device = device.unwrap().unwrap();
-        let token = Some((
-            format!("{number:02x}").repeat(32),
-            TokenEnvironment::Production,
-        ));
+        let text = format!("{number:02x}").repeat(32);
+        let token = Some(ToldAddress {
+            push_token: &text,
+            environment: TokenEnvironment::Production,
+            fcm_token: None,
+        });
         let set = world
             .engine
             .tell_push_to_start(world.app, &device, "Game".into(), token);

@@ -3,7 +3,7 @@
 use crate::fake_gateway::signing_key;
 use crate::templates::{define, registration};
 use crate::world::{T0, World};
-use carillon_engine::live_activity::{ActivityRefusal, ToldToken};
+use carillon_engine::live_activity::{ActivityRefusal, ToldAddress, ToldToken};
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::{Environment, TokenEnvironment};
 use carillon_model::lane::Gateway;
@@ -61,7 +61,12 @@ async fn phones(world: &World) {
     let registered = world.store.register_devices(world.app, all, T0);
     registered.await.unwrap();
     for (id, byte) in [("london", "11"), ("seoul", "22")] {
-        let token = Some((byte.repeat(32), TokenEnvironment::Production));
+        let text = byte.repeat(32);
+        let token = Some(ToldAddress {
+            push_token: &text,
+            environment: TokenEnvironment::Production,
+            fcm_token: None,
+        });
         let device = device(world, id).await;
         let told = world
             .engine
@@ -111,6 +116,7 @@ async fn each_phone_reads_its_own_language() {
     let told = ToldToken {
         push_token: "33".repeat(32),
         environment: TokenEnvironment::Production,
+        fcm_token: None,
         attributes_type: "Lesson".into(),
         content_state: None,
         attributes: None,
@@ -170,7 +176,7 @@ async fn android_phones_and_channels_are_told_in_words_too() {
     for push in world.gateway.written() {
         let payload: Value = serde_json::from_slice(&push.payload).unwrap();
         seen.push(match push.push_token.is_empty() {
-            false => payload["data"]["alert_title"].clone(),
+            false => payload["android"]["data"]["alert_title"].clone(),
             true => payload["aps"]["content-state"]["status"].clone(),
         });
     }

@@ -18,6 +18,8 @@ mod lists;
 mod live_activities;
 mod live_androids;
 mod live_channels;
+mod live_through_fcm;
+mod live_tokens;
 mod live_words;
 mod monitors;
 mod patience;

@@ -1,6 +1,6 @@
 //! Reads a registration token, and says what else it is that somebody sent as one.
 
-use carillon_model::push_token::PushTokenBytes;
+use carillon_model::push_token::{PushTokenBytes, live_address, live_parts};
 
 /// Shortest text of hexadecimal digits that is taken for a device token of Apple's: they have 32 bytes.
 const APPLE_DIGITS: usize = 64;
@@ -8,6 +8,12 @@ const APPLE_DIGITS: usize = 64;
 /// See [`carillon_ports::gateway::Gateway::read_push_token`].
 pub(super) fn read(text: &str) -> Result<PushTokenBytes, String> {
     let text = text.trim();
+    if let Some((registration, activity)) = live_parts(text) {
+        let registration = read(registration)?;
+        let registration = String::from_utf8_lossy(&registration.0);
+        let address = live_address(&registration, activity);
+        return Ok(PushTokenBytes(address.into_bytes().into()));
+    }
     if fcm::legacy::is_server_key(text) {
         return Err(format!(
             "expected a device's registration token: {}",
@@ -46,6 +52,13 @@ mod tests {
     fn a_registration_token_is_kept_as_it_stands() {
         let read = read(" dK3xYz:APA91bFake_-Address\n").unwrap();
         assert_eq!(&read.0[..], b"dK3xYz:APA91bFake_-Address");
+    }
+
+    #[test]
+    fn the_address_of_a_live_activity_is_read_as_it_was_written() {
+        let address = format!("dK3xYz:APA91b\n{}", "0badc0de".repeat(8));
+        assert_eq!(&read(&address).unwrap().0[..], address.as_bytes());
+        assert!(read(&format!("two words\n{}", "0badc0de".repeat(8))).is_err());
     }
 
     #[test]

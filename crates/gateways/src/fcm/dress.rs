@@ -1,10 +1,11 @@
 //! A push as the connection takes it: the message with what is this delivery's own put in.
 
-use super::seams::{Piece, Seam, find};
+use super::seams::{Piece, Seam, Wishes, find};
 use crate::outcome;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::outcome::Outcome;
+use carillon_model::push_token::live_parts;
 use carillon_model::push_type::{OnUnknown, PushType};
 use carillon_ports::gateway::{Message, Push};
 use std::io::Write as _;
@@ -36,11 +37,16 @@ impl Dresser {
         let bad_token = |why: String| outcome::refused_here("bad_push_token", why);
         let text = std::str::from_utf8(&push.push_token.0)
             .map_err(|_| bad_token("the registration token is not UTF-8".into()))?;
-        let push_token = fcm::PushToken::new(text).map_err(|error| bad_token(error.to_string()))?;
+        let (registration, live_token) = match live_parts(text) {
+            Some((registration, live_token)) => (registration, Some(live_token)),
+            None => (text, None),
+        };
+        let push_token =
+            fcm::PushToken::new(registration).map_err(|error| bad_token(error.to_string()))?;
         let write_by = push.message.expires_at.map(|expires_at| {
             now + Duration::from_millis(u64::try_from(expires_at.saturating_sub(wall)).unwrap_or(0))
         });
-        let json = self.json(push, wall);
+        let json = self.json(push, live_token, wall);
         let message = fcm::Message::prechecked(json)
             .map_err(|error| outcome::refused_here("bad_payload", error.to_string()))?;
         Ok(fcm::Push {
@@ -53,7 +59,7 @@ impl Dresser {
     }
 
     /// The message with its seams filled.
-    fn json(&mut self, push: &Push, wall: UnixMs) -> Bytes {
+    fn json(&mut self, push: &Push, live_token: Option<&str>, wall: UnixMs) -> Bytes {
         let message = &push.message;
         let is_known = self
             .last
@@ -72,7 +78,17 @@ impl Dresser {
         for seam in seams {
             out.extend_from_slice(&payload[from..seam.at]);
             from = seam.at;
-            put(&mut out, seam.piece, push, wall);
+            match (seam.piece, live_token) {
+                // Hexadecimal digits need no escape.
+                (Piece::LiveToken, Some(token)) => {
+                    out.extend_from_slice(br#""live_activity_token":""#);
+                    out.extend_from_slice(token.as_bytes());
+                    out.push(b'"');
+                }
+                // An Android phone has none.
+                (Piece::LiveToken, None) => continue,
+                (piece, _) => put(&mut out, piece, push, wall),
+            }
             if seam.has_comma {
                 out.push(b',');
             }
@@ -88,7 +104,12 @@ fn seams(message: &Message) -> Vec<Seam> {
     let is_replaceable = options.push_type == PushType::Alert
         && options.on_unknown == OnUnknown::Resend
         && options.collapse_id.is_none();
-    find(&message.payload, expires, is_replaceable)
+    let wishes = Wishes {
+        expires,
+        is_replaceable,
+        is_live: options.push_type == PushType::LiveActivity,
+    };
+    find(&message.payload, wishes)
 }
 
 fn put(out: &mut Vec<u8>, piece: Piece, push: &Push, wall: UnixMs) {
@@ -105,6 +126,8 @@ fn put(out: &mut Vec<u8>, piece: Piece, push: &Push, wall: UnixMs) {
             write!(out, r#""apns-expiration":"{until_secs}""#)
         }
         Piece::CollapseId => write!(out, r#""apns-collapse-id":"{own}""#),
+        // It is not the message's, but the push token's.
+        Piece::LiveToken => Ok(()),
     };
     // Into memory: this cannot fail.
     debug_assert!(written.is_ok());
@@ -200,6 +223,29 @@ mod tests {
             .unwrap();
         assert_eq!(push.message.json().as_ptr(), message.payload.as_ptr());
         assert!(push.validate_only);
+    }
+
+    #[test]
+    fn a_live_activity_behind_fcm_is_found_by_the_second_part_of_its_address() {
+        let message = message(|message| {
+            message.options.push_type = PushType::LiveActivity;
+            message.expires_at = Some(NOW + 90_000);
+        });
+        let mut dresser = Dresser::default();
+        let mut to_iphone = push(7, &message);
+        to_iphone.push_token = PushTokenBytes(Bytes::from_static(b"tok:A\n0badc0de"));
+        let dressed = dresser.dress(&to_iphone, false, Instant::now(), NOW);
+        let dressed = dressed.unwrap();
+        let json: serde_json::Value = serde_json::from_slice(dressed.message.json()).unwrap();
+        assert_eq!(json["apns"]["live_activity_token"], "0badc0de");
+        assert_eq!(json["apns"]["headers"]["apns-expiration"], "1700000090");
+        let registration = fcm::PushToken::new("tok:A").unwrap();
+        assert_eq!(dressed.target, registration.into());
+        // The next one goes to an Android phone, by the same message.
+        let dressed = dresser.dress(&push(8, &message), false, Instant::now(), NOW);
+        let json: serde_json::Value =
+            serde_json::from_slice(dressed.unwrap().message.json()).unwrap();
+        assert_eq!(json["apns"].get("live_activity_token"), None);
     }
 
     #[test]

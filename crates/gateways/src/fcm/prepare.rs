@@ -6,10 +6,11 @@ use bytes::Bytes;
 use carillon_model::content::Content;
 use carillon_model::notification::{Defaults, Priority, RequestOptions, SendOptions};
 use carillon_model::problem::FieldProblem;
-use carillon_model::push_type::PushType;
+use carillon_model::push_type::{PushType, TokenKind};
 use carillon_model::target::Target;
 use carillon_ports::gateway::Prepared;
 use fcm::DataRule;
+use serde_json::Value;
 
 /// Longest collapse id, in bytes: Apple's limit, for iPhones behind FCM.
 const COLLAPSE_ID_BYTES: usize = 64;
@@ -23,14 +24,19 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Vec<FieldProblem>> {
     let mut problems = check_options(target, content, options);
     let push_type = options.push_type;
+    let starts = push_type == PushType::LiveActivity && starts_activity(content);
     let defaults = Defaults {
-        token_kind: push_type.token_kind(),
+        token_kind: if starts {
+            TokenKind::LiveActivityStart
+        } else {
+            push_type.token_kind()
+        },
         priority: match push_type {
             PushType::Background => Priority::Normal,
             _ => Priority::High,
         },
         store_offline: true,
-        on_unknown: push_type.default_on_unknown(false),
+        on_unknown: push_type.default_on_unknown(starts),
     };
     let options = SendOptions::complete(options, target, content.urgency, defaults);
     match written(content, &options, rule) {
@@ -67,12 +73,27 @@ pub(super) fn written(
     }
 }
 
+/// Whether it starts a Live Activity, as its timeline wrote it: for iPhones, or for Android phones.
+fn starts_activity(content: &Content) -> bool {
+    let raw = content.fcm.as_ref().map(|raw| raw.get());
+    let message: Option<Value> = raw.and_then(|raw| serde_json::from_str(raw).ok());
+    let events = ["/apns/payload/aps/event", "/android/data/event"];
+    let is_start = |at: &str| {
+        message
+            .as_ref()?
+            .pointer(at)?
+            .as_str()
+            .map(|it| it == "start")
+    };
+    events.into_iter().any(|at| is_start(at) == Some(true))
+}
+
 const PUSH_TYPE: &str = "fcm.push_type";
 
 fn push_type_problem(push_type: PushType, content: &Content) -> Option<FieldProblem> {
     let message = match push_type {
         PushType::Alert | PushType::Background => return None,
-        // What Android phones are told of one: data, which its timeline wrote.
+        // What its timeline wrote: data for Android phones, Apple's payload for iPhones.
         PushType::LiveActivity if content.fcm.is_some() && !content.has_portable() => return None,
         PushType::Voip => "FCM cannot send VoIP pushes: reach the device by a push token of Apple's, of kind voip".into(),
         PushType::LiveActivity => "a Live Activity goes to Apple directly, by its own push token; through FCM write it in content.fcm.apns of an alert".into(),

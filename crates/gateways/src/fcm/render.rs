@@ -24,6 +24,8 @@
 //! | `collapse_id` | `android.collapse_key` and `tag`, `apns-collapse-id`, `Topic` |
 //! | `store_offline: false` | a time to live of 0, everywhere |
 //!
+//! Of a Live Activity the payload for iPhones is its timeline's own; where theirs is, is put in later.
+//!
 //! What differs from push to push is put in later: see `seams`, which relies on the order of keys here.
 
 use super::parts::Parts;
@@ -127,7 +129,8 @@ impl Writer<'_> {
 
     fn apns(&self, json: &mut Json) {
         let (raw, headers) = (&self.parts.raw_apns, &self.parts.raw_apns_headers);
-        let is_live = self.parts.is_live_activity();
+        let is_told = self.options.push_type == PushType::LiveActivity;
+        let is_live = self.parts.is_live_activity() || (is_told && raw.has("payload"));
         json.key("apns");
         json.open();
         json.key("headers");
@@ -141,6 +144,10 @@ impl Writer<'_> {
                 (true, Priority::Low) => "1",
                 _ => "5",
             };
+            free(json, headers, "apns-priority", Some(priority));
+        } else if is_told {
+            let is_high = self.options.priority == Priority::High;
+            let priority = if is_high { "10" } else { "5" };
             free(json, headers, "apns-priority", Some(priority));
         }
         let once = self.now_or_never().then_some("0");

@@ -254,7 +254,34 @@ proptest::proptest! {
         proptest::prop_assert_eq!(&read["notification"]["title"], &title);
         proptest::prop_assert_eq!(&read["notification"]["body"], &body);
         proptest::prop_assert_eq!(&read["data"][format!("x{key}")], &body);
-        let all = super::super::seams::find(&message, true, true);
+        let wishes = super::super::seams::Wishes {
+            expires: true,
+            is_replaceable: true,
+            is_live: false,
+        };
+        let all = super::super::seams::find(&message, wishes);
         proptest::prop_assert_eq!(all.len(), 6);
+    }
+}
+
+#[test]
+fn a_live_activity_is_its_timelines_own_at_apples() {
+    let raw = r#"{"fcm":{"android":{"collapse_key":"l","data":{"event":"update"}},
+        "apns":{"payload":{"aps":{"event":"update","timestamp":1,"content-state":{"n":1},"alert":{"title":"t"}}}}}}"#;
+    let live = |priority| {
+        options(PushType::LiveActivity, |options| {
+            options.priority = priority
+        })
+    };
+    for (priority, word) in [(Priority::High, "10"), (Priority::Normal, "5")] {
+        let message = rendered_with(&live(priority), raw);
+        assert_eq!(
+            message["apns"],
+            json!({
+                "headers": {"apns-priority": word},
+                "payload": {"aps": {"event": "update", "timestamp": 1, "content-state": {"n": 1}, "alert": {"title": "t"}}},
+            })
+        );
+        assert_eq!(message["android"]["data"]["event"], "update");
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum Piece {
     Expiration,
     /// `apns-collapse-id`.
     CollapseId,
+    /// `apns.live_activity_token`: where an iPhone's Live Activity is.
+    LiveToken,
 }
 
 impl Piece {
@@ -32,11 +34,16 @@ impl Piece {
             Self::Topic => "Topic",
             Self::Expiration => "apns-expiration",
             Self::CollapseId => "apns-collapse-id",
+            Self::LiveToken => "live_activity_token",
         }
     }
 
-    fn is_about_time(self) -> bool {
-        matches!(self, Self::Ttl | Self::WebTtl | Self::Expiration)
+    fn is_wanted(self, wishes: Wishes) -> bool {
+        match self {
+            Self::Ttl | Self::WebTtl | Self::Expiration => wishes.expires,
+            Self::Tag | Self::Topic | Self::CollapseId => wishes.is_replaceable,
+            Self::LiveToken => wishes.is_live,
+        }
     }
 }
 
@@ -51,20 +58,24 @@ pub(super) struct Seam {
     pub(super) has_comma: bool,
 }
 
-/// The seams of `message`, in their order: those of time if it `expires`, and those of the delivery's own tag if it
-/// `is_replaceable`. Where the message says something itself, that stands.
-pub(super) fn find(message: &[u8], expires: bool, is_replaceable: bool) -> Vec<Seam> {
+/// Which seams a message has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wishes {
+    /// Those of time.
+    pub(super) expires: bool,
+    /// Those of the delivery's own tag.
+    pub(super) is_replaceable: bool,
+    /// The one of a Live Activity.
+    pub(super) is_live: bool,
+}
+
+/// The seams of `message` that are wished for, in their order. Where the message says something itself, that stands.
+pub(super) fn find(message: &[u8], wishes: Wishes) -> Vec<Seam> {
     let mut seams = Vec::with_capacity(6);
-    if !expires && !is_replaceable {
+    if wishes == Wishes::default() {
         return seams;
     }
-    let is_wanted = |piece: Piece| {
-        if piece.is_about_time() {
-            expires
-        } else {
-            is_replaceable
-        }
-    };
+    let is_wanted = |piece: Piece| piece.is_wanted(wishes);
     let mut finder = Finder {
         walk: Walk {
             json: message,
@@ -141,6 +152,9 @@ impl Finder<'_> {
     /// Only the first value of an object, `headers`; what follows is not looked at.
     fn headers(&mut self, pieces: &[Piece], is_wanted: &dyn Fn(Piece) -> bool) -> Option<()> {
         self.walk.enter()?;
+        let inside = self.walk.inside();
+        let live = Some(Piece::LiveToken).filter(|piece| is_wanted(*piece));
+        self.add(inside, Pieces([live, None]));
         match self.walk.key()? {
             Some(b"headers") => self.object(pieces, is_wanted),
             _ => Some(()),
@@ -308,7 +322,12 @@ mod tests {
     use super::*;
 
     fn found(json: &str, expires: bool, is_replaceable: bool) -> Vec<(Piece, String, bool)> {
-        find(json.as_bytes(), expires, is_replaceable)
+        let wishes = Wishes {
+            expires,
+            is_replaceable,
+            is_live: false,
+        };
+        find(json.as_bytes(), wishes)
             .into_iter()
             .map(|seam| (seam.piece, json[..seam.at].to_owned(), seam.has_comma))
             .collect()
@@ -388,8 +407,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_panics(text in "[{}\\[\\]\",:a\\\\ ]{0,60}") {
-            let _ = find(text.as_bytes(), true, true);
-            let _ = find(format!("{{\"android\":{text}").as_bytes(), true, true);
+            let wishes = Wishes { expires: true, is_replaceable: true, is_live: true };
+            let _ = find(text.as_bytes(), wishes);
+            let _ = find(format!("{{\"android\":{text}").as_bytes(), wishes);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A push of a Live Activity as an Android phone gets it: a data message of FCM's, whole in itself.
+//! A push of a Live Activity as FCM carries it: to Android phones a data message, whole in itself; to iPhones that are reached
+//! through FCM Apple's own payload.
 //!
 //! Android knows no Live Activities: the app shows a notification that stays, and needs no token for it besides the one that
 //! it has. Messages of one activity replace each other on their way (a collapse key), so each carries all: an app that
@@ -9,10 +10,41 @@ use super::push::{ActivityPush, PushKind};
 use super::request::{ActivityAlert, Recipient};
 use super::run::{ActivityState, Phone, Run};
 use crate::problem::FieldProblem;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Longest id of an activity, in bytes.
 const LONGEST_ID: usize = 128;
+
+/// Which phones of a push are told by FCM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FcmPhones {
+    /// Android phones.
+    pub android: bool,
+    /// iPhones whose app uses Firebase.
+    pub iphones: bool,
+}
+
+impl FcmPhones {
+    /// Android phones alone.
+    pub(super) fn android() -> Self {
+        Self {
+            android: true,
+            iphones: false,
+        }
+    }
+
+    pub(super) fn is_android_alone(&self) -> bool {
+        *self == Self::android()
+    }
+
+    /// Whether there are some.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.android || self.iphones
+    }
+}
 
 impl Run {
     /// These are the recipient's Android phones: they show it from its start on.
@@ -42,17 +74,31 @@ impl Run {
 }
 
 impl ActivityPush {
-    /// Raw parts of FCM's message for the Android phones of the activity `id`.
+    /// Raw parts of FCM's message for phones of the activity `id`. Which activity an iPhone shows, the push token says.
     #[must_use]
-    pub fn android(&self, plan: &Plan, id: &str) -> Value {
-        self.android_of(&plan.attributes_type, &plan.attributes, id)
+    pub fn fcm(&self, plan: &Plan, id: &str, phones: FcmPhones) -> Value {
+        let attributes = (&*plan.attributes_type, &plan.attributes);
+        self.fcm_of(attributes, plan.relevance, id, phones)
     }
 
-    pub(super) fn android_of(&self, attributes_type: &str, attributes: &Value, id: &str) -> Value {
-        json!({
-            "android": {"collapse_key": id},
-            "data": self.android_data(attributes_type, attributes, id),
-        })
+    pub(super) fn fcm_of(
+        &self,
+        (attributes_type, attributes): (&str, &Value),
+        relevance: Option<f64>,
+        id: &str,
+        phones: FcmPhones,
+    ) -> Value {
+        let mut message = json!({});
+        if phones.android {
+            let data = self.android_data(attributes_type, attributes, id);
+            // Its own data: iPhones would get the message's.
+            message["android"] = json!({"collapse_key": id, "data": data});
+        }
+        if phones.iphones {
+            let payload = self.payload_of(attributes_type, attributes, relevance);
+            message["apns"] = json!({"payload": payload});
+        }
+        message
     }
 
     fn android_data(

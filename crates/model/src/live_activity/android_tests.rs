@@ -56,24 +56,74 @@ fn a_data_message_is_whole_in_itself() {
     run.add_androids(&[2]);
     let start = pushed(&mut run, &plan, 0, &[]);
     assert_eq!(
-        start.android(&plan, "lesson-42"),
+        start.fcm(&plan, "lesson-42", FcmPhones::android()),
         json!({
-            "android": {"collapse_key": "lesson-42"},
-            "data": {
+            "android": {"collapse_key": "lesson-42", "data": {
                 "carillon_live_activity": "lesson-42", "event": "start", "attributes_type": "Lesson",
                 "attributes": "{\"childId\":\"7\"}", "content_state": "{\"status\":\"active\"}", "timestamp": "1",
                 "stale_date": "3900", "alert_title": "Lesson", "alert_body": "It begins", "alert_sound": "bell"
-            }
+            }}
         })
     );
     pushed(&mut run, &plan, 45 * MIN, &[]);
-    let end = pushed(&mut run, &plan, 60 * MIN, &[]).android(&plan, "l");
-    let data = &end["data"];
+    let end = pushed(&mut run, &plan, 60 * MIN, &[]);
+    let end = end.fcm(&plan, "l", FcmPhones::android());
+    let data = &end["android"]["data"];
     assert_eq!(
         (&data["event"], &data["dismissal_date"], &data["attributes"]),
         (&json!("end"), &json!("3900"), &json!("{\"childId\":\"7\"}"))
     );
     assert!(data.get("stale_date").is_none() && data.get("alert_title").is_none());
+}
+
+#[test]
+fn an_iphone_behind_fcm_gets_apples_payload_beside_the_data_of_android_phones() {
+    let plan = plan(json!({}));
+    let mut run = Run::new(-MIN);
+    run.add_androids(&[2]);
+    let start = pushed(&mut run, &plan, 0, &[1]);
+    let both = FcmPhones {
+        android: true,
+        iphones: true,
+    };
+    let message = start.fcm(&plan, "lesson-42", both);
+    assert_eq!(message["apns"]["payload"], start.payload(&plan));
+    assert_eq!(message["android"]["data"]["event"], "start");
+    assert!(message.get("data").is_none(), "iPhones would get it too");
+    let iphones = FcmPhones {
+        android: false,
+        ..both
+    };
+    let message = start.fcm(&plan, "lesson-42", iphones);
+    assert!(message.get("android").is_none());
+    run.tell_update_token(1, None, MIN);
+    run.keep_push_token(1, 70, true);
+    let stored = serde_json::to_string(&run).unwrap();
+    let read: Run = serde_json::from_str(&stored).unwrap();
+    assert!(read.phones[&1].is_through_fcm && !read.phones[&2].is_through_fcm);
+    // Its next token is Apple's own again.
+    run.keep_push_token(1, 71, false);
+    assert!(!run.phones[&1].is_through_fcm);
+}
+
+#[test]
+fn an_android_phone_whose_registration_died_is_told_by_its_next_one() {
+    let plan = plan(json!({}));
+    let mut run = Run::new(-MIN);
+    run.add_androids(&[2]);
+    pushed(&mut run, &plan, 0, &[]);
+    let look = Look {
+        refused: vec![RefusedPush {
+            push_token_of: 2,
+            pushed_at: 0,
+            is_start: false,
+            reason: "push_token_retired".into(),
+        }],
+        ..Look::default()
+    };
+    let turn = run.turn(&plan, MIN, &look, &Rules::default());
+    assert_eq!(turn.notices, []);
+    assert_eq!(pushed(&mut run, &plan, 45 * MIN, &[]).phones, [2]);
 }
 
 #[test]
@@ -92,7 +142,7 @@ fn an_app_that_starts_it_on_iphones_has_it_started_on_android() {
     assert_eq!((push.kind, &*push.phones), (PushKind::Start, &[2][..]));
     // What was taken for an Android phone tells a token of Apple's.
     alone.tell_update_token(2, None, MIN);
-    alone.keep_push_token(2, 70);
+    alone.keep_push_token(2, 70, false);
     assert!(!alone.phones[&2].is_android);
 }
 

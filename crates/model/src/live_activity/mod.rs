@@ -44,6 +44,7 @@ mod table_tests;
 #[cfg(test)]
 mod tests;
 
+pub use self::android::FcmPhones;
 pub use self::channel::{
     Channel, ChannelAnswer, ChannelErrand, ChannelMoved, ChannelState, NewChannel,
 };

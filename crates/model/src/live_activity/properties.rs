@@ -239,7 +239,9 @@ fn live(steps: Vec<Step>, phases: Vec<i64>, end: i64, phones: Vec<i64>) {
             Step::Token(phone) => {
                 if world.run.tell_update_token(phone, None, world.now) {
                     world.tokens += 1;
-                    world.run.keep_push_token(phone, 1_000 + world.tokens);
+                    world
+                        .run
+                        .keep_push_token(phone, 1_000 + world.tokens, false);
                     world.seen.may_show.insert(phone);
                 }
             }

@@ -141,7 +141,12 @@ impl Run {
     /// Which phone's it was; `None`: it is nobody's any more.
     fn token_died(&mut self, refused: &RefusedPush) -> Option<i64> {
         let dead = Some(refused.push_token_of);
-        for (no, phone) in &mut self.phones {
+        // An Android phone is told by its registration: the next one is told as well.
+        let all = self
+            .phones
+            .iter_mut()
+            .filter(|(_, phone)| !phone.is_android);
+        for (no, phone) in all {
             if phone.push_token_of == dead && phone.has_token {
                 (phone.push_token_of, phone.has_token) = (None, false);
                 (phone.is_gone, phone.is_dead) = (true, true);

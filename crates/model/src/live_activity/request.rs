@@ -83,6 +83,9 @@ pub struct UpdateToken {
     /// Where it is valid; default: Carillon finds out.
     #[serde(default = "auto")]
     pub environment: TokenEnvironment,
+    /// The registration token of the app at Firebase, where pushes are to go through FCM: then Google knows the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fcm_token: Option<String>,
 }
 
 fn auto() -> TokenEnvironment {

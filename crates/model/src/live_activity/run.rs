@@ -176,6 +176,9 @@ pub struct Phone {
     /// It is told by FCM, at its own push token.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_android: bool,
+    /// An iPhone whose update token is reached through FCM.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_through_fcm: bool,
 }
 
 impl Phone {
@@ -467,14 +470,14 @@ impl Run {
         true
     }
 
-    /// Its update token is kept at this device from now on.
-    pub fn keep_push_token(&mut self, phone: i64, push_token_of: i64) {
+    /// Its update token is kept at this device from now on, and reached there directly or through FCM.
+    pub fn keep_push_token(&mut self, phone: i64, push_token_of: i64, is_through_fcm: bool) {
         if let Some(phone) = self.phones.get_mut(&phone)
             && phone.push_token_of != Some(push_token_of)
         {
             phone.token_before = phone.push_token_of.replace(push_token_of);
             // Whatever it was taken for: it told a token of Apple's.
-            phone.is_android = false;
+            (phone.is_android, phone.is_through_fcm) = (false, is_through_fcm);
         }
     }
 

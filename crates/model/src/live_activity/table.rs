@@ -340,6 +340,7 @@ impl TableReader {
         Ok(Some(Recipient::PushToken(UpdateToken {
             push_token,
             environment,
+            fcm_token: None,
         })))
     }
 

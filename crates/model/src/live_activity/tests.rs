@@ -503,7 +503,7 @@ fn refused(pushed_at: UnixMs, push_token_of: i64, is_start: bool) -> RefusedPush
 #[test]
 fn a_phone_whose_token_died_is_told_nothing_until_it_tells_another() {
     let mut life = Life::started(lesson(60, json!({})));
-    life.run.keep_push_token(1, 71);
+    life.run.keep_push_token(1, 71, false);
     life.refused.push(refused(0, 70, false));
     assert_eq!(life.quiet(5 * MIN).records, [], "of nobody");
     life.refused.push(refused(0, 71, false));
@@ -519,7 +519,7 @@ fn a_phone_whose_token_died_is_told_nothing_until_it_tells_another() {
     assert_eq!((phase.records[0].phones, phase.records[0].waiting), (0, 0));
     assert_eq!(phase.notices, [], "nobody is waited for");
     life.run.tell_update_token(1, None, 46 * MIN);
-    life.run.keep_push_token(1, 72);
+    life.run.keep_push_token(1, 72, false);
     assert_eq!(status(&life.pushed(46 * MIN)), "ending");
     assert!(!life.run.phones[&1].is_gone);
 }
@@ -527,10 +527,10 @@ fn a_phone_whose_token_died_is_told_nothing_until_it_tells_another() {
 #[test]
 fn what_was_pushed_while_a_token_rotated_is_told_by_the_new_one() {
     let mut life = Life::started(lesson(60, json!({})));
-    life.run.keep_push_token(1, 71);
+    life.run.keep_push_token(1, 71, false);
     assert_eq!(status(&life.pushed(45 * MIN)), "ending");
     life.run.tell_update_token(1, None, 46 * MIN);
-    life.run.keep_push_token(1, 72);
+    life.run.keep_push_token(1, 72, false);
     life.quiet(46 * MIN);
     life.refused.push(refused(45 * MIN, 71, false));
     let turn = life.turn(47 * MIN);

@@ -4,6 +4,7 @@
 //! In a state `{"$template": "status"}` is the `body` of that template, as `{"$date": …}` is a date. An alert with a `template`
 //! has its title, text and sound. The values of their variables are the activity's `data`.
 
+use super::android::FcmPhones;
 use super::push::ActivityPush;
 use super::request::{ActivityAlert, ActivityChange, ActivityRequest, EndRequest};
 use crate::body::TemplateSource;
@@ -288,6 +289,12 @@ pub struct WordedPush {
     pub templates: BTreeMap<String, TemplateSource>,
     /// Which device's person reads what goes to the push token of which: pairs of the push token's device and the phone.
     pub readers: BTreeMap<i64, i64>,
+    /// Which of them are told by FCM.
+    #[serde(
+        default = "FcmPhones::android",
+        skip_serializing_if = "FcmPhones::is_android_alone"
+    )]
+    pub fcm: FcmPhones,
 }
 
 impl WordedPush {
@@ -309,7 +316,11 @@ impl WordedPush {
         let push = self.push.filled(said)?;
         let (of_type, attributes) = (&self.attributes_type, &self.attributes);
         let (json, is_fcm) = match gateway {
-            Gateway::Fcm => (push.android_of(of_type, attributes, &self.id), true),
+            Gateway::Fcm => {
+                let attributes = (&**of_type, attributes);
+                let json = push.fcm_of(attributes, self.relevance, &self.id, self.fcm);
+                (json, true)
+            }
             _ => (push.payload_of(of_type, attributes, self.relevance), false),
         };
         let raw = to_raw_value(&json).map_err(|error| error.to_string())?;
@@ -439,6 +450,7 @@ mod tests {
             push,
             templates: BTreeMap::new(),
             readers: BTreeMap::from([(70, 1)]),
+            fcm: FcmPhones::android(),
         };
         assert_eq!((worded.reader(70), worded.reader(3)), (1, 3));
         // It is stored in between.
@@ -461,13 +473,10 @@ mod tests {
         );
         let content = worded.content(Gateway::Fcm, &said).unwrap();
         let message: Value = serde_json::from_str(content.fcm.unwrap().get()).unwrap();
-        assert_eq!(message["data"]["alert_title"], "title of begins");
-        assert!(
-            message["data"]["content_state"]
-                .as_str()
-                .unwrap()
-                .contains("body of room")
-        );
+        let data = &message["android"]["data"];
+        assert_eq!(data["alert_title"], "title of begins");
+        let state = data["content_state"].as_str().unwrap();
+        assert!(state.contains("body of room"));
         // What does not say what is needed of it fails, and is named.
         let silent = |_: &str| None;
         let refused = worded.content(Gateway::Apns, &silent).unwrap_err();

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::live_activity::{ActivityState, RefusedPush};
+use carillon_model::push_type::TokenKind;
 use carillon_model::timer::MissedRun;
 use std::collections::BTreeMap;
 
@@ -339,9 +340,11 @@ impl LiveActivityStore for MemoryStore {
             .filter_map(|device| {
                 let key = (device, attributes_type.clone());
                 let (_, push_token_of) = state.live_activities.startable.get(&key)?;
+                let through_fcm = (*push_token_of, TokenKind::FcmLiveActivityStart);
                 Some(Startable {
                     device,
                     push_token_of: *push_token_of,
+                    is_through_fcm: state.push_tokens.contains_key(&through_fcm),
                 })
             })
             .collect();

@@ -14,7 +14,7 @@ use carillon_model::event::RetiredPushToken;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Lane};
 use carillon_model::positions::Positions;
-use carillon_model::push_type::{OnUnknown, TokenKind};
+use carillon_model::push_type::OnUnknown;
 use carillon_model::verdicts::Verdicts;
 
 impl State {
@@ -207,18 +207,16 @@ impl State {
                     reason: gone.reason.clone(),
                 };
                 self.news.retired(gone.app, dead);
-                match gone.kind {
-                    TokenKind::LiveActivity => {
-                        let refused = RefusedDelivery {
-                            delivery: gone.delivery,
-                            device: gone.device,
-                            is_start: false,
-                            reason: gone.reason.clone(),
-                        };
-                        self.refuse_activity(&refused, settlement.now);
-                    }
-                    TokenKind::LiveActivityStart => self.forget_start_token(gone.device),
-                    _ => {}
+                if gone.kind.starts_activity() {
+                    self.forget_start_token(gone.device);
+                } else if gone.kind.updates_activity() {
+                    let refused = RefusedDelivery {
+                        delivery: gone.delivery,
+                        device: gone.device,
+                        is_start: false,
+                        reason: gone.reason.clone(),
+                    };
+                    self.refuse_activity(&refused, settlement.now);
                 }
             }
         }

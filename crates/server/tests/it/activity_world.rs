@@ -8,7 +8,7 @@
 use crate::support::{BUNDLE_ID, Home, Server, signal, until, user_token};
 use push_sim::{
     ActivityChange, ActivityState, ActivityView, Environment, LockScreenChange, NewActivity,
-    NewPhones, PhonePatch, PushTokenKind,
+    NewFcmPhones, NewPhones, PhonePatch, Platform, PushTokenKind,
 };
 use serde_json::{Map, Value, json};
 
@@ -23,6 +23,8 @@ pub(crate) const STILL: f64 = 0.001;
 /// The day of the story, and its place.
 const DAY: &str = "2026-12-01";
 const ZONE: &str = "+09:00";
+/// Google's project of the app that uses Firebase.
+pub(crate) const PROJECT: &str = "shop-ios";
 const IDENTITY_SECRET: &str = "a secret that only the back end has, 32 bytes and more";
 
 /// An hour of the day as RFC 3339 writes it: `16:45:30`.
@@ -44,6 +46,8 @@ pub(crate) struct Phone {
     pub(crate) no: u32,
     user: String,
     environment: Environment,
+    /// Its app's registration token, where the app uses Firebase.
+    fcm_token: Option<String>,
     /// The update token that the app told last.
     told: Option<String>,
 }
@@ -155,6 +159,22 @@ impl<'h> World<'h> {
 
     /// A phone on which somebody signs in: the app registers it, and tells by what it can be asked to start an activity.
     pub(crate) fn add_phone(&mut self, user: &str, environment: Environment) {
+        self.add(user, environment, None);
+    }
+
+    /// The same, of an app that uses Firebase: it has a registration token, and tells it with each of its tokens.
+    pub(crate) fn add_phone_of_firebase(&mut self, user: &str) {
+        let new = NewFcmPhones {
+            project: PROJECT.into(),
+            app: BUNDLE_ID.into(),
+            platform: Platform::Ios,
+            ..NewFcmPhones::default()
+        };
+        let made = self.home.simulator.make_fcm_phones(&new).unwrap().remove(0);
+        self.add(user, Environment::Production, Some(made.registration_token));
+    }
+
+    fn add(&mut self, user: &str, environment: Environment, fcm_token: Option<String>) {
         let new = NewPhones {
             app: BUNDLE_ID.into(),
             environment,
@@ -164,20 +184,26 @@ impl<'h> World<'h> {
         let made = self.home.simulator.make_phones(&new).unwrap().remove(0);
         let environment = environment_word(environment);
         let alert = &made.push_tokens[&PushTokenKind::Alert];
-        let body = json!({
-            "push_tokens": [{"kind": "alert", "token": alert, "environment": environment}],
-        });
+        let push_token = match &fcm_token {
+            None => json!({"kind": "alert", "token": alert, "environment": environment}),
+            Some(token) => json!({"kind": "fcm", "token": token}),
+        };
+        let body = json!({"push_tokens": [push_token], "platform": "ios"});
         let said = self.tell("POST", "/v1/apps/shop/devices", user, body, 201);
         let device = said["id"].as_str().unwrap().to_owned();
         let start = &made.push_tokens[&PushTokenKind::LiveActivityStart];
         let path = format!("/v1/apps/shop/devices/{device}/push-to-start-tokens/{TYPE}");
-        let body = json!({"token": start, "environment": environment});
+        let mut body = json!({"token": start, "environment": environment});
+        if let Some(token) = &fcm_token {
+            body["fcm_token"] = json!(token);
+        }
         self.tell("PUT", &path, user, body, 204);
         self.phones.push(Phone {
             device,
             no: made.id,
             user: user.to_owned(),
             environment: new.environment,
+            fcm_token,
             told: None,
         });
     }
@@ -221,13 +247,16 @@ impl<'h> World<'h> {
                 "/v1/apps/shop/live-activities/{activity}/tokens/{}",
                 phone.device
             );
-            let body = json!({
+            let mut body = json!({
                 "token": shown.update_token,
                 "environment": environment_word(phone.environment),
                 "attributes_type": shown.attributes_type,
                 "attributes": shown.attributes,
                 "content_state": shown.content_state,
             });
+            if let Some(token) = &phone.fcm_token {
+                body["fcm_token"] = json!(token);
+            }
             self.tell("PUT", &path, &phone.user, body, 204);
             self.phones[n].told = shown.update_token;
             told += 1;

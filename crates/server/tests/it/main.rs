@@ -1,6 +1,7 @@
 //! The whole program as a process: what a user and an operator see of it. Parts have their own tests
 //! beside them; here is only what needs the real binary.
 
+mod activity_fcm;
 mod activity_sources;
 mod activity_story;
 mod activity_world;

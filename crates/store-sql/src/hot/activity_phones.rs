@@ -5,6 +5,7 @@ use crate::error::Done;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo};
+use carillon_model::push_type::TokenKind;
 use carillon_ports::live_activity::{MINUTE_MS, Startable, URGENT_MINUTES};
 
 /// How many pushes at once each phone got within the hour: those that got some.
@@ -40,16 +41,22 @@ pub(super) fn startable(
     attributes_type: &str,
 ) -> Done<Vec<Startable>> {
     let mut statement = conn.prepare_cached(
-        "SELECT push_token_of FROM push_to_start WHERE device_no = ?1 AND attributes_type = ?2",
+        "SELECT s.push_token_of, t.kind IS NOT NULL FROM push_to_start s
+         LEFT JOIN push_tokens t ON t.device_no = s.push_token_of AND t.kind = ?3
+         WHERE s.device_no = ?1 AND s.attributes_type = ?2",
     )?;
+    let through_fcm = TokenKind::FcmLiveActivityStart.code();
     let mut all = Vec::new();
     for device in devices {
-        let found: Option<i64> = statement
-            .query_row(params![device.0, attributes_type], |row| row.get(0))
+        let found: Option<(i64, bool)> = statement
+            .query_row(params![device.0, attributes_type, through_fcm], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?;
-        all.extend(found.map(|no| Startable {
+        all.extend(found.map(|(no, is_through_fcm)| Startable {
             device: *device,
             push_token_of: DeviceNo(no),
+            is_through_fcm,
         }));
     }
     all.sort_unstable();

@@ -147,19 +147,19 @@ fn retire(conn: &Connection, retirement: &Retirement, now: UnixMs) -> Done<bool>
 
 /// A push token of a Live Activity died.
 fn tell_activities(tx: &mut Tx<'_>, dead: &Retirement, now: UnixMs) -> Done<()> {
-    match dead.kind {
-        TokenKind::LiveActivity => {
-            let refusal = RefusedDelivery {
-                delivery: dead.delivery,
-                device: dead.device,
-                is_start: false,
-                reason: dead.reason.clone(),
-            };
-            live_activities::refuse(tx, &refusal, now)
-        }
-        TokenKind::LiveActivityStart => activity_phones::forget_start_token(tx.conn, dead.device),
-        _ => Ok(()),
+    if dead.kind.starts_activity() {
+        return activity_phones::forget_start_token(tx.conn, dead.device);
     }
+    if !dead.kind.updates_activity() {
+        return Ok(());
+    }
+    let refusal = RefusedDelivery {
+        delivery: dead.delivery,
+        device: dead.device,
+        is_start: false,
+        reason: dead.reason.clone(),
+    };
+    live_activities::refuse(tx, &refusal, now)
 }
 
 fn mend(conn: &Connection, repair: &EnvironmentRepair) -> Done<()> {

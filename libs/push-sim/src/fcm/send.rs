@@ -17,7 +17,9 @@ use super::reply::Reply;
 use super::rules::{self, Target};
 use super::schema;
 use super::settings::FcmSettings;
+use crate::apns::request::decode_hex;
 use crate::phone::Effect;
+use crate::world::{PassedOn, World};
 
 /// Most bytes of what Apple is handed.
 const MAX_APNS_BYTES: usize = 4096;
@@ -32,6 +34,8 @@ pub(super) struct Judged {
     pub(super) happened: Vec<Effect>,
     /// An access token was given.
     pub(super) gave_token: bool,
+    /// For Apple to judge and to take to its phone, before it is answered.
+    pub(super) passed_on: Option<PassedOn>,
 }
 
 impl Judged {
@@ -41,6 +45,26 @@ impl Judged {
             effect: None,
             happened: Vec::new(),
             gave_token: false,
+            passed_on: None,
+        }
+    }
+
+    /// With what became of the part that Apple did.
+    pub(super) fn passed(mut self, world: &World, settings: &FcmSettings) -> Judged {
+        let Some(passed_on) = self.passed_on.take() else {
+            return self;
+        };
+        match world.pass_on(passed_on) {
+            Ok(effect) => {
+                self.effect = effect;
+                self.happened.extend(effect);
+                self
+            }
+            Err((status, reason)) => {
+                let text = "The push was refused by APNs.";
+                let error = GoogleError::coded(400, "INVALID_ARGUMENT", text);
+                Judged::nothing(refusal(&error.with_apns(status, reason), settings))
+            }
         }
     }
 }
@@ -63,12 +87,21 @@ pub(super) fn send(
     facts: Facts<'_>,
 ) -> Judged {
     let mut happened = Vec::new();
-    match judge(google, reading, project, facts, &mut happened) {
+    let mut passed_on = None;
+    match judge(
+        google,
+        reading,
+        project,
+        facts,
+        &mut happened,
+        &mut passed_on,
+    ) {
         Ok((name, effect)) => Judged {
             reply: Reply::json(200, &json!({ "name": name })),
             effect,
             happened,
             gave_token: false,
+            passed_on,
         },
         Err(error) => Judged::nothing(refusal(&error, facts.settings)),
     }
@@ -136,6 +169,7 @@ fn judge(
     project: &str,
     facts: Facts<'_>,
     happened: &mut Vec<Effect>,
+    passed_on: &mut Option<PassedOn>,
 ) -> Result<(String, Option<Effect>), GoogleError> {
     authorise(google, reading, project, facts)?;
     let quota = &mut google.projects.entry(project).quota;
@@ -157,6 +191,15 @@ fn judge(
         Target::Topic(_) | Target::Condition(_) => None,
     };
     let name = super::message_name(project, facts.now_ms, facts.seq, request.validate_only);
+    let deliver = facts.deliver && !request.validate_only;
+    if let Some(phone) = single
+        && google.phones.platform(phone) == Platform::Ios
+        && let Some(push_token) = &message.apns.live_activity_token
+    {
+        let app = google.phones.app(phone);
+        *passed_on = Some(live_activity(message, push_token, app, facts.seq, deliver)?);
+        return Ok((name, None));
+    }
     if request.validate_only {
         return Ok((name, None));
     }
@@ -184,6 +227,30 @@ fn judge(
         effect = single.and(done);
     }
     Ok((name, effect))
+}
+
+/// What Apple gets of a message for a Live Activity.
+fn live_activity(
+    message: &Message,
+    push_token: &str,
+    bundle: &str,
+    record: u64,
+    deliver: bool,
+) -> Result<PassedOn, GoogleError> {
+    let field = "message.apns.live_activity_token";
+    let push_token = decode_hex(push_token).filter(|token| !token.is_empty());
+    let push_token =
+        push_token.ok_or_else(|| GoogleError::invalid(field, "The token is not hexadecimal"))?;
+    let expiration = message.apns.headers.get("apns-expiration");
+    let payload = message.apns.payload.clone().unwrap_or_default();
+    Ok(PassedOn {
+        bundle: bundle.to_owned(),
+        push_token,
+        payload: Value::Object(payload).to_string().into_bytes().into(),
+        expiration: expiration.and_then(|text| text.parse().ok()),
+        record,
+        deliver,
+    })
 }
 
 /// Reads the body against its shape.

@@ -80,6 +80,7 @@ pub(super) fn decide(
         effect,
         happened,
         gave_token,
+        passed_on: _,
     } = judge(world, reading, seq, delivers);
     if gave_token || !happened.is_empty() {
         world.count(|counters| {
@@ -178,7 +179,9 @@ fn judge(world: &World, reading: &Reading<'_>, seq: u64, deliver: bool) -> Judge
             }
         }
         Service::Send { project } if method == "POST" => {
-            send::send(&mut google, reading, project, facts)
+            let judged = send::send(&mut google, reading, project, facts);
+            drop(google);
+            judged.passed(world, facts.settings)
         }
         Service::BatchAdd if method == "POST" => {
             Judged::nothing(iid::batch(&mut google, reading, facts, true))

@@ -102,6 +102,8 @@ pub(crate) struct PhoneView {
     has_update_token: bool,
     /// An Android phone: it is told by FCM, and needs no update token.
     android: bool,
+    /// An iPhone whose update token is reached through FCM.
+    through_fcm: bool,
     /// It shows it no more, or is not known to.
     gone: bool,
     /// Why: `phone` said so; `no_room`: it was not asked to start it, because it shows as many as it may; `token_dead`: Apple says that its update token is dead, and it has told no other one.
@@ -148,6 +150,7 @@ impl ActivityView {
             asked_at: phone.asked_at.map(instant::rfc3339),
             has_update_token: phone.has_token,
             android: phone.is_android,
+            through_fcm: phone.is_through_fcm,
             gone: phone.is_gone || phone.has_no_room,
             gone_because: match phone {
                 phone if phone.is_dead => Some("token_dead"),

@@ -12,13 +12,14 @@ use crate::v1::devices::own;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use carillon_engine::live_activity::ToldAddress;
 use carillon_model::environment::TokenEnvironment;
 use carillon_ports::registry::Scope;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 /// Fields that are read of an app's body.
-const FIELDS: &[&str] = &["token", "environment", "user_token"];
+const FIELDS: &[&str] = &["token", "environment", "fcm_token", "user_token"];
 
 /// By what Live Activities of a type are started on a phone.
 #[derive(Deserialize, ToSchema)]
@@ -32,6 +33,8 @@ pub(crate) struct TellStart {
     #[serde(default = "auto")]
     #[schema(value_type = Option<String>, example = "sandbox")]
     environment: TokenEnvironment,
+    /// The app's registration token at Firebase: starts go through FCM then, and `environment` says nothing.
+    fcm_token: Option<String>,
     /// With a publishable key: the signed id of the device's user, in the place of its secret.
     user_token: Option<String>,
 }
@@ -78,7 +81,11 @@ pub(crate) async fn put(
     type_name(&attributes_type)?;
     let user_token = body.user_token.as_deref();
     let device = own::proven(&api, &caller, app, &headers, device, user_token).await?;
-    let told = Some((body.push_token, body.environment));
+    let told = Some(ToldAddress {
+        push_token: &body.push_token,
+        environment: body.environment,
+        fcm_token: body.fcm_token.as_deref(),
+    });
     let told = api
         .engine
         .tell_push_to_start(app.no, &device, attributes_type, told);

@@ -110,6 +110,8 @@ pub(crate) struct UpdateTokenSchema {
     token: String,
     /// `production`, `sandbox` or `auto`, the default.
     environment: Option<String>,
+    /// The app's registration token at Firebase: pushes go through FCM then, and `environment` says nothing.
+    fcm_token: Option<String>,
 }
 
 /// How something calls attention.

@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 const FIELDS: &[&str] = &[
     "token",
     "environment",
+    "fcm_token",
     "attributes_type",
     "attributes",
     "content_state",
@@ -42,6 +43,8 @@ pub(crate) struct TellToken {
     #[serde(default = "auto")]
     #[schema(value_type = Option<String>, example = "sandbox")]
     environment: TokenEnvironment,
+    /// The app's registration token at Firebase: pushes go through FCM then, and `environment` says nothing.
+    fcm_token: Option<String>,
     /// The type of the activity that it is of.
     #[schema(example = "LessonAttributes")]
     attributes_type: String,
@@ -94,6 +97,7 @@ pub(crate) async fn put(
     let told = ToldToken {
         push_token: body.push_token,
         environment: body.environment,
+        fcm_token: body.fcm_token,
         attributes_type: body.attributes_type,
         content_state: body.content_state.map(Value::Object),
         attributes: body.attributes.map(Value::Object),
