@@ -7,6 +7,7 @@
 use crate::campaign;
 use crate::dispatch::pause_ms;
 use crate::hub::Hub;
+use crate::live_activity::crowd;
 use crate::moment::ms;
 use crate::segment::filter_of;
 use crate::service::Shared;
@@ -140,12 +141,23 @@ async fn page(shared: &Shared, mut fanout: Fanout) -> Result<Option<Fanout>, Sto
     let hub = &shared.hub;
     let head = &fanout.notification;
     let written = written(head);
+    let starts = fanout.audience.starts.as_ref();
+    let reach = starts.map_or(written.reach, |_| crowd::reach());
     let Look {
         devices,
         after,
         finished,
-    } = look(hub, &fanout, written.reach, hub.parts.config.fanout_page).await?;
+    } = look(hub, &fanout, reach, hub.parts.config.fanout_page).await?;
     let devices = meant(hub, &fanout.audience.except_users, devices).await?;
+    let (devices, finished) = match starts {
+        None => (devices, finished),
+        Some(starts) => {
+            let phones = crowd::phones(hub, head.app, starts, &devices, written.reach).await?;
+            // Nobody is started on a channel that nothing more comes by.
+            let is_over = phones.is_none();
+            (phones.unwrap_or_default(), finished || is_over)
+        }
+    };
     let batches = batches(&fanout, &devices);
     let made = batches.len() as u32;
     let lanes: Vec<Lane> = batches.iter().map(|batch| batch.lane).collect();

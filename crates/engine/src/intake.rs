@@ -20,7 +20,7 @@ use carillon_model::environment::{Environment, TokenEnvironment};
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::role::Role;
-use carillon_model::target::{Audience, Target};
+use carillon_model::target::{ActivityStart, Audience, Target};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::schedule::ScheduleTurn;
 use carillon_ports::store::{
@@ -307,6 +307,11 @@ pub(crate) fn make(
                 except_users: draft.except_users,
                 segment: draft.segment,
                 list: draft.list,
+                starts: draft.origin.activity.as_ref().map(|step| ActivityStart {
+                    id: step.id.clone(),
+                    attributes_type: step.attributes_type.clone(),
+                    environment: draft.declared,
+                }),
             }),
             idempotency,
             throttle: draft.origin.throttle,

@@ -1,5 +1,6 @@
 //! Whom a notification is for.
 
+use crate::environment::TokenEnvironment;
 use crate::expression::{Expression, TagFilter, Vocabulary};
 use crate::list::FrozenList;
 use crate::problem::FieldProblem;
@@ -50,6 +51,21 @@ pub struct Audience {
     /// What the list was then, where the target is one; of a source what was read of it, once it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<FrozenList>,
+    /// Of a Live Activity's start on a channel: what is started on the devices' phones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<ActivityStart>,
+}
+
+/// A Live Activity that is started on the phones of an audience, by their push-to-start tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivityStart {
+    /// The caller's id of it.
+    pub id: String,
+    /// Its attributes type: those who can start it have a push-to-start token for that.
+    pub attributes_type: String,
+    /// Where its channel is: phones of the other environment are not started on it.
+    pub environment: TokenEnvironment,
 }
 
 impl Audience {
@@ -236,6 +252,7 @@ mod tests {
             except_users: Vec::new(),
             segment: None,
             list: None,
+            starts: None,
         };
         assert_eq!(audience.filter().unwrap_err().pointer, "/target/list");
         audience.list = Some(FrozenList {

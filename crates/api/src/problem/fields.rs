@@ -46,7 +46,11 @@ static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "live_activity.recipient",
-        "Ids of users and devices have 1 to 128 bytes, of channels 1 to 256, push tokens 1 to 512. A new channel names at most 1,000 users and devices.",
+        "Ids of users and devices have 1 to 128 bytes, of channels 1 to 256, push tokens 1 to 512. A new channel names at most 1,000 users and devices; more are an `audience`.",
+    ),
+    (
+        "live_activity.audience",
+        "Phones of an audience are started on a new channel: one of `all`, `topic`, `tags`, `segment` and `list`, without `users` and `devices` beside it.",
     ),
     (
         "live_activity.attributes_type",
@@ -62,7 +66,7 @@ static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "live_activity.push_token",
-        "An update token or push-to-start token is hexadecimal, as iOS gave it to the app.",
+        "An update token or push-to-start token is hexadecimal, as iOS gave it to the app; an `fcm_token` is the text that FCM gave it.",
     ),
     (
         "live_activity.phases",

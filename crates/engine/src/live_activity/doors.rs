@@ -3,8 +3,10 @@
 
 use super::declaring::{declared, declared_again, going, is_recipient, is_welcome, replan};
 use super::{Moved, OpenActivity, ToMove, follow, words};
+use crate::hub::Hub;
 use crate::request::Refusal;
 use crate::service::Shared;
+use crate::{list, segment};
 use carillon_model::UnixMs;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
@@ -17,6 +19,7 @@ use carillon_model::problem::FieldProblem;
 use carillon_model::push_token::{PushTokenBytes, live_address};
 use carillon_model::push_type::TokenKind;
 use carillon_model::role::Role;
+use carillon_model::target::Target;
 use carillon_ports::registry::Device;
 use carillon_ports::store::StoreError;
 use serde_json::Value;
@@ -186,6 +189,11 @@ impl Shared {
         let places = request.template_places();
         if let Err(refusal) = words::check(&self.hub, app, &places, &request.data, None) {
             return Ok(Err(refusal));
+        }
+        if let Recipient::NewChannel(new) = &request.recipient
+            && let Some(problem) = audience_problem(&self.hub, app, new.audience.as_ref())
+        {
+            return Ok(Err(ActivityRefusal::Invalid(vec![problem])));
         }
         // The phone of an update token that the caller has is the device that keeps it.
         let phone = match &request.recipient {
@@ -487,6 +495,20 @@ impl Shared {
         let found = found.first().map(|found| found.device);
         found.ok_or_else(|| StoreError::Failed("a push token was not kept".to_owned()))
     }
+}
+
+/// What is not there of whom an audience names.
+fn audience_problem(hub: &Hub, app: AppNo, audience: Option<&Target>) -> Option<FieldProblem> {
+    let found = match audience? {
+        Target::Segment(name) => segment::freeze(hub, app, name).err(),
+        Target::List(name) => list::freeze(hub, app, name).err(),
+        _ => None,
+    };
+    let place = "/recipient/new_channel/audience";
+    found.map(|problem| FieldProblem {
+        pointer: problem.pointer.replacen("/target", place, 1),
+        ..problem
+    })
 }
 
 /// A push token as it is kept.

@@ -4,6 +4,7 @@
 mod adopt;
 mod androids;
 pub(crate) mod channels;
+pub(crate) mod crowd;
 mod declaring;
 mod doors;
 pub(crate) mod follower;
@@ -217,13 +218,18 @@ fn item(
     let channel = open.run.channel_id(&open.plan);
     let channel = channel.filter(|_| push.kind != PushKind::Start);
     let is_channel = channel.is_some();
-    let target = match channel {
-        Some(channel) => Target::Channel(channel.to_owned()),
+    let audience = open.plan.audience();
+    let audience = audience.filter(|_| push.kind == PushKind::Start);
+    let is_crowd = audience.is_some();
+    let target = match (channel, audience) {
+        (Some(channel), _) => Target::Channel(channel.to_owned()),
+        (None, Some(audience)) => audience.clone(),
         // Whom it is for is known by number; the ids are not asked for.
-        None => Target::Devices(vec![open.id.clone()]),
+        (None, None) => Target::Devices(vec![open.id.clone()]),
     };
     let ends_at = open.plan.ends_at.filter(|at| *at > now);
     let new = open.plan.new_channel().filter(|_| is_channel);
+    let place = open.plan.new_channel().filter(|_| is_channel || is_crowd);
     let topic = open.run.channel.as_ref().filter(|_| is_channel);
     let expires_at = match push.kind {
         // What would be shown after the end is shown no more.
@@ -247,7 +253,7 @@ fn item(
                 priority: Some(push.priority),
                 // The stream of its receipts is the phone's own, which tells by its token that it shows it.
                 receipt: Some(false),
-                environment: new.map(|new| new.environment.into()),
+                environment: place.map(|new| new.environment.into()),
                 apns_topic: topic.and_then(|of| of.topic.clone()),
                 store_offline: new.map(|new| new.store),
                 ..RequestOptions::default()

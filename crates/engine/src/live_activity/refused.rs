@@ -3,6 +3,7 @@
 use crate::job::Job;
 use carillon_model::delivery::{FinalState, Suppression};
 use carillon_model::id::DeliveryId;
+use carillon_model::lane::Class;
 use carillon_ports::store::RefusedDelivery;
 
 /// `None`: it is none, or nobody knows. That an update token died by an answer is found when the answer is settled.
@@ -12,6 +13,10 @@ pub(crate) fn refused(
     state: FinalState,
     reason: &str,
 ) -> Option<RefusedDelivery> {
+    if job.note.options.class == Class::Bulk {
+        // Started on a channel with a crowd: those phones are not remembered.
+        return None;
+    }
     let kind = job.note.options.token_kind;
     if !kind.starts_activity() && !kind.updates_activity() {
         return None;

@@ -4,6 +4,7 @@
 use super::{OpenActivity, item, words};
 use crate::draft::{Draft, draft};
 use crate::intake::{Ready, make};
+use crate::segment::find_campaigns;
 use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo};
@@ -145,7 +146,7 @@ impl Shared {
                 continue;
             };
             let devices = addresses(&open.run, &push, &startable);
-            let by_fcm = by_fcm(&open.run, &push, &startable);
+            let by_fcm = by_fcm(&open, &push, &startable);
             let drafted = match self.in_words(app, &open, push, &startable, by_fcm) {
                 Ok((push, words)) => {
                     let item = item(&open, &push, by_fcm, words, step, now)?;
@@ -153,7 +154,13 @@ impl Shared {
                 }
                 Err(problems) => Err(problems),
             };
-            match drafted {
+            let found = match drafted {
+                Ok(mut draft) => find_campaigns(hub, app, &draft.target, &mut draft.segment)
+                    .await?
+                    .map(|()| draft),
+                Err(problems) => Err(problems),
+            };
+            match found {
                 Ok(draft) => pushing.push(Pushing { at, draft, devices }),
                 Err(problems) => moved.push((at, Err(problems))),
             }
@@ -179,7 +186,7 @@ impl Shared {
             return Ok((push, None));
         }
         let is_published = open.plan.is_broadcast() && push.kind != PushKind::Start;
-        if is_published {
+        if is_published || open.plan.audience().is_some() {
             let push = words::for_everybody(&self.hub, app, open, &push)?;
             return Ok((push, None));
         }
@@ -361,14 +368,17 @@ fn names(plan: &Plan) -> Vec<String> {
 }
 
 /// Which of a push's phones are told by FCM.
-fn by_fcm(run: &Run, push: &ActivityPush, startable: &[Startable]) -> FcmPhones {
+fn by_fcm(open: &OpenActivity, push: &ActivityPush, startable: &[Startable]) -> FcmPhones {
+    let (plan, run) = (&open.plan, &open.run);
     let is_start = push.kind == PushKind::Start;
+    // Of an audience nobody knows it yet.
+    let is_crowd = is_start && plan.audience().is_some();
     let mut started = startable.iter().filter(|_| is_start);
     let is_started = started.any(|one| one.is_through_fcm && push.phones.contains(&one.device.0));
     let mut known = push.phones.iter().filter_map(|no| run.phones.get(no));
     FcmPhones {
         android: known.clone().any(|phone| phone.is_android),
-        iphones: is_started || known.any(|phone| !is_start && phone.is_through_fcm),
+        iphones: is_started || is_crowd || known.any(|phone| !is_start && phone.is_through_fcm),
     }
 }
 

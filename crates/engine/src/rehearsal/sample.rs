@@ -113,6 +113,7 @@ async fn spread(
         except_users: draft.except_users.clone(),
         segment: draft.segment.clone(),
         list: draft.list,
+        starts: None,
     };
     let page = async |after: i64, limit: u32| match audience.list {
         Some(list) => of_list(hub, app, list.no, reach, DeviceNo(after), limit).await,

@@ -18,6 +18,7 @@ mod lists;
 mod live_activities;
 mod live_androids;
 mod live_channels;
+mod live_crowds;
 mod live_through_fcm;
 mod live_tokens;
 mod live_words;

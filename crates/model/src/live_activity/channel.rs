@@ -22,6 +22,7 @@ use super::{ActivityState, Rules};
 use crate::UnixMs;
 use crate::environment::Environment;
 use crate::problem::FieldProblem;
+use crate::target::Target;
 use serde::{Deserialize, Serialize};
 
 /// Most users and devices that one activity's channel is started on.
@@ -35,7 +36,7 @@ const LONGEST_PAUSE_MS: i64 = 3_600_000;
 const SHOWN_AFTER_END_MS: i64 = 4 * 3_600_000;
 
 /// A channel that Carillon makes for an activity, and deletes after it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewChannel {
     /// Where it is: channels of one environment reach no phone of the other.
@@ -52,13 +53,16 @@ pub struct NewChannel {
     /// The same for devices, by the caller's ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
+    /// The same for an audience of any size, which is gone through page by page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Target>,
 }
 
 impl NewChannel {
     /// Whether phones are named that are to be started.
     #[must_use]
     pub fn starts_some(&self) -> bool {
-        !self.users.is_empty() || !self.devices.is_empty()
+        !self.users.is_empty() || !self.devices.is_empty() || self.audience.is_some()
     }
 
     /// What is wrong with it.
@@ -83,20 +87,43 @@ impl NewChannel {
                 format!("expected at most {MAX_STARTED} users and devices, found {named}: let the app of the others subscribe to the channel"),
             ));
         }
+        problems.extend(self.audience_problems());
         match start {
-            StartBy::Push if named == 0 => problems.push(FieldProblem::new(
+            StartBy::Push if !self.starts_some() => problems.push(FieldProblem::new(
                 "/start",
                 "live_activity.start",
-                "expected \"app\", or users or devices in new_channel: nobody is named whose phones could be started by push",
+                "expected \"app\", or users, devices or an audience in new_channel: nobody is named whose phones could be started by push",
             )),
-            StartBy::App if named > 0 => problems.push(FieldProblem::new(
+            StartBy::App if self.starts_some() => problems.push(FieldProblem::new(
                 "/start",
                 "live_activity.start",
-                "expected \"push\", or neither users nor devices in new_channel: their phones are named to be started by push",
+                "expected \"push\", or neither users, devices nor an audience in new_channel: their phones are named to be started by push",
             )),
             _ => {}
         }
         problems
+    }
+
+    fn audience_problems(&self) -> Vec<FieldProblem> {
+        const HERE: &str = "/recipient/new_channel/audience";
+        let Some(target) = &self.audience else {
+            return Vec::new();
+        };
+        let found = if !self.users.is_empty() || !self.devices.is_empty() {
+            "users or devices beside it"
+        } else if !target.is_fanned_out() || matches!(target, Target::Source(_)) {
+            "another target"
+        } else {
+            let placed = |problem: FieldProblem| FieldProblem {
+                pointer: problem.pointer.replacen("/target", HERE, 1),
+                ..problem
+            };
+            return target.problems().into_iter().map(placed).collect();
+        };
+        let message = format!(
+            "expected one of all, topic, tags, segment and list, and neither users nor devices in new_channel, found {found}"
+        );
+        vec![FieldProblem::new(HERE, "live_activity.audience", message)]
     }
 }
 
@@ -210,6 +237,12 @@ impl Plan {
         )
     }
 
+    /// Whose phones are started on its channel, page by page.
+    #[must_use]
+    pub fn audience(&self) -> Option<&Target> {
+        self.new_channel()?.audience.as_ref()
+    }
+
     /// The channel that is made for it, where one is.
     #[must_use]
     pub fn new_channel(&self) -> Option<&NewChannel> {
@@ -232,7 +265,8 @@ impl Run {
     ) {
         self.state = ActivityState::Active;
         let is_started = plan.start == StartBy::Push;
-        if is_started && !startable.is_empty() {
+        // How many an audience are, nobody knows before they are gone through.
+        if is_started && (!startable.is_empty() || plan.audience().is_some()) {
             turn.records
                 .push(self.record(RecordKind::Started, plan.starts_at, startable.len()));
             let (phones, alert) = (startable.to_vec(), plan.alert.clone());

@@ -279,3 +279,47 @@ fn who_starts_it_is_said_and_bounded() {
     );
     assert_eq!(codes(with), [second]);
 }
+
+#[test]
+fn an_audience_is_gone_through_when_it_starts() {
+    let new =
+        json!({"new_channel": {"environment": "production", "audience": {"segment": "fans"}}});
+    let alert = json!({"title": "Match", "body": "It begins"});
+    let mut life = Life::new(json!({"recipient": new, "start": "push", "alert": alert}));
+    life.begin(0);
+    life.answered(made("c1"), 0);
+    let start = life.turn(0).unwrap();
+    assert_eq!((start.kind, start.phones.len()), (PushKind::Start, 0));
+    assert_eq!(start.channel.as_deref(), Some("c1"));
+    assert_eq!(life.turn(10 * MIN), None);
+}
+
+#[test]
+fn an_audience_is_one_that_is_gone_through_page_by_page() {
+    let with = |new: Value| {
+        let mut whole = json!({"environment": "production"});
+        for (key, value) in new.as_object().unwrap() {
+            whole[key] = value.clone();
+        }
+        codes(json!({
+            "recipient": {"new_channel": whole}, "start": "push", "alert": {"title": "a", "body": "b"}
+        }))
+    };
+    let wrong = (
+        "/recipient/new_channel/audience".to_owned(),
+        "live_activity.audience",
+    );
+    let one = json!({"audience": {"all": true}, "users": ["kim"]});
+    for new in [
+        one,
+        json!({"audience": {"users": ["kim"]}}),
+        json!({"audience": {"source": "members"}}),
+    ] {
+        assert_eq!(with(new), [wrong.clone()]);
+    }
+    let nobody = with(json!({"audience": {"all": false}}));
+    assert_eq!(nobody[0].0, "/recipient/new_channel/audience/all");
+    let by_app = json!({"recipient": {"new_channel": {"environment": "production", "audience": {"all": true}}}});
+    let start = ("/start".to_owned(), "live_activity.start");
+    assert_eq!(codes(by_app), [start]);
+}

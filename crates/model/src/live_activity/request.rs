@@ -58,7 +58,7 @@ pub struct ActivityRequest {
 }
 
 /// Whose phones show a Live Activity: exactly one of the keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Recipient {
     /// All phones of a user.

@@ -331,6 +331,7 @@ pub async fn a_step_may_find_its_audience(subject: &mut dyn Subject) {
         except_users: vec!["u9".into()],
         segment: None,
         list: None,
+        starts: None,
     };
     new.fanout = Some(audience.clone());
     let no = f.accept(new).await;

@@ -42,6 +42,7 @@ pub fn everybody() -> Audience {
         except_users: Vec::new(),
         segment: None,
         list: None,
+        starts: None,
     }
 }
 

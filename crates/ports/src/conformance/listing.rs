@@ -227,6 +227,7 @@ pub async fn lists_without_a_name_go(subject: &mut dyn Subject) {
             version: 1,
             no: list,
         }),
+        starts: None,
     };
     let sent = NewNotification {
         fanout: Some(audience),

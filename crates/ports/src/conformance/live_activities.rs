@@ -273,6 +273,10 @@ pub async fn devices_start_live_activities(subject: &mut dyn Subject) {
     set(devices[0], "T", None).await;
     set(devices[0], "T", None).await;
     assert_eq!(all("T").await, [(devices[2], 72)]);
+    // The same phone under another id: its token is one phone's.
+    set(devices[1], "T", Some(72)).await;
+    assert_eq!(all("T").await, [(devices[1], 72)]);
+    set(devices[2], "T", Some(72)).await;
     let deleted = f.registry.delete_device(f.app, "d2".into(), T0, nobody());
     assert!(deleted.await.unwrap());
     assert_eq!(all("T").await, []);

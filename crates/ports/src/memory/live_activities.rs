@@ -361,6 +361,11 @@ impl LiveActivityStore for MemoryStore {
         _now: UnixMs,
     ) -> Result<()> {
         let mut state = self.write()?;
+        let is_taken_over = |(no, of_type): &(DeviceNo, String), of: DeviceNo| {
+            Some(of) == push_token_of && *no != device && *of_type == attributes_type
+        };
+        let startable = &mut state.live_activities.startable;
+        startable.retain(|key, (_, of)| !is_taken_over(key, *of));
         let key = (device, attributes_type);
         match push_token_of {
             Some(of) => state.live_activities.startable.insert(key, (app, of)),

@@ -16,7 +16,7 @@ mod words;
 pub(crate) use driver::Dialect;
 pub(crate) use params::{Params, params_from_iter};
 pub(crate) use rows::{Mapped, Row, Rows};
-pub(crate) use rusqlite::params;
+pub(crate) use rusqlite::{ToSql, params};
 pub(crate) use session::Session;
 
 use driver::ServerError;

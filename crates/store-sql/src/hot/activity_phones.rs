@@ -1,6 +1,6 @@
 //! What is kept of phones for all Live Activities that they show: by what they are started, and how many pushes at once they got.
 
-use crate::db::{Connection, OptionalExtension, params};
+use crate::db::{Connection, OptionalExtension, ToSql, params};
 use crate::error::Done;
 use crate::writer::Tx;
 use carillon_model::UnixMs;
@@ -46,6 +46,11 @@ pub(super) fn startable(
          WHERE s.device_no = ?1 AND s.attributes_type = ?2",
     )?;
     let through_fcm = TokenKind::FcmLiveActivityStart.code();
+    let ahead = devices
+        .iter()
+        .map(|device| [&device.0 as &dyn ToSql, &attributes_type, &through_fcm]);
+    let ahead: Vec<_> = ahead.collect();
+    statement.ahead(ahead.iter().map(|values| &values[..]))?;
     let mut all = Vec::new();
     for device in devices {
         let found: Option<(i64, bool)> = statement
@@ -72,6 +77,15 @@ pub(super) fn set_startable(
     push_token_of: Option<DeviceNo>,
     now: UnixMs,
 ) -> Done<()> {
+    if let Some(of) = push_token_of {
+        // A token is of one app on one phone: whoever told it before was the same, under another id.
+        tx.conn
+            .prepare_cached(
+                "DELETE FROM push_to_start
+                 WHERE push_token_of = ?1 AND device_no <> ?2 AND attributes_type = ?3",
+            )?
+            .run(params![of.0, device.0, attributes_type])?;
+    }
     let Some(of) = push_token_of else {
         tx.conn
             .prepare_cached(

@@ -57,6 +57,7 @@ pub(super) fn audience(json: &str) -> serde_json::Result<Audience> {
             except_users: Vec::new(),
             segment: None,
             list: None,
+            starts: None,
         })
     })
 }

@@ -1,6 +1,7 @@
 //! What a Live Activity's declaration looks like, for the OpenAPI document only: the model reads it, and knows nothing of
 //! OpenAPI. A test holds the field names of both together.
 
+use crate::v1::notifications::schema::TargetSchema;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -96,6 +97,10 @@ pub(crate) struct NewChannelSchema {
     users: Option<Vec<String>>,
     /// The same for devices, by your ids. Users and devices are 1,000 at most together.
     devices: Option<Vec<String>>,
+    /// In their place an audience of any size: `all`, `topic`, `tags`, `segment` or `list`, as of a notification. Those of its
+    /// devices are started that told a push-to-start token for the attributes type.
+    #[schema(value_type = Option<TargetSchema>)]
+    audience: Option<Value>,
 }
 
 /// An update token that you have.
