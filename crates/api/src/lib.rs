@@ -162,6 +162,7 @@ fn all_routes() -> OpenApiRouter<Api> {
         .routes(routes!(campaigns::progress::progress))
         .routes(routes!(live_activity_sources::list::list))
         .routes(routes!(live_activity_sources::check::check))
+        .routes(routes!(live_activity_sources::run::run))
         .routes(routes!(live_activities::list::list))
         .routes(routes!(
             live_activities::put::put,

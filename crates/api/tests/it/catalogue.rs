@@ -1010,6 +1010,19 @@ pub(crate) fn operations() -> Vec<Operation> {
             "live_activity_source.unknown",
             "/v1/apps/shop/live-activity-sources/nobody/check",
         ),
+        unknown(
+            operation(
+                "live_activity_source_run",
+                post.clone(),
+                "/v1/apps/shop/live-activity-sources/lessons/run",
+                NONE,
+                &[Send],
+                App,
+                Writes,
+            ),
+            "live_activity_source.unknown",
+            "/v1/apps/shop/live-activity-sources/nobody/run",
+        ),
         operation(
             "live_activity_list",
             get.clone(),

@@ -12,8 +12,8 @@ use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::lane::Gateway;
 use carillon_model::live_activity::{
-    ActivityChange, ActivityRequest, ActivityState, End, EndRequest, PushKind, Recipient, StartBy,
-    check_state, merge,
+    ActivityChange, ActivityRequest, ActivityState, End, EndRequest, Notice, PushKind, Recipient,
+    Run, StartBy, check_state, merge,
 };
 use carillon_model::problem::FieldProblem;
 use carillon_model::push_token::{PushTokenBytes, live_address};
@@ -221,7 +221,7 @@ impl Shared {
                 let phone = open.run.phones.keys().next().copied().unwrap_or(kept.0);
                 let known = open.run.phones.get(&phone);
                 if known.and_then(|known| known.push_token_of) != Some(kept.0) {
-                    open.run.tell_update_token(phone, None, now);
+                    told_by_app(open, |run| run.tell_update_token(phone, None, now));
                     open.run.keep_push_token(phone, kept.0, is_through_fcm);
                 }
             }
@@ -359,10 +359,8 @@ impl Shared {
             is_welcome(&open.plan, device, told)?;
             let phone = device.no.0;
             let before = open.run.phones.get(&phone).cloned();
-            if !open
-                .run
-                .tell_update_token(phone, told.content_state.as_ref(), now)
-            {
+            let shows = told.content_state.as_ref();
+            if !told_by_app(&mut open, |run| run.tell_update_token(phone, shows, now)) {
                 return Err(ActivityRefusal::Over(open.run.state));
             }
             open.run.keep_push_token(phone, kept.0, is_through_fcm);
@@ -495,6 +493,16 @@ impl Shared {
         let found = found.first().map(|found| found.device);
         found.ok_or_else(|| StoreError::Failed("a push token was not kept".to_owned()))
     }
+}
+
+/// A phone tells its update token. Of an activity whose time had not come, it tells that the app started it.
+fn told_by_app(open: &mut OpenActivity, tell: impl FnOnce(&mut Run) -> bool) -> bool {
+    let was_planned = open.run.state == ActivityState::Planned;
+    let is_told = tell(&mut open.run);
+    if was_planned && open.run.state == ActivityState::Active {
+        open.told.push(Notice::Started);
+    }
+    is_told
 }
 
 /// What is not there of whom an audience names.

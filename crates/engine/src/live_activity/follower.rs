@@ -90,6 +90,23 @@ async fn follow(shared: Arc<Shared>, table: Arc<FollowedTable>) {
     }
 }
 
+/// Reads a table once, now, and does what follows from it, whoever leads: that two processes do so at once changes nothing. `None`:
+/// after a restore nothing is read before somebody has looked, or the App is not there.
+pub(crate) async fn once(
+    shared: Arc<Shared>,
+    table: Arc<FollowedTable>,
+) -> Result<Option<SourceReport>, StoreError> {
+    let now = shared.hub.parts.clock.now();
+    let mut follower = Follower {
+        shared,
+        table,
+        reader: None,
+        known: None,
+    };
+    follower.round(now).await?;
+    Ok(follower.known.map(|known| known.report))
+}
+
 struct Follower {
     shared: Arc<Shared>,
     table: Arc<FollowedTable>,

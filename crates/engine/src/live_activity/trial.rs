@@ -1,8 +1,10 @@
 //! A table tried out: read once, and what each row would lead to. Nothing is stored, nothing sent.
 
+use super::follower;
 use crate::engine::Engine;
 use carillon_model::live_activity::{ActivityRequest, SourceReport, TableReader, Wish};
 use carillon_ports::source::{FollowedTable, SourceError};
+use carillon_ports::store::StoreError;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -24,6 +26,18 @@ impl Engine {
         let mut all = self.shared().hub.parts.sources.tables();
         all.retain(|table| table.app == app);
         all
+    }
+
+    /// Reads one of them now and does what follows from it, as it is done again and again. `None`: nothing was read, because after a
+    /// restore everything that happens by itself waits.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; then it is done with the next reading.
+    pub async fn run_table(
+        &self,
+        table: &Arc<FollowedTable>,
+    ) -> Result<Option<SourceReport>, StoreError> {
+        follower::once(self.shared().clone(), table.clone()).await
     }
 
     /// Reads one of them, and says what its rows would lead to.

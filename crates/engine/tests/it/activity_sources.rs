@@ -430,3 +430,30 @@ async fn after_a_restore_nothing_is_followed_until_somebody_says_so() {
     world.read_again(1).await;
     assert_eq!(world.state("l").await, Some(ActivityState::Active));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_table_is_read_when_somebody_asks_and_that_changes_nothing_else() {
+    let world = World::following().await;
+    world.until_minute(10).await;
+    world.read_again(1).await;
+    world.holds(&[lesson("l", 70, 1)]);
+    let app = world.engine.directory();
+    let app = app.app_by_no(world.app).unwrap().id.clone();
+    let table = world.engine.activity_tables(&app).remove(0);
+    let run = async || world.engine.run_table(&table).await.unwrap().unwrap();
+    let first = run().await;
+    assert_eq!((first.rows, first.changed, first.ended), (1, 1, 0));
+    let fence = world.fence("l").await;
+    assert_eq!(run().await.changed, 0);
+    // Who leads reads it too, and finds all done.
+    world.read_again(2).await;
+    assert_eq!(world.pushes(), [push(1, "update", "active")]);
+    assert!(world.fence("l").await >= fence);
+    world.holds(&[]);
+    assert_eq!(run().await.ended, 1);
+    world.read_again(2).await;
+    assert_eq!(world.state("l").await, Some(ActivityState::Ended));
+    let told = [push(1, "update", "active"), push(1, "end", "ended")];
+    assert_eq!(world.pushes(), told);
+    assert_eq!(world.report().await.failures, 0);
+}

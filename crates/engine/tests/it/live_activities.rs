@@ -533,6 +533,7 @@ async fn what_nobody_declared_is_adopted_where_the_app_allows_it() {
         !world.token(1, &shows).await.unwrap().is_new,
         "the same again"
     );
+    assert_eq!(world.events("live_activity.started").await.len(), 1);
     let adopted = OpenActivity::read(&world.activity().await).unwrap();
     assert_eq!(
         (adopted.run.state, adopted.is_adopted),

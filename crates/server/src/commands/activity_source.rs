@@ -1,4 +1,4 @@
-//! `carillon activity-source list|check`.
+//! `carillon activity-source list|check|run`.
 
 use crate::client::{ApiClient, ServerOptions, escape};
 use crate::exit::{Exit, Failure};
@@ -26,6 +26,11 @@ enum Command {
         /// Its name in the operator's file
         name: String,
     },
+    /// Read one now and do what follows from it, without waiting for its next reading
+    Run {
+        /// Its name in the operator's file
+        name: String,
+    },
 }
 
 /// Talks to the server.
@@ -38,6 +43,10 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
         Command::Check { name } => {
             let path = format!("{all}/{}/check", escape(&name));
             check(&client.post(&path, &json!({})).await?.body, output)?;
+        }
+        Command::Run { name } => {
+            let path = format!("{all}/{}/run", escape(&name));
+            ran(&client.post(&path, &json!({})).await?.body, output)?;
         }
     }
     Ok(())
@@ -84,6 +93,35 @@ fn problems(name: &str, reading: &Value, output: Output) {
             shown(problem, "/message")
         ));
     }
+}
+
+fn ran(said: &Value, output: Output) -> anyhow::Result<()> {
+    if output.is_json() {
+        output.json(said);
+    }
+    let last = |field: &str| shown(said, &format!("/last/{field}"));
+    let trouble = |sentence: String, mend: &'static str| {
+        Err(Failure::new(Exit::Trouble, sentence).mend(mend).into())
+    };
+    if said["last"].is_null() {
+        let sentence = "nothing was read: after a restore everything that happens by itself waits";
+        return trouble(sentence.to_owned(), "look, then run carillon resume");
+    }
+    if !last("error").is_empty() {
+        let mend =
+            "make its database answer, or correct its section in the file that sources.file names";
+        return trouble(last("error"), mend);
+    }
+    output.facts(&[
+        ("rows", last("rows")),
+        ("changed", last("changed")),
+        ("ended", last("ended")),
+        ("over", last("over")),
+        ("waiting", last("waiting")),
+        ("bad", last("bad")),
+    ]);
+    problems("row", &said["last"], output);
+    Ok(())
 }
 
 fn check(said: &Value, output: Output) -> anyhow::Result<()> {

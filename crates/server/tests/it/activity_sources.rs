@@ -370,6 +370,11 @@ fn what_cannot_be_followed_is_told_on_the_command_line() {
         wrong.stderr.contains("gives no column \"lesson_nr\""),
         "{wrong:?}"
     );
+    let run = |name| server.carillon(&["activity-source", "run", name, "--app", "shop"]);
+    let ran = run("lessons");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("row lesson-9: ends_at"), "{ran:?}");
+    assert_eq!(run("wrong").code, 1);
     let unknown = check("lesons");
     assert_eq!(unknown.code, 66, "{unknown:?}");
     assert_eq!(server.stop(), 0);

@@ -1,11 +1,11 @@
 //! `POST /v1/apps/{app}/live-activity-sources/{name}/check`
 
-use super::ReadingView;
+use super::{ReadingView, table};
 use crate::answer;
 use crate::auth::Caller;
 use crate::params::PathOf;
+use crate::problem::Problem;
 use crate::problem::document::problems;
-use crate::problem::{Problem, codes};
 use crate::state::Api;
 use crate::v1::live_activities::schema::ActivitySchema;
 use axum::extract::State;
@@ -60,17 +60,8 @@ pub(crate) async fn check(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Send])?;
-    let tables = api.engine.activity_tables(&app.id);
-    let Some(table) = tables.iter().find(|table| table.name == name) else {
-        return Err(Problem::new(
-            &codes::LIVE_ACTIVITY_SOURCE_UNKNOWN,
-            format!(
-                "the server's configuration has no table {name:?} for Live Activities of the App {:?}",
-                app.id
-            ),
-        ));
-    };
-    let view = match api.engine.try_table(table, &app.name).await {
+    let table = table(&api, app, &name)?;
+    let view = match api.engine.try_table(&table, &app.name).await {
         Err(error) => CheckView {
             error: Some(error.message),
             columns: Vec::new(),

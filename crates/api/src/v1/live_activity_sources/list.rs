@@ -21,11 +21,11 @@ use utoipa::ToSchema;
 pub(crate) struct SourceView {
     /// Its name in the operator's file.
     #[schema(example = "lessons")]
-    name: String,
+    pub(super) name: String,
     /// How often it is read, in milliseconds.
-    every_ms: u32,
+    pub(super) every_ms: u32,
     /// What came of reading it; null: it was not read yet.
-    last: Option<ReadingView>,
+    pub(super) last: Option<ReadingView>,
 }
 
 /// The tables that Live Activities of an App follow, by name.

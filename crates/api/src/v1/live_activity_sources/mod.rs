@@ -3,11 +3,31 @@
 
 pub(crate) mod check;
 pub(crate) mod list;
+pub(crate) mod run;
 
 use crate::instant;
+use crate::problem::{Problem, codes};
+use crate::state::Api;
+use carillon_model::app::App;
 use carillon_model::live_activity::{RowProblem, SourceReport};
+use carillon_ports::source::FollowedTable;
 use serde::Serialize;
+use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// A table of the App's, by its name in the operator's file.
+fn table(api: &Api, app: &App, name: &str) -> Result<Arc<FollowedTable>, Problem> {
+    let mut tables = api.engine.activity_tables(&app.id).into_iter();
+    tables.find(|table| table.name == name).ok_or_else(|| {
+        Problem::new(
+            &codes::LIVE_ACTIVITY_SOURCE_UNKNOWN,
+            format!(
+                "the server's configuration has no table {name:?} for Live Activities of the App {:?}",
+                app.id
+            ),
+        )
+    })
+}
 
 /// What came of reading a table.
 #[derive(Serialize, ToSchema)]
