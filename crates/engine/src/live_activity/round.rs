@@ -96,11 +96,14 @@ impl Shared {
         let hub = &self.hub;
         let mut startable = self.startable(app, &all, now).await?;
         let full = self.full(app, &all, &mut startable, now).await?;
+        let androids = self.androids(app, &all, &startable, now).await?;
         let mut spent = self.spent(&all, &startable, now).await?;
         let mut moved = Vec::with_capacity(all.len());
         let mut pushing = Vec::new();
-        let known = startable.into_iter().zip(full);
-        for (ToMove { at, mut open, .. }, (startable, full)) in all.into_iter().zip(known) {
+        let known = startable.into_iter().zip(full).zip(androids);
+        for (ToMove { at, mut open, .. }, ((startable, full), androids)) in
+            all.into_iter().zip(known)
+        {
             let look = Look {
                 startable: startable.iter().map(|one| one.device.0).collect(),
                 full,
@@ -113,13 +116,7 @@ impl Shared {
                 },
             };
             let rules = &hub.parts.config.live_activities;
-            let has_begun = !open.run.state.is_over() && now >= open.plan.starts_at;
-            if open.plan.android && !open.run.knows_androids && has_begun {
-                let androids = self.androids_of(app, &open.plan, &startable).await?;
-                if let Some(androids) = androids {
-                    open.run.add_androids(&androids);
-                }
-            }
+            open.run.add_androids(&androids);
             let mut turn = open.run.turn(&open.plan, now, &look, rules);
             open.run.follow_with_channel(&open.plan, rules);
             turn.notices.append(&mut open.told);
@@ -238,31 +235,12 @@ impl Shared {
                 Recipient::Channel(_) | Recipient::PushToken(_) => {}
             }
         }
-        let mut devices: BTreeMap<String, Vec<DeviceNo>> = BTreeMap::new();
-        if !users.is_empty() {
-            let limit = self.hub.parts.config.max_devices_per_user;
-            let users: Vec<String> = users.into_iter().collect();
-            let found = store
-                .resolve_users(app, users.clone(), reach, limit)
-                .await?;
-            for (user, found) in users.into_iter().zip(found) {
-                let found = found.into_iter().map(|one| one.device).collect();
-                devices.insert(format!("user:{user}"), found);
-            }
-        }
-        if !ids.is_empty() {
-            let ids: Vec<String> = ids.into_iter().collect();
-            let found = store.resolve_devices(app, ids.clone(), reach).await?;
-            for (id, found) in ids.into_iter().zip(found) {
-                let found = found.into_iter().map(|one| one.device).collect();
-                devices.insert(format!("device:{id}"), found);
-            }
-        }
+        let devices = self.by_name(app, users, ids, reach).await?;
         let of = |one: &ToMove| -> BTreeSet<DeviceNo> {
             let names = one.is_looked_for(now).then(|| names(&one.open.plan));
             let found = names.into_iter().flatten();
             let found = found.filter_map(|name| devices.get(&name));
-            found.flatten().copied().collect()
+            found.flatten().map(|one| one.device).collect()
         };
         let mut by_type: BTreeMap<&str, BTreeSet<DeviceNo>> = BTreeMap::new();
         for one in all {
@@ -353,7 +331,7 @@ impl ToMove {
 }
 
 /// The names of those who start it, as they are looked up.
-fn names(plan: &Plan) -> Vec<String> {
+pub(super) fn names(plan: &Plan) -> Vec<String> {
     let user = |user: &String| format!("user:{user}");
     let device = |id: &String| format!("device:{id}");
     match &plan.recipient {

@@ -139,6 +139,27 @@ async fn one_timeline_on_both_kinds_of_phones() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_phone_that_is_registered_later_is_told_with_what_comes_next() {
+    let world = World::new().await;
+    let facts = signing_key(&[Environment::Production]);
+    world
+        .credential_for(world.app, "google", Gateway::Fcm, facts)
+        .await;
+    let put = world.engine.put_live_activity(world.app, "l", lesson());
+    put.await.unwrap().unwrap();
+    until_minute(&world, 10).await;
+    assert_eq!(told(&world).0, Vec::<Value>::new());
+    devices(&world).await;
+    until_minute(&world, 55).await;
+    let (android, _) = told(&world);
+    let said: Vec<_> = android
+        .iter()
+        .map(|data| (&data["event"], data["content_state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(said, [(&json!("update"), "{\"status\":\"ending\"}")]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_user_with_android_phones_alone_needs_no_push_to_start_token() {
     let world = World::new().await;
     let facts = signing_key(&[Environment::Production]);

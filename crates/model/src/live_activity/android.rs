@@ -49,7 +49,6 @@ impl FcmPhones {
 impl Run {
     /// These are the recipient's Android phones: they show it from its start on.
     pub fn add_androids(&mut self, phones: &[i64]) {
-        self.knows_androids = true;
         for no in phones {
             self.phones.entry(*no).or_insert_with(|| Phone {
                 is_android: true,

@@ -127,6 +127,18 @@ fn an_android_phone_whose_registration_died_is_told_by_its_next_one() {
 }
 
 #[test]
+fn a_phone_that_comes_with_the_end_is_not_told_it() {
+    let plan = plan(json!({}));
+    let mut run = Run::new(-MIN);
+    run.add_androids(&[2]);
+    pushed(&mut run, &plan, 0, &[]);
+    run.add_androids(&[2, 3]);
+    assert_eq!(pushed(&mut run, &plan, 45 * MIN, &[]).phones, [2, 3]);
+    run.add_androids(&[2, 3, 4]);
+    assert_eq!(pushed(&mut run, &plan, 60 * MIN, &[]).phones, [2, 3]);
+}
+
+#[test]
 fn an_app_that_starts_it_on_iphones_has_it_started_on_android() {
     let plan = plan(json!({"start": "app", "alert": null}));
     let mut run = Run::new(-MIN);

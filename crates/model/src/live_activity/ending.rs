@@ -4,7 +4,7 @@ use super::machine::Rules;
 use super::merge::merge;
 use super::plan::Plan;
 use super::push::{ActivityPush, PushKind};
-use super::run::{ActivityState, EndCause, Notice, RecordKind, Run, Turn};
+use super::run::{ActivityState, EndCause, Notice, Phone, RecordKind, Run, Turn};
 use crate::UnixMs;
 use crate::notification::Priority;
 
@@ -93,6 +93,11 @@ impl Run {
     }
 
     fn end_push(&mut self, plan: &Plan, with_alert: bool, now: UnixMs) -> Option<ActivityPush> {
+        // An Android phone that was told nothing shows nothing.
+        let shows_none = |phone: &&mut Phone| phone.is_android && phone.told == 0;
+        for phone in self.phones.values_mut().filter(shows_none) {
+            phone.is_gone = true;
+        }
         let phones = self.behind();
         if phones.is_empty() && !plan.is_broadcast() {
             return None;

@@ -233,9 +233,6 @@ pub struct Run {
     pub(super) owed_alert: Option<super::request::ActivityAlert>,
     pub(super) is_warned: bool,
     pub(super) asked_end: Option<AskedEnd>,
-    /// Its recipient's Android phones were looked for.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub knows_androids: bool,
     /// The channel that is made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
