@@ -254,7 +254,17 @@ impl Gateway for FakeGateway {
                 category: options.category.clone(),
                 is_critical: content.urgency == Some(Urgency::Critical),
             },
-            payload: Bytes::from(raw.or_else(|| content.body.clone()).unwrap_or_default()),
+            payload: Bytes::from(raw.unwrap_or_else(|| match &content.data {
+                // What people are told of an incident is known by its data.
+                Some(data) if data.get().contains("carillon_incident") => {
+                    format!(
+                        "{} {}",
+                        content.body.as_deref().unwrap_or_default(),
+                        data.get()
+                    )
+                }
+                _ => content.body.clone().unwrap_or_default(),
+            })),
         })
     }
 

@@ -7,7 +7,7 @@ pub(super) const MONITORS: &[Setting] = &[
     plain(
         "monitors.allow_private",
         "\"\"",
-        "Hosts, addresses and networks of your own that checks of monitors with \"private_target\" may go to,\nwith commas between them: \"db.internal:5432, 127.0.0.1, 10.1.0.0/16\".",
+        "Hosts, addresses and networks of your own that checks with \"private_target\" may go to,\nwith commas between them: \"db.internal:5432, 127.0.0.1, 10.1.0.0/16\".",
     ),
     plain(
         "monitors.ca_file",
