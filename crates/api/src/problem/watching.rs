@@ -4,6 +4,10 @@
 /// (code, rule), each once.
 pub(super) static FIELDS: &[(&str, &str)] = &[
     (
+        "content.json",
+        "What a page says of an incident can be written as JSON.",
+    ),
+    (
         "monitor.url",
         "A URL of a check begins with `https://` or `http://`, has at most 2,048 bytes and no password, and leads where the server's configuration lets it.",
     ),

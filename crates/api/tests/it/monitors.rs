@@ -108,13 +108,13 @@ async fn mistakes_are_named_with_their_place() {
         ),
         (
             expect(json!({"body": {"matches": "(a|b\\1)"}})),
-            "/check/http/expect/body",
+            "/check/http/expect/body/matches",
             "monitor.pattern",
             "",
         ),
         (
             expect(json!({"body": {"matches": "(((a{99}){99}){99}){99}"}})),
-            "/check/http/expect/body",
+            "/check/http/expect/body/matches",
             "monitor.pattern",
             "",
         ),
@@ -261,12 +261,8 @@ async fn a_ladder_rings_who_has_declared_a_call_screen() {
         .await
         .is(200);
     let ring = json!({"steps": [{"whom": {"users": ["ann"]}, "how": "ring"}]});
-    let stored = world
-        .put("/v1/apps/shop/ladders/ring", ring.clone())
-        .await
-        .is(201)
-        .json();
-    assert_eq!(stored["definition"], ring);
+    let stored = world.put("/v1/apps/shop/ladders/ring", ring.clone()).await;
+    assert_eq!(stored.is(201).json()["definition"], ring);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
