@@ -20,7 +20,7 @@ use carillon_model::environment::{Environment, TokenEnvironment};
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Gateway, Lane};
 use carillon_model::role::Role;
-use carillon_model::target::{ActivityStart, Audience, Target};
+use carillon_model::target::{Audience, Target};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::schedule::ScheduleTurn;
 use carillon_ports::store::{
@@ -31,6 +31,10 @@ use carillon_ports::timer::When;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+mod cold;
+
+pub(crate) use cold::{Cold, make_cold};
 
 /// What a call to `send` answers.
 pub(crate) type Answers = Vec<Result<Accepted, Refusal>>;
@@ -149,15 +153,13 @@ pub(crate) async fn answers_for(
         let found = find_campaigns(hub, app, &draft.target, &mut draft.segment).await?;
         unknown.extend(found.err().map(|problems| (at, problems)));
     }
-    let questions: Vec<Question<'_>> = drafts
-        .iter()
-        .map(|draft| Question {
-            target: &draft.target,
-            reach: draft.reach,
-            declared: draft.declared,
-            is_due: matches!(draft.plan, Plan::Fired(_)),
-        })
-        .collect();
+    let questions = drafts.iter().map(|draft| Question {
+        target: &draft.target,
+        reach: draft.reach,
+        declared: draft.declared,
+        is_due: matches!(draft.plan, Plan::Fired(_)),
+    });
+    let questions: Vec<Question<'_>> = questions.collect();
     let mut answers = resolve(hub, app, &questions, now).await?;
     for (at, problems) in unknown {
         answers[at] = Err(problems);
@@ -307,11 +309,7 @@ pub(crate) fn make(
                 except_users: draft.except_users,
                 segment: draft.segment,
                 list: draft.list,
-                starts: draft.origin.activity.as_ref().map(|step| ActivityStart {
-                    id: step.id.clone(),
-                    attributes_type: step.attributes_type.clone(),
-                    environment: draft.declared,
-                }),
+                starts: draft.origin.starts(draft.declared),
             }),
             idempotency,
             throttle: draft.origin.throttle,
@@ -325,55 +323,6 @@ pub(crate) fn make(
         send_at,
         late,
     }
-}
-
-/// Notifications that another step stores: what is to be done when that is on disk.
-#[derive(Debug, Default)]
-pub(crate) struct Cold {
-    lanes: Vec<(Lane, carillon_model::lane::Class)>,
-    accepted: Vec<(AppNo, carillon_model::push_type::PushType)>,
-}
-
-impl Cold {
-    pub(crate) fn extend(&mut self, other: Self) {
-        self.lanes.extend(other.lanes);
-        self.accepted.extend(other.accepted);
-    }
-
-    /// Has their work sent.
-    pub(crate) fn hand_over(self, shared: &Shared) {
-        if !self.lanes.is_empty() {
-            note_spilled(shared, self.lanes);
-        }
-        let directory = shared.hub.directory.load();
-        for (app, push_type) in self.accepted {
-            if let Some(app) = directory.app_by_no(app) {
-                shared.hub.meters.accepted(&app.id, push_type, 1);
-            }
-        }
-    }
-}
-
-/// The same for a step that stores it itself: all its work waits in the store.
-pub(crate) fn make_cold(
-    hub: &Hub,
-    app: AppNo,
-    draft: Draft,
-    recipients: &[Recipient],
-    now: UnixMs,
-) -> (NewNotification, Cold) {
-    let mut ready = make(hub, app, draft, recipients, now);
-    ready.hot.iter().for_each(|incoming| release(hub, incoming));
-    let batches = &mut ready.new.batches;
-    batches.iter_mut().for_each(|batch| batch.hot = false);
-    let cold = Cold {
-        lanes: batches
-            .iter()
-            .map(|batch| (batch.lane, batch.class))
-            .collect(),
-        accepted: vec![(app, ready.new.options.push_type)],
-    };
-    (ready.new, cold)
 }
 
 fn first_work(
@@ -432,6 +381,7 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
     let mut new = Vec::with_capacity(ready.len());
     let mut kept = Vec::with_capacity(ready.len());
     for item in ready {
+        let cold = item.new.batches.iter().filter(|batch| !batch.hot);
         let said = Said {
             no: item.new.no,
             accepted_at: item.new.accepted_at,
@@ -445,13 +395,7 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
             },
             send_at: item.send_at,
             late: item.late,
-            cold: item
-                .new
-                .batches
-                .iter()
-                .filter(|batch| !batch.hot)
-                .map(|batch| (batch.lane, batch.class))
-                .collect(),
+            cold: cold.map(|batch| (batch.lane, batch.class)).collect(),
         };
         kept.push((said, item.hot));
         new.push(item.new);

@@ -22,19 +22,21 @@ use crate::fcm::Google;
 use crate::host::{Environment, Gateway};
 use crate::keys::{self, AddedKey, NewKey};
 use crate::link::Link;
-use crate::live_activity::{self, NewActivity};
+use crate::live_activity::NewActivity;
 use crate::lock_screen::{LockScreen, LockScreenChange};
 use crate::people;
 use crate::phone::{
-    ActivityView, AnswerView, DueAnswer, Effect, MAX_CHANNEL_STORED_SECS, MadePhone, Moment,
-    NewPhones, PhoneBook, PhonePatch, PhoneView, Push, StoredBroadcast,
+    ActivityView, AnswerView, DueAnswer, Effect, MadePhone, Moment, NewPhones, PhoneBook,
+    PhonePatch, PhoneView, Push,
 };
 use crate::recorder::{ReceivedFilter, ReceivedPage, Recorder};
 use crate::script::{Fault, FaultFilter, FaultReport, Occasion, Script, Stage, Strike};
 use crate::webpush::browsers::Browsers;
 
+mod channels;
 mod passed_on;
 
+use channels::{catch_up, follow, publish};
 pub(crate) use passed_on::PassedOn;
 
 /// The part that the rules read and a push changes.
@@ -556,76 +558,4 @@ impl World {
     pub fn advance(&self, by: Duration) {
         self.0.clock.advance(by);
     }
-}
-
-/// Subscribes an app on a phone to a channel.
-fn follow(
-    apps: &mut Apps,
-    bundle: &str,
-    environment: Environment,
-    channel: &str,
-    phone: u32,
-    app: u16,
-) {
-    let channel = apps
-        .get_mut(bundle)
-        .and_then(|settings| settings.channels_mut(environment).get_mut(channel));
-    if let Some(channel) = channel
-        && !channel.subscribers.contains(&(phone, app))
-    {
-        channel.subscribers.push((phone, app));
-    }
-}
-
-/// Fans a broadcast out to its subscribers, and keeps it if the channel's policy says so.
-fn publish(
-    state: &mut State,
-    request: &PushRequest<'_>,
-    broadcast: &broadcast::Broadcast,
-    moment: Moment,
-) -> BTreeMap<Effect, u64> {
-    let mut effects = BTreeMap::new();
-    let Some(channel) = state.apps.get_mut(&broadcast.bundle).and_then(|app| {
-        app.channels_mut(request.environment)
-            .get_mut(&broadcast.channel)
-    }) else {
-        return effects;
-    };
-    let Some(aps) = live_activity::aps_of(request.body) else {
-        effects.insert(Effect::Unreadable, 1);
-        return effects;
-    };
-    for subscriber in &channel.subscribers {
-        let effect = state
-            .phones
-            .broadcast(*subscriber, &broadcast.channel, &aps, moment);
-        *effects.entry(effect).or_default() += 1;
-    }
-    if channel.stores_newest {
-        let longest = moment.now_ms.div_euclid(1000) + MAX_CHANNEL_STORED_SECS;
-        let until_secs = broadcast.expiration.min(longest);
-        channel.stored = Some(StoredBroadcast { aps, until_secs });
-    }
-    effects
-}
-
-/// A phone that comes online gets the newest message of every channel it follows.
-fn catch_up(state: &mut State, phone: u32, moment: Moment) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    for (app, bundle, environment, channel) in state.phones.followed_channels(phone) {
-        let stored = state
-            .apps
-            .get(&bundle)
-            .and_then(|settings| settings.channels(environment).get(&channel)?.stored.clone());
-        if let Some(stored) = stored
-            && stored.until_secs > moment.now_ms.div_euclid(1000)
-        {
-            effects.push(
-                state
-                    .phones
-                    .broadcast((phone, app), &channel, &stored.aps, moment),
-            );
-        }
-    }
-    effects
 }

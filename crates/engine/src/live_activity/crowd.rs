@@ -2,10 +2,23 @@
 //! page with its checkpoint in one transaction; here is which phones a page means.
 
 use crate::hub::Hub;
+use crate::request::Origin;
+use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::target::ActivityStart;
 use carillon_ports::store::{Recipient, StoreError};
+
+impl Origin {
+    /// What a fan-out starts on its phones; `environment` is where the channel is. `None`: it is no Live Activity's.
+    pub(crate) fn starts(&self, environment: TokenEnvironment) -> Option<ActivityStart> {
+        self.activity.as_ref().map(|step| ActivityStart {
+            id: step.id.clone(),
+            attributes_type: step.attributes_type.clone(),
+            environment,
+        })
+    }
+}
 
 /// By what a device belongs to an audience: any push token of its own. Its push-to-start token is kept apart from it.
 pub(crate) fn reach() -> Reach {

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{World, follow};
+use super::World;
+use super::channels::follow;
 use crate::apns::push_type::{PushTokenKind, PushType};
 use crate::host::Environment;
 use crate::phone::{Effect, Push, TokenState};
