@@ -70,6 +70,10 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
         "The limit of a check of the server is a duration, of `disk` a size such as `1GiB`, within the bounds that the message names.",
     ),
     (
+        "monitor.server_app",
+        "The server is watched only by monitors of the App that the setting `monitors.watch_server_app` names: what they tell is of all Apps.",
+    ),
+    (
         "monitor.heartbeat",
         "Of a heartbeat nothing is asked: it has no interval, and cannot be tried.",
     ),

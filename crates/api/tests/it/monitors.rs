@@ -236,23 +236,6 @@ async fn mistakes_are_named_with_their_place() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_has_a_key_of_one_app_does_not_look_at_the_server() {
-    let world = world().await;
-    let server = json!({"check": {"server": {"what": "lanes"}}});
-    let key = world
-        .make_key(Some(world.app("shop")), &[Scope::Admin])
-        .await;
-    for (method, path) in [(Method::PUT, "server"), (Method::POST, "test")] {
-        let ask = Ask::new(method, &format!("{MONITORS}/{path}")).json(&server);
-        world.send(ask.key(&key)).await.problem(403, "auth.app");
-    }
-    let put = world.put(&format!("{MONITORS}/server"), server).await;
-    put.is(201);
-    let test = Ask::new(Method::POST, &format!("{MONITORS}/server/test"));
-    world.send(test.key(&key)).await.problem(403, "auth.app");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ladder_rings_who_has_declared_a_call_screen() {
     let world = world().await;
     let phone = json!({"user_id": "ann", "capabilities": ["voip_call_ui"]});

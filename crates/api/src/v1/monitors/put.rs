@@ -12,7 +12,7 @@ use crate::v1::definitions::{MONITORS, written};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use carillon_model::monitor::{CheckDefinition, MonitorDefinition};
+use carillon_model::monitor::MonitorDefinition;
 use carillon_model::problem::FieldProblem;
 use carillon_ports::registry::Scope;
 
@@ -46,7 +46,6 @@ pub(crate) async fn put(
     let app = caller.app(&app, &[Scope::Admin])?;
     plain_name("name", &name, 64)?;
     no_serial(&definition)?;
-    may_look(&caller, &definition)?;
     let former = MONITORS.find_sealed(&caller, app, &name).ok();
     let mut kept = headers::Values::new();
     if let Some((former, sealed)) = former {
@@ -71,14 +70,6 @@ pub(crate) async fn put(
         Some(_) => StatusCode::OK,
     };
     super::answer(&api, &caller, status, &stored).await
-}
-
-/// What looks at the server tells of all Apps: it is not for who may know of one.
-pub(super) fn may_look(caller: &Caller, definition: &MonitorDefinition) -> Result<(), Problem> {
-    match definition.check {
-        CheckDefinition::Server(_) => caller.global(&[Scope::Admin]),
-        _ => Ok(()),
-    }
 }
 
 /// The number of a heartbeat's secret is ours to count.

@@ -78,7 +78,7 @@ pub(crate) enum CheckSchema {
     Icmp(IcmpSchema),
     /// Nothing is asked: it is heard of, or it is not.
     Heartbeat(HeartbeatSchema),
-    /// This server itself, with all its Apps: only with an API key that is bound to none.
+    /// This server itself: only in the App that the setting `monitors.watch_server_app` names.
     Server(ServerSchema),
 }
 
