@@ -17,7 +17,6 @@ use carillon_model::push_type::TokenKind;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::registry::Registry;
 use carillon_ports::store::StoreError;
-use carillon_ports::watch::WatchStore as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -42,7 +41,9 @@ fn config() -> EngineConfig {
 async fn world() -> World {
     let world = World::with(config()).await;
     let ladder = json!({"steps": [{"whom": {"users": ["ann"]}, "how": "critical"}]});
-    world.put(DefinitionKind::Ladder, "night", ladder).await;
+    world
+        .put_plan(DefinitionKind::Ladder, "night", ladder)
+        .await;
     let all_there = async || world.engine.server_monitors().await.unwrap().len() == 5;
     world.until(Duration::from_secs(30), all_there).await;
     world
@@ -161,7 +162,7 @@ async fn a_lane_in_trouble_pages_by_another_gateway_and_says_so() {
         .flat_map(|entry| entry.what.told)
         .map(|told| (told.device.unwrap(), told.detour))
         .collect();
-    told.sort();
+    told.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(
         told,
         [
@@ -227,7 +228,9 @@ async fn a_disk_that_fills_up_pages_before_it_is_full() {
 async fn work_that_nobody_takes_and_timers_that_nobody_fires_are_noticed() {
     let world = World::shared_with("api,worker", config()).await;
     let ladder = json!({"steps": [{"whom": {"users": ["ann"]}, "how": "alert"}]});
-    world.put(DefinitionKind::Ladder, "night", ladder).await;
+    world
+        .put_plan(DefinitionKind::Ladder, "night", ladder)
+        .await;
     world.devices(1..2).await;
     world.to(1..2).await;
     let mut later = to(1..2);
@@ -254,7 +257,9 @@ async fn its_monitors_are_the_operators_from_then_on() {
     let world = world().await;
     let name = ServerPart::Disk.monitor_name();
     let body = json!({"check": {"server": {"what": "disk", "limit": "5GiB"}}, "paused": true});
-    world.put(DefinitionKind::Monitor, name, body.clone()).await;
+    world
+        .put_plan(DefinitionKind::Monitor, name, body.clone())
+        .await;
     let kind = DefinitionKind::Monitor;
     let lanes = ServerPart::Lanes.monitor_name().to_owned();
     let deleted = world
@@ -328,8 +333,7 @@ async fn the_outside_hears_of_the_server_only_while_it_is_well() {
     world.engine.resume_scheduler().await.unwrap();
     assert!(posts_follow().await >= 2);
     // A post that is not taken is not repeated before its time.
-    world
-        .checker
-        .answer(|_| CheckResult::down(FaultKind::Status, "status 500"));
+    let refused = CheckResult::down(FaultKind::Status, "status 500");
+    world.checker.find(URL, refused);
     assert!((2..=4).contains(&posts_follow().await));
 }
