@@ -19,9 +19,10 @@ const SOURCES: [&str; 3] = [
     include_str!("../../src/telemetry.rs"),
     include_str!("../../../engine/src/metrics.rs"),
 ];
-/// Ports that the pages print: the server's, and the first of the simulator's eight, after which that of a service comes.
+/// Ports that the pages print: the server's, the first of the simulator's nine, and that of a service that is watched.
 const SERVER: u16 = 8600;
 const SIMULATOR: u16 = 9700;
+const SERVICE: u16 = 9709;
 
 #[test]
 fn the_walk_through_works_as_printed() {
@@ -238,13 +239,13 @@ fn shell(page: &str, directory: &Path, env: &[(String, String)]) -> String {
         script(page)
     )
     .replace(&SERVER.to_string(), &server.to_string())
+    .replace(&SERVICE.to_string(), &(first + 10).to_string())
     .replace(&(SIMULATOR + 6).to_string(), &(first + 6).to_string())
-    .replace(&(SIMULATOR + 8).to_string(), &(first + 8).to_string())
     .replace(&SIMULATOR.to_string(), &first.to_string());
     let programs = program().parent().unwrap().display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("timeout")
-        .args(["240", "bash", "-euo", "pipefail", "-c", &script])
+        .args(["300", "bash", "-euo", "pipefail", "-c", &script])
         .env("PATH", format!("{programs}:{path}"))
         .envs(env.iter().map(|(name, value)| (name, value)))
         .env("CARILLON_SERVER__LISTEN", format!("127.0.0.1:{server}"))
@@ -261,15 +262,20 @@ fn shell(page: &str, directory: &Path, env: &[(String, String)]) -> String {
     said
 }
 
-/// The first of ten ports that are free, other ones for each page.
+/// The first of eleven ports that are free, other ones for each page.
 pub(crate) fn free_ports() -> u16 {
     static PAGES: AtomicU16 = AtomicU16::new(0);
     let page = PAGES.fetch_add(1, Ordering::Relaxed);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    // What was put in place of one port must not read as another one that a page prints.
+    let is_other = |port: u16| {
+        let text = port.to_string();
+        !text.contains("970") && !text.contains(&SERVER.to_string())
+    };
     // Below the ports that the kernel gives to clients.
-    (20_000 + page * 10..32_000)
-        .step_by(30)
-        .skip((std::process::id() % 400) as usize)
-        .find(|port| (0..10).all(|offset| is_free(port + offset)))
+    (20_000 + page * 11..32_000)
+        .step_by(33)
+        .skip((std::process::id() % 350) as usize)
+        .find(|port| (0..11).all(|offset| is_other(port + offset) && is_free(port + offset)))
         .unwrap()
 }

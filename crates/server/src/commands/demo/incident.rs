@@ -208,6 +208,7 @@ impl Incident<'_> {
             "check": { "http": { "url": format!("http://{}/", shop.address) } },
             "private_target": true,
             "interval": "10s",
+            "retries": 0,
             "ladder": "night",
         });
         let ours = &self.stage.ours;
