@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Settings};
 use crate::counters::Counters;
 use crate::fcm::Google;
-use crate::host::{Environment, Gateway};
+use crate::host::Gateway;
 use crate::keys::{self, AddedKey, NewKey};
 use crate::link::Link;
 use crate::live_activity::NewActivity;
