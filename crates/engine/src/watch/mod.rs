@@ -1,10 +1,9 @@
 //! Monitors: what checks, beats, people and time tell them, each one step: read, worked out by the model's state machine,
 //! and written with its pages in one transaction under the fence that was read.
 //!
-//! Whoever tells a monitor something comes through [`Shared::tell_monitors`](crate::service::Shared): the Scheduler when its
-//! timer is due, the worker with the results of its checks, the gatherer of beats, and the doors. What is shown to people
-//! besides (a Live Activity) and what follows for monitors that depend on it comes after the transaction, and is made up for
-//! after a crash.
+//! Whoever tells a monitor something comes through `Shared::tell_monitors`: the Scheduler when its timer is due, the worker
+//! with the results of its checks, the gatherer of beats, and the doors. What follows for monitors that depend on it comes
+//! after the transaction, and is made up for after a crash; so comes a Live Activity, which is behind then until the next step.
 
 mod beats;
 mod config;

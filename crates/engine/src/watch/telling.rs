@@ -66,6 +66,9 @@ pub(crate) struct Done {
     pub(crate) refused: Vec<Option<Refused>>,
 }
 
+/// A record as it is stored, none where it is new, with what it says; or a sentence why it cannot be read.
+type Read = Result<(Option<StoredWatch>, Watch), String>;
+
 /// A monitor whose dependents may page again, or may not any more.
 type Changed = Arc<Monitor>;
 
@@ -157,11 +160,7 @@ impl Shared {
     }
 
     /// The records of these, in order; those that are not there yet are new.
-    #[expect(clippy::type_complexity, reason = "a record with what became of it")]
-    async fn read_these(
-        &self,
-        open: &[(usize, Telling)],
-    ) -> Result<Vec<Result<(Option<StoredWatch>, Watch), String>>, StoreError> {
+    async fn read_these(&self, open: &[(usize, Telling)]) -> Result<Vec<Read>, StoreError> {
         let unknown = open.iter().filter(|(_, telling)| telling.known.is_none());
         let unknown: Vec<DefinitionNo> = unknown.map(|(_, telling)| telling.monitor.no).collect();
         let mut found = match unknown.is_empty() {

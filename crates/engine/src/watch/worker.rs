@@ -50,6 +50,9 @@ struct Kept {
     is_stale: bool,
 }
 
+/// By place, whether a monitor took its turn; or a sentence why it cannot.
+type Looked = (usize, Result<bool, String>);
+
 /// See the module's words.
 struct Desk {
     shared: Arc<Shared>,
@@ -443,7 +446,7 @@ impl Shared {
         self: &Arc<Self>,
         due: Vec<(usize, &StoredWatch)>,
         now: UnixMs,
-    ) -> Result<Vec<(usize, Result<bool, String>)>, StoreError> {
+    ) -> Result<Vec<Looked>, StoreError> {
         let directory = self.hub.directory.load_full();
         let (mut answers, mut places, mut tellings) = (Vec::new(), Vec::new(), Vec::new());
         for (at, stored) in due {
