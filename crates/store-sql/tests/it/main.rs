@@ -9,6 +9,7 @@ mod full_disk;
 mod groups;
 mod mariadb;
 mod model;
+mod moving;
 mod opening;
 mod postgres;
 mod proxy;
