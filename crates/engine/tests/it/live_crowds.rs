@@ -119,7 +119,7 @@ fn tokens(numbers: impl Iterator<Item = u64>) -> Vec<Vec<u8>> {
 }
 
 fn can_start(n: &u64) -> bool {
-    n % 4 != 0 && n % 10 != 0
+    !n.is_multiple_of(4) && !n.is_multiple_of(10)
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,6 +66,11 @@ fn every_kind_is_shown_as_it_is_sent() {
             EventKind::LiveActivitySourceFailed => {
                 is_shape::<event::LiveActivitySourceFailed>(example)
             }
+            EventKind::IncidentOpened
+            | EventKind::IncidentPaged
+            | EventKind::IncidentAcknowledged
+            | EventKind::IncidentResolved
+            | EventKind::IncidentGivenUp => is_shape::<event::IncidentNews>(example),
             EventKind::WebhookDisabled => is_shape::<event::WebhookDisabled>(example),
         }
     }
