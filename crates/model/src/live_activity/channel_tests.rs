@@ -315,7 +315,7 @@ fn an_audience_is_one_that_is_gone_through_page_by_page() {
         json!({"audience": {"users": ["kim"]}}),
         json!({"audience": {"source": "members"}}),
     ] {
-        assert_eq!(with(new), [wrong.clone()]);
+        assert_eq!(with(new), std::slice::from_ref(&wrong));
     }
     let nobody = with(json!({"audience": {"all": false}}));
     assert_eq!(nobody[0].0, "/recipient/new_channel/audience/all");
