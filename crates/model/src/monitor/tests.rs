@@ -553,7 +553,7 @@ fn golden() {
     story.up(0);
     story.down(10 * SEC);
     story.down(20 * SEC);
-    let stored = r#"{"state":"firing","check_at":23262,"last":{"at":20000,"verdict":"down","fault":{"kind":"connect","message":"refused"}},"incidents":1,"incident":{"no":1,"opened_at":20000,"fault":{"kind":"connect","message":"refused"},"pages":1,"paging":{"next":{"run":0,"round":0,"step":1},"due_at":140000,"wait_ms":120000,"last":{"run":0,"round":0,"step":0}}},"failures":2,"good":0,"tries":0,"was_up":false,"changes":[10000]}"#;
+    let stored = r#"{"state":"firing","since":20000,"check_at":23262,"last":{"at":20000,"verdict":"down","fault":{"kind":"connect","message":"refused"}},"incidents":1,"incident":{"no":1,"opened_at":20000,"fault":{"kind":"connect","message":"refused"},"pages":1,"paging":{"next":{"run":0,"round":0,"step":1},"due_at":140000,"wait_ms":120000,"last":{"run":0,"round":0,"step":0}}},"failures":2,"good":0,"tries":0,"was_up":false,"changes":[10000]}"#;
     assert_eq!(serde_json::to_string(&story.watch).unwrap(), stored);
     assert_eq!(serde_json::from_str::<Watch>(stored).unwrap(), story.watch);
     let entries = r#"[{"at":1,"incident":2,"what":"paged","run":0,"round":1,"step":2,"how":"ring"},{"at":1,"what":"held","hold":"dependency","name":"router"},{"at":1,"incident":2,"what":"resolved","by":{"resolved":"recovery"},"lasted_ms":5,"is_told":true}]"#;
