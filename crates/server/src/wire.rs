@@ -61,9 +61,11 @@ pub(crate) async fn start(
 ) -> Result<Running, Failure> {
     let metrics = Metrics::install()?;
 
-    // The port first: a busy one must not touch the store.
+    // The port first: a busy one must not touch the store, and neither must what is wrong with checks: the first start's
+    // admin key would be lost with it.
     let listener = Listener::bind(&config.server)?;
     let url = listener.url();
+    let checker = crate::checks::open(&config.monitors)?;
 
     let store = {
         let config = config.store.clone();
@@ -149,7 +151,7 @@ pub(crate) async fn start(
             receipts,
             instances,
             sources: crate::sources::open(config.sources.file.as_deref())?,
-            checker: crate::checks::open(&config.monitors)?,
+            checker,
             config: config.engine.clone(),
         },
         memory::UPKEEP,

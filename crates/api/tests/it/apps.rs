@@ -13,7 +13,8 @@ async fn an_app_is_made_changed_and_deleted() {
             "id": "shop", "name": "shop", "problems": [],
             "settings": {"weight": 1, "rates": {"total": null, "apns": null, "fcm": null, "webpush": null}, "max_attempts": 12, "max_age": "1d",
                          "stale_after_days": 60, "delete_stale_after_days": null, "max_devices_per_user": 20,
-                         "time_zone": null, "categories": {}, "frequency_cap": [], "receipts": false, "live_activities": {"adopt": false}},
+                         "time_zone": null, "categories": {}, "frequency_cap": [], "receipts": false, "live_activities": {"adopt": false},
+                         "status_page": {"public": false, "title": "", "tags": []}},
             "created_at": "2026-08-01T12:00:00.000Z", "updated_at": "2026-08-01T12:00:00.000Z",
         })
     );
@@ -34,6 +35,7 @@ async fn an_app_is_made_changed_and_deleted() {
     settings["delete_stale_after_days"] = json!(null);
     settings["max_devices_per_user"] = json!(20);
     settings["live_activities"] = json!({"adopt": false});
+    settings["status_page"] = json!({"public": false, "title": "", "tags": []});
     assert_eq!(changed["settings"], settings);
     assert_eq!(changed["created_at"], made["created_at"]);
     assert_eq!(changed["updated_at"], "2026-08-01T12:00:01.500Z");
