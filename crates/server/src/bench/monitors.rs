@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 const APP: &str = "monitors";
 /// Requests at once.
-const CONNECTIONS: u64 = 16;
+const CONNECTIONS: u64 = 64;
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Longest time until the pages are there, and until the first checks are made.
