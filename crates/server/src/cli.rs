@@ -153,7 +153,8 @@ mod tests {
         }
         words.retain(|word| !word.is_empty());
         let end = |word: &String| {
-            ["#", "|", "||", "&", "&&"].contains(&&**word) || word.contains('>') && !word.contains('<')
+            ["#", "|", "||", "&", "&&"].contains(&&**word)
+                || word.contains('>') && !word.contains('<')
         };
         let end = words.iter().position(end).unwrap_or(words.len());
         words.truncate(end);
