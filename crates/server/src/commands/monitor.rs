@@ -78,7 +78,7 @@ enum Command {
 struct Add {
     /// Its name: 1 to 64 of A-Z a-z 0-9 . _ : @ -
     monitor: String,
-    /// What is looked at: https://…, http://…, tcp://HOST:PORT, tls://HOST[:PORT], dns://NAME, ping://HOST; or
+    /// What is looked at: https://…, http://…, tcp://HOST:PORT, tls://HOST or tls://HOST:PORT, dns://NAME, ping://HOST; or
     /// heartbeat:PERIOD, e.g. heartbeat:1d
     #[arg(value_parser = check)]
     target: Value,
