@@ -156,7 +156,7 @@ async fn set_credentials(scene: &Scene, app: usize, signing_key: &str) -> Result
 }
 
 /// Registers a device with the push tokens that the first book has for it.
-async fn register(scene: &Scene, device: u32) -> Result<()> {
+pub(crate) async fn register(scene: &Scene, device: u32) -> Result<()> {
     let (path, body) = {
         let books = scene.books.lock();
         let entry = &books.devices[device as usize];

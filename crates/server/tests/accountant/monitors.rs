@@ -16,21 +16,24 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::audience::{APPS, STEADFAST, USERS, user_id};
+use crate::audience::{APPS, Fate, STEADFAST, USERS, register, user_id};
 use crate::audit::{AT_ONCE, Accepted, list, micros};
-use crate::books::accepted::{self, Audience, Kind, OnUnknown};
+use crate::books::accepted::{self, Audience, Gateway, Kind, OnUnknown};
 use crate::books::monitors::{Answered, Entry, Incident, Monitor, What};
 use crate::books::received::Receipt;
 use crate::books::stored::KeptNotification;
 use crate::books::{Books, Micros};
 use crate::caller::Question;
 use crate::dice::Dice;
+use crate::handset::{enter as enter_phone, install};
 use crate::instant::now;
 use crate::scene::Scene;
 
 /// How many there are, and how many of them fail.
 const MONITORS: usize = 1_000;
 const TROUBLED: usize = 60;
+/// The first of those who are on call, beyond all others of the App.
+const ON_CALL: u32 = 50_000;
 /// Callers that let services fail.
 pub(crate) const CALLERS: u64 = 4;
 /// How long a service fails, and the pause of each caller between two of them, in milliseconds.
@@ -139,9 +142,17 @@ fn path_of(number: usize) -> String {
     format!("{}/monitors/{}", app_path(), name_of(number))
 }
 
-/// Defines them, with a ladder that pages one person and then another.
+/// Defines them, with a ladder that pages one person and then another, who have an iPhone each: a push by another gateway
+/// says by its tag which incident it replaces, and not which delivery it is.
 pub(crate) async fn set_up(scene: &Scene) -> Result<()> {
-    let user = |place: u32| user_id(STEADFAST as u32 * USERS + place);
+    let app = STEADFAST as u32;
+    let number = |place: u32| app * USERS + ON_CALL + place;
+    let user = |place: u32| user_id(number(place));
+    for place in 0..2 {
+        let installed = install(scene, app, Gateway::Apns, place, Fate::Steady)?;
+        let device = enter_phone(scene, app, &installed, Fate::Steady, number(place));
+        register(scene, device).await?;
+    }
     let ladder = json!({
         "steps": [
             { "whom": { "users": [user(0)] } },
