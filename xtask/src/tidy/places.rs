@@ -31,19 +31,16 @@ const SOURCES: &[(&str, &str)] = &[
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let ours = own_prefix(&tree.root);
+    let ours = own_places(tree);
     let mut found = Vec::new();
     for (path, file) in &tree.files {
         for (number, line) in (1..).zip(file.text.lines()) {
             let mut homes = ["/home/", "/Users/"]
                 .into_iter()
-                .filter(|home| has_path(line, home, true));
-            let is_home = homes.next().is_some() || has_path(line, "/root/", false);
-            if is_home
-                || ours
-                    .as_deref()
-                    .is_some_and(|ours| has_path(line, ours, false))
-            {
+                .filter(|home| has_path(line, home, char::is_alphanumeric));
+            let is_home = homes.next().is_some() || has_path(line, "/root/", |_| true);
+            let ends = |c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+            if is_home || ours.iter().any(|ours| has_path(line, ours, ends)) {
                 let message =
                     "names a folder of one machine: use a relative path, or say it in words";
                 found.push(Finding::new(NAME, path, number, message));
@@ -60,30 +57,32 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     found
 }
 
-/// What betrays this checkout: its first folder, or the whole path where the first folder is one that everybody has.
-fn own_prefix(root: &str) -> Option<String> {
-    let first = root
-        .strip_prefix('/')?
-        .split('/')
-        .next()
-        .filter(|first| !first.is_empty())?;
+/// What betrays this checkout: its own path, and what lies beside it where that is not a folder everybody has.
+///
+/// Whole paths, not their first folder: a checkout may well lie in a folder whose name is also the first word of a
+/// JSON pointer or of a URL's path (`/check/…`, `/v1/…`).
+fn own_places(tree: &Tree) -> Vec<String> {
+    let Some((parent, _)) = tree.root.rsplit_once('/').filter(|(at, _)| !at.is_empty()) else {
+        return Vec::new();
+    };
+    let first = parent.split('/').nth(1).unwrap_or_default();
     let is_everywhere = EVERYWHERE.contains(&first) || EVERYWHERE_TOO.contains(&first);
-    Some(if is_everywhere {
-        root.to_owned()
-    } else {
-        format!("/{first}/")
-    })
+    let beside = tree.beside.iter().filter(|_| !is_everywhere);
+    let mut places = vec![tree.root.clone()];
+    places.extend(beside.map(|name| format!("{parent}/{name}")));
+    places
 }
 
-/// Whether an absolute path that begins with `prefix` stands in the line; with `named`, a name must follow.
-fn has_path(line: &str, prefix: &str, named: bool) -> bool {
+/// Whether an absolute path that begins with `prefix` stands in the line, and what follows, if anything, is as `next`
+/// says.
+fn has_path(line: &str, prefix: &str, next: impl Fn(char) -> bool) -> bool {
     line.match_indices(prefix).any(|(at, _)| {
         let before = line[..at].chars().next_back();
         let after = line[at + prefix.len()..].chars().next();
         let begins = before.is_none_or(|c| {
             !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-' | '}' | '/' | '*' | '~' | '>')
         });
-        begins && (!named || after.is_some_and(char::is_alphanumeric))
+        begins && after.map_or(!prefix.ends_with('/'), &next)
     })
 }
 
@@ -91,9 +90,10 @@ fn has_path(line: &str, prefix: &str, named: bool) -> bool {
 mod tests {
     use super::*;
 
-    fn lines(path: &str, text: &str) -> Vec<usize> {
+    fn at(root: &str, path: &str, text: &str) -> Vec<usize> {
         let tree = Tree {
-            root: "/builds/carillon".to_owned(),
+            root: root.to_owned(),
+            beside: vec!["other".to_owned()],
             ..Tree::of(&[(path, text)])
         };
         check(&tree)
@@ -102,10 +102,15 @@ mod tests {
             .collect()
     }
 
+    fn lines(path: &str, text: &str) -> Vec<usize> {
+        at("/builds/carillon", path, text)
+    }
+
     #[test]
     fn folders_of_one_machine_are_found() {
-        let text = "cd /home/alice/x\n\"/root/.cache\"\n/builds/other/y\n/Users/bob\nsee /home/ or /v1/users/\n";
-        assert_eq!(lines("docs/a.md", text), [1, 2, 3, 4]);
+        let text = "cd /home/alice/x\n\"/root/.cache\"\n/builds/other/y\n/Users/bob\nsee /home/ or /v1/users/\n\
+                    in /builds/carillon\n";
+        assert_eq!(lines("docs/a.md", text), [1, 2, 3, 4, 6]);
     }
 
     #[test]
@@ -113,20 +118,24 @@ mod tests {
         assert_eq!(
             lines(
                 "docs/a.md",
-                "../builds/x target/builds/y https://a.example/home/x {dir}/root/ /tmp/x\n"
+                "../builds/other target/builds/other https://a.example/home/x {dir}/root/ /tmp/x /builds/others\n"
             ),
             [0; 0]
         );
     }
 
     #[test]
+    fn a_folder_whose_name_begins_pointers_or_urls_is_no_trouble() {
+        let text = "\"/check/http/url\" and GET /check/status\n";
+        assert_eq!(at("/check/carillon", "docs/a.md", text), [0; 0]);
+        assert_eq!(at("/check", "docs/a.md", text), [0; 0]);
+    }
+
+    #[test]
     fn a_checkout_under_a_folder_that_everybody_has_is_known_by_its_whole_path() {
-        assert_eq!(
-            own_prefix("/tmp/clone/carillon").as_deref(),
-            Some("/tmp/clone/carillon")
-        );
-        assert_eq!(own_prefix("/builds/carillon").as_deref(), Some("/builds/"));
-        assert_eq!(own_prefix(""), None);
+        let text = "/tmp/carillon/docs\n/tmp/other\n";
+        assert_eq!(at("/tmp/carillon", "docs/a.md", text), [1]);
+        assert_eq!(at("", "docs/a.md", text), [0; 0]);
     }
 
     #[test]

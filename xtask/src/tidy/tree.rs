@@ -15,6 +15,8 @@ pub(super) struct Tree {
     pub(super) packages: Vec<Package>,
     /// The folder the tree was read from; empty in tests.
     pub(super) root: String,
+    /// The names of what lies beside that folder; empty in tests.
+    pub(super) beside: Vec<String>,
 }
 
 /// One text file.
@@ -42,10 +44,15 @@ impl Tree {
             }
         }
         let root = workspace.root.to_string_lossy().into_owned();
+        // A neighbour that cannot be read is one that nobody named.
+        let beside = workspace.root.parent().map(std::fs::read_dir);
+        let beside = beside.into_iter().flatten().flatten().flatten();
+        let beside = beside.map(|entry| entry.file_name().to_string_lossy().into_owned());
         Ok(Self {
             files,
             packages: workspace.packages.clone(),
             root,
+            beside: beside.collect(),
         })
     }
 
