@@ -152,28 +152,44 @@ fn candidates(tx: &Tx<'_>, after: i64, limit: u32) -> Done<Vec<Candidate>> {
     Ok(found.collect::<db::Result<_>>()?)
 }
 
+/// The next stragglers after that number, each with its notification if that is still there. One question for all of them:
+/// nobody else writes meanwhile.
+fn noted(tx: &Tx<'_>, pass: Pass, after: i64, limit: i64) -> Done<Vec<(i64, Option<Candidate>)>> {
+    let mut statement = tx.conn.prepare_cached(
+        "SELECT s.notification_no, n.accepted_at,
+            CASE WHEN t.notification_no IS NULL THEN b.settled_at ELSE t.completed_at END
+         FROM stragglers s
+         LEFT JOIN notifications n ON n.notification_no = s.notification_no
+         LEFT JOIN tallies t ON t.notification_no = n.notification_no
+         LEFT JOIN batches b ON b.batch_no = n.notification_no << 20 AND b.sole = 1
+         WHERE s.pass = ?1 AND s.notification_no > ?2 ORDER BY s.notification_no LIMIT ?3",
+    )?;
+    let found = statement.query_map(params![pass as i64, after, limit], |row| {
+        let no: i64 = row.get(0)?;
+        let accepted_at: Option<UnixMs> = row.get(1)?;
+        let candidate = match accepted_at {
+            None => None,
+            Some(accepted_at) => Some(Candidate {
+                no: NotificationNo(no),
+                accepted_at,
+                done_at: row.get(2)?,
+            }),
+        };
+        Ok((no, candidate))
+    })?;
+    Ok(found.collect::<db::Result<_>>()?)
+}
+
 /// Looks at some of those that a cursor went past; the round goes on where the last one stopped.
 fn stragglers(tx: &mut Tx<'_>, pass: Pass, before: UnixMs, budget: &mut i64) -> Done<u64> {
     let start = read_meta(tx.conn, pass.round())?.unwrap_or(0);
-    let noted: Vec<i64> = tx
-        .conn
-        .prepare_cached(
-            "SELECT notification_no FROM stragglers WHERE pass = ?1 AND notification_no > ?2
-             ORDER BY notification_no LIMIT ?3",
-        )?
-        .query_map(params![pass as i64, start, *budget], |row| row.get(0))?
-        .collect::<db::Result<_>>()?;
+    let noted = noted(tx, pass, start, *budget)?;
     let round_ends = (noted.len() as i64) < *budget;
     let (mut rows, mut last) = (0, start);
-    for no in noted {
+    for (no, found) in noted {
         if *budget <= 0 {
             break;
         }
-        let found = tx
-            .conn
-            .prepare_cached(&format!("{CANDIDATE} WHERE n.notification_no = ?1"))?
-            .query_row([no], candidate)
-            .optional()?;
         let gone = match found {
             None => true,
             Some(found) if found.done_at.is_some_and(|at| at < before) => {
