@@ -152,22 +152,22 @@ fn what_the_package_reads_of_a_problem_is_there() {
 fn no_other_source_names_a_path() {
     for path in files(&root().join("clients/swift/Sources"), ".swift") {
         let is_theirs = path.ends_with("Endpoints.swift");
-        assert_eq!(
-            read(&path).contains("\"/v1/"),
-            is_theirs,
-            "{}",
-            path.display()
-        );
+        let text = read(&path);
+        for root in ["\"/v1/", "\"/i/"] {
+            assert_eq!(text.contains(root), is_theirs, "{}", path.display());
+        }
     }
 }
 
-/// `METHOD /v1/…` in backticks.
+/// `METHOD /v1/…` or `METHOD /i/…` in backticks.
 fn named_in(page: &str) -> Vec<(String, String)> {
     let pieces = page.split('`').skip(1).step_by(2);
     pieces
         .filter_map(|piece| {
             let (method, path) = piece.split_once(' ')?;
-            path.starts_with("/v1/")
+            ["/v1/", "/i/"]
+                .iter()
+                .any(|root| path.starts_with(root))
                 .then(|| (method.to_owned(), path.to_owned()))
         })
         .collect()

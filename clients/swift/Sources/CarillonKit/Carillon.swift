@@ -286,7 +286,7 @@ public actor Carillon {
         Task { await self.flush() }
     }
 
-    private func enqueue<Body>(
+    func enqueue<Body>(
         _ endpoint: Endpoint<Body>, _ values: [String: String], body: Body?, key: String, answers: Answers
     ) {
         let most = settings.mostCalls

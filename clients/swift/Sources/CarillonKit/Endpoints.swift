@@ -16,7 +16,8 @@ struct Endpoint<Body: Encodable & Sendable>: Sendable {
     }
 }
 
-/// What an app may call with its publishable key. `{app}` and `{device}` are filled in when the call is sent.
+/// What an app may call, with its publishable key where the path has `{device}`. `{app}` and `{device}` are filled in when
+/// the call is sent.
 enum Endpoints {
     static let registerDevice = Endpoint<DeviceRegistration>("PUT", "/v1/apps/{app}/devices/{device}")
     static let deleteDevice = Endpoint<NoBody>("DELETE", "/v1/apps/{app}/devices/{device}")
@@ -30,6 +31,7 @@ enum Endpoints {
     static let activityEnded = Endpoint<ActivityEndedBody>(
         "POST", "/v1/apps/{app}/live-activities/{activity}/ended/{device}")
     static let createReceipts = Endpoint<[ReceiptBody]>("POST", "/v1/receipts")
+    static let moveIncident = Endpoint<IncidentMoveBody>("POST", "/i/{token}")
 }
 
 /// Names of headers.
@@ -52,6 +54,9 @@ let receiptMember = "carillon_receipt"
 
 /// The member of a push's data that says which incident it is about.
 let incidentMember = "carillon_incident"
+
+/// How the link of an incident begins; the rest is its token.
+let incidentLinkPrefix = "/i/"
 
 /// For calls without one.
 struct NoBody: Encodable, Sendable {}
@@ -145,6 +150,15 @@ struct ReceiptBody: Encodable, Sendable {
         case receipt = "receipt"
         case event = "event"
         case at = "at"
+    }
+}
+
+/// What is to be done about an incident.
+struct IncidentMoveBody: Encodable, Sendable {
+    var move: String
+
+    enum CodingKeys: String, CodingKey {
+        case move = "do"
     }
 }
 

@@ -45,33 +45,6 @@ public struct IncomingCall: Equatable, Sendable {
     }
 }
 
-/// An incident that somebody is paged for, as a push of Carillon's says it.
-public struct Incident: Equatable, Sendable {
-    /// The monitor's name.
-    public var monitor: String
-    /// The incident's number among those of its monitor.
-    public var number: Int
-    /// What happened, in a line.
-    public var title: String
-    /// Path at the server of the page where the person acknowledges or resolves it. It is signed for that person.
-    public var link: String
-
-    public init(monitor: String, number: Int, title: String, link: String) {
-        self.monitor = monitor
-        self.number = number
-        self.title = title
-        self.link = link
-    }
-
-    /// `nil` where a push is about none.
-    public init?(payload: [AnyHashable: Any]) {
-        guard let said = payload[incidentMember] as? [String: Any], let monitor = said["monitor"] as? String,
-            let number = said["incident"] as? Int, let link = said["link"] as? String
-        else { return nil }
-        self.init(monitor: monitor, number: number, title: said["title"] as? String ?? monitor, link: link)
-    }
-}
-
 /// What the app learned about a call after the push woke it.
 public enum CallNews: Sendable {
     /// It still rings.

@@ -133,7 +133,11 @@ extension Carillon {
     // MARK: Calls
 
     private func send(_ call: PendingCall) async -> Bool {
-        guard let identity = stored?.identity else { return false }
+        var identity: Identity?
+        if call.isOfDevice {
+            guard let own = stored?.identity else { return false }
+            identity = own
+        }
         let answer = await ask(call.method, call.path, body: call.body, as: identity)
         switch answer {
         case .done:

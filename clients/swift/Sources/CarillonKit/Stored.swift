@@ -51,6 +51,9 @@ struct PendingCall: Codable, Equatable, Sendable {
     var body: Data?
     var answers: Answers
     var tries: Tries
+
+    /// Whether it is said of this device, which the server must know then.
+    var isOfDevice: Bool { path.contains("{device}") }
 }
 
 /// A receipt that waits.
@@ -129,7 +132,7 @@ extension Stored {
         registration = nil
         pushTokens = [:]
         topics = []
-        calls = []
+        calls.removeAll { $0.isOfDevice }
     }
 
     /// Puts a call in, in place of one with the same key. Returns how many had to go to keep within `most`.
@@ -169,9 +172,12 @@ private let mostLeaving = 10
 let mostReceiptsAtOnce = 100
 
 extension Stored {
-    /// What to send now. Deletions first, since the same person may register again; then the registration, which the
-    /// rest refers to; receipts need no device.
+    /// What to send now. What needs no device first: others are paged until an incident is acknowledged. Then deletions,
+    /// since the same person may register again; then the registration, which the rest refers to; receipts need no device.
     func next(at now: Date) -> Job? {
+        if let call = calls.first(where: { !$0.isOfDevice && $0.tries.isDue(at: now) }) {
+            return .call(call)
+        }
         if let leaving = leaving.first(where: { $0.tries.isDue(at: now) }) {
             return .delete(leaving)
         }
@@ -195,9 +201,7 @@ extension Stored {
         if let registration {
             all.append(registration)
         }
-        if isRegistered {
-            all += calls.map(\.tries)
-        }
+        all += calls.filter { isRegistered || !$0.isOfDevice }.map(\.tries)
         return all.map { $0.notBefore ?? $0.since }.min()
     }
 

@@ -64,17 +64,21 @@ final class PartsTests: XCTestCase {
         XCTAssertEqual([call.name, call.handle], ["web is down", "web"])
         XCTAssertTrue(call.isReadable)
         XCTAssertEqual(
-            call.incident, Incident(monitor: "web", number: 3, title: "web is down", link: "/i/abc"))
+            call.incident,
+            Incident(app: "shop", monitor: "web", number: 3, state: .firing, title: "web is down", link: "/i/abc"))
         XCTAssertNil(Incident(payload: ["carillon_incident": ["monitor": "web"]]))
     }
 
     func testEachPathIsFilledCompletely() {
-        let values = ["app": "a", "device": "d", "kind": "k", "attributes_type": "t", "activity": "l"]
+        let values = [
+            "app": "a", "device": "d", "kind": "k", "attributes_type": "t", "activity": "l", "token": "i",
+        ]
         let paths = [
             Endpoints.registerDevice.filled(values), Endpoints.deleteDevice.filled(values),
             Endpoints.deletePushToken.filled(values), Endpoints.putStartToken.filled(values),
             Endpoints.deleteStartToken.filled(values), Endpoints.putUpdateToken.filled(values),
             Endpoints.activityEnded.filled(values), Endpoints.createReceipts.filled(values),
+            Endpoints.moveIncident.filled(values),
         ]
         for path in paths {
             XCTAssertFalse(path.contains("{"), path)
