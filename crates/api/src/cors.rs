@@ -1,7 +1,9 @@
 //! What browsers ask before and after a page calls another site (CORS, the Fetch standard): pages
 //! register their own device with a publishable key, from whatever site they are on.
 //!
-//! Receipts come from the same pages, by the receipt token that a push carried.
+//! Receipts come from the same pages, by the receipt token that a push carried. So does what a service worker does with an
+//! incident, when somebody presses a button of a page's notification: by the link that the push carried, which is the whole
+//! authority for one incident and one person. The page at that link stays closed: its reader is the browser itself.
 //!
 //! Exactly those operations are open, and without credentials: a browser sends no cookie along, there
 //! are none, and the API key is in a header that only the page can set. Everything else stays closed:
@@ -55,12 +57,16 @@ pub(crate) async fn cors(request: Request, next: Next) -> Response {
     response
 }
 
-/// The methods that are open at a path: those of a device that registers itself, and receipts.
+/// The methods that are open at a path: those of a device that registers itself, receipts, and links to incidents.
 fn open_methods(path: &str) -> &'static [Method] {
     const ALL: &[Method] = &[Method::POST];
     const ONE: &[Method] = &[Method::PUT, Method::DELETE];
     const PART: &[Method] = &[Method::DELETE];
-    if path == "/v1/receipts" {
+    let is_link = || {
+        let token = path.strip_prefix("/i/");
+        token.is_some_and(|token| !token.is_empty() && !token.contains('/'))
+    };
+    if path == "/v1/receipts" || is_link() {
         return ALL;
     }
     let Some((_, rest)) = path
@@ -91,9 +97,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_but_a_device_of_its_own_is_open() {
+    fn nothing_is_open_but_a_device_of_its_own_and_what_a_push_carried() {
         let words = |path| -> Vec<_> { open_methods(path).iter().map(Method::as_str).collect() };
         assert_eq!(words("/v1/receipts"), ["POST"]);
+        assert_eq!(words("/i/AQ-_"), ["POST"]);
         assert_eq!(words("/v1/apps/shop/devices"), ["POST"]);
         assert_eq!(words("/v1/apps/shop/devices/a"), ["PUT", "DELETE"]);
         assert_eq!(
@@ -117,6 +124,12 @@ mod tests {
             "/v1/apps/shop/x/devices",
             "/v1/receipts/x",
             "/v1/api-keys",
+            "/i",
+            "/i/",
+            "/i/AQ/x",
+            "/v1/i/AQ",
+            "/v1/heartbeats/AQ",
+            "/status/shop",
         ] {
             assert!(open_methods(path).is_empty(), "{path}");
         }

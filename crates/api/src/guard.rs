@@ -4,14 +4,16 @@
 //! It does not know who may do what (see `auth`) and reads no body (see `body`).
 
 use crate::problem::{Problem, codes};
+use crate::public::incident;
 use crate::state::Api;
 use crate::v1::lists;
 use crate::v1::server::backup;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt as _;
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -35,7 +37,8 @@ pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
         .unwrap_or_else(|| RequestId(format!("req_{:016x}", api.engine.clock().random()).into()));
     request.extensions_mut().insert(id.clone());
     let line = tracing::enabled!(tracing::Level::DEBUG)
-        .then(|| format!("{} {}", request.method(), request.uri().path()));
+        .then(|| format!("{} {}", request.method(), loggable(request.uri().path())));
+    let is_for_people = is_for_people(&request);
 
     let mut response = if is_bounded(request.uri().path()) {
         match api.requests.try_acquire() {
@@ -54,7 +57,10 @@ pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
             tracing::error!(request.id = %id.0, cause, "request {} failed", id.0);
         }
         let allow = response.headers_mut().remove(header::ALLOW);
-        response = problem.into_answer(&id.0);
+        response = match is_for_people && incident::is_trouble(problem.code().status) {
+            true => incident::broken(&problem, &id.0),
+            false => problem.into_answer(&id.0),
+        };
         if let Some(methods) = allow {
             response.headers_mut().insert(header::ALLOW, methods);
         }
@@ -66,6 +72,24 @@ pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
         response.headers_mut().insert(HEADER.clone(), value);
     }
     response
+}
+
+/// Paths that go on with a secret: of a heartbeat, and of one person's link to an incident.
+const SECRET_PATHS: [&str; 2] = ["/v1/heartbeats/", "/i/"];
+
+/// A path as it may stand in a log: without a secret, and what follows it.
+fn loggable(path: &str) -> Cow<'_, str> {
+    let secret = SECRET_PATHS.iter().find(|start| path.starts_with(**start));
+    match secret {
+        Some(start) => Cow::Owned(format!("{start}***")),
+        None => Cow::Borrowed(path),
+    }
+}
+
+/// Whether a person reads the answer, also where something broke: who opened a link to an incident, or pressed a button there.
+fn is_for_people(request: &Request) -> bool {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    request.uri().path().starts_with("/i/") && (is_read || incident::is_form(request.headers()))
 }
 
 /// Whether it counts among the requests at once: all that reads or writes the store but the server's own health.
@@ -106,4 +130,28 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", text.unwrap_or("of unknown type"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_of_a_path_is_logged() {
+        for (path, logged) in [
+            ("/v1/heartbeats/SECRET", "/v1/heartbeats/***"),
+            ("/v1/heartbeats/SECRET/fail", "/v1/heartbeats/***"),
+            ("/v1/heartbeats/SECRET/start/x", "/v1/heartbeats/***"),
+            ("/v1/heartbeats/", "/v1/heartbeats/***"),
+            ("/i/SECRET", "/i/***"),
+            ("/i/SECRET/x", "/i/***"),
+            ("/v1/heartbeats", "/v1/heartbeats"),
+            ("/v1/apps/i/monitors/web", "/v1/apps/i/monitors/web"),
+            ("/v1/incidents", "/v1/incidents"),
+            ("/status/i", "/status/i"),
+            ("/", "/"),
+        ] {
+            assert_eq!(loggable(path), logged, "{path}");
+        }
+    }
 }

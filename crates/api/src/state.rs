@@ -3,7 +3,8 @@
 use crate::idempotency::InProgress;
 use crate::key_rates::KeyRates;
 use crate::problem::{Problem, codes};
-use crate::public::status::Pages;
+use crate::public::pages::Pages;
+use crate::public::status::PublicStatus;
 use carillon_engine::Engine;
 use carillon_model::UnixMs;
 use carillon_model::lane;
@@ -156,7 +157,7 @@ pub(crate) struct Shared {
     /// The turn to rotate the master key.
     pub(crate) rotation: tokio::sync::Mutex<()>,
     /// Status pages that were made a moment ago.
-    pub(crate) status_pages: Pages,
+    pub(crate) status_pages: Pages<PublicStatus>,
 }
 
 impl Shared {

@@ -33,8 +33,6 @@ use tokio::time::Instant;
 pub(crate) struct Hub {
     pub(crate) parts: Parts,
     pub(crate) seed: u128,
-    /// When this process began.
-    pub(crate) started_at: UnixMs,
     pub(crate) runtime: Handle,
     pub(crate) directory: ArcSwap<Directory>,
     /// The number that the store had when it was read, or a later one: where others change it, too.

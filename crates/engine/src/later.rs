@@ -134,14 +134,9 @@ impl Unfired {
     }
 }
 
-/// What a timer is for; of one that cannot be read, what most are for.
+/// What a timer is for; where not even that can be read, what most are for.
 fn kind_of(timer: &DueTimer) -> TimerKind {
-    match timer.subject {
-        Ok(TimerSubject::Send(_)) | Err(_) => TimerKind::Send,
-        Ok(TimerSubject::Schedule(_)) => TimerKind::Schedule,
-        Ok(TimerSubject::LiveActivity(_)) => TimerKind::LiveActivity,
-        Ok(TimerSubject::Watch(_)) => TimerKind::Watch,
-    }
+    timer.kind.unwrap_or(TimerKind::Send)
 }
 
 /// How many devices, users or push tokens a target names.

@@ -6,7 +6,7 @@ use carillon_model::callout::CalloutResult;
 use carillon_model::delivery::FinalState;
 use carillon_model::id::AppNo;
 use carillon_model::lane::{Gateway, Lane};
-use carillon_model::monitor::{PageHow, Verdict};
+use carillon_model::monitor::{PageHow, Verdict, WatchState};
 use carillon_model::push_type::PushType;
 use carillon_model::timer::TimerKind;
 use carillon_ports::source::FollowedTable;
@@ -14,7 +14,7 @@ use carillon_ports::webhook::EndpointRow;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_gauge};
 use metrics::{describe_histogram, gauge, histogram};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 const ACCEPTED: &str = "carillon_notifications_accepted_total";
 const SENT: &str = "carillon_pushes_sent_total";
@@ -38,6 +38,8 @@ const CALLOUTS: &str = "carillon_callouts_total";
 const SOURCE_READINGS: &str = "carillon_live_activity_source_readings_total";
 const SOURCE_BAD_ROWS: &str = "carillon_live_activity_source_bad_rows";
 const CHECKS: &str = "carillon_checks_total";
+const MONITORS: &str = "carillon_monitors";
+const INCIDENTS_OPEN: &str = "carillon_incidents_open";
 const PAGES: &str = "carillon_pages_total";
 const HEARTBEATS_POSTED: &str = "carillon_heartbeats_posted_total";
 const WEBHOOK_QUEUED: &str = "carillon_webhook_queued_events";
@@ -116,6 +118,8 @@ impl Meters {
             "Rows of a table that the last reading could not follow"
         );
         describe_counter!(CHECKS, "Attempts to check monitors, by what was found");
+        describe_gauge!(MONITORS, "Monitors, by where they are");
+        describe_gauge!(INCIDENTS_OPEN, "Incidents that are not over");
         describe_counter!(
             PAGES,
             "Devices that were paged for an incident, by the means"
@@ -238,6 +242,16 @@ impl Meters {
             Verdict::Unknown => "unknown",
         };
         counter!(CHECKS, "verdict" => word).increment(1);
+    }
+
+    /// How many monitors of an App are in each state; there is an incident for each that is firing or in hand.
+    pub(crate) fn monitors(&self, app: &str, counts: &BTreeMap<WatchState, u64>) {
+        let count = |state| counts.get(&state).copied().unwrap_or_default() as f64;
+        for state in WatchState::ALL {
+            gauge!(MONITORS, "app" => app.to_owned(), "state" => state.as_str()).set(count(state));
+        }
+        let open = count(WatchState::Firing) + count(WatchState::Acknowledged);
+        gauge!(INCIDENTS_OPEN, "app" => app.to_owned()).set(open);
     }
 
     /// A device is paged.

@@ -93,7 +93,7 @@ impl Peers {
     }
 
     /// When the oldest of those joined that hear jobs, besides this process.
-    fn others_listen_since(&self) -> Option<UnixMs> {
+    pub(crate) fn others_listen_since(&self) -> Option<UnixMs> {
         let listening = self.instances.iter().filter(|instance| {
             instance.epoch != self.own_epoch && instance.presence.roles.has(Role::Api)
         });
@@ -163,14 +163,6 @@ impl Hub {
         self.peers.borrow().checks(monitor)
     }
 
-    /// Since when jobs can be heard without a break.
-    pub(crate) fn listening_since(&self, now: UnixMs) -> UnixMs {
-        let own = self.has(Role::Api).then_some(self.started_at);
-        let others = self.peers.borrow().others_listen_since();
-        // Where nobody listens, nothing is missing.
-        own.into_iter().chain(others).min().unwrap_or(now)
-    }
-
     /// Whether a lane is sent from this process. All lanes of an App that has rates are sent from one, where
     /// they are counted together.
     pub(crate) fn owns(&self, lane: Lane) -> bool {
@@ -228,6 +220,9 @@ pub(crate) async fn join(hub: &Hub) -> Result<(), StoreError> {
     instances.store.join(instances.presence.clone()).await?;
     hub.was_heard_of(asked_at);
     let pulse = instances.store.pulse().await?;
+    // Before anything is heard: after a restore nobody is paged.
+    hub.is_scheduler_paused
+        .store(pulse.is_scheduler_paused, Relaxed);
     hub.peers
         .send_replace(Peers::new(hub.parts.store.epoch(), pulse.instances));
     Ok(())
@@ -257,6 +252,7 @@ pub(crate) async fn beat(shared: Arc<Shared>) {
             Err(_) if hub.has_left.load(Relaxed) => return,
             Err(error) => {
                 steady_since = None;
+                hub.listens_anew();
                 tracing::warn!(%error, "a heartbeat was not written: {error}");
                 if !hub.store_refused("showing that this process lives", &error) {
                     return;
@@ -282,6 +278,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         match hub.parts.instances.store.pulse().await {
             Ok(pulse) => look(&shared, pulse, &mut seen).await,
             Err(error) => {
+                hub.listens_anew();
                 if !hub.store_refused("looking at other processes", &error) {
                     return;
                 }

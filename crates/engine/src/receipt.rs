@@ -2,8 +2,8 @@
 //! notification wants so, and what that does to what is said.
 //!
 //! A receipt token names its delivery and is authenticated by a key of this installation, so that checking
-//! one asks no store. It is the whole authority to say that this one push arrived or was opened, and
-//! opens nothing else. What comes back is written down by the clerk.
+//! one asks no store. It is the whole authority to say that this one push arrived or was opened, and of a page to
+//! acknowledge its incident; it opens nothing else. What comes back is written down by the clerk.
 
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;

@@ -3,7 +3,8 @@
 //! A timer and its effect are one transaction, and the effect is rows: after a crash it fired once or is
 //! still due. Many of one App are fired together, Apps take turns, and each has its share of what is read
 //! at once, so that one App's hundred thousand delay nobody. What cannot fire fails alone: it is tried again
-//! with growing pauses, then set aside, told by an event, until somebody changes it.
+//! with growing pauses, then set aside, told by an event, until somebody changes it. A monitor's is told as well, and
+//! tried on: nobody would change it, and its silence is what it is there to notice.
 //!
 //! There is no wheel in memory. The store's index finds what is due in a few seeks, a timer that is changed
 //! or cancelled has nowhere to be forgotten, and ten million that wait cost no memory (docs/adr/0005).
@@ -15,7 +16,7 @@ use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::event::{EventKind, TimerFailed};
 use carillon_model::id::AppNo;
-use carillon_model::timer::TimerPatience;
+use carillon_model::timer::{TimerKind, TimerPatience};
 use carillon_ports::fault::{self, Bug};
 use carillon_ports::news;
 use carillon_ports::store::{NewEvent, StoreError};
@@ -52,6 +53,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 tokio::task::yield_now().await;
             }
             Err(error) => {
+                shared.hub.listens_anew();
                 if !shared.hub.store_refused("firing timers", &error) {
                     return;
                 }
@@ -209,20 +211,28 @@ async fn conclude(shared: &Arc<Shared>, app: AppNo, firing: Firing) -> Result<()
 
 fn failure(app: AppNo, mut unfired: Unfired, patience: TimerPatience, now: UnixMs) -> TimerFailure {
     let attempts = unfired.attempts.saturating_add(1);
-    let next_try_at = patience.next_try_at(attempts, now);
+    let in_patience = patience.next_try_at(attempts, now);
+    let is_watch = unfired.kind == TimerKind::Watch;
+    let next_try_at = in_patience.or_else(|| {
+        let pause = i64::from(patience.backoff_max_ms);
+        is_watch.then(|| now.saturating_add(pause))
+    });
     let error = short(std::mem::take(&mut unfired.why));
     let subject = &unfired.subject;
-    match next_try_at {
-        Some(_) => {
+    match (in_patience, next_try_at) {
+        (Some(_), _) => {
             tracing::warn!(%app, subject, attempts, "a timer cannot fire and is tried again: {error}")
         }
-        None => {
+        (None, Some(_)) => {
+            tracing::error!(%app, subject, attempts, "a monitor is not looked at, and its timer is tried again: {error}")
+        }
+        (None, None) => {
             tracing::error!(%app, subject, attempts, "a timer cannot fire and is set aside: {error}")
         }
     }
-    let event = next_try_at
-        .is_none()
-        .then(|| set_aside(app, &unfired, attempts, &error));
+    // Of one that is tried on it is told once.
+    let is_told = in_patience.is_none() && (!is_watch || attempts == patience.tries);
+    let event = is_told.then(|| set_aside(app, &unfired, attempts, &error));
     TimerFailure {
         claim: unfired.claim,
         due_at: unfired.due_at,
@@ -234,7 +244,7 @@ fn failure(app: AppNo, mut unfired: Unfired, patience: TimerPatience, now: UnixM
     }
 }
 
-/// What is told of a timer that is set aside.
+/// What is told of a timer that was tried often enough.
 pub(crate) fn set_aside(app: AppNo, unfired: &Unfired, attempts: u16, error: &str) -> NewEvent {
     let failed = TimerFailed {
         kind: unfired.kind.as_str().to_owned(),

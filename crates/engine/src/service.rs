@@ -30,7 +30,10 @@ use carillon_ports::store::StoreError;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -44,7 +47,17 @@ const SETTLE_SHARE: u32 = 5;
 pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) core: Mutex<Core>,
-    refreshing: tokio::sync::Mutex<()>,
+    refreshing: Refreshing,
+}
+
+/// Readings of the directory. Whoever waits for one is served by any that begins after it asked, so that many changes at
+/// once cost few readings.
+#[derive(Default)]
+struct Refreshing {
+    /// How many have asked.
+    wanted: AtomicU64,
+    /// Those up to this one have been served.
+    served: tokio::sync::Mutex<u64>,
 }
 
 /// Starts all parts on a runtime.
@@ -55,7 +68,6 @@ pub(crate) async fn start(
     let read = parts.registry.directory().await?;
     let hub = Arc::new(Hub {
         seed: parts.store.installation_seed(),
-        started_at: parts.clock.now(),
         watching: Watching::new(&parts.receipts.receipt_key),
         gauges: Gauges::new(&parts.config),
         parts,
@@ -102,7 +114,7 @@ pub(crate) async fn start(
     let shared = Arc::new(Shared {
         hub,
         core: Mutex::new(core),
-        refreshing: tokio::sync::Mutex::default(),
+        refreshing: Refreshing::default(),
     });
     let runs = Runs {
         runtime: &runtime,
@@ -114,6 +126,7 @@ pub(crate) async fn start(
         runs.always("clerk", clerk::run),
         runs.always("tallies", watching::run_tallies),
         runs.always("incidents", watching::run_shown),
+        runs.always("listening", watching::run_listening),
     ];
     if shared.hub.has(Role::Api) {
         tasks.push(runs.always("beats", watching::run_beats));
@@ -259,8 +272,14 @@ impl Shared {
 
     /// Reads the directory again: see `Engine::refresh`.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        let wanted = self.refreshing.wanted.fetch_add(1, AcqRel) + 1;
         // One after the other: an older reading must not replace a newer one.
-        let _one = self.refreshing.lock().await;
+        let mut served = self.refreshing.served.lock().await;
+        if *served >= wanted {
+            // Somebody's reading began after whatever this one is to show was written.
+            return Ok(());
+        }
+        let serves = self.refreshing.wanted.load(Acquire);
         let hub = &self.hub;
         let instances = &hub.parts.instances.store;
         let no = match instances.is_shared() {
@@ -279,6 +298,7 @@ impl Shared {
         // A schedule may be due earlier than anything was.
         hub.bells.timers.notify_one();
         hub.tell();
+        *served = serves;
         Ok(())
     }
 

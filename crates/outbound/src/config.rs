@@ -115,7 +115,7 @@ impl Default for WebhookConfig {
             idle: Duration::from_secs(30),
             idle_connections: 2,
             extra_ca_pem: Vec::new(),
-            lookup: Arc::new(SystemLookup),
+            lookup: Arc::new(SystemLookup::default()),
         }
     }
 }

@@ -88,6 +88,15 @@ pub struct AuditEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed(pub Vec<u8>);
 
+/// What becomes of the secret of a definition that is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewSecret {
+    /// It stays.
+    Same,
+    /// It is this one from now on; `None`: it has none.
+    Is(Option<Sealed>),
+}
+
 /// A device as stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Device {
@@ -238,12 +247,13 @@ pub trait Registry: Send + Sync + 'static {
         now: UnixMs,
         by: Actor,
     ) -> Result<Definition>;
-    /// Stores another body of a definition, whose secret stays, as [`Self::put_definition`] does; but only
-    /// if it is as it was read. `None`: it was changed or deleted meanwhile, and nothing was stored.
+    /// Stores another body of a definition, as [`Self::put_definition`] does; but only if it is as it was
+    /// read. `None`: it was changed or deleted meanwhile, and nothing was stored.
     async fn change_definition(
         &self,
         read: Definition,
         body: String,
+        secret: NewSecret,
         now: UnixMs,
         by: Actor,
     ) -> Result<Option<Definition>>;

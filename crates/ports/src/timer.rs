@@ -14,7 +14,7 @@ use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, NotificationNo};
 use carillon_model::notification::SendOptions;
-use carillon_model::timer::MissedRun;
+use carillon_model::timer::{MissedRun, TimerKind};
 
 /// A timer as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +96,8 @@ pub struct DueTimer {
     pub due_at: UnixMs,
     /// Tries that failed so far.
     pub attempts: u16,
+    /// What it is for, also where its subject cannot be read; `None`: not even that can be read.
+    pub kind: Option<TimerKind>,
     /// What it is about; an error says what of its row cannot be read. That is no reason to stop: it
     /// fails alone.
     pub subject: std::result::Result<TimerSubject, String>,

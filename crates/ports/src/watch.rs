@@ -229,12 +229,8 @@ pub struct HourTally {
 pub trait WatchStore: Send + Sync + 'static {
     /// Of these monitors, in order; `None`: nothing is remembered of it.
     async fn watches(&self, monitors: Vec<DefinitionNo>) -> Result<Vec<Option<StoredWatch>>>;
-    /// Of all, by the monitor's number, after that one; those of deleted Apps are passed over.
-    async fn all_watches(
-        &self,
-        after: Option<DefinitionNo>,
-        limit: u32,
-    ) -> Result<Vec<StoredWatch>>;
+    /// How many monitors of each App are in each state, by App and state; those of deleted Apps are passed over.
+    async fn watch_counts(&self) -> Result<Vec<(AppNo, WatchState, u64)>>;
     /// Those whose check is due at `until` or before, the earliest first; those of deleted Apps are passed over.
     async fn due_checks(&self, until: UnixMs, limit: u32) -> Result<Vec<StoredWatch>>;
     /// Writes steps in one transaction, in order. `false`: that one is not as it was read, and nothing of it was written. A

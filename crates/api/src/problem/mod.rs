@@ -156,6 +156,11 @@ impl Problem {
         self.0.code
     }
 
+    /// When to come back, in seconds.
+    pub(crate) fn retry_after_secs(&self) -> Option<u32> {
+        self.0.retry_after_secs
+    }
+
     /// What goes to the log only.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
@@ -198,7 +203,8 @@ impl Problem {
         response
     }
 
-    fn status(&self) -> StatusCode {
+    /// Its HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }

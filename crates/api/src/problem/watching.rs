@@ -33,7 +33,7 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "monitor.header",
-        "A header has the name of one, a value of at most 2,048 visible ASCII characters, and is none that the client writes itself; `***` stands for a value that is stored.",
+        "A header has the name of one, a value of at most 2,048 visible ASCII characters, and is none that the client writes itself; `***` stands for a value that is stored, as long as the URL stays at its scheme, host and port.",
     ),
     (
         "monitor.body",
@@ -183,6 +183,10 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
         "Who moves an incident is named by 1 to 128 bytes without control characters.",
     ),
     ("incident.snooze", "A page is put off for `1m` to `1d`."),
+    (
+        "receipt.no_page",
+        "The receipt event `acknowledged` is for pages of an incident that is still kept; of any other push say `opened`.",
+    ),
     (
         "app.status_page",
         "A status page has a heading of one line of at most 100 characters, and at most 20 tags of 1 to 64 characters of `A-Z a-z 0-9 . _ : @ -`.",

@@ -15,16 +15,18 @@ use crate::state::Api;
 use crate::v1::incidents::{self, refused};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use carillon_engine::watch::{IncidentLink, IncidentRefusal};
-use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::definition::Definition;
 use carillon_model::duration::format_ms;
 use carillon_model::monitor::{ResolvedBy, WatchEvent};
 use carillon_ports::watch::StoredIncident;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use utoipa::ToSchema;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr};
 
 /// Largest body, in bytes: there is one word in it.
 const BODY_BYTES: usize = 1_024;
@@ -68,19 +70,32 @@ pub(crate) struct LinkedView {
 #[expect(dead_code, reason = "documents a page")]
 pub(crate) struct HtmlPage(String);
 
-mod showing {
-    use super::problems;
-    problems!(READS; SERVER_BUSY);
-}
-mod acting {
-    use super::problems;
-    problems!(BODY, WRITES; SERVER_BUSY, INCIDENT_OVER, INCIDENT_ACKNOWLEDGED, INCIDENT_LINK_GONE);
+problems!(BODY, WRITES; SERVER_BUSY, INCIDENT_OVER, INCIDENT_ACKNOWLEDGED, INCIDENT_LINK_GONE);
+
+/// The same, and what a form gets instead of them: a page where something broke.
+pub(crate) struct Troubles;
+
+impl utoipa::IntoResponses for Troubles {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let mut all = Problems::responses();
+        for (status, response) in &mut all {
+            if let RefOr::T(response) = response
+                && status.parse().is_ok_and(is_trouble)
+            {
+                let page = Ref::from_schema_name("HtmlPage");
+                let page = ContentBuilder::new().schema(Some(page));
+                response.content.insert("text/html".into(), page.into());
+            }
+        }
+        all
+    }
 }
 
 /// Show an incident to whoever has its link.
 ///
 /// A small page that says what is down and since when, with two buttons. The link came with a page: it is for one incident
-/// and one person, and ends after `monitors.link_life`. Looking at it changes nothing. No API key.
+/// and one person, and ends after `monitors.link_life`. Looking at it changes nothing. What goes wrong is told by a page too.
+/// No API key.
 #[utoipa::path(
     get, path = "/i/{token}", operation_id = "incident_link_get", tag = "incidents",
     security(()),
@@ -88,7 +103,11 @@ mod acting {
     responses(
         (status = 200, description = "The incident.", body = HtmlPage, content_type = "text/html"),
         (status = 410, description = "The link is not valid any more, or none of ours.", body = HtmlPage, content_type = "text/html"),
-        showing::Problems
+        (status = 500, description = "Something of the server broke.", body = HtmlPage, content_type = "text/html"),
+        (
+            status = 503, description = "The server, or its store, is busy or away.", body = HtmlPage, content_type = "text/html",
+            headers(("Retry-After" = u32, description = "Seconds after which to repeat."))
+        ),
     ),
 )]
 pub(crate) async fn show(
@@ -103,9 +122,25 @@ pub(crate) async fn show(
         let body = "<h1>This link is not valid any more</h1>\n<p>Open the newest notification about the incident.</p>\n";
         return Ok(page(StatusCode::GONE, "Carillon", body));
     };
-    let title = format!("{} is down", monitor.name);
-    let body = shown(&link, &monitor.name, &incident, api.now());
+    let title = heading(&monitor.name, &incident);
+    let body = shown(&link, &title, &incident, api.now());
     Ok(page(StatusCode::OK, &title, &body))
+}
+
+/// What somebody reads who opened a link while the server could not show the incident.
+pub(crate) fn broken(problem: &Problem, request_id: &str) -> Response {
+    let body = format!(
+        "<h1>This does not work just now</h1>\n<p>{}. Try again in a moment: the link stays as it is.</p>\n\
+         <p class=\"soft\">Request {}</p>\n",
+        Text(problem.code().title),
+        Text(request_id)
+    );
+    let mut response = page(problem.status(), "Carillon", &body);
+    if let Some(secs) = problem.retry_after_secs() {
+        let secs = HeaderValue::from(secs);
+        response.headers_mut().insert(header::RETRY_AFTER, secs);
+    }
+    response
 }
 
 /// Acknowledge or resolve an incident by its link.
@@ -120,7 +155,7 @@ pub(crate) async fn show(
     responses(
         (status = 200, description = "Done: the incident.", body = LinkedView),
         (status = 303, description = "To a form: back to the page, which says how it is."),
-        acting::Problems
+        Troubles
     ),
 )]
 pub(crate) async fn act(
@@ -128,10 +163,18 @@ pub(crate) async fn act(
     token: Result<PathOf<String>, Problem>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let is_form = media_type(request.headers()).eq_ignore_ascii_case(FORM);
+    let is_form = is_form(request.headers());
     if !is_form && !is_json(media_type(request.headers())) {
         let expected = format!("application/json or {FORM}");
         return Err(wrong_media_type(request.headers(), &expected));
+    }
+    let token = token.map(|PathOf(token)| token).unwrap_or_default();
+    // Of whoever has no link nothing is waited for.
+    if linked(&api, &token).is_none() {
+        return match is_form {
+            true => Ok(back_to(&token)),
+            false => Err(gone()),
+        };
     }
     let within = api.limits.body_timeout;
     let bytes = whole(request.into_body(), BODY_BYTES, within).await?;
@@ -139,12 +182,11 @@ pub(crate) async fn act(
         true => json::read(&form(&bytes))?,
         false => json::read(&bytes)?,
     };
-    let token = token.map(|PathOf(token)| token).unwrap_or_default();
     let moved = carry_out(&api, &token, act.r#do).await;
     if is_form {
         // Whatever came of it, the page says how it is; only what broke is told here.
         match moved {
-            Err(problem) if problem.code().status >= 429 => return Err(problem),
+            Err(problem) if is_trouble(problem.code().status) => return Err(problem),
             _ => return Ok(back_to(&token)),
         }
     }
@@ -159,6 +201,16 @@ pub(crate) async fn act(
     Ok(response)
 }
 
+/// Whether a button of the page sends it.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    media_type(headers).eq_ignore_ascii_case(FORM)
+}
+
+/// Whether a status says that something broke, not that something is wrong with what was asked.
+pub(crate) fn is_trouble(status: u16) -> bool {
+    status >= 429
+}
+
 /// A form with one field, as JSON: what is said of a wrong one is the same.
 fn form(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
@@ -168,11 +220,12 @@ fn form(bytes: &[u8]) -> Vec<u8> {
     serde_json::Value::from(object).to_string().into_bytes()
 }
 
+fn gone() -> Problem {
+    let detail = "it is over its time, its incident is gone, or it is none of ours";
+    Problem::new(&codes::INCIDENT_LINK_GONE, detail)
+}
+
 async fn carry_out(api: &Api, token: &str, what: Do) -> Result<(String, StoredIncident), Problem> {
-    let gone = || {
-        let detail = "it is over its time, its incident is gone, or it is none of ours";
-        Problem::new(&codes::INCIDENT_LINK_GONE, detail)
-    };
     let (link, monitor) = linked(api, token).ok_or_else(gone)?;
     let (incident, by) = (link.incident, link.user);
     let event = match what {
@@ -189,9 +242,7 @@ async fn carry_out(api: &Api, token: &str, what: Do) -> Result<(String, StoredIn
 /// A link that is valid, and its monitor.
 fn linked(api: &Api, token: &str) -> Option<(IncidentLink, Definition)> {
     let link = api.engine.read_incident_link(token)?;
-    let directory = api.engine.directory();
-    let mut all = directory.definitions(link.app, DefinitionKind::Monitor);
-    let monitor = all.find(|(row, _)| row.no == link.monitor)?.0.clone();
+    let monitor = api.engine.monitor_of_link(&link)?;
     Some((link, monitor))
 }
 
@@ -206,35 +257,36 @@ async fn find(
     Ok(incident.map(|incident| (link, monitor, incident)))
 }
 
-fn shown(link: &IncidentLink, name: &str, incident: &StoredIncident, now: i64) -> String {
-    let (name, user) = (Text(name), Text(&link.user));
+/// How it is with an incident, in a few words.
+fn heading(name: &str, incident: &StoredIncident) -> String {
+    match &incident.resolved {
+        None => format!("{name} is down"),
+        Some((ResolvedBy::Recovery, _)) => format!("{name} is up again"),
+        Some((ResolvedBy::Person(who), _)) => format!("{name} was closed by {who}"),
+        Some((ResolvedBy::Pause, _)) => format!("{name} is not watched any more"),
+    }
+}
+
+fn shown(link: &IncidentLink, heading: &str, incident: &StoredIncident, now: i64) -> String {
+    let (heading, user) = (Text(heading), Text(&link.user));
     let lasted =
         |until: i64| format_ms(until.saturating_sub(incident.opened_at).max(0) / 1_000 * 1_000);
     let mut out = String::new();
     let fault = Text(&incident.fault.message);
     let since = instant::rfc3339(incident.opened_at);
-    match &incident.resolved {
-        Some((by, at)) => {
-            let how = match by {
-                ResolvedBy::Recovery => "is up again".to_owned(),
-                ResolvedBy::Person(who) => format!("was closed by {}", Text(who)),
-                ResolvedBy::Pause => "is not watched any more".to_owned(),
-            };
-            let _ = writeln!(
-                out,
-                "<h1 class=\"up\">{name} {how}</h1>\n<p>{fault}</p>\n<p class=\"soft\">Down for {}, since {since}</p>",
-                lasted(*at)
-            );
-            return out;
-        }
-        None => {
-            let _ = writeln!(
-                out,
-                "<h1 class=\"down\">{name} is down</h1>\n<p>{fault}</p>\n<p class=\"soft\">For {}, since {since}</p>",
-                lasted(now)
-            );
-        }
+    if let Some((_, at)) = &incident.resolved {
+        let _ = writeln!(
+            out,
+            "<h1 class=\"up\">{heading}</h1>\n<p>{fault}</p>\n<p class=\"soft\">Down for {}, since {since}</p>",
+            lasted(*at)
+        );
+        return out;
     }
+    let _ = writeln!(
+        out,
+        "<h1 class=\"down\">{heading}</h1>\n<p>{fault}</p>\n<p class=\"soft\">For {}, since {since}</p>",
+        lasted(now)
+    );
     let acknowledge = match &incident.acknowledged {
         Some((by, _)) => {
             let who = if *by == link.user {

@@ -5,4 +5,5 @@
 
 pub(crate) mod html;
 pub(crate) mod incident;
+pub(crate) mod pages;
 pub(crate) mod status;

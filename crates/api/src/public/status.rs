@@ -1,7 +1,7 @@
 //! `GET /status/{app}` and `GET /status/{app}.json`: the status page of an App that has switched it on, for everybody.
 //!
-//! It says of each monitor its name, its description and whether it is up: no address, no fault and no person. It is made
-//! at most once in [`FRESH`], however many look at it.
+//! It says of each monitor its name, its description and whether it is up: no address, no fault and no person. However many
+//! look at it, it is made seldom (see [`super::pages`]).
 
 use super::html::{Text, page as html_page, protect};
 use super::incident::HtmlPage;
@@ -12,44 +12,25 @@ use crate::problem::document::problems;
 use crate::problem::{Problem, codes};
 use crate::state::Api;
 use crate::v1::monitors::list::has_tag;
-use crate::v1::monitors::status::{WindowView, uptime};
+use crate::v1::monitors::status::uptime;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use carillon_engine::directory::Directory;
 use carillon_engine::watch::MonitorStatus;
-use carillon_model::app::{App, StatusPageSettings};
+use carillon_model::app::App;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::duration::format_ms;
-use carillon_model::id::AppNo;
 use carillon_model::monitor::{Hold, MonitorDefinition, Watch, WatchState};
 use carillon_ports::watch::{IncidentFilter, StoredIncident};
 use serde::Serialize;
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
-/// How long one is shown before it is made anew.
-const FRESH: Duration = Duration::from_secs(10);
 /// Most monitors on it: the first by name.
 const MOST: usize = 200;
 /// Most incidents on it: the latest.
 const MOST_INCIDENTS: usize = 20;
-
-/// Pages that were made, by their App: as many as there are Apps that have one.
-#[derive(Default)]
-pub(crate) struct Pages(tokio::sync::Mutex<HashMap<AppNo, Made>>);
-
-struct Made {
-    at: Instant,
-    /// What the App said of it then.
-    name: String,
-    settings: StatusPageSettings,
-    page: Arc<PublicStatus>,
-}
 
 /// What everybody may read of the monitors of an App.
 #[derive(Clone, Serialize, ToSchema)]
@@ -151,7 +132,12 @@ pub(crate) async fn page(
         (None, Some(id)) => (public(id).ok_or_else(unknown)?, true),
         (None, None) => return Err(unknown()),
     };
-    let status = fresh(&api, &directory, app).await?;
+    let has_page = |no| {
+        let app = directory.app_by_no(no);
+        app.is_some_and(|app| app.settings.status_page.public)
+    };
+    let made = make(&api, &directory, app);
+    let status = api.status_pages.get(app, has_page, made).await?;
     let mut response = match is_json {
         true => answer::ok(&*status)?,
         false => html_page(StatusCode::OK, &status.title, &shown(&status)),
@@ -161,31 +147,6 @@ pub(crate) async fn page(
     response.headers_mut().insert(header::CACHE_CONTROL, age);
     response.headers_mut().remove("x-robots-tag");
     Ok(response)
-}
-
-/// The page of an App, made now or a moment ago. Whoever comes while it is made waits for it.
-async fn fresh(api: &Api, directory: &Directory, app: &App) -> Result<Arc<PublicStatus>, Problem> {
-    let mut pages = api.status_pages.0.lock().await;
-    if let Some(made) = pages.get(&app.no)
-        && made.at.elapsed() < FRESH
-        && (&made.name, &made.settings) == (&app.name, &app.settings.status_page)
-    {
-        return Ok(Arc::clone(&made.page));
-    }
-    // Of Apps that have no page any more nothing is kept.
-    pages.retain(|no, _| {
-        let app = directory.app_by_no(*no);
-        app.is_some_and(|app| app.settings.status_page.public)
-    });
-    let page = Arc::new(make(api, directory, app).await?);
-    let made = Made {
-        at: Instant::now(),
-        name: app.name.clone(),
-        settings: app.settings.status_page.clone(),
-        page: Arc::clone(&page),
-    };
-    pages.insert(app.no, made);
-    Ok(page)
 }
 
 async fn make(api: &Api, directory: &Directory, app: &App) -> Result<PublicStatus, Problem> {
@@ -234,24 +195,31 @@ async fn make(api: &Api, directory: &Directory, app: &App) -> Result<PublicStatu
 impl PublicMonitor {
     fn of(stored: &Definition, watch: &Watch, status: &MonitorStatus) -> Self {
         let read: Option<MonitorDefinition> = serde_json::from_str(&stored.body).ok();
-        let windows = WindowView::all(status).into_iter();
+        let windows = status.windows.iter();
         Self {
             name: stored.name.clone(),
             description: read.map(|read| read.description).unwrap_or_default(),
-            state: match (watch.state, &watch.hold) {
-                (WatchState::Firing | WatchState::Acknowledged, _) => "down",
-                (_, Some(Hold::Maintenance)) => "maintenance",
-                (WatchState::Ok | WatchState::Suspected, _) => "up",
-                (WatchState::Waiting, _) => "unknown",
-            },
+            state: state(watch.state, watch.hold.as_ref()),
             uptime: windows
                 .map(|window| PublicUptime {
                     name: window.name,
-                    percent: window.uptime_percent,
+                    percent: uptime(&window.tally),
                 })
                 .collect(),
             hours: status.hours.iter().map(uptime).collect(),
         }
+    }
+}
+
+/// Whether a monitor is up, in a word. One whose check fails behind another that is down pages nobody, and is down all the
+/// same.
+fn state(at: WatchState, hold: Option<&Hold>) -> &'static str {
+    match (at, hold) {
+        (WatchState::Firing | WatchState::Acknowledged, _)
+        | (WatchState::Suspected, Some(Hold::Dependency(_))) => "down",
+        (_, Some(Hold::Maintenance)) => "maintenance",
+        (WatchState::Ok | WatchState::Suspected, _) => "up",
+        (WatchState::Waiting, _) => "unknown",
     }
 }
 
@@ -329,4 +297,33 @@ fn shown(status: &PublicStatus) -> String {
     }
     let _ = writeln!(out, "</ul>\n<p class=\"soft\">As of {}</p>", status.as_of);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_behind_one_that_is_down_is_down_if_its_check_fails() {
+        use WatchState::{Acknowledged, Firing, Ok, Suspected, Waiting};
+        let router = Hold::Dependency("router".to_owned());
+        let (behind, maintenance) = (Some(&router), Some(&Hold::Maintenance));
+        for (at, hold, expected) in [
+            (Waiting, None, "unknown"),
+            (Ok, None, "up"),
+            (Suspected, None, "up"),
+            (Firing, None, "down"),
+            (Acknowledged, None, "down"),
+            (Waiting, behind, "unknown"),
+            (Ok, behind, "up"),
+            (Suspected, behind, "down"),
+            (Firing, behind, "down"),
+            (Waiting, maintenance, "maintenance"),
+            (Ok, maintenance, "maintenance"),
+            (Suspected, maintenance, "maintenance"),
+            (Acknowledged, maintenance, "down"),
+        ] {
+            assert_eq!(state(at, hold), expected, "{at:?} {hold:?}");
+        }
+    }
 }

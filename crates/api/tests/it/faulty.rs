@@ -17,6 +17,7 @@ use carillon_model::id::{
 use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::list::ListDefinition;
 use carillon_model::live_activity::ActivityState;
+use carillon_model::monitor::WatchState;
 use carillon_model::preferences::Preferences;
 use carillon_model::push_token::{PushToken, PushTokenBytes};
 use carillon_model::push_type::{Reach, TokenKind};
@@ -37,8 +38,8 @@ use carillon_ports::preferences::{
 };
 use carillon_ports::receipt::{NewReceipt, ReceiptAnswer, ReceiptStore};
 use carillon_ports::registry::{
-    Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
-    Resealer, Sealed,
+    Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, NewSecret, Registered,
+    Registry, Resealer, Sealed,
 };
 use carillon_ports::schedule::{ScheduleRun, ScheduleStore, ScheduleTurn};
 use carillon_ports::segment::{SegmentFilter, SegmentPage, SegmentSlice};
@@ -71,6 +72,8 @@ pub(crate) enum Fault {
     Panic,
     /// Say of every change of a definition that somebody else was first.
     Contended,
+    /// Keep every definition that is to be deleted.
+    Kept,
 }
 
 /// The switch.
@@ -93,7 +96,7 @@ impl Faults {
     async fn strike(&self) -> Result<()> {
         let fault = self.0.lock().unwrap().clone();
         match fault {
-            None | Some(Fault::Contended) => Ok(()),
+            None | Some(Fault::Contended | Fault::Kept) => Ok(()),
             Some(Fault::Error(error)) => Err(error),
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Panic) => panic!("planted panic"),
@@ -188,12 +191,19 @@ macro_rules! registry {
     ($(async fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {
         #[async_trait]
         impl Registry for FaultyRegistry {
-            async fn change_definition(&self, read: Definition, body: String, now: UnixMs, by: Actor) -> Result<Option<Definition>> {
+            async fn change_definition(&self, read: Definition, body: String, secret: NewSecret, now: UnixMs, by: Actor) -> Result<Option<Definition>> {
                 self.faults.strike().await?;
                 if matches!(*self.faults.0.lock().unwrap(), Some(Fault::Contended)) {
                     return Ok(None);
                 }
-                self.inner.change_definition(read, body, now, by).await
+                self.inner.change_definition(read, body, secret, now, by).await
+            }
+            async fn delete_definition(&self, app: AppNo, kind: DefinitionKind, name: String, now: UnixMs, by: Actor) -> Result<bool> {
+                self.faults.strike().await?;
+                if matches!(*self.faults.0.lock().unwrap(), Some(Fault::Kept)) {
+                    return Err(StoreError::Busy);
+                }
+                self.inner.delete_definition(app, kind, name, now, by).await
             }
             $(async fn $name(&self, $($arg: $ty),*) -> Result<$out> {
                 self.faults.strike().await?;
@@ -212,7 +222,6 @@ registry! {
     async fn delete_credential(app: AppNo, name: String, now: UnixMs, by: Actor) -> bool;
     async fn definition_no(app: AppNo, kind: DefinitionKind, name: String) -> DefinitionNo;
     async fn put_definition(no: DefinitionNo, app: AppNo, kind: DefinitionKind, name: String, body: String, secret: Option<Sealed>, now: UnixMs, by: Actor) -> Definition;
-    async fn delete_definition(app: AppNo, kind: DefinitionKind, name: String, now: UnixMs, by: Actor) -> bool;
     async fn definition_version(no: DefinitionNo, version: u32) -> Option<String>;
     async fn provider_token(name: String) -> Option<Sealed>;
     async fn put_provider_token(name: String, sealed: Sealed, now: UnixMs) -> ();
@@ -347,7 +356,7 @@ port! {
         async fn page_phones(app: AppNo, users: Vec<String>, most_each: u32) -> Vec<PagePhone>;
     }
     passed {
-        async fn all_watches(after: Option<DefinitionNo>, limit: u32) -> Vec<StoredWatch>;
+        async fn watch_counts() -> Vec<(AppNo, WatchState, u64)>;
         async fn due_checks(until: UnixMs, limit: u32) -> Vec<StoredWatch>;
         async fn heard_of(devices: Vec<DeviceNo>) -> ();
         async fn incident_of(no: NotificationNo) -> Option<(DefinitionNo, u32)>;

@@ -1,5 +1,6 @@
 //! The API from outside: requests by `oneshot` against a whole Carillon in memory.
 
+mod acknowledging;
 mod apps;
 mod auth;
 mod bodies;
@@ -18,6 +19,7 @@ mod keys;
 mod lists;
 mod live_activities;
 mod many;
+mod monitor_deletion;
 mod monitors;
 mod notifications;
 mod operations;

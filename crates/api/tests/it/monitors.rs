@@ -1,11 +1,18 @@
 //! Monitors, rotations, ladders, incidents, heartbeats, and the pages that need no API key.
 
-use crate::watching::{DAY, defined, furnished, heartbeat, ladder, link, monitor, rotation};
+use crate::faulty::Fault;
+use crate::watching::{
+    DAY, defined, furnished, heartbeat, ladder, link, monitor, nobody, rotation,
+};
 use crate::world::{Ask, START, Setup, World};
+use axum::body::{Body, Bytes};
 use axum::http::Method;
 use carillon_model::monitor::{CheckResult, FaultKind};
-use carillon_ports::registry::Scope;
+use carillon_ports::registry::{NewSecret, Scope};
+use carillon_ports::secret::Place;
+use carillon_ports::store::StoreError;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const MONITORS: &str = "/v1/apps/shop/monitors";
 
@@ -75,6 +82,97 @@ async fn values_of_headers_are_never_shown_and_stay() {
         url.as_str().unwrap().starts_with("/v1/heartbeats/"),
         "{url}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_of_headers_do_not_follow_a_url_to_another_origin() {
+    let world = world().await;
+    let path = format!("{MONITORS}/web");
+    let stored = world.put(&path, monitor()).await.is(200).json();
+    let with = |url: &str| {
+        let mut definition = stored["definition"].clone();
+        definition["check"]["http"]["url"] = json!(url);
+        definition
+    };
+    let elsewhere = with("https://elsewhere.example.com/health");
+    let refused = world.put(&path, elsewhere.clone()).await;
+    let problem = refused.problem(422, "request.invalid");
+    let error = &problem["errors"][0];
+    assert_eq!(
+        (&error["pointer"], &error["code"]),
+        (
+            &json!("/check/http/headers/x-key"),
+            &json!("monitor.header")
+        )
+    );
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("the value anew"), "{message}");
+    assert_eq!(world.get(&path).await.json()["version"], stored["version"]);
+
+    let other_path = with("https://web.example.com/other");
+    world.put(&path, other_path).await.is(200);
+    world.post(&format!("{path}/test"), json!({})).await.is(200);
+    assert_eq!(world.checker.headers(), json!({"x-key": "SECRET"}));
+    let mut given = elsewhere;
+    given["check"]["http"]["headers"] = json!({"x-key": "OTHER"});
+    world.put(&path, given).await.is(200);
+    world.post(&format!("{path}/test"), json!({})).await.is(200);
+    assert_eq!(world.checker.headers(), json!({"x-key": "OTHER"}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_brings_nothing_back_that_another_process_has_changed() {
+    let world = world().await;
+    let path = |name: &str| format!("{MONITORS}/{name}");
+    // Stored past this process, which has not read of it yet.
+    let elsewhere = async |name: &str, body: Value, secret: NewSecret| {
+        let before = defined(&world, name);
+        let registry = world.engine.registry();
+        let changed =
+            registry.change_definition(before.clone(), body.to_string(), secret, START, nobody());
+        assert!(changed.await.unwrap().is_some());
+        assert_eq!(defined(&world, name), before, "the directory is old");
+    };
+    let former = format!(
+        "/v1/heartbeats/{}",
+        world.engine.heartbeat_secret(&defined(&world, "job"))
+    );
+    let mut rotated = heartbeat();
+    rotated["heartbeat_serial"] = json!(1);
+    elsewhere("job", rotated, NewSecret::Same).await;
+    let mut wanted = heartbeat();
+    wanted["description"] = json!("another");
+    let put = world.put(&path("job"), wanted).await.is(200).json();
+    assert_eq!(
+        (&put["version"], &put["definition"]["description"]),
+        (&json!(3), &json!("another"))
+    );
+    let url = put["heartbeat_url"].as_str().unwrap();
+    assert_ne!(url, former);
+    let beat = |url: &str| world.send(Ask::new(Method::POST, url).no_key());
+    beat(&former).await.problem(404, "heartbeat.unknown");
+    beat(url).await.is(204);
+
+    let stored = world.put(&path("web"), monitor()).await.is(200).json();
+    let web = defined(&world, "web");
+    let row = web.no.to_string();
+    let secrets = world.engine.secrets();
+    let sealed = secrets.seal(Place::definition(&row), br#"{"x-key": "NEWER"}"#);
+    let body = serde_json::from_str(&web.body).unwrap();
+    elsewhere("web", body, NewSecret::Is(Some(sealed))).await;
+    let mut wanted = stored["definition"].clone();
+    wanted["interval"] = json!("5m");
+    world.put(&path("web"), wanted.clone()).await.is(200);
+    let test = format!("{}/test", path("web"));
+    world.post(&test, json!({})).await.is(200);
+    assert_eq!(world.checker.headers(), json!({"x-key": "NEWER"}));
+
+    world.faults.set(Some(Fault::Contended));
+    wanted["interval"] = json!("6m");
+    let busy = world.put(&path("web"), wanted).await;
+    let problem = busy.problem(503, "server.busy");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("monitor \"web\""), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -328,7 +426,22 @@ async fn a_job_is_heard_and_its_failure_is_an_incident() {
     let taken = world
         .post(&format!("{incident}/acknowledge"), json!({"by": "ann"}))
         .await;
-    assert_eq!(taken.is(200).json()["acknowledged"]["by"], "ann");
+    let taken = taken.is(200).json();
+    assert_eq!(taken["acknowledged"]["by"], "ann");
+    // Said again, for an answer was lost.
+    let acknowledge =
+        |by: &str| world.post_to(format!("{incident}/acknowledge"), json!({"by": by}));
+    assert_eq!(acknowledge("ann").await.is(200).json(), taken);
+    let other = acknowledge("bob").await;
+    other.problem(409, "incident.acknowledged");
+    let log = world.get("/v1/audit").await.is(200).json();
+    let last = &log["data"][0];
+    assert_eq!(
+        (&last["action"], &last["subject"]),
+        (&json!("incident.acknowledge"), &json!("shop/job/1"))
+    );
+    let key = last["api_key_id"].as_str().unwrap();
+    assert!(key.starts_with("key_"), "{last}");
     world.clock.advance(5_500);
     // One good beat is enough.
     beat(Method::POST, url).await.is(204);
@@ -391,6 +504,41 @@ async fn a_job_is_heard_and_its_failure_is_an_incident() {
     }
     let wrong = world.get("/v1/apps/shop/incidents?since=yesterday").await;
     wrong.problem(400, "request.parameter");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_only_looks_whether_an_address_is_there_is_no_job() {
+    let world = bare().await;
+    let job = json!({"check": {"heartbeat": {"period": "1d"}}});
+    let path = format!("{MONITORS}/job");
+    let made = world.put(&path, job).await.is(201).json();
+    let url = made["heartbeat_url"].as_str().unwrap();
+    for end in ["", "/start", "/fail"] {
+        let head = Ask::new(Method::HEAD, &format!("{url}{end}")).no_key();
+        let answer = world.send(head).await.is(405);
+        assert_eq!(answer.header("allow"), "GET, POST");
+    }
+    let seen = world.get(&path).await.is(200).json();
+    assert_eq!(
+        (&seen["state"], &seen["heard"]),
+        (&json!("waiting"), &made["heard"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_stranger_no_body_is_waited_for() {
+    let world = world().await;
+    for (path, content_type, status) in [
+        ("/v1/heartbeats/AQ/fail", "text/plain", 404),
+        ("/i/AQ", "application/json", 410),
+        ("/i/AQ", "application/x-www-form-urlencoded", 303),
+    ] {
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let ask = Ask::new(Method::POST, path).no_key();
+        let ask = ask.body(content_type, Body::from_stream(never));
+        let answer = tokio::time::timeout(Duration::from_secs(10), world.send(ask)).await;
+        answer.expect("it is answered at once").is(status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -489,7 +637,8 @@ async fn a_link_is_for_one_incident_and_one_person() {
     assert_eq!(shown.header("referrer-policy"), "no-referrer");
     let text = shown.text();
     for part in [
-        "job is down",
+        "<title>job is down</title>",
+        "<h1 class=\"down\">job is down</h1>",
         "the disk is &lt;full&gt;",
         "value=\"acknowledge\"",
         "value=\"resolve\"",
@@ -530,9 +679,17 @@ async fn a_link_is_for_one_incident_and_one_person() {
     form("do=resolve").await.is(303);
     let text = page().await.is(200).text();
     assert!(
-        text.contains("was closed by ann") && !text.contains("<form"),
+        text.contains("<title>job was closed by ann</title>")
+            && text.contains("was closed by ann</h1>")
+            && !text.contains("<form"),
         "{text}"
     );
+    world.faults.set(Some(Fault::Error(StoreError::Busy)));
+    let broken = page().await.is(503);
+    assert_eq!(broken.header("retry-after"), "1");
+    assert_eq!(broken.header("referrer-policy"), "no-referrer");
+    assert!(broken.text().contains("Try again in a moment"));
+    world.faults.set(None);
 
     for other in [
         link(&world, 2, START + DAY),
@@ -548,6 +705,58 @@ async fn a_link_is_for_one_incident_and_one_person() {
     }
     world.clock.advance(DAY + 1);
     page().await.is(410);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_worker_acknowledges_by_a_link() {
+    let world = world().await;
+    let path = format!("/i/{}", link(&world, 1, START + DAY));
+    let allowed = "access-control-allow-origin";
+    let preflight = Ask::new(Method::OPTIONS, &path)
+        .no_key()
+        .header("origin", "https://shop.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type");
+    let answer = world.send_unchecked(preflight).await.is(204);
+    assert_eq!(answer.header(allowed), "*");
+    assert_eq!(answer.header("access-control-allow-methods"), "POST");
+    let headers = answer.header("access-control-allow-headers");
+    assert!(headers.contains("content-type"), "{headers}");
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    let act = || {
+        let ask = Ask::new(Method::POST, &path).no_key();
+        world.send(ask.json(&json!({"do": "acknowledge"})))
+    };
+    for _ in 0..2 {
+        let taken = act().await.is(200);
+        assert_eq!(taken.header(allowed), "*");
+        assert_eq!(taken.json()["acknowledged_by"], "ann");
+    }
+    let page = world.send(Ask::new(Method::GET, &path).no_key()).await;
+    assert_eq!(page.is(200).header(allowed), "", "no page reads it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_api_key_reads_the_link_of_a_page() {
+    let world = bare().await;
+    let incident = json!({"incident": 1, "link": "/i/SECRET"});
+    let page = json!({"aps": {"alert": {"body": "down"}}, "carillon_incident": incident});
+    let body = json!({"target": {"devices": ["phone"]}, "content": {"apns": page}});
+    let sent = world.post("/v1/apps/shop/notifications", body).await;
+    let id = sent.is(202).json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/apps/shop/notifications/{id}");
+    let shop = Some(world.app("shop"));
+    for scope in [Scope::Read, Scope::Send, Scope::Admin] {
+        let key = world.make_key(shop, &[scope]).await;
+        let shown = world.send(Ask::new(Method::GET, &path).key(&key)).await;
+        let shown = shown.is(200).json();
+        let payload = &shown["payload"];
+        assert_eq!(
+            payload["carillon_incident"],
+            json!({"incident": 1, "link": "***"})
+        );
+        assert_eq!(payload["aps"], page["aps"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -572,6 +781,12 @@ async fn the_status_of_monitors_is_told() {
         .map(|row| row["name"].clone())
         .collect();
     assert_eq!(json!(windows), json!(["1h", "1d", "7d", "30d", "90d"]));
+    let incidents = |row: &Value| {
+        let windows = row["windows"].as_array().unwrap().iter();
+        json!(windows.map(|row| &row["incidents"]).collect::<Vec<_>>())
+    };
+    assert_eq!(incidents(job), json!([1, 1, 1, 1, 1]));
+    assert_eq!(incidents(&rows[3]), json!([0, 0, 0, 0, 0]));
     let hours = job["hours"].as_array().unwrap();
     assert_eq!(hours.len(), 24);
     assert_eq!(hours[23]["from"], "2026-08-01T12:00:00.000Z");

@@ -7,7 +7,7 @@ use crate::world::Answer;
 use axum::http::Method;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 /// (operation, status, code); the code is empty for what is no problem.
 pub(crate) type Triple = (String, u16, String);
@@ -19,34 +19,41 @@ pub(crate) struct Document {
     seen: Arc<Mutex<BTreeSet<Triple>>>,
 }
 
+/// The document is large, and the same in every world: it is made and read once.
+static ROOT: LazyLock<Arc<Value>> =
+    LazyLock::new(|| Arc::new(serde_json::from_str(&carillon_api::openapi_text()).unwrap()));
+
+static PROMISED: LazyLock<BTreeSet<Triple>> = LazyLock::new(|| {
+    let mut triples = BTreeSet::new();
+    for (_, item) in ROOT["paths"].as_object().unwrap() {
+        for (_, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                for code in codes(response) {
+                    triples.insert((id.to_owned(), status.parse().unwrap(), code));
+                }
+            }
+        }
+    }
+    triples
+});
+
 impl Document {
     pub(crate) fn of_this_crate() -> Self {
-        let root = serde_json::from_str(&carillon_api::openapi_text()).unwrap();
         Self {
-            root: Arc::new(root),
+            root: Arc::clone(&ROOT),
             seen: Arc::default(),
         }
     }
 
     /// Every triple that the document promises.
-    pub(crate) fn promised(&self) -> BTreeSet<Triple> {
-        let mut triples = BTreeSet::new();
-        for (_, item) in self.root["paths"].as_object().unwrap() {
-            for (_, operation) in item.as_object().unwrap() {
-                let id = operation["operationId"].as_str().unwrap();
-                for (status, response) in operation["responses"].as_object().unwrap() {
-                    for code in codes(response) {
-                        triples.insert((id.to_owned(), status.parse().unwrap(), code));
-                    }
-                }
-            }
-        }
-        triples
+    pub(crate) fn promised() -> &'static BTreeSet<Triple> {
+        &PROMISED
     }
 
     /// Every operation's id.
-    pub(crate) fn operations(&self) -> BTreeSet<String> {
-        self.promised().into_iter().map(|(id, ..)| id).collect()
+    pub(crate) fn operations() -> BTreeSet<String> {
+        PROMISED.iter().map(|(id, ..)| id.clone()).collect()
     }
 
     pub(crate) fn seen(&self) -> BTreeSet<Triple> {

@@ -57,6 +57,16 @@ fn by_ann() -> Value {
     json!({"by": "ann"})
 }
 
+fn by_bob() -> Value {
+    json!({"by": "bob"})
+}
+
+/// As the button of an incident's page sends it.
+pub(crate) fn form(path: &str) -> Ask {
+    let ask = Ask::new(Method::POST, path).no_key();
+    ask.body("application/x-www-form-urlencoded", "do=acknowledge")
+}
+
 fn snooze() -> Value {
     json!({"by": "ann", "for": "2h"})
 }
@@ -107,7 +117,7 @@ pub(crate) async fn furnish(world: &World) {
     world.engine.beat(&secret, beat).await.unwrap();
 }
 
-fn nobody() -> Actor {
+pub(crate) fn nobody() -> Actor {
     Actor {
         api_key: None,
         request_id: None,
@@ -205,7 +215,8 @@ pub(crate) async fn good(world: &World, operation: &Operation, path: &str) -> bo
         "incident_acknowledge" => {
             unknown_incident(world, operation, path).await;
             send().await.is(200);
-            send().await.problem(409, "incident.acknowledged");
+            let other = world.post_to(path.to_owned(), by_bob()).await;
+            other.problem(409, "incident.acknowledged");
             resolve().await.is(200);
             send().await.problem(409, "incident.over");
             true
@@ -252,9 +263,9 @@ pub(crate) async fn good(world: &World, operation: &Operation, path: &str) -> bo
             false
         }
         "incident_link_post" => {
-            let form = Ask::new(Method::POST, path).no_key();
-            let form = form.body("application/x-www-form-urlencoded", "do=acknowledge");
-            let led = world.send(form).await.is(303);
+            let taken = world.post_to(incident("acknowledge"), by_bob());
+            taken.await.is(200);
+            let led = world.send(form(path)).await.is(303);
             assert_eq!(led.header("location"), path);
             send().await.problem(409, "incident.acknowledged");
             let over = || world.post_to(path.to_owned(), json!({"do": "resolve"}));

@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use carillon_api::{ApiState, Limits, MasterKeys, api_key};
 use carillon_engine::receipt::ReceiptKey;
+use carillon_engine::watch::WatchConfig;
 use carillon_engine::{Engine, EngineConfig, Parts, Receipts, Webhooks};
 use carillon_model::UnixMs;
 use carillon_model::definition::DefinitionKind;
@@ -239,6 +240,10 @@ impl World {
                 config: EngineConfig {
                     cancel_wait_ms: 50,
                     receipt_pause_ms: 1,
+                    monitors: WatchConfig {
+                        beat_pause_ms: 1,
+                        ..WatchConfig::default()
+                    },
                     ..EngineConfig::default()
                 },
             },
@@ -562,7 +567,11 @@ impl World {
             }
         };
         let came = tokio::time::timeout(Duration::from_secs(20), asking).await;
-        assert!(came.is_ok(), "it comes about within 20 s: {last:#}");
+        if came.is_err() {
+            let failed = tokio::time::timeout(Duration::from_millis(100), self.engine.failed());
+            let failed = failed.await.unwrap_or_else(|_| "runs".to_owned());
+            panic!("it does not come about within 20 s; the engine: {failed}; {last:#}");
+        }
         last
     }
 }

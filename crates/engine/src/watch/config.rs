@@ -17,6 +17,8 @@ pub struct WatchConfig {
     pub beat_pause_ms: u32,
     /// How long a link to an incident is good.
     pub link_life_ms: i64,
+    /// A ring that was not sent so long after it was made is not sent at all.
+    pub ring_life_ms: i64,
     /// How often one device is rung.
     pub rings: RingRules,
 }
@@ -29,6 +31,7 @@ impl Default for WatchConfig {
             gather_ms: 20,
             beat_pause_ms: 50,
             link_life_ms: 86_400_000,
+            ring_life_ms: 45_000,
             rings: RingRules::default(),
         }
     }
@@ -44,6 +47,7 @@ impl WatchConfig {
             ("concurrency", i64::from(self.concurrency)),
             ("flush_every", i64::from(self.flush_ms)),
             ("link_life", self.link_life_ms),
+            ("ring_life", self.ring_life_ms),
             ("ring_within", self.rings.within_ms),
         ];
         match positive.into_iter().find(|(_, value)| *value <= 0) {

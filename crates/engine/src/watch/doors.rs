@@ -387,10 +387,7 @@ impl Engine {
     /// See [`BeatRefusal`].
     pub async fn beat(&self, secret: &str, beat: Beat) -> Result<(), BeatRefusal> {
         let hub = &self.shared().hub;
-        let directory = hub.directory.load_full();
-        let find = |no| directory.watch.monitor(no).cloned();
-        let found = hub.watching.keys.read_heartbeat(secret, find);
-        let monitor = found.ok_or(BeatRefusal::Unknown)?;
+        let monitor = self.heartbeat(secret).ok_or(BeatRefusal::Unknown)?;
         if monitor.plan.paused {
             let name = &monitor.name;
             return Err(BeatRefusal::NotHeard(format!(
@@ -398,6 +395,19 @@ impl Engine {
             )));
         }
         hub.watching.bring(hub, monitor, beat).await
+    }
+
+    /// Whether a heartbeat of ours has this secret: of any other nothing need be read.
+    #[must_use]
+    pub fn has_heartbeat(&self, secret: &str) -> bool {
+        self.heartbeat(secret).is_some()
+    }
+
+    fn heartbeat(&self, secret: &str) -> Option<Arc<Monitor>> {
+        let hub = &self.shared().hub;
+        let directory = hub.directory.load_full();
+        let find = |no| directory.watch.monitor(no).cloned();
+        hub.watching.keys.read_heartbeat(secret, find)
     }
 
     /// The monitor that a link to an incident is about, as it is defined now; `None`: it is gone.

@@ -3,12 +3,14 @@
 //!
 //! Whoever tells a monitor something comes through `Shared::tell_monitors`: the Scheduler when its timer is due, the worker
 //! with the results of its checks, the gatherer of beats, and the doors. What follows for monitors that depend on it comes
-//! after the transaction, and is made up for after a crash; so comes a Live Activity, which is behind then until the next step.
+//! after the transaction, and is made up for after a crash; so comes a Live Activity.
 
 mod beats;
 mod config;
 mod doors;
 mod heard;
+mod letters;
+mod listening;
 mod pages;
 mod plans;
 mod reconcile;
@@ -21,11 +23,13 @@ mod worker;
 
 pub use config::WatchConfig;
 pub use doors::{BeatRefusal, IncidentRefusal};
+pub use heard::AnsweredPage;
 pub use secrets::IncidentLink;
 pub use tallies::{MonitorStatus, StatusWindow};
 
 pub(crate) use beats::run as run_beats;
 pub(crate) use heard::heard;
+pub(crate) use listening::run as run_listening;
 pub(crate) use plans::{Monitor, Plans};
 pub(crate) use reconcile::run as run_reconcile;
 pub(crate) use shown::run as run_shown;
@@ -34,6 +38,7 @@ pub(crate) use worker::run as run_checks;
 
 use crate::receipt::ReceiptKey;
 use beats::Post;
+use listening::Listening;
 use secrets::WatchKeys;
 use shown::Screens;
 use tallies::Tallies;
@@ -43,6 +48,8 @@ pub(crate) struct Watching {
     pub(crate) keys: WatchKeys,
     /// Where beats are brought to.
     post: Post,
+    /// Since when beats are heard.
+    listening: Listening,
     /// Where incidents are brought that lock screens show.
     screens: Screens,
     /// What is counted and not written yet.
@@ -54,6 +61,7 @@ impl Watching {
         Self {
             keys: WatchKeys::new(receipts),
             post: Post::default(),
+            listening: Listening::default(),
             screens: Screens::default(),
             tallies: Tallies::default(),
         }

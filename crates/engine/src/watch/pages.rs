@@ -1,57 +1,22 @@
 //! What happened to incidents, acted upon: whom a page goes to, by which means, and who is told how it went on. Each
 //! notification goes the way of any other, but past quiet hours, caps and preferences, and is stored with the step.
 
-use super::secrets::IncidentLink;
-use super::turning::{About, Turning};
-use crate::draft::{Draft, draft};
-use crate::intake::make_cold;
-use crate::request::{Origin, SendItem};
+use super::letters::{Addressee, Letter, Ringing, life_ms, send};
+use super::turning::{Turning, overtakes};
 use crate::service::Shared;
 use carillon_model::UnixMs;
-use carillon_model::content::{Content, Urgency};
 use carillon_model::definition::DefinitionKind;
-use carillon_model::id::{AppNo, DeviceNo};
-use carillon_model::lane::{Class, Gateway};
+use carillon_model::id::AppNo;
+use carillon_model::lane::Gateway;
 use carillon_model::monitor::{
-    Detour, Entry, Instead, Notice, Page, PageHow, PhoneFacts, Rings, Sound, Told, What,
-    collapse_id,
+    Detour, Entry, Instead, Notice, Page, PageHow, PageNo, PhoneFacts, Sound, Told, What, Whom,
 };
-use carillon_model::notification::{NotificationRequest, Priority, RequestOptions};
-use carillon_model::problem::FieldProblem;
-use carillon_model::push_type::{OnUnknown, PushType, Reach};
-use carillon_model::target::Target;
-use carillon_ports::store::{Recipient, StoreError};
-use carillon_ports::watch::{INCIDENT_ENTRIES, PagePhone, RingChange};
-use serde_json::json;
-use serde_json::value::{RawValue, to_raw_value};
+use carillon_ports::store::StoreError;
+use carillon_ports::watch::{INCIDENT_ENTRIES, PagePhone, RingChange, WatchEntry};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Of one person at most so many devices are paged: those that were seen last.
 const MOST_DEVICES: u32 = 20;
-/// The set of actions that the app registers for incidents.
-const CATEGORY: &str = "CARILLON_INCIDENT";
-/// Under this key the incident stands in a push's data.
-const DATA_KEY: &str = "carillon_incident";
-
-/// A notification that is to be made.
-struct Letter {
-    /// Whose step it is of.
-    place: usize,
-    /// Which entry it is about.
-    entry: usize,
-    about: About,
-    user: String,
-    /// By their public ids.
-    devices: Vec<String>,
-    /// By which gateway alone it goes, where others are in trouble.
-    gateway: Option<Gateway>,
-    notice: Notice,
-    /// Of a critical alert.
-    sound: Sound,
-    /// Where the incident is, in a word.
-    state: &'static str,
-    is_page: bool,
-}
 
 /// By which means a device is paged.
 struct Means {
@@ -59,6 +24,7 @@ struct Means {
     gateway: Option<Gateway>,
     instead: Option<Instead>,
     detour: Option<Detour>,
+    ring: Option<RingChange>,
 }
 
 /// Phones of people, by App and user.
@@ -70,35 +36,44 @@ pub(super) async fn follow(
     turnings: &mut [Turning],
     now: UnixMs,
 ) -> Result<(), StoreError> {
-    let mut letters = Vec::new();
-    let mut rings = HashMap::new();
+    let mut ringing = Ringing::new();
     // Each time round is a page that reached nobody: a ladder has few steps.
     while turnings.iter().any(|turning| !turning.happened.is_empty()) {
+        for turning in turnings.iter_mut() {
+            read_former(shared, turning).await?;
+        }
         let people: Vec<Vec<Vec<String>>> = turnings
             .iter()
             .map(|turning| people(shared, turning, now))
             .collect();
         let phones = phones_of(shared, turnings, &people).await?;
-        for (place, turning) in turnings.iter_mut().enumerate() {
-            let before = told_before(shared, turning).await?;
-            let count = turning.happened.len();
-            for people in people[place].iter().take(count) {
-                let Some(entry) = turning.happened.pop_front() else {
-                    break;
-                };
+        let (mut letters, mut pages) = (Vec::new(), Vec::new());
+        for ((place, turning), people) in turnings.iter_mut().enumerate().zip(&people) {
+            let happened = std::mem::take(&mut turning.happened);
+            for (entry, people) in happened.into_iter().zip(people) {
+                if let What::Paged(page) = &entry.what {
+                    pages.push((place, turning.entries.len(), page.clone()));
+                }
                 let mut desk = Desk {
                     shared,
                     place,
                     phones: &phones,
-                    rings: &mut rings,
+                    ringing: &mut ringing,
                     letters: &mut letters,
                     now,
                 };
-                desk.act(turning, entry, people, &before);
+                desk.act(turning, entry, people);
+            }
+        }
+        send(shared, turnings, letters, &mut ringing, now).await?;
+        for (place, entry, page) in pages {
+            let turning = &mut turnings[place];
+            if !turning.has_reached(entry) {
+                turning.reached_nobody(&shared.hub, &page, now);
             }
         }
     }
-    send(shared, turnings, letters, now).await
+    Ok(())
 }
 
 /// Whom each thing that happened pages, in order.
@@ -109,16 +84,36 @@ fn people(shared: &Shared, turning: &Turning, now: UnixMs) -> Vec<Vec<String>> {
         let found = directory.definition(app, DefinitionKind::Rotation, name)?;
         directory.watch.rotation(found.no).map(|plan| &**plan)
     };
-    let of = |entry: &Entry| match (&entry.what, &turning.ladder) {
-        (What::Paged(page), Some(ladder)) => {
-            let people = ladder.people(page.no.step, rotation, now);
-            people.into_iter().map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    };
-    turning.happened.iter().map(of).collect()
+    let former = turning.former.iter().chain(&turning.entries);
+    let mut before: Vec<(Option<u32>, PageNo, String)> = former.flat_map(paged).collect();
+    let mut all = Vec::with_capacity(turning.happened.len());
+    for entry in &turning.happened {
+        let (What::Paged(page), Some(ladder)) = (&entry.what, &turning.ladder) else {
+            all.push(Vec::new());
+            continue;
+        };
+        let known = before.iter().filter(|(no, ..)| *no == entry.incident);
+        let known: Vec<_> = known.map(|(_, no, user)| (*no, user.as_str())).collect();
+        let people = ladder.people(page.no, rotation, &known, now);
+        let people: Vec<String> = people.into_iter().map(str::to_owned).collect();
+        let paged = people.iter().cloned();
+        before.extend(paged.map(|user| (entry.incident, page.no, user)));
+        all.push(people);
+    }
+    all
 }
 
+/// Whom a page went to, whether they have a device or not.
+fn paged(one: &WatchEntry) -> impl Iterator<Item = (Option<u32>, PageNo, String)> {
+    let no = match &one.entry.what {
+        What::Paged(page) => Some(page.no),
+        _ => None,
+    };
+    let told = one.told.iter();
+    told.filter_map(move |told| Some((one.entry.incident, no?, told.user.clone())))
+}
+
+/// The devices of whoever is paged now, or was before and may be told how it goes on.
 async fn phones_of(
     shared: &Shared,
     turnings: &[Turning],
@@ -126,8 +121,10 @@ async fn phones_of(
 ) -> Result<Phones, StoreError> {
     let mut wanted: BTreeMap<AppNo, BTreeSet<String>> = BTreeMap::new();
     for (turning, people) in turnings.iter().zip(people) {
-        let users = people.iter().flatten().cloned();
-        wanted.entry(turning.monitor.app).or_default().extend(users);
+        let users = people.iter().flatten();
+        let reached = reached(turning).map(|(_, told)| &told.user);
+        let of_app = wanted.entry(turning.monitor.app).or_default();
+        of_app.extend(users.chain(reached).cloned());
     }
     let mut phones = Phones::new();
     for (app, users) in wanted {
@@ -144,72 +141,59 @@ async fn phones_of(
     Ok(phones)
 }
 
-/// Who was told of the incident before this step, where somebody is to be told how it went on.
-async fn told_before(shared: &Shared, turning: &Turning) -> Result<Vec<Told>, StoreError> {
-    let is_told = |entry: &Entry| {
-        matches!(
-            entry.what,
-            What::Acknowledged { .. } | What::Resolved { is_told: true, .. }
-        )
+/// Reads what happened to the incident before this step, where that is overtaken now or says who is next.
+async fn read_former(shared: &Shared, turning: &mut Turning) -> Result<(), StoreError> {
+    let ladder = turning.ladder.as_deref();
+    let is_next = |page: &Page| {
+        let step = ladder.and_then(|ladder| ladder.steps.get(usize::from(page.no.step)));
+        step.is_some_and(|step| matches!(step.whom, Whom::Next(_)))
     };
-    let (Some(about), true) = (&turning.about, turning.happened.iter().any(is_told)) else {
-        return Ok(Vec::new());
+    let is_wanted = turning.happened.iter().any(|entry| match &entry.what {
+        What::Paged(page) => is_next(page),
+        what => overtakes(what),
+    });
+    let (Some(about), true) = (&turning.about, is_wanted && turning.former.is_empty()) else {
+        return Ok(());
     };
     let store = &shared.hub.parts.store;
     let limit = u32::try_from(INCIDENT_ENTRIES).unwrap_or(u32::MAX);
-    let entries = store
-        .incident_entries(turning.monitor.no, about.no, limit)
-        .await?;
-    let entries = entries.into_iter().map(|stored| stored.what);
-    Ok(entries
-        .filter(is_page)
-        .flat_map(|entry| entry.told)
-        .collect())
+    let entries = store.incident_entries(turning.monitor.no, about.no, limit);
+    turning.former = entries.await?.into_iter().map(|one| one.what).collect();
+    Ok(())
 }
 
-fn is_page(entry: &carillon_ports::watch::WatchEntry) -> bool {
-    matches!(entry.entry.what, What::Paged(_))
+/// Whom pages have reached until now, each with the entry that says so.
+fn reached(turning: &Turning) -> impl Iterator<Item = (&WatchEntry, &Told)> {
+    let all = turning.former.iter().chain(&turning.entries);
+    let pages = all.filter(|one| matches!(one.entry.what, What::Paged(_)));
+    let told = pages.flat_map(|page| page.told.iter().map(move |told| (page, told)));
+    told.filter(|(_, told)| told.how.is_some())
 }
 
 struct Desk<'a> {
     shared: &'a Shared,
     place: usize,
     phones: &'a Phones,
-    /// Rings that are written down with these steps.
-    rings: &'a mut HashMap<DeviceNo, Rings>,
+    ringing: &'a mut Ringing,
     letters: &'a mut Vec<Letter>,
     now: UnixMs,
 }
 
 impl Desk<'_> {
-    fn act(&mut self, turning: &mut Turning, entry: Entry, people: &[String], before: &[Told]) {
-        match &entry.what {
-            What::Paged(page) => {
-                let page = page.clone();
-                let told = self.page(turning, &entry, &page, people);
-                let is_anybody = told.iter().any(|told| told.how.is_some());
-                turning.enter(entry, told);
-                if !is_anybody {
-                    turning.reached_nobody(&self.shared.hub, &page, self.now);
-                }
-            }
-            What::Acknowledged { by } => {
-                let by = by.clone();
-                let told = self.tell(turning, &entry, before, Some(&by), "acknowledged");
-                turning.enter(entry, told);
-            }
-            What::Resolved { is_told: true, .. } => {
-                let told = self.tell(turning, &entry, before, None, "resolved");
-                turning.enter(entry, told);
-            }
-            _ => turning.enter(entry, Vec::new()),
-        }
+    fn act(&mut self, turning: &mut Turning, entry: Entry, people: &[String]) {
+        let told = match &entry.what {
+            What::Paged(page) => self.page(turning, &entry, page, people),
+            What::Acknowledged { by } => self.tell(turning, &entry, Some(by), "acknowledged"),
+            What::Resolved { is_told: true, .. } => self.tell(turning, &entry, None, "resolved"),
+            _ => Vec::new(),
+        };
+        turning.enter(entry, told);
     }
 
     /// A step of the ladder: by which means it goes to each device of these people.
     fn page(
         &mut self,
-        turning: &mut Turning,
+        turning: &Turning,
         entry: &Entry,
         page: &Page,
         people: &[String],
@@ -217,14 +201,18 @@ impl Desk<'_> {
         let mut all = Vec::new();
         let in_trouble = self.shared.gateways_in_trouble(turning.monitor.app);
         for user in people {
-            let mut by_means: BTreeMap<(PageHow, Option<Gateway>), Vec<String>> = BTreeMap::new();
+            let mut by_means: BTreeMap<(PageHow, Option<Gateway>), Vec<Addressee>> =
+                BTreeMap::new();
             let key = (turning.monitor.app, user.clone());
             for phone in self.phones.get(&key).into_iter().flatten() {
-                let Some(means) = self.means(turning, phone, page.how, &in_trouble) else {
+                let Some(means) = self.means(phone, page.how, &in_trouble) else {
                     continue;
                 };
                 let together = by_means.entry((means.how, means.gateway)).or_default();
-                together.push(phone.id.clone());
+                together.push(Addressee {
+                    id: phone.id.clone(),
+                    ring: means.ring,
+                });
                 all.push(Told {
                     user: user.clone(),
                     device: Some(phone.id.clone()),
@@ -252,15 +240,9 @@ impl Desk<'_> {
     }
 
     /// By which means a device is paged; none: nothing reaches it.
-    fn means(
-        &mut self,
-        turning: &mut Turning,
-        phone: &PagePhone,
-        how: PageHow,
-        in_trouble: &[Gateway],
-    ) -> Option<Means> {
+    fn means(&mut self, phone: &PagePhone, how: PageHow, in_trouble: &[Gateway]) -> Option<Means> {
         let (how, gateway, detour) = Detour::take(how, &phone.alert_gateways, in_trouble);
-        let known = self.rings.get(&phone.device);
+        let known = self.ringing.get(&phone.device);
         let was = known.cloned().unwrap_or_else(|| phone.rings.clone());
         let mut rings = was.clone();
         let facts = PhoneFacts {
@@ -269,22 +251,23 @@ impl Desk<'_> {
         };
         let rules = &self.shared.hub.parts.config.monitors.rings;
         let (how, instead) = rings.page(how, facts, rules, self.now);
-        let means = Means {
+        let ring = (how == PageHow::Ring).then(|| RingChange {
+            device: phone.device,
+            was,
+            now: rings.clone(),
+        });
+        if ring.is_some() {
+            self.ringing.insert(phone.device, rings);
+        } else if phone.alert_gateways.is_empty() {
+            return None;
+        }
+        Some(Means {
             how,
             gateway,
             instead,
             detour,
-        };
-        if how == PageHow::Ring {
-            self.rings.insert(phone.device, rings.clone());
-            turning.rings.push(RingChange {
-                device: phone.device,
-                was,
-                now: rings,
-            });
-            return Some(means);
-        }
-        (!phone.alert_gateways.is_empty()).then_some(means)
+            ring,
+        })
     }
 
     /// How it went on: quietly, to everybody who was paged but `by`.
@@ -292,31 +275,40 @@ impl Desk<'_> {
         &mut self,
         turning: &Turning,
         entry: &Entry,
-        before: &[Told],
-        by: Option<&str>,
+        by: Option<&String>,
         state: &'static str,
     ) -> Vec<Told> {
-        let now = turning.entries.iter().filter(|entry| is_page(entry));
-        let all = before.iter().chain(now.flat_map(|entry| &entry.told));
         let mut devices: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for told in all.filter(|told| Some(told.user.as_str()) != by) {
-            if let Some(device) = &told.device {
+        for (page, told) in reached(turning) {
+            if page.entry.incident != entry.incident || Some(&told.user) == by {
+                continue;
+            }
+            let key = (turning.monitor.app, told.user.clone());
+            let mut phones = self.phones.get(&key).into_iter().flatten();
+            // A device that has another owner since is not theirs to be told by.
+            if let Some(device) = &told.device
+                && phones.any(|phone| phone.id == *device)
+            {
                 devices.entry(&told.user).or_default().insert(device);
             }
         }
         let mut all = Vec::new();
         for (user, devices) in devices {
-            let ids: Vec<String> = devices.into_iter().map(str::to_owned).collect();
-            all.extend(ids.iter().map(|id| Told {
+            let addressee = |id: &&str| Addressee {
+                id: (*id).to_owned(),
+                ring: None,
+            };
+            let addressees = devices.iter().map(addressee).collect();
+            all.extend(devices.into_iter().map(|id| Told {
                 user: user.to_owned(),
-                device: Some(id.clone()),
+                device: Some(id.to_owned()),
                 how: None,
                 instead: None,
                 detour: None,
                 notification: None,
             }));
             let (means, sound) = ((PageHow::Alert, None), Sound::default());
-            self.write(turning, entry, user, ids, means, state, &sound);
+            self.write(turning, entry, user, addressees, means, state, &sound);
         }
         all
     }
@@ -327,7 +319,7 @@ impl Desk<'_> {
         turning: &Turning,
         entry: &Entry,
         user: &str,
-        devices: Vec<String>,
+        devices: Vec<Addressee>,
         (how, gateway): (PageHow, Option<Gateway>),
         state: &'static str,
         sound: &Sound,
@@ -346,6 +338,9 @@ impl Desk<'_> {
         let Some(notice) = notice else {
             return;
         };
+        let is_page = matches!(entry.what, What::Paged(_));
+        let config = &self.shared.hub.parts.config.monitors;
+        let life_ms = is_page.then(|| life_ms(turning, how, config, self.now));
         self.letters.push(Letter {
             place: self.place,
             entry: turning.entries.len(),
@@ -356,186 +351,7 @@ impl Desk<'_> {
             notice,
             sound: sound.clone(),
             state,
-            is_page: matches!(entry.what, What::Paged(_)),
+            life_ms,
         });
-    }
-}
-
-/// Makes the notifications, and puts each to the step that it is stored with.
-async fn send(
-    shared: &Shared,
-    turnings: &mut [Turning],
-    letters: Vec<Letter>,
-    now: UnixMs,
-) -> Result<(), StoreError> {
-    let mut drafts: Vec<(Letter, Draft)> = Vec::with_capacity(letters.len());
-    let mut wanted: HashMap<(AppNo, Reach), BTreeSet<String>> = HashMap::new();
-    for letter in letters {
-        let monitor = &turnings[letter.place].monitor;
-        match shared.letter(monitor, &letter, now) {
-            Ok(draft) => {
-                let ids = wanted.entry((monitor.app, draft.reach)).or_default();
-                ids.extend(letter.devices.iter().cloned());
-                drafts.push((letter, draft));
-            }
-            Err(problems) => {
-                let why = problems
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                let (name, incident) = (&monitor.name, letter.about.no);
-                tracing::error!(app = %monitor.app, monitor = name, incident, "somebody was not told of the incident: {why}");
-            }
-        }
-    }
-    let mut found: HashMap<(AppNo, Reach, String), Recipient> = HashMap::new();
-    for ((app, reach), ids) in wanted {
-        let ids: Vec<String> = ids.into_iter().collect();
-        let resolved = shared
-            .hub
-            .parts
-            .store
-            .resolve_devices(app, ids.clone(), reach);
-        for (id, recipient) in ids.into_iter().zip(resolved.await?) {
-            if let Some(recipient) = recipient {
-                found.insert((app, reach, id), recipient);
-            }
-        }
-    }
-    for (letter, draft) in drafts {
-        let turning = &mut turnings[letter.place];
-        let app = turning.monitor.app;
-        let of = |id: &String| found.get(&(app, draft.reach, id.clone())).copied();
-        let mut recipients: Vec<Recipient> = letter.devices.iter().filter_map(of).collect();
-        recipients.sort_by_key(|recipient| recipient.device);
-        if recipients.is_empty() {
-            // They lost their push tokens a moment ago.
-            continue;
-        }
-        let (new, cold) = make_cold(&shared.hub, app, draft, &recipients, now);
-        turning.name(letter.entry, &letter.devices, new.no, now);
-        turning.pages.push((letter.about.no, new));
-        turning.cold.extend(cold);
-    }
-    Ok(())
-}
-
-impl Shared {
-    fn letter(
-        &self,
-        monitor: &super::Monitor,
-        letter: &Letter,
-        now: UnixMs,
-    ) -> Result<Draft, Vec<FieldProblem>> {
-        let hub = &self.hub;
-        let directory = hub.directory.load();
-        let app = directory.app_by_no(monitor.app);
-        let link = hub.watching.keys.link(&IncidentLink {
-            app: monitor.app,
-            monitor: monitor.no,
-            incident: letter.about.no,
-            user: letter.user.clone(),
-            until: now.saturating_add(hub.parts.config.monitors.link_life_ms),
-        });
-        let mut incident = json!({
-            "app": app.map_or("", |app| app.id.as_str()),
-            "monitor": monitor.name,
-            "incident": letter.about.no,
-            "state": letter.state,
-            "link": format!("/i/{link}"),
-        });
-        let notice = &letter.notice;
-        if notice.is_ring {
-            // For the call screen: such a push shows nothing by itself.
-            incident["title"] = notice.title.as_str().into();
-            incident["body"] = notice.body.as_str().into();
-        }
-        let data = raw(&json!({ DATA_KEY: incident }))?;
-        let request = NotificationRequest {
-            target: Target::Devices(letter.devices.clone()),
-            except_users: Vec::new(),
-            content: Some(content(letter, data)?),
-            template: None,
-            content_from: None,
-            badge: None,
-            options: options(monitor.no.0, letter),
-            send_at: None,
-            if_past: None,
-            expires_at: None,
-            expires_in: None,
-        };
-        let item = SendItem {
-            request,
-            idempotency: None,
-            origin: Origin::default(),
-        };
-        let mut draft = draft(hub, monitor.app, letter.place, item, now)?;
-        // Past quiet hours, caps and preferences: that is what somebody is on call for.
-        draft.options.is_critical = true;
-        Ok(draft)
-    }
-}
-
-fn raw(value: &serde_json::Value) -> Result<Box<RawValue>, Vec<FieldProblem>> {
-    to_raw_value(value).map_err(|error| {
-        vec![FieldProblem::new(
-            "/content",
-            "content.json",
-            error.to_string(),
-        )]
-    })
-}
-
-fn content(letter: &Letter, data: Box<RawValue>) -> Result<Content, Vec<FieldProblem>> {
-    let notice = &letter.notice;
-    let mut content = Content {
-        data: Some(data),
-        ..Content::default()
-    };
-    if notice.is_ring {
-        return Ok(content);
-    }
-    content.title = Some(notice.title.clone());
-    content.body = Some(notice.body.clone());
-    content.category = Some(CATEGORY.to_owned());
-    content.urgency = Some(match letter.state {
-        "acknowledged" => Urgency::Passive,
-        _ => notice.urgency,
-    });
-    if !letter.is_page {
-        return Ok(content);
-    }
-    let Sound { name, volume } = &letter.sound;
-    if notice.urgency != Urgency::Critical {
-        content.sound = Some("default".to_owned());
-        return Ok(content);
-    }
-    content.sound = Some(name.clone());
-    if !letter.sound.is_default() {
-        let sound = json!({"critical": 1, "name": name, "volume": volume});
-        content.apns = Some(raw(&json!({"aps": {"sound": sound}}))?);
-    }
-    Ok(content)
-}
-
-fn options(monitor: i64, letter: &Letter) -> RequestOptions {
-    let is_ring = letter.notice.is_ring;
-    RequestOptions {
-        push_type: match is_ring {
-            true => PushType::Voip,
-            false => PushType::Alert,
-        },
-        priority: Some(match letter.is_page {
-            true => Priority::High,
-            false => Priority::Normal,
-        }),
-        collapse_id: (!is_ring).then(|| collapse_id(monitor, letter.about.no)),
-        // A ring that comes late, or twice, is worse than none.
-        store_offline: is_ring.then_some(false),
-        on_unknown: is_ring.then_some(OnUnknown::Drop),
-        class: Some(Class::Urgent),
-        gateway: letter.gateway,
-        receipt: Some(letter.is_page),
-        ..RequestOptions::default()
     }
 }

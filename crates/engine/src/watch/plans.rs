@@ -101,7 +101,9 @@ impl Plans {
         match definition.kind {
             DefinitionKind::Monitor => {
                 let known = former.monitors.get(&no);
-                let known = known.filter(|known| known.version == version);
+                // Sealed anew with another master key, it is of the same version.
+                let known = known
+                    .filter(|known| known.version == version && known.sealed.as_ref() == sealed);
                 let read = match known {
                     Some(known) => Ok(known.clone()),
                     None => Monitor::read(definition, sealed).map(Arc::new),
@@ -243,6 +245,24 @@ mod tests {
             kept.request.headers["authorization"], "",
             "not kept in memory"
         );
+    }
+
+    #[test]
+    fn values_that_were_sealed_anew_are_those_that_are_opened() {
+        let check =
+            json!({"http": {"url": "https://a.example/", "headers": {"authorization": ""}}});
+        let monitor = definition(DefinitionKind::Monitor, "shop", json!({"check": check}));
+        let mut former = Plans::default();
+        let old = Sealed(br#"{"authorization":"by the old key"}"#.to_vec());
+        former.add(&monitor, Some(&old), &Plans::default());
+        let mut plans = Plans::default();
+        let new = Sealed(br#"{"authorization":"by the new key"}"#.to_vec());
+        plans.add(&monitor, Some(&new), &former);
+        let found = plans.monitor(DefinitionNo(7)).unwrap();
+        let CheckPlan::Http(http) = found.opened(&Plain).unwrap().check else {
+            panic!("it is a check by HTTP");
+        };
+        assert_eq!(http.request.headers["authorization"], "by the new key");
     }
 
     #[test]

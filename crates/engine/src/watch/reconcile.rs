@@ -1,11 +1,12 @@
 //! The leading worker makes up for what a crash left undone: monitors without a record, records older than their
-//! definitions, and monitors that still wait for one which is up again.
+//! definitions, monitors that rest although they should not, and those that still wait for one which is up again.
 
 use super::plans::Monitor;
+use super::shown;
 use super::telling::{Telling, Told, read};
 use crate::service::Shared;
 use carillon_model::id::DefinitionNo;
-use carillon_model::monitor::Hold;
+use carillon_model::monitor::{Hold, WatchState};
 use carillon_ports::store::StoreError;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 /// How often definitions are compared with their records.
 const EVERY: Duration = Duration::from_secs(5);
-/// In how many of these rounds those that depend on others are looked at.
-const DEPENDENTS_EVERY: u64 = 12;
+/// In how many of these rounds all are looked at, also those that were in order.
+const ALL_EVERY: u64 = 12;
 /// Monitors that are read at once.
 const TOGETHER: usize = 500;
 
@@ -23,12 +24,17 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let hub = &shared.hub;
     // What was seen in order has a record of that version, or none at all any more.
     let mut seen: HashMap<DefinitionNo, u32> = HashMap::new();
+    if let Err(error) = shown::catch_up(&shared).await
+        && !hub.store_refused("showing incidents", &error)
+    {
+        return;
+    }
     for round in 0u64.. {
         if hub.is_stopping() {
             return;
         }
-        let with_dependents = round.is_multiple_of(DEPENDENTS_EVERY);
-        if let Err(error) = look(&shared, &mut seen, with_dependents).await
+        let is_of_all = round.is_multiple_of(ALL_EVERY);
+        if let Err(error) = look(&shared, &mut seen, is_of_all).await
             && !hub.store_refused("comparing monitors with their records", &error)
         {
             return;
@@ -40,14 +46,12 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 async fn look(
     shared: &Arc<Shared>,
     seen: &mut HashMap<DefinitionNo, u32>,
-    with_dependents: bool,
+    is_of_all: bool,
 ) -> Result<(), StoreError> {
     let directory = shared.hub.directory.load_full();
     seen.retain(|no, _| directory.watch.monitor(*no).is_some());
-    let is_wanted = |monitor: &&Arc<Monitor>| {
-        let depends = with_dependents && !monitor.definition.depends_on.is_empty();
-        depends || seen.get(&monitor.no) != Some(&monitor.version)
-    };
+    let is_wanted =
+        |monitor: &&Arc<Monitor>| is_of_all || seen.get(&monitor.no) != Some(&monitor.version);
     let wanted: Vec<Arc<Monitor>> = directory
         .watch
         .monitors()
@@ -74,13 +78,23 @@ async fn look_at(
     for (monitor, stored) in together.iter().zip(found) {
         let version = stored.as_ref().map(|stored| stored.version);
         // A later one: another process has read a definition that this one is about to read.
-        let is_current = version.is_some_and(|version| version >= monitor.version);
+        let is_later = version.is_some_and(|version| version > monitor.version);
+        // It was to be deleted, and is still there: it rests, and its definition does not say so.
+        let is_checked = !monitor.plan.paused && !monitor.is_heartbeat();
+        let is_planned = stored
+            .as_ref()
+            .is_some_and(|stored| stored.check_at.is_some());
+        let is_current = is_later || (version == Some(monitor.version) && is_planned == is_checked);
+        // What a heartbeat that was never heard of waits for stands in its record alone.
+        let is_unheard = stored.as_ref().is_some_and(|stored| {
+            monitor.is_heartbeat() && !monitor.plan.paused && stored.state == WatchState::Waiting
+        });
         let waits = || {
             let watch = stored.as_ref().and_then(|stored| read(stored).ok());
             let hold = watch.and_then(|watch| watch.hold);
             matches!(hold, Some(Hold::Dependency(_)))
         };
-        if is_current && !waits() {
+        if is_current && !is_unheard && !waits() {
             seen.insert(monitor.no, monitor.version);
             continue;
         }
@@ -97,7 +111,7 @@ async fn look_at(
         .map(|telling| telling.monitor.clone())
         .collect();
     let now = shared.hub.parts.clock.now();
-    let told = shared.tell_monitors(tellings, now).await?;
+    let told = shared.tell_each(tellings, now).await?;
     for (monitor, told) in of.iter().zip(told) {
         match told {
             Told::Done(_) => drop(seen.insert(monitor.no, monitor.version)),

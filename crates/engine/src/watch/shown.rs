@@ -1,7 +1,7 @@
 //! An incident on lock screens while it lasts: a Live Activity for each who was paged, by the same door as any other.
 //!
-//! After a step what is shown is made to be as the incident is by then, whatever the step was. A crash in between costs a
-//! picture that is behind until the next step; pages hang on none of this.
+//! After a step what is shown is made to be as the incident is by then, whatever the step was. What a crash in between left
+//! behind, the next leading worker makes up for; pages hang on none of this.
 
 use super::plans::Monitor;
 use super::turning::Turning;
@@ -9,12 +9,13 @@ use crate::later::shown;
 use crate::live_activity::ActivityRefusal;
 use crate::service::Shared;
 use aws_lc_rs::digest;
+use carillon_model::id::AppNo;
 use carillon_model::live_activity::{
     ActivityAlert, ActivityChange, ActivityRequest, EndRequest, Recipient, StartBy,
 };
 use carillon_model::monitor::{What, collapse_id};
 use carillon_ports::store::StoreError;
-use carillon_ports::watch::{INCIDENT_ENTRIES, StoredIncident};
+use carillon_ports::watch::{INCIDENT_ENTRIES, IncidentFilter, StoredIncident};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -27,6 +28,11 @@ const WAITING: usize = 1_024;
 const MOST_PEOPLE: usize = 20;
 /// How long one that is over stays on the lock screen.
 const DISMISS_AFTER: &str = "5m";
+
+/// Of an App's incidents so many are looked at, the latest, when a worker begins to lead.
+const LOOKED_AT: u32 = 500;
+/// What was over so long before is not looked at then: whoever led since has ended what was shown of it.
+const LOOKED_BACK_MS: i64 = 3_600_000;
 
 type Shown = (Arc<Monitor>, u32);
 
@@ -57,6 +63,33 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             tracing::warn!(app = %monitor.app, monitor = name, incident = no, %error, "what lock screens show of an incident is behind: {error}");
         }
     }
+}
+
+/// Brings what is open, or was a moment ago: the process that took its last step may not have come to show it.
+pub(super) async fn catch_up(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    let hub = &shared.hub;
+    let directory = hub.directory.load_full();
+    let shown = |monitor: &&Arc<Monitor>| monitor.definition.live_activity.is_some();
+    let monitors = directory.watch.monitors().filter(shown);
+    let apps: BTreeSet<AppNo> = monitors.map(|monitor| monitor.app).collect();
+    let since = hub.parts.clock.now().saturating_sub(LOOKED_BACK_MS);
+    for app in apps {
+        let filter = IncidentFilter {
+            limit: LOOKED_AT,
+            ..IncidentFilter::default()
+        };
+        for incident in hub.parts.store.incidents(app, filter).await? {
+            let is_late = matches!(&incident.resolved, Some((_, at)) if *at < since);
+            let monitor = directory.watch.monitor(incident.monitor);
+            if let Some(monitor) = monitor.filter(shown).filter(|_| !is_late)
+                && let Err(error) = shared.show(monitor, incident.no).await
+            {
+                let name = &monitor.name;
+                tracing::warn!(app = %app, monitor = name, incident = incident.no, %error, "what lock screens show of an incident is behind: {error}");
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Shared {

@@ -2,6 +2,7 @@
 //! then. A crash loses what was counted since; no page and no incident hangs on it.
 
 use super::plans::Monitor;
+use super::telling::read;
 use super::turning::Turning;
 use crate::engine::Engine;
 use crate::hub::Hub;
@@ -14,7 +15,7 @@ use carillon_model::monitor::{Tally, WatchState};
 use carillon_ports::store::StoreError;
 use carillon_ports::watch::{HOUR_MS, HourTally, StoredWatch};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// So long after its check was due nobody has made it: what is later is not known.
@@ -127,22 +128,58 @@ fn spent(monitor: &Monitor, stored: &StoredWatch, now: UnixMs) -> Vec<(i64, Watc
     };
     // Nobody looks further back than this.
     let from = stored.updated_at.max(now - 91 * 24 * HOUR_MS);
-    part(from, known_until, stored.state);
+    part(from, known_until, counts_as(stored));
     part(known_until.max(from), now, WatchState::Waiting);
     all
+}
+
+/// What its time counts as. Only of what is suspected the record says more than the state.
+fn counts_as(stored: &StoredWatch) -> WatchState {
+    match stored.state {
+        WatchState::Suspected => read(stored).map_or(stored.state, |watch| watch.counts_as()),
+        state => state,
+    }
 }
 
 /// Runs until the engine is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let hub = &shared.hub;
+    let mut shown = BTreeSet::new();
     loop {
         tokio::time::sleep(ms(hub.parts.config.monitors.flush_ms)).await;
-        if let Err(error) = flush(hub).await
+        let done = async {
+            flush(hub).await?;
+            show(hub, &mut shown).await
+        };
+        if let Err(error) = done.await
             && !hub.store_refused("counting how monitors did", &error)
         {
             return;
         }
     }
+}
+
+/// Shows how many monitors there are. `shown`: the Apps of which there were some.
+async fn show(hub: &Hub, shown: &mut BTreeSet<String>) -> Result<(), StoreError> {
+    let directory = hub.directory.load_full();
+    // Most installations watch nothing: theirs costs nothing.
+    if shown.is_empty() && directory.watch.monitors().next().is_none() {
+        return Ok(());
+    }
+    let mut all: BTreeMap<String, BTreeMap<WatchState, u64>> = BTreeMap::new();
+    for (app, state, count) in hub.parts.store.watch_counts().await? {
+        if let Some(app) = directory.app_by_no(app) {
+            all.entry(app.id.clone()).or_default().insert(state, count);
+        }
+    }
+    for app in std::mem::take(shown) {
+        all.entry(app).or_default();
+    }
+    for (app, counts) in all {
+        hub.meters.monitors(&app, &counts);
+        shown.insert(app);
+    }
+    Ok(())
 }
 
 /// Writes what is counted. What could not be written is kept.
@@ -278,5 +315,23 @@ mod tests {
             [],
             "the clock was set back"
         );
+    }
+
+    #[test]
+    fn what_fails_while_something_holds_it_is_not_known() {
+        let tcp = monitor(json!({"tcp": {"host": "a.example", "port": 1}}));
+        let begin = 10 * HOUR_MS;
+        let mut watch = stored(WatchState::Suspected, Some(begin + 60_000), begin);
+        for (record, expected) in [
+            (json!({"state": "suspected"}), WatchState::Suspected),
+            (
+                json!({"state": "suspected", "hold": {"hold": "dependency", "name": "router"}}),
+                WatchState::Waiting,
+            ),
+        ] {
+            watch.record = record.to_string();
+            let spent = spent(&tcp, &watch, begin + 3_000);
+            assert_eq!(spent, [(10, expected, 3_000)]);
+        }
     }
 }

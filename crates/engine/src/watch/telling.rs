@@ -22,6 +22,7 @@ const TRIES: u32 = 8;
 const DEPTH: u32 = 8;
 
 /// A monitor that is told something.
+#[derive(Clone)]
 pub(crate) struct Telling {
     pub(crate) monitor: Arc<Monitor>,
     /// What, in order.
@@ -120,8 +121,14 @@ impl Shared {
             if open.is_empty() {
                 break;
             }
+            let reads = self.read_these(&open).await?;
+            self.renew(&mut open, &reads).await?;
             let mut turnings = Vec::with_capacity(open.len());
-            for ((at, telling), read) in open.iter().zip(self.read_these(&open).await?) {
+            for ((at, telling), read) in open.iter().zip(reads) {
+                if is_behind(telling, &read) {
+                    // This process cannot know the newer definition yet: who tells it tries again.
+                    continue;
+                }
                 match read {
                     Ok((stored, watch)) => {
                         turnings.push(self.begin(*at, telling, stored, watch));
@@ -176,6 +183,30 @@ impl Shared {
             },
         });
         Ok(read.collect())
+    }
+
+    /// A record is never written by an older definition than it was written by before: who has an older one takes the one
+    /// that the store has by now.
+    async fn renew(&self, open: &mut [(usize, Telling)], reads: &[Read]) -> Result<(), StoreError> {
+        let mut all = open.iter().zip(reads);
+        if !all.any(|((_, telling), read)| is_behind(telling, read)) {
+            return Ok(());
+        }
+        self.be_current().await?;
+        let directory = self.hub.directory.load_full();
+        for ((_, telling), read) in open.iter_mut().zip(reads) {
+            if !is_behind(telling, read) {
+                continue;
+            }
+            if let Some(newer) = directory.watch.monitor(telling.monitor.no) {
+                let mut newer = Monitor::clone(newer);
+                // One that is about to be deleted rests, whatever it says.
+                let leaves = telling.monitor.plan.paused && !telling.monitor.definition.paused;
+                newer.plan.paused |= leaves;
+                telling.monitor = Arc::new(newer);
+            }
+        }
+        Ok(())
     }
 
     fn begin(
@@ -255,7 +286,7 @@ impl Shared {
         }
         let answers = self.step_watches(steps).await?;
         fault::stage("watch.committed");
-        let mut sent = Cold::default();
+        let (mut sent, mut overtaken) = (Cold::default(), Vec::new());
         for ((turning, cold), is_written) in writing.into_iter().zip(answers) {
             let at = turning.at;
             if !is_written {
@@ -265,10 +296,13 @@ impl Shared {
             hub.watching.tallies.stepped(&turning, now);
             turning.count(hub);
             sent.extend(cold);
+            let app = turning.monitor.app;
+            overtaken.extend(turning.overtaken().into_iter().map(|no| (app, no)));
             self.show_incident(&turning);
             written.push((at, Some(turning.written())));
         }
         sent.hand_over(self);
+        self.take_back(overtaken);
         Ok(written)
     }
 
@@ -291,6 +325,11 @@ impl Shared {
         }
         Ok(answers)
     }
+}
+
+/// Whether a record was written by a newer definition than the one that is at hand.
+fn is_behind(telling: &Telling, read: &Read) -> bool {
+    matches!(read, Ok((Some(stored), _)) if stored.version > telling.monitor.version)
 }
 
 /// Reads a stored record; the error is a sentence.

@@ -14,8 +14,11 @@ use carillon_model::monitor::{
 use carillon_ports::news;
 use carillon_ports::store::{NewEvent, NewNotification, StoreError};
 use carillon_ports::watch::{RingChange, StoredWatch, WatchClaim, WatchEntry, WatchStep};
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Of one incident at most so many notifications are taken back at once, the newest.
+const MOST_TAKEN_BACK: usize = 64;
 
 /// The incident that a step is about, also when it is closed by it.
 #[derive(Clone, Debug)]
@@ -42,10 +45,13 @@ pub(super) struct Turning {
     refused: Vec<Option<Refused>>,
     look_at: Option<UnixMs>,
     /// What happened and was not acted upon yet.
-    pub(super) happened: VecDeque<Entry>,
+    pub(super) happened: Vec<Entry>,
     /// What was.
     pub(super) entries: Vec<WatchEntry>,
-    pub(super) news: Vec<NewEvent>,
+    /// What each of these is about.
+    abouts: Vec<Option<About>>,
+    /// What happened to the incident before this step; it is read where this step [`overtakes`] some of it.
+    pub(super) former: Vec<WatchEntry>,
     pub(super) rings: Vec<RingChange>,
     pub(super) pages: Vec<(u32, NewNotification)>,
     /// Where the work of its pages is.
@@ -85,9 +91,10 @@ impl Turning {
             must_write: telling.must_write,
             refused: Vec::new(),
             look_at: None,
-            happened: VecDeque::new(),
+            happened: Vec::new(),
             entries: Vec::new(),
-            news: Vec::new(),
+            abouts: Vec::new(),
+            former: Vec::new(),
             rings: Vec::new(),
             pages: Vec::new(),
             cold: Cold::default(),
@@ -109,6 +116,7 @@ impl Turning {
             ladder: self.ladder.as_deref(),
             down: self.down.as_deref(),
             listening_since: hub.listening_since(now),
+            is_paused: hub.is_scheduler_paused.load(Relaxed),
             dice: hub.parts.clock.random(),
         };
         let turn = self.watch.turn(&around, event, now);
@@ -134,10 +142,43 @@ impl Turning {
                 fault: fault.clone(),
             });
         }
-        let news = self.about.as_ref();
-        let news = news.and_then(|about| news_of(&self.monitor, about, &entry, &told));
-        self.news.extend(news);
+        self.abouts.push(self.about.clone());
         self.entries.push(WatchEntry { entry, told });
+    }
+
+    /// The notifications of a page are made: of whom none is for, it has not reached. Whether it reached anybody.
+    pub(super) fn has_reached(&mut self, entry: usize) -> bool {
+        let Some(page) = self.entries.get_mut(entry) else {
+            return false;
+        };
+        for told in &mut page.told {
+            if told.notification.is_none() {
+                (told.how, told.instead, told.detour) = (None, None, None);
+            }
+        }
+        page.told.iter().any(|told| told.how.is_some())
+    }
+
+    /// Notifications about an incident to which something happened since that they do not know of, the newest first.
+    pub(super) fn overtaken(&self) -> Vec<NotificationNo> {
+        let now = self.entries.iter().enumerate().rev();
+        let now = now.map(|(place, one)| (one, place + 1));
+        let former = self.former.iter().rev().map(|one| (one, 0));
+        let told = now.chain(former).filter(|(one, since)| {
+            let mut later = self.entries.iter().skip(*since);
+            later.any(|later| {
+                later.entry.incident == one.entry.incident && overtakes(&later.entry.what)
+            })
+        });
+        let told = told.flat_map(|(one, _)| &one.told);
+        let mut found = Vec::new();
+        for id in told.filter_map(|told| told.notification.as_deref()) {
+            let no = NotificationNo::parse(id).map(|(no, _)| no);
+            let is_new = |no: &NotificationNo| found.len() < MOST_TAKEN_BACK && !found.contains(no);
+            let no = no.filter(is_new);
+            found.extend(no);
+        }
+        found
     }
 
     /// Names the notification by which somebody was told.
@@ -174,6 +215,10 @@ impl Turning {
     /// The step that is written.
     pub(super) fn step(&mut self, now: UnixMs) -> Result<WatchStep, StoreError> {
         let record = serde_json::to_string(&self.watch);
+        let of_each = self.entries.iter().zip(&self.abouts);
+        let news = of_each
+            .filter_map(|(one, about)| news_of(&self.monitor, about.as_ref()?, one))
+            .collect();
         Ok(WatchStep {
             monitor: self.monitor.no,
             app: self.monitor.app,
@@ -187,7 +232,7 @@ impl Turning {
             check_at: self.watch.check_at,
             look_at: self.look_at,
             entries: self.entries.clone(),
-            events: std::mem::take(&mut self.news),
+            events: news,
             rings: std::mem::take(&mut self.rings),
             pages: std::mem::take(&mut self.pages),
             now,
@@ -216,8 +261,17 @@ impl Turning {
     }
 }
 
+/// Whether what was sent of the incident before is not so any more.
+pub(super) fn overtakes(what: &What) -> bool {
+    matches!(
+        what,
+        What::Acknowledged { .. } | What::Unacknowledged { .. } | What::Resolved { .. }
+    )
+}
+
 /// What is told of something that happened; `None`: nothing.
-fn news_of(monitor: &Monitor, about: &About, entry: &Entry, told: &[Told]) -> Option<NewEvent> {
+fn news_of(monitor: &Monitor, about: &About, one: &WatchEntry) -> Option<NewEvent> {
+    let WatchEntry { entry, told } = one;
     let mut news = IncidentNews {
         monitor: monitor.name.clone(),
         incident: about.no,

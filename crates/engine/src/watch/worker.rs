@@ -30,6 +30,8 @@ use tokio::time::Instant;
 const AHEAD_MS: i64 = 1_500;
 /// How often.
 const POLL: Duration = Duration::from_secs(1);
+/// However often somebody rings, there is so long between two readings.
+const REST: Duration = Duration::from_millis(200);
 /// So many more than are known are read at once.
 const MOST_READ: usize = 2_000;
 /// Most results that are written together.
@@ -64,7 +66,10 @@ struct Desk {
     /// Nothing is checked after a restore until somebody says so.
     is_paused: bool,
     poll_at: Instant,
+    polled_at: Option<Instant>,
     flush_at: Instant,
+    /// Those whose definitions are newer than their records: they take a turn by it.
+    behind: Vec<Arc<Monitor>>,
     refusals: u32,
 }
 
@@ -80,6 +85,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         busy: HashMap::new(),
         is_paused: false,
         poll_at: now,
+        polled_at: None,
+        behind: Vec::new(),
         refusals: 0,
     };
     let shared = desk.shared.clone();
@@ -100,7 +107,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             return;
         }
         tokio::select! {
-            () = hub.bells.checks.notified() => desk.poll_at = Instant::now(),
+            () = hub.bells.checks.notified() => desk.poll_soon(),
             () = tokio::time::sleep_until(desk.wakes_at()) => {}
             Some(ended) = desk.running.join_next_with_id() => {
                 let mut results = vec![desk.ended(ended)];
@@ -135,9 +142,36 @@ impl Desk {
         if Instant::now() >= self.poll_at {
             self.poll().await?;
             self.poll_at = Instant::now() + POLL;
+            self.polled_at = Some(Instant::now());
         }
         self.begin();
-        Ok(())
+        self.catch_up().await
+    }
+
+    /// Something is to be read that may be due soon.
+    fn poll_soon(&mut self) {
+        let now = Instant::now();
+        self.poll_at = self.polled_at.map_or(now, |at| now.max(at + REST));
+    }
+
+    /// Those whose records are of an older definition take a turn by the new one, if nobody has told them of it.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        let behind = std::mem::take(&mut self.behind);
+        if behind.is_empty() {
+            return Ok(());
+        }
+        let tellings = behind.iter().cloned().map(|monitor| Telling {
+            must_write: true,
+            ..Telling::look(monitor)
+        });
+        let now = self.shared.hub.parts.clock.now();
+        let told = self.shared.tell_each(tellings.collect(), now).await?;
+        let nos = behind.iter().map(|monitor| monitor.no);
+        let done = nos
+            .zip(&told)
+            .filter(|(_, told)| matches!(told, Told::Done(_)));
+        let done = done.map(|(no, _)| no).collect();
+        self.read_again(done).await
     }
 
     fn wakes_at(&self) -> Instant {
@@ -170,36 +204,7 @@ impl Desk {
         let known = self.kept.len() * hub.peers.borrow().workers();
         let limit = u32::try_from(known + MOST_READ).unwrap_or(u32::MAX);
         for stored in store.due_checks(until, limit).await? {
-            let no = stored.monitor;
-            if !hub.checks(no) {
-                continue;
-            }
-            if let Some(kept) = self.kept.get_mut(&no) {
-                if kept.stored.fence == stored.fence {
-                    continue;
-                }
-                if kept.is_busy {
-                    kept.is_stale = true;
-                    continue;
-                }
-            }
-            match read(&stored) {
-                Ok(watch) => {
-                    if let Some(at) = stored.check_at {
-                        self.due.push(Reverse((at, no)));
-                    }
-                    let kept = Kept {
-                        stored,
-                        watch,
-                        look_at: None,
-                        is_dirty: false,
-                        is_busy: false,
-                        is_stale: false,
-                    };
-                    self.kept.insert(no, kept);
-                }
-                Err(why) => tracing::error!("a monitor is not checked: {why}"),
-            }
+            self.keep(stored);
         }
         // What others check now, or what is not due soon any more, is let go.
         let shared = &self.shared;
@@ -208,6 +213,55 @@ impl Desk {
             kept.is_busy || kept.is_dirty || (is_soon && shared.hub.checks(*no))
         });
         Ok(())
+    }
+
+    /// Reads those that were written a moment ago: of them alone it is known that they are due soon.
+    async fn read_again(&mut self, nos: Vec<DefinitionNo>) -> Result<(), StoreError> {
+        if nos.is_empty() || self.is_paused {
+            return Ok(());
+        }
+        let until = self.shared.hub.parts.clock.now() + AHEAD_MS;
+        let found = self.shared.hub.parts.store.watches(nos).await?;
+        for stored in found.into_iter().flatten() {
+            if stored.check_at.is_some_and(|at| at <= until) {
+                self.keep(stored);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a record that was read, if it is this process's to check.
+    fn keep(&mut self, stored: StoredWatch) {
+        let no = stored.monitor;
+        if !self.shared.hub.checks(no) {
+            return;
+        }
+        if let Some(kept) = self.kept.get_mut(&no) {
+            if kept.stored.fence == stored.fence {
+                return;
+            }
+            if kept.is_busy {
+                kept.is_stale = true;
+                return;
+            }
+        }
+        match read(&stored) {
+            Ok(watch) => {
+                if let Some(at) = stored.check_at {
+                    self.due.push(Reverse((at, no)));
+                }
+                let kept = Kept {
+                    stored,
+                    watch,
+                    look_at: None,
+                    is_dirty: false,
+                    is_busy: false,
+                    is_stale: false,
+                };
+                self.kept.insert(no, kept);
+            }
+            Err(why) => tracing::error!("a monitor is not checked: {why}"),
+        }
     }
 
     /// Begins checks that are due, as many as may run at once.
@@ -232,11 +286,14 @@ impl Desk {
             if kept.is_busy || kept.watch.check_at != Some(at) || !hub.checks(no) {
                 continue;
             }
-            let monitor = directory.watch.monitor(no).cloned();
-            let current = monitor.filter(|monitor| monitor.version == kept.stored.version);
+            let known = directory.watch.monitor(no).cloned();
+            let version = kept.stored.version;
+            let current = known.clone().filter(|monitor| monitor.version == version);
             let Some(monitor) = current else {
                 // It was deleted or changed, or this process does not know that yet: it is read again.
                 self.kept.remove(&no);
+                let is_behind = |monitor: &Arc<Monitor>| monitor.version > version;
+                self.behind.extend(known.filter(is_behind));
                 continue;
             };
             kept.is_busy = true;
@@ -303,21 +360,20 @@ impl Desk {
         if tellings.is_empty() {
             return Ok(());
         }
-        for told in shared.tell_monitors(tellings, now).await? {
-            let next_at = match told {
-                Told::Done(done) => done.watch.check_at,
-                // It is checked again.
-                Told::Lost => Some(now),
-                Told::Unreadable(why) => {
-                    tracing::error!("a check was not written down: {why}");
-                    None
+        let nos: Vec<DefinitionNo> = tellings.iter().map(|telling| telling.monitor.no).collect();
+        let mut soon = Vec::new();
+        for (no, told) in nos.into_iter().zip(shared.tell_each(tellings, now).await?) {
+            match told {
+                Told::Done(done) => {
+                    let next_at = done.watch.check_at;
+                    soon.extend(next_at.filter(|at| *at <= now + AHEAD_MS).map(|_| no));
                 }
-            };
-            if next_at.is_some_and(|at| at <= now + AHEAD_MS) {
-                self.poll_at = Instant::now();
+                // It is checked again.
+                Told::Lost => soon.push(no),
+                Told::Unreadable(why) => tracing::error!("a check was not written down: {why}"),
             }
         }
-        Ok(())
+        self.read_again(soon).await
     }
 
     /// Whether a monitor that is up was found up, and nothing else is to be said. Then that is kept in memory.
@@ -344,6 +400,7 @@ impl Desk {
             ladder: None,
             down: None,
             listening_since: now,
+            is_paused: false,
             dice: hub.parts.clock.random(),
         };
         let mut watch = kept.watch.clone();
@@ -389,7 +446,7 @@ impl Desk {
             }
         }
         if !dirty.is_empty() {
-            self.poll_at = Instant::now();
+            self.poll_soon();
         }
         Ok(())
     }
@@ -415,6 +472,31 @@ fn step(kept: &Kept, now: UnixMs) -> Result<WatchStep, StoreError> {
 }
 
 impl Shared {
+    /// Tells monitors something; where one among them has rows that cannot be read, the others are told all the same.
+    pub(super) async fn tell_each(
+        self: &Arc<Self>,
+        tellings: Vec<Telling>,
+        now: UnixMs,
+    ) -> Result<Vec<Told>, StoreError> {
+        match self.tell_monitors(tellings.clone(), now).await {
+            Err(StoreError::Corrupt(_)) => {}
+            told => return told,
+        }
+        let mut all = Vec::with_capacity(tellings.len());
+        for telling in tellings {
+            let name = telling.monitor.name.clone();
+            match self.tell_monitors(vec![telling], now).await {
+                Ok(told) => all.extend(told),
+                Err(StoreError::Corrupt(why)) => {
+                    let why = format!("what is stored of monitor {name} cannot be read: {why}");
+                    all.push(Told::Unreadable(why));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+
     async fn check(&self, monitor: &Monitor) -> CheckResult {
         let is_server = matches!(monitor.plan.check, CheckPlan::Server(_));
         if is_server && !self.is_server_app(monitor.app) {

@@ -54,6 +54,7 @@ struct State {
     opened: Vec<PoolId>,
     closed: Vec<PoolId>,
     poison: Option<String>,
+    refused: Option<PushType>,
     channels: ChannelScript,
     channel_calls: Vec<(Environment, String, String)>,
 }
@@ -77,6 +78,7 @@ impl FakeGateway {
                 opened: Vec::new(),
                 closed: Vec::new(),
                 poison: None,
+                refused: None,
                 channels: Box::new(|_| (1, Ok(ChannelAnswer::Deleted))),
                 channel_calls: Vec::new(),
             })),
@@ -118,6 +120,11 @@ impl FakeGateway {
     /// Reading this push token panics from now on.
     pub(crate) fn panic_at(&self, push_token: Option<String>) {
         self.state.lock().poison = push_token;
+    }
+
+    /// Whatever is of this type is refused from now on, before it is accepted.
+    pub(crate) fn refuse(&self, push_type: Option<PushType>) {
+        self.state.lock().refused = push_type;
     }
 
     pub(crate) fn written(&self) -> Vec<Written> {
@@ -217,6 +224,10 @@ impl Gateway for FakeGateway {
             return Err(vec![problem]);
         }
         let push_type = options.push_type;
+        if self.state.lock().refused == Some(push_type) {
+            let problem = FieldProblem::new("/options/push_type", "test.type", "expected another");
+            return Err(vec![problem]);
+        }
         let channel = match target {
             Target::Channel(id) => Some(id.clone()),
             _ => None,

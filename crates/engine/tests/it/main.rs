@@ -1,6 +1,7 @@
 //! The engine on paused time, with the store in memory and a scripted gateway: no socket, no disk, no
 //! waiting. A second of the engine's life takes as long as its work takes.
 
+mod acknowledging;
 mod activity_sources;
 mod badges;
 mod breakers;
@@ -12,7 +13,9 @@ mod events;
 mod fairness;
 mod fake_gateway;
 mod fanning_out;
+mod hand_overs;
 mod heartbeats;
+mod incident_screens;
 mod intake;
 mod lists;
 mod live_activities;
@@ -22,7 +25,9 @@ mod live_crowds;
 mod live_through_fcm;
 mod live_tokens;
 mod live_words;
+mod monitor_outages;
 mod monitors;
+mod paging;
 mod patience;
 mod peers;
 mod preferences;

@@ -13,6 +13,7 @@ use carillon_model::receipts::ReceiptKind;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::receipt::NewReceipt;
 use carillon_ports::registry::Registry as _;
+use carillon_ports::watch::{WatchClaim, WatchStep};
 use serde_json::json;
 use std::time::Duration;
 
@@ -479,6 +480,72 @@ async fn what_a_crash_left_undone_is_made_up_for() {
     let asked = world.checker.asked(SHOP).len();
     world.pass(60_000).await;
     assert_eq!(world.checker.asked(SHOP).len(), asked, "it rests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_monitor_that_was_to_leave_and_stayed_is_watched_again() {
+    let world = World::new().await;
+    let shop = world.monitor("shop", SHOP, json!({})).await;
+    world.until_state(&shop, WatchState::Ok).await;
+    // The process that deletes it dies in between.
+    world.engine.monitor_leaves(&shop).await.unwrap();
+    assert_eq!(world.watch(&shop).await.state, WatchState::Waiting);
+    world.until_state(&shop, WatchState::Ok).await;
+    let asked = world.checker.asked(SHOP).len();
+    world.pass(60_000).await;
+    assert!(world.checker.asked(SHOP).len() >= asked + 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_people_cannot_be_read_keeps_nobody_else_from_being_paged() {
+    let world = World::new().await;
+    on_call(&world).await;
+    world
+        .ladder("spoilt", json!([step(&["eve"], "alert", "0s")]))
+        .await;
+    world.store.spoil_user(Some("eve"));
+    let with = json!({"ladder": "spoilt"});
+    world.monitor("first", "first.example:443", with).await;
+    let with = json!({"ladder": "night"});
+    let shop = world.monitor("shop", SHOP, with).await;
+    world.until_state(&shop, WatchState::Ok).await;
+    world.checker.break_down("first.example:443");
+    world.checker.break_down(SHOP);
+    assert_eq!(world.until_got(1).await[0].incident["monitor"], "shop");
+    let failed = tokio::time::timeout(Duration::from_secs(60), world.engine.failed());
+    assert!(failed.await.is_err(), "the process goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_an_older_definition_is_no_reason_to_rest() {
+    let world = World::new().await;
+    world.monitor("shop", SHOP, json!({})).await;
+    let shop = world.monitor("shop", SHOP, json!({"retries": 1})).await;
+    world.until_state(&shop, WatchState::Ok).await;
+    world.pass(20_000).await;
+    // A process that did not know the newer definition yet wrote last.
+    let stored = world.hot.watches(vec![shop.no]).await.unwrap();
+    let stored = stored.into_iter().flatten().next().unwrap();
+    let step = WatchStep {
+        monitor: shop.no,
+        app: world.app,
+        claim: WatchClaim::Known(stored.fence),
+        state: stored.state,
+        record: stored.record,
+        version: stored.version - 1,
+        check_at: stored.check_at,
+        look_at: None,
+        entries: Vec::new(),
+        events: Vec::new(),
+        rings: Vec::new(),
+        pages: Vec::new(),
+        now: world.clock.now(),
+    };
+    assert_eq!(world.hot.step_watches(vec![step]).await.unwrap(), [true]);
+    let asked = world.checker.asked(SHOP).len();
+    // Less than the minute in which all records are looked at anyway.
+    world.pass(45_000).await;
+    assert!(world.checker.asked(SHOP).len() >= asked + 3);
 }
 
 #[tokio::test(start_paused = true)]

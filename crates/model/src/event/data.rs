@@ -229,8 +229,8 @@ pub struct PageNews {
 /// Data of `timer.failed`. The event's subject is the same as `subject`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerFailed {
-    /// What was to happen: `send`, a notification at its time; `live_activity`, the next moment of one; `watch`, a
-    /// monitor's next page or the like.
+    /// What was to happen: `send`, a notification at its time; `live_activity`, the next moment of one; `monitor`, one's
+    /// next page or the like, which is tried on.
     pub kind: String,
     /// What it was about: the notification's id.
     pub subject: String,

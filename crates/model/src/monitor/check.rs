@@ -14,6 +14,10 @@ const MAX_CERTIFICATE_DAYS: u16 = 365;
 const MAX_RECORDS: usize = 20;
 /// Longest answer that may be expected, in bytes: a TXT record's text.
 const MAX_RECORD: usize = 255;
+/// Stands for an answer that is not told.
+const HIDDEN: &str = "an address that is not public";
+/// What is to be done to see it.
+const HOW_TO_SEE: &str = " (shown where the setting monitors.allow_private and \"private_target\": true of the monitor let it through)";
 
 /// A check as it is written: exactly one of the keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -305,9 +309,15 @@ impl DnsCheck {
     }
 
     /// Judges the answers that came: addresses in their shortest form, names without a last dot, `10 mail.example.com`
-    /// for MX.
+    /// for MX. Those that `is_hidden` stand in no sentence: whoever may ask this machine's name server must not learn from it
+    /// what is inside.
     #[must_use]
-    pub fn judge(&self, answers: &[String], elapsed_ms: u64) -> CheckResult {
+    pub fn judge(
+        &self,
+        answers: &[String],
+        is_hidden: impl Fn(&str) -> bool,
+        elapsed_ms: u64,
+    ) -> CheckResult {
         let is_same = |one: &str, other: &str| match self.record {
             RecordType::Txt => one == other,
             _ => plain(one) == plain(other),
@@ -319,17 +329,21 @@ impl DnsCheck {
         let other = answers
             .iter()
             .find(|found| !self.expect.iter().any(|wanted| is_same(found, wanted)));
-        let shown = |answers: &[String]| match answers {
-            [] => "nothing".to_owned(),
-            some => short(&some.join(", ")),
-        };
         let (record, name) = (self.record.as_str(), &self.name);
         let message = match (missing, other) {
             _ if answers.is_empty() => format!("{name} has no record of type {record}"),
-            (Some(wanted), _) => format!(
-                "{record} of {name}: expected {wanted:?}, found {}",
-                shown(answers)
-            ),
+            (Some(wanted), _) => {
+                let public = answers.iter().filter(|found| !is_hidden(found));
+                let mut shown: Vec<&str> = public.map(String::as_str).collect();
+                let is_all = shown.len() == answers.len();
+                let hint = if is_all { "" } else { HOW_TO_SEE };
+                shown.extend((!is_all).then_some(HIDDEN));
+                let shown = short(&shown.join(", "));
+                format!("{record} of {name}: expected {wanted:?}, found {shown}{hint}")
+            }
+            (None, Some(found)) if self.exactly && is_hidden(found) => {
+                format!("{record} of {name}: {HIDDEN} is not among what is expected{HOW_TO_SEE}")
+            }
             (None, Some(found)) if self.exactly => {
                 format!("{record} of {name}: {found:?} is not among what is expected")
             }
@@ -516,7 +530,7 @@ mod tests {
         ] {
             let dns: DnsCheck = serde_json::from_value(check.clone()).unwrap();
             let answers: Vec<String> = answers.into_iter().map(str::to_owned).collect();
-            let found = dns.judge(&answers, 5);
+            let found = dns.judge(&answers, |_| false, 5);
             assert_eq!(found.elapsed_ms, Some(5));
             match expected {
                 None => assert_eq!(found.verdict, Verdict::Up, "{check}"),
@@ -525,6 +539,45 @@ mod tests {
                     assert!(message.contains(part), "{check}: {message}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_is_judged_and_not_told() {
+        let is_hidden = |answer: &str| answer.starts_with("10.");
+        for (check, answers, expected) in [
+            (
+                json!({"name": "a.b", "expect": ["10.1.2.3"]}),
+                vec!["10.1.2.3"],
+                None,
+            ),
+            (
+                json!({"name": "a.b", "expect": ["192.0.2.1"]}),
+                vec!["10.1.2.3"],
+                Some("expected \"192.0.2.1\", found an address that is not public (shown"),
+            ),
+            (
+                json!({"name": "a.b", "expect": ["192.0.2.1"]}),
+                vec!["10.1.2.3", "192.0.2.9", "10.1.2.4"],
+                Some("found 192.0.2.9, an address that is not public (shown"),
+            ),
+            (
+                json!({"name": "a.b", "expect": ["192.0.2.1"], "exactly": true}),
+                vec!["192.0.2.1", "10.1.2.3"],
+                Some("an address that is not public is not among what is expected (shown"),
+            ),
+        ] {
+            let dns: DnsCheck = serde_json::from_value(check.clone()).unwrap();
+            let answers: Vec<String> = answers.into_iter().map(str::to_owned).collect();
+            let fault = dns.judge(&answers, is_hidden, 5).fault;
+            assert_eq!(fault.is_some(), expected.is_some(), "{check}: {fault:?}");
+            let (Some(fault), Some(part)) = (fault, expected) else {
+                continue;
+            };
+            let message = fault.message;
+            assert!(message.contains(part), "{check}: {message}");
+            assert!(message.contains("monitors.allow_private"), "{message}");
+            assert!(!message.contains("10.1.2"), "{message}");
         }
     }
 

@@ -187,10 +187,7 @@ impl Pulse {
         self.heard_at = Some(now);
         let began_at = self.started_at.filter(|at| *at <= now);
         if *beat == Beat::Start {
-            self.started_at = Some(now);
-            let limit = plan.run_limit_ms.map(|ms| now.saturating_add(ms));
-            self.due_at = Some(limit.unwrap_or_else(|| plan.due_after(now)));
-            return None;
+            return self.begin(plan, began_at, now);
         }
         self.started_at = None;
         // A job's rhythm is that of its beginnings: one that takes longer each day does not drift.
@@ -215,6 +212,29 @@ impl Pulse {
             elapsed_ms,
             ..result
         })
+    }
+
+    /// It begins. Where it began before and has not ended, that run counts: within its limit it goes on, and what is said
+    /// twice within the grace is one beginning; after that it has failed, or a job that always dies would never be missed.
+    fn begin(
+        &mut self,
+        plan: &HeartbeatPlan,
+        began_at: Option<UnixMs>,
+        now: UnixMs,
+    ) -> Option<CheckResult> {
+        let ran_ms = began_at.map(|at| now.saturating_sub(at));
+        let may_run_ms = plan.run_limit_ms.unwrap_or(plan.grace_ms);
+        if ran_ms.is_some_and(|ms| ms < may_run_ms) {
+            return None;
+        }
+        self.started_at = Some(now);
+        let limit = plan.run_limit_ms.map(|ms| now.saturating_add(ms));
+        self.due_at = Some(limit.unwrap_or_else(|| plan.due_after(now)));
+        let ran = duration::format_ms(ran_ms? / 1_000 * 1_000);
+        Some(CheckResult::down(
+            FaultKind::RanTooLong,
+            format!("the job begins again, and the run that began {ran} ago has not ended"),
+        ))
     }
 
     /// Looks whether it was missed. `listening_since` is when beats could first be heard again after nobody listened: what
@@ -263,6 +283,7 @@ impl Pulse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     const MIN: i64 = 60_000;
@@ -315,6 +336,81 @@ mod tests {
         let long = pulse.look(&plan, 0, 80 * MIN).unwrap().fault.unwrap();
         assert_eq!(long.kind, FaultKind::RanTooLong);
         assert!(long.message.contains("began 20m ago"), "{}", long.message);
+    }
+
+    #[test]
+    fn a_job_that_begins_and_never_ends_has_failed_when_it_begins_again() {
+        let day = 24 * 60 * MIN;
+        let nightly = plan(json!({"cron": "0 2 * * *", "time_zone": "UTC", "grace": "30m"}));
+        let daily = plan(json!({"period": "1d", "grace": "30m"}));
+        for plan in [nightly, daily] {
+            let mut pulse = Pulse::default();
+            let two = |night: i64| night * day + 120 * MIN;
+            pulse.hear(&plan, &Beat::Start, two(0));
+            pulse.hear(&plan, &Beat::Finish, two(0) + MIN);
+            assert_eq!(pulse.hear(&plan, &Beat::Start, two(1)), None);
+            // It takes as long as it takes, and may say twice that it begins.
+            assert_eq!(pulse.hear(&plan, &Beat::Start, two(1) + MIN), None);
+            assert_eq!(pulse.started_at, Some(two(1)));
+            assert_eq!(pulse.look(&plan, 0, two(1) + day / 2), None);
+            for night in 2..5 {
+                let fault = pulse.hear(&plan, &Beat::Start, two(night));
+                let fault = fault.unwrap().fault.unwrap();
+                assert_eq!(fault.kind, FaultKind::RanTooLong);
+                assert_eq!(
+                    fault.message,
+                    "the job begins again, and the run that began 1d ago has not ended"
+                );
+            }
+            let up = pulse.hear(&plan, &Beat::Finish, two(4) + 9 * MIN).unwrap();
+            assert_eq!((up.fault, up.elapsed_ms), (None, Some(540_000)));
+            assert_eq!(pulse.hear(&plan, &Beat::Start, two(5)), None);
+        }
+    }
+
+    #[test]
+    fn runs_that_overlap_end_within_the_limit_of_the_first() {
+        let plan = plan(json!({"period": "5m", "run_limit": "12m"}));
+        let mut pulse = Pulse::default();
+        for at in [0, 5, 10] {
+            assert_eq!(pulse.hear(&plan, &Beat::Start, at * MIN), None);
+            assert_eq!(pulse.due_at, Some(12 * MIN));
+        }
+        let up = pulse.hear(&plan, &Beat::Finish, 11 * MIN).unwrap();
+        assert_eq!(up.elapsed_ms, Some(660_000));
+        pulse.hear(&plan, &Beat::Start, 15 * MIN);
+        pulse.hear(&plan, &Beat::Start, 20 * MIN);
+        let long = pulse.look(&plan, 0, 27 * MIN);
+        assert_eq!(kind(long), Some(FaultKind::RanTooLong));
+    }
+
+    proptest! {
+        /// However often it begins: it is a fault each time that a run without an end has had its time.
+        #[test]
+        fn a_job_that_only_begins_is_never_well(
+            gaps in proptest::collection::vec(1..4_000i64, 1..60), has_limit in any::<bool>()
+        ) {
+            let mut check = json!({"period": "10m", "grace": "7m"});
+            if has_limit {
+                check["run_limit"] = json!("25m");
+            }
+            let plan = plan(check);
+            let may_run_ms = if has_limit { 25 * MIN } else { 7 * MIN };
+            let (mut pulse, mut now) = (Pulse::default(), 60 * MIN);
+            let mut began_at: Option<UnixMs> = None;
+            for secs in gaps {
+                now += secs * 1_000;
+                let missed = pulse.look(&plan, 0, now);
+                let heard = pulse.hear(&plan, &Beat::Start, now);
+                let is_over = began_at.is_none_or(|at| now - at >= may_run_ms);
+                let found = [missed, heard].into_iter().flatten();
+                let is_expected = usize::from(is_over && began_at.is_some());
+                prop_assert_eq!(found.filter(|result| result.fault.is_some()).count(), is_expected);
+                if is_over {
+                    began_at = Some(now);
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Checks by HTTP: what is asked, and how an answer is judged.
 
 use super::result::{CheckResult, FaultKind};
+use super::status_range::StatusRange;
 use super::text_rule::{TextRule, TextTest};
 use super::value_rule::ValueRule;
 use crate::problem::FieldProblem;
@@ -120,21 +121,6 @@ pub struct HttpExpectation {
     pub certificate_days: Option<u16>,
 }
 
-/// Statuses from one to another, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "WrittenStatus", into = "WrittenStatus")]
-pub struct StatusRange {
-    first: u16,
-    last: u16,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum WrittenStatus {
-    Number(u16),
-    Text(String),
-}
-
 /// A check by HTTP, read.
 #[derive(Clone)]
 pub struct HttpPlan {
@@ -162,60 +148,13 @@ pub struct HttpAnswer {
     pub certificate_until: Option<UnixMs>,
 }
 
-// === impl StatusRange ===
+// === impl HttpAnswer ===
 
-impl TryFrom<WrittenStatus> for StatusRange {
-    type Error = String;
-
-    fn try_from(written: WrittenStatus) -> Result<Self, String> {
-        let (text, range) = match &written {
-            WrittenStatus::Number(number) => (number.to_string(), Some((*number, *number))),
-            WrittenStatus::Text(text) => (format!("{text:?}"), Self::read(text)),
-        };
-        match range {
-            Some((first, last)) if (100..=599).contains(&first) && first <= last && last <= 599 => {
-                Ok(Self { first, last })
-            }
-            _ => Err(format!(
-                "expected a status such as 200, \"2xx\" or \"200-204\", found {text}"
-            )),
-        }
-    }
-}
-
-impl From<StatusRange> for WrittenStatus {
-    fn from(range: StatusRange) -> Self {
-        match range.first == range.last {
-            true => Self::Number(range.first),
-            false => Self::Text(range.to_string()),
-        }
-    }
-}
-
-impl StatusRange {
-    fn read(text: &str) -> Option<(u16, u16)> {
-        if let Some(class) = text.strip_suffix("xx") {
-            let class: u16 = class.parse().ok().filter(|class| *class < 10)?;
-            return Some((class * 100, class * 100 + 99));
-        }
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        Some((first.parse().ok()?, last.parse().ok()?))
-    }
-
-    fn contains(self, status: u16) -> bool {
-        (self.first..=self.last).contains(&status)
-    }
-}
-
-impl fmt::Display for StatusRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.first, self.last) {
-            (first, last) if first % 100 == 0 && last == first + 99 => {
-                write!(f, "{}xx", first / 100)
-            }
-            (first, last) if first == last => write!(f, "{first}"),
-            (first, last) => write!(f, "{first}-{last}"),
-        }
+impl HttpAnswer {
+    /// The first value of a header, by its name in lower case.
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_slice())
     }
 }
 
@@ -437,6 +376,16 @@ impl HttpPlan {
             .with_certificate(answer.certificate_until, days, now)
     }
 
+    /// How many bytes of an answer regular expressions have to go through: what may take long to judge.
+    #[must_use]
+    pub fn matched_bytes(&self, answer: &HttpAnswer) -> usize {
+        let of_headers = self.headers.iter().filter(|(_, test)| test.is_pattern());
+        let values = of_headers.filter_map(|(name, _)| answer.header(name));
+        let of_body = self.body.iter().filter(|test| test.is_pattern());
+        let bodies = of_body.map(|_| answer.body.as_slice());
+        values.chain(bodies).map(<[u8]>::len).sum()
+    }
+
     fn fault(&self, answer: &HttpAnswer) -> Option<(FaultKind, String)> {
         let expect = &self.request.expect;
         let is_expected = match &expect.status[..] {
@@ -453,10 +402,9 @@ impl HttpPlan {
             return Some((FaultKind::Status, message));
         }
         for (name, test) in &self.headers {
-            let mut values = answer.headers.iter().filter(|(known, _)| known == name);
-            let fault = match values.next() {
+            let fault = match answer.header(name) {
                 None => Some(format!("the answer has no header {name}")),
-                Some((_, value)) => test
+                Some(value) => test
                     .fault(value, false)
                     .map(|why| format!("the header {name} {why}")),
             };
@@ -502,280 +450,5 @@ impl HttpPlan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::result::Verdict;
-    use super::*;
-    use serde_json::json;
-
-    fn check(with: Value) -> HttpCheck {
-        let mut body = json!({"url": "https://shop.example.com/health?s=SECRET"});
-        for (name, value) in with.as_object().unwrap() {
-            body[name] = value.clone();
-        }
-        serde_json::from_value(body).unwrap()
-    }
-
-    fn plan(with: Value) -> HttpPlan {
-        let mut problems = Vec::new();
-        let plan = check(with).plan(&mut problems);
-        assert_eq!(problems, []);
-        plan.unwrap()
-    }
-
-    fn answer(status: u16, body: &str) -> HttpAnswer {
-        HttpAnswer {
-            status,
-            headers: vec![("x-version".into(), b"v12".to_vec())],
-            body: body.into(),
-            elapsed_ms: 900,
-            ..HttpAnswer::default()
-        }
-    }
-
-    #[test]
-    fn answers_are_judged() {
-        let ok = r#"{"status":"ok","queue":{"len":7},"ready":true}"#;
-        for (expect, status, body, expected) in [
-            (json!({}), 204, "", None),
-            (
-                json!({}),
-                302,
-                "",
-                Some(("status", "status 302, expected 2xx")),
-            ),
-            (json!({"status": ["3xx", 404, "500-502"]}), 404, "", None),
-            (
-                json!({"status": ["3xx", 404, "500-502"]}),
-                200,
-                "",
-                Some(("status", "expected 3xx, 404, 500-502")),
-            ),
-            (
-                json!({"headers": {"X-Version": {"matches": "^v[0-9]+$"}}}),
-                200,
-                "",
-                None,
-            ),
-            (
-                json!({"headers": {"x-version": {"contains": "v13"}}}),
-                200,
-                "",
-                Some(("header", "does not contain \"v13\"")),
-            ),
-            (
-                json!({"headers": {"x-none": {"contains": "a"}}}),
-                200,
-                "",
-                Some(("header", "has no header x-none")),
-            ),
-            (
-                json!({"body": {"lacks": "maintenance"}}),
-                200,
-                "in maintenance",
-                Some(("body", "contains \"maintenance\"")),
-            ),
-            (
-                json!({"json": [{"pointer": "/status", "equals": "ok"}, {"pointer": "/queue/len", "at_most": 10}]}),
-                200,
-                ok,
-                None,
-            ),
-            (
-                json!({"json": [{"pointer": "/queue/len", "equals": 7.0}]}),
-                200,
-                ok,
-                None,
-            ),
-            (
-                json!({"json": [{"pointer": "/queue/len", "at_most": 5}]}),
-                200,
-                ok,
-                Some(("json", "/queue/len is 7, expected at most 5")),
-            ),
-            (
-                json!({"json": [{"pointer": "/queue/len", "at_least": 8}]}),
-                200,
-                ok,
-                Some(("json", "at least 8")),
-            ),
-            (
-                json!({"json": [{"pointer": "/ready", "at_least": 1}]}),
-                200,
-                ok,
-                Some(("json", "expected a number")),
-            ),
-            (
-                json!({"json": [{"pointer": "/status", "equals": null}]}),
-                200,
-                ok,
-                Some(("json", "expected null")),
-            ),
-            (
-                json!({"json": [{"pointer": "/queue", "equals": {"len": 7}}]}),
-                200,
-                ok,
-                None,
-            ),
-            (
-                json!({"json": [{"pointer": "/none"}]}),
-                200,
-                ok,
-                Some(("json", "there is no /none")),
-            ),
-            (
-                json!({"json": [{"pointer": ""}]}),
-                200,
-                "<html>",
-                Some(("json", "no JSON")),
-            ),
-            (json!({"within": "1s"}), 200, "", None),
-            (
-                json!({"within": "800ms"}),
-                200,
-                "",
-                Some(("latency", "took 900ms, expected at most 800ms")),
-            ),
-        ] {
-            let found = plan(json!({"expect": expect})).judge(&answer(status, body), 0);
-            assert_eq!(found.elapsed_ms, Some(900));
-            match expected {
-                None => assert_eq!(
-                    (found.verdict, found.fault),
-                    (Verdict::Up, None),
-                    "{expect}"
-                ),
-                Some((kind, part)) => {
-                    let fault = found.fault.unwrap_or_else(|| panic!("{expect}"));
-                    assert_eq!(
-                        (found.verdict, fault.kind.as_str()),
-                        (Verdict::Down, kind),
-                        "{expect}"
-                    );
-                    assert!(fault.message.contains(part), "{expect}: {}", fault.message);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_cut_body_is_never_taken_for_whole() {
-        let cut = HttpAnswer {
-            body_is_cut: true,
-            ..answer(200, r#"{"a":1}"#)
-        };
-        let found = plan(json!({"expect": {"json": [{"pointer": "/a"}]}})).judge(&cut, 0);
-        assert_eq!(found.verdict, Verdict::Down);
-        assert!(found.fault.unwrap().message.contains("262144 bytes"));
-    }
-
-    #[test]
-    fn mistakes_have_their_pointer() {
-        for (with, pointer, part) in [
-            (json!({"url": "shop.example.com"}), "/url", "https://"),
-            (json!({"url": "file:///etc/passwd"}), "/url", "https://"),
-            (
-                json!({"url": "https://a:b@shop.example.com/"}),
-                "/url",
-                "header",
-            ),
-            (json!({"url": "https:///x"}), "/url", "no host"),
-            (
-                json!({"url": "https://shop.example.com\\@x/"}),
-                "/url",
-                "backslash",
-            ),
-            (
-                json!({"headers": {"a b": "x"}}),
-                "/headers/a b",
-                "name of a header",
-            ),
-            (
-                json!({"headers": {"Host": "x"}}),
-                "/headers/Host",
-                "written by the client",
-            ),
-            (
-                json!({"headers": {"x-a": "1\r\nx-b: 2"}}),
-                "/headers/x-a",
-                "visible",
-            ),
-            (json!({"body": "x"}), "/body", "POST"),
-            (json!({"redirects": 11}), "/redirects", "0 to 10"),
-            (
-                json!({"method": "HEAD", "expect": {"body": {"contains": "x"}}}),
-                "/method",
-                "GET",
-            ),
-            (
-                json!({"expect": {"headers": {"a/b": {"contains": "x"}}}}),
-                "/expect/headers/a~1b",
-                "name",
-            ),
-            (
-                json!({"expect": {"body": {"matches": "("}}}),
-                "/expect/body/matches",
-                "unclosed",
-            ),
-            (
-                json!({"expect": {"json": [{"pointer": "a"}]}}),
-                "/expect/json/0/pointer",
-                "JSON pointer",
-            ),
-            (
-                json!({"expect": {"json": [{"pointer": "", "equals": 1, "at_most": 2}]}}),
-                "/expect/json/0",
-                "both",
-            ),
-            (
-                json!({"expect": {"within": "0s"}}),
-                "/expect/within",
-                "more than 0s",
-            ),
-            (
-                json!({"expect": {"within": "soon"}}),
-                "/expect/within",
-                "duration",
-            ),
-            (
-                json!({"url": "http://a.example", "expect": {"certificate_days": 5}}),
-                "/expect/certificate_days",
-                "https",
-            ),
-        ] {
-            let mut problems = Vec::new();
-            assert!(check(with.clone()).plan(&mut problems).is_none());
-            assert_eq!(problems.len(), 1, "{with}: {problems:?}");
-            assert_eq!(problems[0].pointer, pointer, "{with}");
-            assert!(
-                problems[0].message.contains(part),
-                "{with}: {}",
-                problems[0]
-            );
-        }
-        for bad in [
-            json!(99),
-            json!(600),
-            json!("6xx"),
-            json!("204-200"),
-            json!("ok"),
-            json!(-1),
-        ] {
-            let read = serde_json::from_value::<StatusRange>(bad.clone());
-            assert!(read.is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let check = check(json!({"headers": {"authorization": "SECRET"}}));
-        let shown = format!("{check:?}");
-        assert_eq!(shown, "HttpCheck(GET https://shop.example.com/…)");
-    }
-
-    #[test]
-    fn golden() {
-        let stored = r#"{"url":"https://a.example/x","method":"POST","headers":{"a":"b"},"body":"{}","redirects":2,"expect":{"status":["2xx",304,"400-404"],"body":{"contains":"ok"},"json":[{"pointer":"/a","equals":[1]}],"within":"2s","certificate_days":14}}"#;
-        let read: HttpCheck = serde_json::from_str(stored).unwrap();
-        assert_eq!(serde_json::to_string(&read).unwrap(), stored);
-    }
-}
+#[path = "http_tests.rs"]
+mod tests;

@@ -154,6 +154,13 @@ pub enum ResolvedBy {
     Pause,
 }
 
+impl Acknowledgement {
+    /// Whether it was for a time, and that is over.
+    pub(super) fn is_over(&self, now: UnixMs) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 impl Incident {
     pub(super) fn new(no: u32, fault: Fault, now: UnixMs) -> Self {
         Self {
@@ -222,6 +229,23 @@ impl Incident {
         self.paging.due_at
     }
 
+    /// What held pages back is over: the next one, if one is to come, is not due before so long.
+    pub(super) fn settle(&mut self, for_ms: i64, ladder: Option<&LadderPlan>, now: UnixMs) {
+        if self.acknowledged.is_some() || self.paging.is_given_up {
+            return;
+        }
+        match (self.paging.due_at, ladder) {
+            // It was given back meanwhile.
+            (None, Some(ladder)) => {
+                let wait_ms = self.paging.after_ms(ladder).max(for_ms);
+                self.paging.wait(wait_ms, now);
+            }
+            _ => {
+                self.put_off(for_ms, now);
+            }
+        }
+    }
+
     /// A page reached nobody: nobody is waited for. A round that is over rests all the same.
     pub(super) fn reached_nobody(&mut self, no: PageNo, ladder: Option<&LadderPlan>, now: UnixMs) {
         let steps = ladder.map_or(0, |ladder| ladder.steps.len());
@@ -252,19 +276,19 @@ impl Paging {
         self.due_at = Some(now.saturating_add(ms));
     }
 
+    /// How long the next page is waited for; after the last step, how long it rests.
+    fn after_ms(&self, ladder: &LadderPlan) -> i64 {
+        let step = ladder.steps.get(usize::from(self.next.step));
+        step.map_or(ladder.pause_ms, |step| step.after_ms)
+    }
+
     fn page(&mut self, ladder: &LadderPlan, loudest: PageHow, now: UnixMs) -> Paged {
         if self.is_given_up {
             return Paged::Nothing;
         }
-        let after = |step: u16| {
-            ladder
-                .steps
-                .get(usize::from(step))
-                .map(|step| step.after_ms)
-        };
         let Some(due_at) = self.due_at else {
             // It begins, or goes on where it was when there was no ladder.
-            self.wait(after(self.next.step).unwrap_or(ladder.pause_ms), now);
+            self.wait(self.after_ms(ladder), now);
             return self.page_due(ladder, loudest, now);
         };
         if due_at > now {
@@ -302,8 +326,7 @@ impl Paging {
         self.next.step = self.next.step.saturating_add(1);
         // Counted from when the step was taken and not from when it was due: after a time without anybody looking,
         // each has the time to answer that the ladder gives.
-        let next_step = ladder.steps.get(usize::from(self.next.step));
-        self.wait(next_step.map_or(ladder.pause_ms, |step| step.after_ms), now);
+        self.wait(self.after_ms(ladder), now);
         Paged::Step(page)
     }
 }

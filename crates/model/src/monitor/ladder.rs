@@ -1,6 +1,6 @@
 //! The ladder: who is paged how and when, until somebody answers.
 
-use super::page::{CALL_SCREEN_RULE, PageHow};
+use super::page::{CALL_SCREEN_RULE, PageHow, PageNo};
 use super::rotation::RotationPlan;
 use crate::device::is_plain_name;
 use crate::problem::FieldProblem;
@@ -86,7 +86,8 @@ fn alert() -> PageHow {
 pub enum Whom {
     /// Who is on call in this rotation when the step is taken.
     OnCall(String),
-    /// The next after them: the second such step of a ladder pages the one after that.
+    /// The next after them whom no step for this rotation has paged in this round: the second such step of a ladder pages
+    /// the one after that, and a hand-over in between leaves nobody out.
     Next(String),
     /// Everybody in this rotation.
     Everybody(String),
@@ -286,15 +287,17 @@ impl Whom {
 }
 
 impl LadderPlan {
-    /// Whom a step pages at `now`. Nobody: there is a gap, or nobody is left; then the next step is due at once.
+    /// Whom a page goes to at `now`, given to whom the incident's pages before it went, whether they have a device or not.
+    /// Nobody: there is a gap, or nobody is left; then the next step is due at once.
     #[must_use]
     pub fn people<'a>(
         &'a self,
-        step: u16,
+        page: PageNo,
         rotation: impl Fn(&str) -> Option<&'a RotationPlan>,
+        before: &[(PageNo, &str)],
         now: UnixMs,
     ) -> Vec<&'a str> {
-        let place = usize::from(step);
+        let place = usize::from(page.step);
         let Some(step) = self.steps.get(place) else {
             return Vec::new();
         };
@@ -306,10 +309,22 @@ impl LadderPlan {
                 people.into_iter().take(1).collect()
             }
             Whom::Next(name) => {
-                let before = self.steps[..place].iter();
-                let passed = before.filter(|other| other.whom == step.whom).count() + 1;
+                let is_on_call =
+                    |other: &Step| matches!(&other.whom, Whom::OnCall(called) if called == name);
+                let goes_along = |other: &Step| is_on_call(other) || other.whom == step.whom;
+                let is_of_round = |no: &PageNo| {
+                    (no.run, no.round) == (page.run, page.round)
+                        && self.steps.get(usize::from(no.step)).is_some_and(goes_along)
+                };
+                let paged = before.iter().filter(|(no, _)| is_of_round(no));
+                let paged: Vec<&str> = paged.map(|(_, user)| *user).collect();
+                // Where no step before is for whoever is on call, that one is passed over all the same.
+                let passed = usize::from(!self.steps[..place].iter().any(is_on_call));
                 let people = of(name).map_or_else(Vec::new, |rotation| rotation.people(now));
-                people.into_iter().skip(passed).take(1).collect()
+                let mut next = people.into_iter().skip(passed);
+                next.find(|user| !paged.contains(user))
+                    .into_iter()
+                    .collect()
             }
             Whom::Everybody(name) => {
                 of(name).map_or_else(Vec::new, |rotation| rotation.everybody(now))
@@ -377,6 +392,8 @@ impl LadderPlan {
 mod tests {
     use super::super::rotation::RotationDefinition;
     use super::*;
+    use jiff::Timestamp;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     fn ladder(body: Value) -> LadderDefinition {
@@ -387,6 +404,42 @@ mod tests {
         let body = json!({"time_zone": "UTC", "layers": [{"members": members}]});
         let definition: RotationDefinition = serde_json::from_value(body).unwrap();
         definition.plan(0).unwrap()
+    }
+
+    /// With people who stand in from an instant until another.
+    fn rotation_with(members: &[&str], stand_ins: &[(&str, UnixMs, UnixMs)]) -> RotationPlan {
+        let instant = |ms: UnixMs| Timestamp::from_millisecond(ms).unwrap().to_string();
+        let overrides = stand_ins.iter().map(|(user, from, until)| {
+            json!({"user": user, "from": instant(*from), "until": instant(*until)})
+        });
+        let overrides: Vec<Value> = overrides.collect();
+        let layers = json!([{"members": members, "turn": "1d"}]);
+        let body = json!({"time_zone": "UTC", "layers": layers, "overrides": overrides});
+        let definition: RotationDefinition = serde_json::from_value(body).unwrap();
+        definition.plan(0).unwrap()
+    }
+
+    /// Of one round of pages, at these instants.
+    fn page(step: u16) -> PageNo {
+        PageNo {
+            run: 1,
+            round: 2,
+            step,
+        }
+    }
+
+    /// Whom each step of a round pages, at these instants.
+    fn round(plan: &LadderPlan, web: &RotationPlan, times: &[UnixMs]) -> Vec<Vec<String>> {
+        let mut before: Vec<(PageNo, String)> = Vec::new();
+        let mut round = Vec::new();
+        for (step, now) in (0..).zip(times) {
+            let known: Vec<_> = before.iter().map(|(no, user)| (*no, &**user)).collect();
+            let people = plan.people(page(step), |_| Some(web), &known, *now);
+            let people: Vec<String> = people.into_iter().map(str::to_owned).collect();
+            before.extend(people.iter().map(|user| (page(step), user.clone())));
+            round.push(people);
+        }
+        round
     }
 
     #[test]
@@ -407,18 +460,15 @@ mod tests {
         let web = rotation(&["ann", "bob", "cid"]);
         let of = |name: &str| (name == "web").then_some(&web);
         let first = web.people(0)[0].to_owned();
-        let people: Vec<Vec<&str>> = (0..6).map(|step| plan.people(step, of, 0)).collect();
+        let people = round(&plan, &web, &[0; 6]);
         assert_eq!(people[0], [first]);
         assert_eq!(people[3].len(), 3);
-        assert_eq!([people[0][0], people[1][0], people[2][0]], people[3][..]);
-        assert_eq!(
-            (people[4].as_slice(), people[5].is_empty()),
-            (&["boss"][..], true)
-        );
+        assert_eq!(people[..3].concat(), people[3]);
+        assert_eq!((people[4].concat().as_str(), people[5].len()), ("boss", 0));
         assert_eq!(plan.reach(of, |_| true, 0), Ok(()));
 
         let few = rotation(&["ann", "bob"]);
-        assert!(plan.people(2, |_| Some(&few), 0).is_empty());
+        assert!(round(&plan, &few, &[0; 3])[2].is_empty());
         let problems = plan.reach(|_| Some(&few), |_| false, 0).unwrap_err();
         let found: Vec<_> = problems
             .iter()
@@ -437,6 +487,86 @@ mod tests {
         );
         let problems = plan.reach(|_| None, |_| true, 0).unwrap_err();
         assert_eq!(problems.len(), 4);
+    }
+
+    #[test]
+    fn a_hand_over_between_two_steps_leaves_nobody_out_and_pages_nobody_twice() {
+        let hour = 3_600_000;
+        let plan = |whom: &[&str]| {
+            let steps = whom.iter().map(|whom| json!({"whom": {*whom: "web"}}));
+            let steps: Vec<Value> = steps.collect();
+            ladder(json!({ "steps": steps })).plan().unwrap()
+        };
+        let down = plan(&["on_call", "next", "next", "next"]);
+        let web = rotation_with(&["ann", "bob", "cid"], &[]);
+        // One hands over to the next at nine.
+        let (eight, ten) = (8 * hour, 10 * hour);
+        let [first, second, third] = web.people(eight)[..] else {
+            panic!("three people");
+        };
+        assert_eq!(web.people(ten)[0], second);
+        let expected = [vec![first], vec![second], vec![third], vec![]];
+        assert_eq!(round(&down, &web, &[eight, ten, ten, ten]), expected);
+        assert_eq!(round(&down, &web, &[eight, eight, ten, ten]), expected);
+        // Somebody stands in when the first step has been taken, or until then.
+        let stands_in = rotation_with(&["ann", "bob", "cid"], &[("zoe", eight + 1, ten)]);
+        let expected = [vec![first], vec!["zoe"], vec![second]];
+        let found = round(&down, &stands_in, &[eight, eight + 1, eight + 2]);
+        assert_eq!(found, expected);
+        let stood_in = rotation_with(&["ann", "bob", "cid"], &[("zoe", 0, eight)]);
+        let expected = [vec!["zoe"], vec![first], vec![second]];
+        let found = round(&down, &stood_in, &[eight - 1, eight, eight]);
+        assert_eq!(found, expected);
+        // Nobody was on call at the first step: whoever is now is next.
+        let paged: &[(PageNo, &str)] = &[];
+        let next = down.people(page(1), |_| Some(&web), paged, eight);
+        assert_eq!(next, [first]);
+        // What another round, another step or another rotation has paged does not count.
+        let other_round = PageNo {
+            round: 0,
+            ..page(0)
+        };
+        let paged = [(page(0), first), (other_round, second)];
+        let next = down.people(page(1), |_| Some(&web), &paged, eight);
+        assert_eq!(next, [second]);
+        let all_first = plan(&["on_call", "everybody", "next"]);
+        assert_eq!(round(&all_first, &web, &[eight; 3])[2], [second]);
+        // Without a step for whoever is on call, that one is left out.
+        let others = plan(&["next", "next"]);
+        let expected = [vec![second], vec![third]];
+        assert_eq!(round(&others, &web, &[eight; 2]), expected);
+    }
+
+    proptest! {
+        /// Whoever hands over or stands in meanwhile: each step pages the first who was not paged, so nobody twice, and
+        /// nobody is passed over.
+        #[test]
+        fn the_next_is_the_first_who_was_not_paged(
+            count in 1..6usize, waits in proptest::collection::vec(0..30i64, 2..8),
+            stand_ins in proptest::collection::vec((0..7usize, 0..60i64, 1..40i64), 0..4),
+        ) {
+            let hour = 3_600_000;
+            let users = ["ann", "bob", "cid", "dan", "eve", "fay", "zoe"];
+            let stand_ins: Vec<_> = stand_ins
+                .iter()
+                .map(|(user, from, hours)| (users[*user], from * hour, (from + hours) * hour))
+                .collect();
+            let web = rotation_with(&users[..count], &stand_ins);
+            let times: Vec<UnixMs> = waits
+                .iter()
+                .scan(0, |at, wait| { *at += wait * hour; Some(*at) })
+                .collect();
+            let mut steps = vec![json!({"whom": {"on_call": "web"}})];
+            steps.resize(times.len(), json!({"whom": {"next": "web"}}));
+            let plan = ladder(json!({ "steps": steps })).plan().unwrap();
+            let mut paged: Vec<String> = Vec::new();
+            for (found, now) in round(&plan, &web, &times).into_iter().zip(times) {
+                let mut people = web.people(now).into_iter();
+                let expected = people.find(|user| !paged.iter().any(|other| other == user));
+                prop_assert_eq!(found.first().map(String::as_str), expected);
+                paged.extend(found);
+            }
+        }
     }
 
     #[test]

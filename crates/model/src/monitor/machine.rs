@@ -25,6 +25,8 @@ pub struct Around<'a> {
     pub down: Option<&'a str>,
     /// Since when beats can be heard without a break: when this installation began to answer.
     pub listening_since: UnixMs,
+    /// Whether nobody is paged for now, as after a restore: what is due then is due as soon as that is over.
+    pub is_paused: bool,
     /// A random number, for the jitter of the next check.
     pub dice: u64,
 }
@@ -56,7 +58,9 @@ impl Watch {
         }
         self.hold(around, now, &mut turn);
         self.judge(around, now, &mut turn);
-        self.page(around, now, &mut turn);
+        if !around.is_paused {
+            self.page(around, now, &mut turn);
+        }
         turn.look_at = self.look_at(around, now);
         turn
     }
@@ -64,7 +68,9 @@ impl Watch {
     /// No wait is longer than it was meant to be, whatever the clock does.
     fn bound(&mut self, around: &Around<'_>, now: UnixMs) {
         let plan = around.plan;
-        self.changes.retain(|at| *at <= now);
+        let within_ms = plan.flapping.map_or(0, |(_, within_ms)| within_ms);
+        self.changes
+            .retain(|at| *at <= now && now.saturating_sub(*at) < within_ms);
         if let Some(incident) = &mut self.incident {
             incident.bound(now);
         }
@@ -99,16 +105,8 @@ impl Watch {
                     self.checked(around, result, now, turn);
                 }
             }
-            WatchEvent::Acknowledge { incident: no, by } => {
-                let incident = self.open_incident(no)?;
-                if let Some(known) = &incident.acknowledged {
-                    let by = known.by.clone();
-                    return Err(Refused::Acknowledged { no, by });
-                }
-                let for_ms = around.ladder.and_then(|ladder| ladder.acknowledged_for_ms);
-                incident.acknowledge(by.clone(), for_ms, now);
-                self.state = WatchState::Acknowledged;
-                self.enter(What::Acknowledged { by }, now, turn);
+            WatchEvent::Acknowledge { incident, by } => {
+                self.acknowledge(around, incident, by, now, turn)?;
             }
             WatchEvent::Unacknowledge { incident: no, by } => {
                 let incident = self.open_incident(no)?;
@@ -232,11 +230,16 @@ impl Watch {
         match &hold {
             Some(hold) => self.enter(What::Held(hold.clone()), now, turn),
             None => {
+                let incident = self.incident.as_ref();
+                let acknowledged = incident.and_then(|incident| incident.acknowledged.as_ref());
+                if acknowledged.is_some_and(|acknowledged| acknowledged.is_over(now)) {
+                    self.unacknowledge(None, now, turn);
+                }
                 self.enter(What::Released, now, turn);
                 (self.failures, self.tries) = (0, 0);
                 if let Some(incident) = &mut self.incident {
                     // What is well again by then has the time to show it.
-                    incident.put_off(around.plan.settle_ms(), now);
+                    incident.settle(around.plan.settle_ms(), around.ladder, now);
                 }
             }
         }
@@ -309,9 +312,11 @@ impl Watch {
         let Some(incident) = &self.incident else {
             return;
         };
-        let is_told =
-            incident.pages > 0 && around.ladder.is_some_and(|ladder| ladder.tell_resolved);
+        let is_told = incident.pages > 0
+            && !around.is_paused
+            && around.ladder.is_some_and(|ladder| ladder.tell_resolved);
         let lasted_ms = now.saturating_sub(incident.opened_at).max(0);
+        let is_by_itself = by == ResolvedBy::Recovery;
         let what = What::Resolved {
             by,
             lasted_ms,
@@ -325,8 +330,34 @@ impl Watch {
             _ => WatchState::Ok,
         };
         (self.failures, self.tries) = (0, 0);
-        self.is_flapping = false;
-        self.changes.clear();
+        // What goes up and down so slowly that each time is an incident flaps all the same: its changes count on.
+        if !is_by_itself {
+            self.is_flapping = false;
+            self.changes.clear();
+        }
+    }
+
+    fn acknowledge(
+        &mut self,
+        around: &Around<'_>,
+        no: u32,
+        by: String,
+        now: UnixMs,
+        turn: &mut Turn,
+    ) -> Result<(), Refused> {
+        match self.open_incident(no)?.acknowledged.clone() {
+            None => {}
+            Some(known) if known.is_over(now) => self.unacknowledge(None, now, turn),
+            // Said again, for the answer was lost.
+            Some(known) if known.by == by => return Ok(()),
+            Some(known) => return Err(Refused::Acknowledged { no, by: known.by }),
+        }
+        let for_ms = around.ladder.and_then(|ladder| ladder.acknowledged_for_ms);
+        let incident = self.open_incident(no)?;
+        incident.acknowledge(by.clone(), for_ms, now);
+        self.state = WatchState::Acknowledged;
+        self.enter(What::Acknowledged { by }, now, turn);
+        Ok(())
     }
 
     fn unacknowledge(&mut self, by: Option<String>, now: UnixMs, turn: &mut Turn) {
@@ -342,7 +373,7 @@ impl Watch {
             return;
         };
         if let Some(acknowledged) = &incident.acknowledged {
-            if acknowledged.until.is_none_or(|until| until > now) {
+            if !acknowledged.is_over(now) {
                 return;
             }
             self.unacknowledge(None, now, turn);
@@ -398,7 +429,9 @@ impl Watch {
         let acknowledged = incident
             .and_then(|incident| incident.acknowledged.as_ref())
             .and_then(|acknowledged| acknowledged.until);
-        [beat, window, calm, page, acknowledged]
+        // Whatever was left undone meanwhile.
+        let goes_on = incident.filter(|_| around.is_paused).map(|_| now);
+        [beat, window, calm, page, acknowledged, goes_on]
             .into_iter()
             .flatten()
             .filter(|at| *at < UnixMs::MAX)

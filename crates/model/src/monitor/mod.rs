@@ -32,6 +32,8 @@ mod page;
 mod result;
 mod rotation;
 mod server;
+mod shifts;
+mod status_range;
 mod tally;
 mod text_rule;
 mod value_rule;
@@ -50,7 +52,6 @@ pub use self::dependencies::cycle;
 pub use self::heartbeat::{Beat, HeartbeatCheck, HeartbeatPlan, Pulse};
 pub use self::http::{
     HttpAnswer, HttpCheck, HttpExpectation, HttpMethod, HttpPlan, MAX_ANSWER_BYTES, MAX_REDIRECTS,
-    StatusRange,
 };
 pub use self::incident::{Acknowledgement, Entry, Hold, Incident, ResolvedBy, What};
 pub use self::ladder::{LadderDefinition, LadderPlan, Sound, Step, StepDefinition, Whom};
@@ -63,13 +64,15 @@ pub use self::page::{
 };
 pub use self::result::{CheckResult, Fault, FaultKind, Verdict};
 pub use self::rotation::{
-    Gap, HandOver, HoursDefinition, LayerDefinition, OverrideDefinition, RotationDefinition,
-    RotationPlan, Shift,
+    HandOver, HoursDefinition, LayerDefinition, OverrideDefinition, RotationDefinition,
+    RotationPlan,
 };
 pub use self::server::{
     CredentialFact, LaneFact, ServerCheck, ServerFacts, ServerPart, ServerPlan, TimersFact,
     WaitingFact, gateways_in_trouble,
 };
+pub use self::shifts::{Gap, Shift};
+pub use self::status_range::StatusRange;
 pub use self::tally::Tally;
 pub use self::text_rule::{TextRule, TextTest};
 pub use self::value_rule::ValueRule;

@@ -1,7 +1,10 @@
 //! Properties of the state machine over random failures, acknowledgements, restarts, missed times and clock jumps.
 
+mod by_definition;
+
 use super::*;
 use crate::UnixMs;
+use by_definition::{expected, histories};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -151,6 +154,10 @@ struct Reader {
     acknowledged_at: i64,
     /// The last page reached nobody: the next is not waited for.
     is_not_waited_for: bool,
+    /// How long what is well again has to show it.
+    settle_ms: i64,
+    /// How far the clock had gone on when what held pages back was over, where it was an open incident's that nobody had in hand.
+    released_at: Option<i64>,
 }
 
 impl Reader {
@@ -166,6 +173,7 @@ impl Reader {
                     closed: self.closed,
                     pages: self.pages,
                     gone_ms: self.gone_ms,
+                    settle_ms: self.settle_ms,
                     ..Self::default()
                 };
                 assert_eq!(entry.incident, Some(self.opened));
@@ -181,6 +189,11 @@ impl Reader {
                 assert!(!self.is_acknowledged, "a page after an acknowledgement");
                 assert!(!self.is_held, "a page while something holds it");
                 assert!(!self.is_given_up, "a page after it was given up");
+                if let Some(at) = self.released_at.take()
+                    && !self.is_not_waited_for
+                {
+                    assert!(self.gone_ms - at >= self.settle_ms, "no time to be well");
+                }
                 self.follows(page.no, ladder);
                 self.pages += 1;
             }
@@ -193,7 +206,7 @@ impl Reader {
             }
             What::Acknowledged { .. } => {
                 assert!(is_open && !self.is_acknowledged);
-                self.is_acknowledged = true;
+                (self.is_acknowledged, self.released_at) = (true, None);
                 self.acknowledged_at = self.gone_ms;
             }
             What::Unacknowledged { by } => {
@@ -205,7 +218,10 @@ impl Reader {
                 (self.is_acknowledged, self.is_given_up) = (false, false);
             }
             What::Held(_) => self.is_held = true,
-            What::Released => self.is_held = false,
+            What::Released => {
+                self.is_held = false;
+                self.released_at = (is_open && !self.is_acknowledged).then_some(self.gone_ms);
+            }
             What::Snoozed { .. } => assert!(is_open && !self.is_acknowledged),
             What::Suspected(_) | What::Cleared => assert!(!is_open),
             What::FlappingBegan | What::FlappingEnded => {}
@@ -260,11 +276,16 @@ struct World {
 
 impl World {
     fn new(setting: &Setting) -> Self {
+        let plan = setting.plan();
+        let reader = Reader {
+            settle_ms: plan.settle_ms(),
+            ..Reader::default()
+        };
         Self {
-            plan: setting.plan(),
+            plan,
             ladder: setting.ladder(setting.waits.len()),
             watch: Watch::default(),
-            reader: Reader::default(),
+            reader,
             down: false,
             now: 1_700_000_000_000,
             look_at: None,
@@ -281,6 +302,7 @@ impl World {
             ladder: Some(&self.ladder),
             down: self.down.then_some("router"),
             listening_since: 0,
+            is_paused: false,
             dice: self.now.unsigned_abs(),
         };
         let turn = self.watch.turn(&around, event, self.now);
@@ -298,6 +320,7 @@ impl World {
             WatchState::Firing | WatchState::Acknowledged
         );
         assert_eq!(open.is_some(), is_open);
+        assert!(self.watch.changes.len() <= 4);
         let is_acknowledged = open.is_some_and(|incident| incident.acknowledged.is_some());
         assert_eq!(
             is_acknowledged,
@@ -332,6 +355,17 @@ impl World {
         self.tell(WatchEvent::Checked(result));
     }
 
+    /// Whoever has it in hand may say so again, and nothing changes; somebody else is refused.
+    fn say_again(&mut self, incident: u32) {
+        let before = self.watch.clone();
+        for (by, is_refused) in [("ann", false), ("bob", true)] {
+            let by = by.to_owned();
+            let refused = self.tell(WatchEvent::Acknowledge { incident, by });
+            assert_eq!(refused.is_some(), is_refused, "{refused:?}");
+            assert_eq!(self.watch, before);
+        }
+    }
+
     fn take(&mut self, step: Step, setting: &Setting) {
         let incident = self.watch.incidents;
         let by = || "ann".to_owned();
@@ -354,6 +388,10 @@ impl World {
             }
             Step::Acknowledge => {
                 self.tell(WatchEvent::Acknowledge { incident, by: by() });
+                self.settle();
+                if self.watch.state == WatchState::Acknowledged {
+                    self.say_again(incident);
+                }
             }
             Step::AcknowledgeOld => {
                 let incident = incident.saturating_sub(1);
@@ -461,17 +499,18 @@ proptest! {
         lives(&setting, steps);
     }
 
-    /// By the plainest reading: with steady clocks and no holds, an incident begins with the n-th failure in a row and
-    /// ends with the n-th good check, and pages come when the ladder says, to the millisecond.
+    /// By the plainest reading: with steady clocks and no holds, an incident begins with the n-th failure in a row, or when
+    /// it flaps, and ends with the n-th good check, or when it flaps no more, and pages come when the ladder says, to the
+    /// millisecond.
     #[test]
     fn what_happens_is_what_the_definition_says(
         failures in 1..4u16, recoveries in 1..4u16,
         waits in proptest::collection::vec(0..90i64, 1..4), rounds in 1..3u16,
-        checks in proptest::collection::vec(any::<bool>(), 1..80),
+        changes in prop_oneof![Just(0u16), Just(4)], checks in histories(),
     ) {
         let setting = Setting {
             check: json!({"tcp": {"host": "a.example", "port": 1}}),
-            retries: 0, failures, recoveries, changes: 0, has_window: false, rounds, waits, acknowledged_for: None,
+            retries: 0, failures, recoveries, changes, has_window: false, rounds, waits, acknowledged_for: None,
         };
         let mut world = World::new(&setting);
         let start = world.now;
@@ -496,51 +535,5 @@ proptest! {
             }
         }
         prop_assert_eq!(found, expected(&setting, &checks, start, end));
-    }
-}
-
-fn expected(
-    setting: &Setting,
-    checks: &[bool],
-    start: UnixMs,
-    end: UnixMs,
-) -> Vec<(UnixMs, &'static str)> {
-    let mut expected = Vec::new();
-    let (mut bad, mut good, mut open_at) = (0, 0, None);
-    for (place, is_up) in (0..).zip(checks) {
-        let at = start + place * 60 * SEC;
-        (bad, good) = if *is_up { (0, good + 1) } else { (bad + 1, 0) };
-        if open_at.is_none() && bad >= setting.failures {
-            expected.push((at, "opened"));
-            open_at = Some(at);
-        } else if let Some(opened_at) = open_at
-            && good >= setting.recoveries
-        {
-            pages(setting, opened_at, at, &mut expected);
-            expected.push((at, "resolved"));
-            (open_at, bad) = (None, 0);
-        }
-    }
-    if let Some(opened_at) = open_at {
-        pages(setting, opened_at, end, &mut expected);
-    }
-    expected
-}
-
-fn pages(
-    setting: &Setting,
-    from: UnixMs,
-    until: UnixMs,
-    expected: &mut Vec<(UnixMs, &'static str)>,
-) {
-    let mut at = from;
-    for round in 0..setting.rounds {
-        at += if round > 0 { 240 * SEC } else { 0 };
-        for secs in &setting.waits {
-            at += secs * SEC;
-            if at < until {
-                expected.push((at, "paged"));
-            }
-        }
     }
 }

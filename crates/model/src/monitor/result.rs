@@ -73,6 +73,8 @@ pub enum FaultKind {
     Body,
     /// A value in the body's JSON is not as expected.
     Json,
+    /// What a regular expression says of the answer was not known in time.
+    Pattern,
     /// The answer took longer than is allowed.
     Latency,
     /// Another answer of the name server than expected.
@@ -115,6 +117,7 @@ impl FaultKind {
             Self::Header => "header",
             Self::Body => "body",
             Self::Json => "json",
+            Self::Pattern => "pattern",
             Self::Latency => "latency",
             Self::Records => "records",
             Self::Missing => "missing",

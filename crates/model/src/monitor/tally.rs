@@ -28,7 +28,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// It was in this state for so many milliseconds. What is only suspected is up.
+    /// It was in this state for so many milliseconds, as [`Watch::counts_as`](super::Watch::counts_as) has it. What is only
+    /// suspected is up.
     pub fn spent(&mut self, state: WatchState, ms: u64) {
         let counter = match state {
             WatchState::Waiting => &mut self.unknown_ms,

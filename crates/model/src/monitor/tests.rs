@@ -14,6 +14,7 @@ struct Story {
     watch: Watch,
     down: Option<&'static str>,
     listening_since: UnixMs,
+    is_paused: bool,
 }
 
 impl Story {
@@ -41,6 +42,7 @@ impl Story {
             watch: Watch::default(),
             down: None,
             listening_since: 0,
+            is_paused: false,
         }
     }
 
@@ -51,6 +53,7 @@ impl Story {
             ladder: self.ladder.as_ref(),
             down: self.down,
             listening_since: self.listening_since,
+            is_paused: self.is_paused,
             dice: 0,
         };
         self.watch.turn(&around, event, now)
@@ -350,6 +353,122 @@ fn flapping_is_one_incident() {
     );
 }
 
+/// It goes down and up, each for so many minutes, and is checked at the beginning of each and a minute later.
+fn up_and_down(story: &mut Story, minutes: i64, cycles: std::ops::Range<i64>) {
+    for cycle in cycles {
+        let from = cycle * 2 * minutes * MIN;
+        story.down(from);
+        story.down(from + MIN);
+        story.up(from + minutes * MIN);
+        story.up(from + (minutes + 1) * MIN);
+        assert!(story.watch.changes.len() <= 8);
+    }
+}
+
+#[test]
+fn what_flaps_so_slowly_that_each_time_is_an_incident_is_one_in_the_end() {
+    for checks in [1, 2] {
+        let mut story = Story::new(json!({"failures": checks, "recoveries": checks}));
+        up_and_down(&mut story, 2, 0..4);
+        assert_eq!(
+            (story.watch.incidents, story.watch.state),
+            (4, WatchState::Ok)
+        );
+        // The eighth change within an hour.
+        up_and_down(&mut story, 2, 4..15);
+        assert!(story.watch.is_flapping);
+        assert_eq!(
+            (story.watch.incidents, story.watch.state),
+            (5, WatchState::Firing)
+        );
+        story.tell(acknowledge(5, "ann"), 60 * MIN);
+        for at in 61..118 {
+            assert_eq!(story.up(at * MIN), Vec::<String>::new(), "{at}");
+        }
+        assert_eq!(
+            story.up(118 * MIN),
+            ["#5 calm", "#5 resolved Recovery told true"]
+        );
+        // And from then on a failure is a failure.
+        story.down(119 * MIN);
+        story.down(120 * MIN);
+        story.up(121 * MIN);
+        story.up(122 * MIN);
+        assert_eq!(
+            (story.watch.incidents, story.watch.state),
+            (6, WatchState::Ok)
+        );
+        assert!(!story.watch.is_flapping);
+    }
+}
+
+#[test]
+fn what_is_seldom_or_closed_by_a_person_is_no_flapping() {
+    let mut story = Story::new(json!({}));
+    up_and_down(&mut story, 10, 0..20);
+    assert_eq!(
+        (story.watch.incidents, story.watch.state),
+        (20, WatchState::Ok)
+    );
+    let mut story = Story::new(json!({}));
+    up_and_down(&mut story, 2, 0..3);
+    story.down(12 * MIN);
+    story.down(13 * MIN);
+    let resolve = WatchEvent::Resolve {
+        incident: 4,
+        by: "ann".into(),
+    };
+    story.tell(resolve, 13 * MIN + SEC);
+    assert!(story.watch.changes.is_empty());
+    story.up(14 * MIN);
+    up_and_down(&mut story, 2, 4..6);
+    assert_eq!(
+        (story.watch.incidents, story.watch.is_flapping),
+        (6, false),
+        "counted anew"
+    );
+}
+
+#[test]
+fn what_is_given_back_while_it_is_held_has_the_time_to_be_well() {
+    let settle_ms = 32 * SEC;
+    for (first_ms, wait_ms) in [(0, settle_ms), (5 * MIN, 5 * MIN)] {
+        for looks in [true, false] {
+            let mut story = Story::new(json!({"depends_on": ["router"]}));
+            let ladder = story.ladder.as_mut().unwrap();
+            ladder.acknowledged_for_ms = Some(30 * MIN);
+            story.down(0);
+            story.down(SEC);
+            story.ladder.as_mut().unwrap().steps[0].after_ms = first_ms;
+            story.tell(acknowledge(1, "ann"), MIN);
+            story.down = Some("router");
+            assert_eq!(story.look(2 * MIN), ["#1 held Dependency(\"router\")"]);
+            let mut told = Vec::new();
+            if looks {
+                told = story.look(31 * MIN);
+                assert_eq!(story.look(39 * MIN), Vec::<String>::new());
+            }
+            story.down = None;
+            told.extend(story.look(40 * MIN));
+            assert_eq!(told, ["#1 unacknowledged by None", "#1 released"]);
+            assert_eq!(story.watch.state, WatchState::Firing);
+            let incident = story.watch.incident.as_ref().unwrap();
+            assert_eq!(incident.next_page_at(), Some(40 * MIN + wait_ms));
+            let mut well = Story {
+                watch: story.watch.clone(),
+                ..Story::new(json!({"depends_on": ["router"]}))
+            };
+            assert_eq!(well.up(40 * MIN + 10 * SEC), Vec::<String>::new());
+            assert_eq!(
+                well.up(40 * MIN + 20 * SEC),
+                ["#1 resolved Recovery told true"]
+            );
+            assert_eq!(story.look(40 * MIN + wait_ms - 1), Vec::<String>::new());
+            assert_eq!(story.look(40 * MIN + wait_ms), ["#1 paged 1.0.0 Alert"]);
+        }
+    }
+}
+
 #[test]
 fn severity_says_how_loud_it_may_become() {
     let mut story = Story::new(json!({"severity": "warning"}));
@@ -431,6 +550,13 @@ fn moves_that_are_not_possible_are_refused_and_change_nothing() {
     assert_eq!(story.look(30 * MIN), Vec::<String>::new());
     assert_eq!(story.look(30 * MIN + 3 * SEC), ["#1 paged 0.0.1 Critical"]);
     story.tell(acknowledge(1, "ann"), 31 * MIN);
+    let before = story.watch.clone();
+    assert_eq!(
+        story.tell(acknowledge(1, "ann"), 31 * MIN + SEC),
+        Vec::<String>::new(),
+        "the same person says it again"
+    );
+    assert_eq!(story.watch, before);
     assert_eq!(
         story.refused(acknowledge(1, "bob"), 31 * MIN),
         "incident 1 was acknowledged already, by ann"
@@ -468,6 +594,45 @@ fn an_acknowledgement_may_be_for_a_time() {
     );
     let expected = ["#1 unacknowledged by None", "#1 paged 1.0.0 Alert"];
     assert_eq!(story.look(31 * MIN), expected);
+    // Said again when it is over, before anybody has looked: it holds for as long once more.
+    story.tell(acknowledge(1, "ann"), 32 * MIN);
+    assert_eq!(
+        story.tell(acknowledge(1, "ann"), 62 * MIN),
+        ["#1 unacknowledged by None", "#1 acknowledged by ann"]
+    );
+    assert_eq!(story.watch.state, WatchState::Acknowledged);
+    assert_eq!(
+        story.turn(WatchEvent::Look, 63 * MIN).look_at,
+        Some(92 * MIN)
+    );
+}
+
+#[test]
+fn what_fails_behind_what_is_down_counts_as_not_known() {
+    let mut story = Story::new(json!({}));
+    story.up(0);
+    assert_eq!(story.watch.counts_as(), WatchState::Ok);
+    story.down(SEC);
+    assert_eq!(story.watch.counts_as(), WatchState::Suspected);
+    story.down = Some("router");
+    for second in 2..9 {
+        story.down(second * SEC);
+    }
+    assert_eq!(story.watch.state, WatchState::Suspected);
+    assert_eq!(story.watch.counts_as(), WatchState::Waiting);
+    // What answers all the same is up.
+    story.up(9 * SEC);
+    assert_eq!(story.watch.counts_as(), WatchState::Ok);
+    // An incident that was open before is down, whatever holds its pages.
+    story.down = None;
+    for second in 10..13 {
+        story.down(second * SEC);
+    }
+    assert_eq!(story.watch.state, WatchState::Firing);
+    story.down = Some("router");
+    story.down(13 * SEC);
+    assert!(story.watch.hold.is_some());
+    assert_eq!(story.watch.counts_as(), WatchState::Firing);
 }
 
 #[test]
@@ -545,6 +710,29 @@ fn heartbeats_that_stay_away_are_incidents() {
         Vec::<String>::new()
     );
     assert_eq!(story.watch.check_at, None);
+}
+
+#[test]
+fn while_nobody_is_paged_what_is_due_waits() {
+    let mut story = Story::new(json!({}));
+    story.up(0);
+    story.is_paused = true;
+    story.down(10 * SEC);
+    assert_eq!(story.down(20 * SEC), ["#1 opened connect"]);
+    let turn = story.turn(WatchEvent::Look, MIN);
+    assert!(turn.entries.is_empty(), "{:?}", turn.entries);
+    assert_eq!(turn.look_at, Some(MIN), "as soon as it goes on");
+    story.is_paused = false;
+    assert_eq!(story.look(60 * MIN), ["#1 paged 0.0.0 Alert"]);
+    story.is_paused = true;
+    let overdue = story.look(90 * MIN);
+    assert_eq!(overdue, Vec::<String>::new());
+    story.up(91 * MIN);
+    assert_eq!(
+        story.up(92 * MIN),
+        ["#1 resolved Recovery told false"],
+        "nobody is told either"
+    );
 }
 
 #[test]

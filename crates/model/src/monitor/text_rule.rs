@@ -1,6 +1,7 @@
 //! What a text must be like: it contains something, lacks something, or matches a regular expression, by an engine
 //! whose time is linear in the text.
 
+use super::http::MAX_ANSWER_BYTES;
 use crate::problem::FieldProblem;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// Longest text to be found, and longest regular expression, in bytes.
 const MAX_PATTERN: usize = 1_024;
 
-/// Most bytes of a compiled regular expression: `(a{100}){100}` is refused by it.
-const MAX_COMPILED: usize = 256 * 1_024;
+/// Most bytes of a compiled regular expression: `(a{100}){100}` is refused by it. Each `\w` takes some 20 kB.
+const MAX_COMPILED: usize = 128 * 1_024;
 
 /// Most bytes that the engine may remember while it searches; beyond it, it is slower and not larger.
 const MAX_CACHE: usize = 512 * 1_024;
@@ -68,7 +69,7 @@ impl TextRule {
 fn sentence(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(limit) => format!(
-            "expected a regular expression of at most {limit} bytes when compiled: make its counted repetitions, such as {{100}}, smaller"
+            "expected a regular expression of at most {limit} bytes when compiled: make its counted repetitions, such as {{100}}, smaller, and write [0-9A-Za-z_] for \\w where that is meant"
         ),
         other => {
             // The crate draws a picture over several lines; its last line says what is wrong.
@@ -83,25 +84,41 @@ fn sentence(error: &regex::Error) -> String {
 }
 
 impl TextTest {
-    /// What is wrong with a text, in words that follow its name; `None`: nothing. What was cut off is not known.
+    /// Whether it takes long to judge a long text: a plain text is looked for at once.
+    pub(super) fn is_pattern(&self) -> bool {
+        matches!(self.rule, TextRule::Matches(_))
+    }
+
+    /// What is wrong with a text, in words that follow its name; `None`: nothing. Where it was cut off, a fault is also what
+    /// hangs on the rest.
     #[must_use]
     pub fn fault(&self, text: &[u8], is_cut: bool) -> Option<String> {
-        let is_found = self.regex.is_match(text);
+        // Where it is known that it matches; at the cut it may be for the cut.
+        let found = self.regex.shortest_match(text);
         let where_to = if is_cut {
             " in what was read of it"
         } else {
             ""
         };
-        match &self.rule {
-            TextRule::Contains(wanted) => {
-                (!is_found).then(|| format!("does not contain {:?}{where_to}", short(wanted)))
+        let not_known = |what: &str, of: &str| {
+            let of = short(of);
+            format!(
+                "is longer than the {MAX_ANSWER_BYTES} bytes that are read: whether it {what} {of:?} is not known"
+            )
+        };
+        match (&self.rule, found) {
+            (TextRule::Contains(wanted), None) => {
+                Some(format!("does not contain {:?}{where_to}", short(wanted)))
             }
-            TextRule::Lacks(unwanted) => {
-                is_found.then(|| format!("contains {:?}", short(unwanted)))
+            (TextRule::Lacks(unwanted), Some(_)) => Some(format!("contains {:?}", short(unwanted))),
+            (TextRule::Lacks(unwanted), None) if is_cut => Some(not_known("lacks", unwanted)),
+            (TextRule::Matches(wanted), None) => {
+                Some(format!("does not match {:?}{where_to}", short(wanted)))
             }
-            TextRule::Matches(wanted) => {
-                (!is_found).then(|| format!("does not match {:?}{where_to}", short(wanted)))
+            (TextRule::Matches(wanted), Some(end)) if is_cut && end == text.len() => {
+                Some(not_known("matches", wanted))
             }
+            _ => None,
         }
     }
 }
@@ -154,9 +171,43 @@ mod tests {
     }
 
     #[test]
+    fn what_hangs_on_what_was_cut_off_is_a_fault() {
+        for (json, text, expected) in [
+            (r#"{"contains":"ok"}"#, "it is ok", None),
+            (r#"{"lacks":"error"}"#, "fine", Some("lacks \"error\"")),
+            (
+                r#"{"lacks":"error"}"#,
+                "an error",
+                Some("contains \"error\""),
+            ),
+            (r#"{"matches":"^it.*ok"}"#, "it is ok, and more", None),
+            (
+                r#"{"matches":"ok$"}"#,
+                "it is ok",
+                Some("matches \"ok$\" is not known"),
+            ),
+            (
+                r#"{"matches":"ok$"}"#,
+                "it is down",
+                Some("in what was read of it"),
+            ),
+        ] {
+            let test = rule(json).compile("/body").unwrap();
+            let found = test.fault(text.as_bytes(), true);
+            match (&found, expected) {
+                (None, None) => {}
+                (Some(found), Some(part)) => assert!(found.contains(part), "{json}: {found}"),
+                _ => panic!("{json} {text}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn what_could_blow_up_is_refused_with_its_place() {
         for (json, part) in [
             (r#"{"matches":"(a{200}){200}"}"#, "when compiled"),
+            // Some 190 kB.
+            (r#"{"matches":"a{6000}"}"#, "when compiled"),
             (r#"{"matches":"(a+)+\\1"}"#, "backreferences"),
             (r#"{"matches":"(?=a)"}"#, "look-around"),
             (r#"{"matches":"("}"#, "unclosed group"),

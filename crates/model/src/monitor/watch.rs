@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Where a monitor is. See the chart of [`super`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchState {
     /// Nothing is known yet.
@@ -114,6 +116,18 @@ pub struct Watch {
 
 fn is_default(pulse: &Pulse) -> bool {
     *pulse == Pulse::default()
+}
+
+impl Watch {
+    /// What its time counts as in a [`Tally`](super::Tally): as where it is, but that of what fails while something holds it
+    /// back is not known. No incident may be opened then, however long it lasts.
+    #[must_use]
+    pub fn counts_as(&self) -> WatchState {
+        match (self.state, &self.hold) {
+            (WatchState::Suspected, Some(_)) => WatchState::Waiting,
+            (state, _) => state,
+        }
+    }
 }
 
 /// What the last attempt came to.

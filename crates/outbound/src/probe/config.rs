@@ -18,6 +18,9 @@ pub struct ProbeConfig {
     pub private_guard: Guard,
     /// The name servers that are asked where a check names none, in this order. Default: none, and such checks say so.
     pub name_servers: Vec<SocketAddr>,
+    /// How many answers may be judged at once that take long: those in which a regular expression goes through more than a
+    /// little. Each keeps a thread busy. Default: 2.
+    pub judges: usize,
     /// Certificate authorities to trust besides the public ones: PEM.
     pub extra_ca_pem: Vec<u8>,
     /// Looks names up elsewhere than at the operating system. The guard judges its answers all the same.
@@ -57,8 +60,9 @@ impl Default for ProbeConfig {
             guard: Guard::public().any_port(),
             private_guard: Guard::public().any_port(),
             name_servers: Vec::new(),
+            judges: 2,
             extra_ca_pem: Vec::new(),
-            lookup: Arc::new(SystemLookup),
+            lookup: Arc::new(SystemLookup::default()),
         }
     }
 }
@@ -69,6 +73,7 @@ impl fmt::Debug for ProbeConfig {
             .field("guard", &self.guard)
             .field("private_guard", &self.private_guard)
             .field("name_servers", &self.name_servers)
+            .field("judges", &self.judges)
             .finish_non_exhaustive()
     }
 }

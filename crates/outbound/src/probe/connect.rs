@@ -14,6 +14,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Attempt;
 use crate::failure::tls_words;
+use crate::lookup::is_no_turn;
 
 /// Most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 4;
@@ -65,7 +66,8 @@ pub(super) async fn addresses(
     let found = match host.address() {
         Some(address) => vec![SocketAddr::new(address, place.port)],
         None => {
-            let lookup = attempt.inner.config.lookup.lookup(host.as_str());
+            let lookup = &attempt.inner.config.lookup;
+            let lookup = lookup.lookup_until(host.as_str(), attempt.deadline);
             let found = timeout_at(attempt.deadline, lookup)
                 .await
                 .map_err(|_| attempt.too_late("no address", host))?;
@@ -73,7 +75,13 @@ pub(super) async fn addresses(
                 let message = format!("the name {host} was not found: {why}");
                 CheckResult::down(FaultKind::Resolve, message).after(attempt.elapsed_ms())
             };
-            let mut found = found.map_err(|error| not_found(&error))?;
+            let mut found = found.map_err(|error| match is_no_turn(&error) {
+                true => {
+                    let message = format!("the name {host} was not looked up: {error}");
+                    CheckResult::unknown(FaultKind::Resolve, message)
+                }
+                false => not_found(&error),
+            })?;
             if found.is_empty() {
                 return Err(not_found(&"it has no address"));
             }

@@ -2,9 +2,11 @@
 //!
 //! It asks recursive servers, follows nothing itself and checks no signatures.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use carillon_model::monitor::{CheckResult, DnsCheck, FaultKind, RecordType};
+use egress_guard::Host;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout_at;
@@ -27,6 +29,22 @@ struct Reply {
     records: Vec<String>,
 }
 
+/// A name server, and what it is called in sentences.
+struct NameServer {
+    address: SocketAddr,
+    /// Nobody who may ask this machine's learns where it is, unless they may also speak to it.
+    is_hidden: bool,
+}
+
+impl fmt::Display for NameServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_hidden {
+            true => f.write_str("this machine's name server"),
+            false => write!(f, "the name server {}", self.address),
+        }
+    }
+}
+
 impl Attempt<'_> {
     pub(super) async fn dns(
         &self,
@@ -40,51 +58,65 @@ impl Attempt<'_> {
             }
             None => self.inner.config.name_servers.clone(),
         };
-        let Some(server) = servers.first().copied() else {
+        let Some(address) = servers.first().copied() else {
             return Err(CheckResult::unknown(
                 FaultKind::Refused,
                 "no name server is known here: name one in check.dns.server",
             ));
         };
+        let server = NameServer {
+            address,
+            is_hidden: check.server.is_none() && self.is_inside(address.ip()),
+        };
         let id = (dice & 0xFFFF) as u16;
         let question = question(check, id);
-        let mut reply = self.ask(server, &question, check, id).await?;
+        let mut reply = self.ask(&server, &question, check, id).await?;
         if reply.is_cut {
-            reply = self.ask_by_tcp(server, &question, check, id).await?;
+            reply = self.ask_by_tcp(&server, &question, check, id).await?;
         }
         let failed = |what: &str| {
             let message = format!("{server} answers {what} for {}", check.name);
             CheckResult::down(FaultKind::Records, message).after(self.elapsed_ms())
         };
+        let is_hidden = |record: &str| {
+            let address = record.parse::<IpAddr>();
+            address.is_ok_and(|address| self.is_inside(address))
+        };
         match reply.code {
             // 3: there is no such name, which is an answer without records.
-            0 | 3 => Ok(check.judge(&reply.records, self.elapsed_ms())),
+            0 | 3 => Ok(check.judge(&reply.records, is_hidden, self.elapsed_ms())),
             2 => Err(failed("SERVFAIL (it could not find out)")),
             5 => Err(failed("REFUSED (it does not answer us)")),
             code => Err(failed(&format!("with code {code}"))),
         }
     }
 
-    fn broke_off(&self, server: SocketAddr, error: &dyn std::fmt::Display) -> CheckResult {
-        let message = format!("the name server {server} could not be asked: {error}");
+    /// Whether the guard lets this check go nowhere near.
+    fn is_inside(&self, address: IpAddr) -> bool {
+        let host = Host::from(address);
+        self.guard.check_address(&host, None, address).is_err()
+    }
+
+    fn broke_off(&self, server: &NameServer, error: &dyn fmt::Display) -> CheckResult {
+        let message = format!("{server} could not be asked: {error}");
         CheckResult::down(FaultKind::Connect, message).after(self.elapsed_ms())
     }
 
     async fn ask(
         &self,
-        server: SocketAddr,
+        server: &NameServer,
         question: &[u8],
         check: &DnsCheck,
         id: u16,
     ) -> Result<Reply, CheckResult> {
-        let own: SocketAddr = match server {
+        let own: SocketAddr = match server.address {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
         let exchange = async {
             let socket = UdpSocket::bind(own).await?;
             // Only what comes from there is heard.
-            socket.connect(server).await?;
+            socket.connect(server.address).await?;
             socket.send(question).await?;
             let mut answer = [0; MAX_UDP as usize];
             loop {
@@ -97,25 +129,25 @@ impl Attempt<'_> {
         };
         timeout_at(self.deadline, exchange)
             .await
-            .map_err(|_| self.too_late("no answer", &server))?
+            .map_err(|_| self.too_late("no answer", server))?
             .map_err(|error| self.broke_off(server, &error))
     }
 
     async fn ask_by_tcp(
         &self,
-        server: SocketAddr,
+        server: &NameServer,
         question: &[u8],
         check: &DnsCheck,
         id: u16,
     ) -> Result<Reply, CheckResult> {
         let mut stream = match check.server {
             Some(_) => {
-                let place = Place::parse(&shown_host(server), server.port())?;
+                let place = Place::parse(&shown_host(server.address), server.address.port())?;
                 connected(self, &place).await?
             }
-            None => timeout_at(self.deadline, TcpStream::connect(server))
+            None => timeout_at(self.deadline, TcpStream::connect(server.address))
                 .await
-                .map_err(|_| self.too_late("no connection", &server))?
+                .map_err(|_| self.too_late("no connection", server))?
                 .map_err(|error| self.broke_off(server, &error))?,
         };
         let exchange = async {
@@ -129,7 +161,7 @@ impl Attempt<'_> {
         };
         let answer = timeout_at(self.deadline, exchange)
             .await
-            .map_err(|_| self.too_late("no whole answer", &server))?
+            .map_err(|_| self.too_late("no whole answer", server))?
             .map_err(|error| self.broke_off(server, &error))?;
         read(&answer, check, id).ok_or_else(|| self.broke_off(server, &"its answer cannot be read"))
     }

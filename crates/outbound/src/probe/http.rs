@@ -1,5 +1,7 @@
 //! Checks by HTTP/1.1: one request, or a few where redirects are followed.
 
+use std::sync::Arc;
+
 use carillon_model::UnixMs;
 use carillon_model::monitor::{
     CheckResult, FaultKind, HttpAnswer, HttpMethod, HttpPlan, MAX_ANSWER_BYTES,
@@ -12,6 +14,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use reqwest::Url;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use super::Attempt;
@@ -23,6 +26,8 @@ const AGENT: &str = concat!("Carillon/", env!("CARGO_PKG_VERSION"), " (monitor)"
 const MAX_HEADERS: usize = 100;
 /// Most bytes of an answer's headers.
 const MAX_HEAD: usize = 64 * 1_024;
+/// Most bytes through which regular expressions go here: with the largest of them that is some milliseconds.
+const JUDGED_HERE: usize = 512;
 
 /// What is asked next.
 struct Asked {
@@ -61,7 +66,7 @@ impl Attempt<'_> {
             let (answer, location) = self.exchange(plan, &asked).await?;
             let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
             let (true, 1.., Some(location)) = (is_redirect, request.redirects, location) else {
-                return Ok(plan.judge(&answer, now));
+                return self.judged(plan, answer, now).await;
             };
             let wrong = |message: String| {
                 CheckResult::down(FaultKind::Redirects, message).after(self.elapsed_ms())
@@ -98,6 +103,41 @@ impl Attempt<'_> {
                 is_own: next.origin() == first.origin(),
                 url: next,
             };
+        }
+    }
+
+    /// Judges an answer. What takes long has a thread for it, for all the other checks wait on this one; and it has the time
+    /// that is left of the attempt.
+    async fn judged(
+        &self,
+        plan: &HttpPlan,
+        answer: HttpAnswer,
+        now: UnixMs,
+    ) -> Result<CheckResult, CheckResult> {
+        if plan.matched_bytes(&answer) <= JUDGED_HERE {
+            return Ok(plan.judge(&answer, now));
+        }
+        let elapsed_ms = answer.elapsed_ms;
+        let not_judged =
+            |message: String| CheckResult::unknown(FaultKind::Pattern, message).after(elapsed_ms);
+        let (plan, judges) = (plan.clone(), Arc::clone(&self.inner.judges));
+        let judging = async move {
+            let permit = judges.acquire_owned().await.map_err(|e| e.to_string())?;
+            // It cannot be broken off: whoever waits no longer leaves the permit with it until it ends.
+            let judging = spawn_blocking(move || {
+                let _permit = permit;
+                plan.judge(&answer, now)
+            });
+            judging.await.map_err(|error| error.to_string())
+        };
+        match timeout_at(self.deadline, judging).await {
+            Ok(judged) => {
+                judged.map_err(|why| not_judged(format!("the answer could not be judged: {why}")))
+            }
+            Err(_) => Err(not_judged(format!(
+                "the answer was not judged within {} s: its regular expression, or those of others, took too long; make it simpler",
+                self.limit.as_secs_f32()
+            ))),
         }
     }
 

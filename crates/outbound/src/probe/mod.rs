@@ -21,6 +21,7 @@ use carillon_model::monitor::{
     CheckPlan, CheckResult, FaultKind, MonitorPlan, TlsCheck, judge_tls,
 };
 use egress_guard::{Guard, Host};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
@@ -34,6 +35,8 @@ pub struct Prober(Arc<Inner>);
 struct Inner {
     config: ProbeConfig,
     tls: TlsConnector,
+    /// Who may keep a thread busy with judging.
+    judges: Arc<Semaphore>,
 }
 
 /// One check under way: what everything that is waited for has in common.
@@ -56,7 +59,12 @@ impl Prober {
         // A session that is resumed shows the certificate of the first time: its renewal, or its end, would not be seen.
         tls.resumption = rustls::client::Resumption::disabled();
         let tls = TlsConnector::from(Arc::new(tls));
-        Ok(Self(Arc::new(Inner { config, tls })))
+        let judges = Arc::new(Semaphore::new(config.judges));
+        Ok(Self(Arc::new(Inner {
+            config,
+            tls,
+            judges,
+        })))
     }
 
     /// Whether this check is made at all, as far as its text tells: for whoever defines a monitor, before anything happens.

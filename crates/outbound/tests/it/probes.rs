@@ -188,6 +188,43 @@ async fn bodies_without_end_are_cut_and_slow_answers_end() {
 }
 
 #[tokio::test]
+async fn what_takes_long_to_judge_is_judged_aside_and_in_time() {
+    watched(async {
+        let long = Receiver::plain(answer(200, "", &"x".repeat(4_000))).await;
+        let short = Receiver::plain(answer(200, "", "xxx")).await;
+        let check = |of: &Receiver, rule: Value| {
+            json!({"http": {"url": of.url("http", "127.0.0.1"), "expect": {"body": rule}}})
+        };
+        let nobody = || ProbeConfig {
+            judges: 0,
+            ..own(None)
+        };
+        let pattern = json!({"matches": "^x+$"});
+        let soon = json!({"timeout": "200ms"});
+        let result = probe_with(nobody(), check(&long, pattern.clone()), soon).await;
+        let (verdict, kind, message) = fault(&result);
+        assert_eq!(
+            (verdict, kind),
+            (Verdict::Unknown, FaultKind::Pattern),
+            "{message}"
+        );
+        assert!(message.contains("took too long"), "{message}");
+        // What takes no time waits for nobody.
+        for check in [
+            check(&long, json!({"contains": "xxx"})),
+            check(&short, pattern.clone()),
+        ] {
+            assert_eq!(probe(nobody(), check).await.verdict, Verdict::Up);
+        }
+        let found = probe(own(None), check(&long, pattern)).await;
+        assert_eq!((found.verdict, found.fault), (Verdict::Up, None));
+        let other = probe(own(None), check(&long, json!({"matches": "^y"}))).await;
+        assert_eq!(fault(&other).1, FaultKind::Body);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_no_http_and_who_is_not_there() {
     watched(async {
         for script in [
@@ -389,10 +426,10 @@ async fn name_servers_are_asked() {
         };
         let good = name_server(|question| records(question, [0x81, 0x80], &[[192, 0, 2, 1]])).await;
         assert_eq!(probe(own(None), check(good)).await.verdict, Verdict::Up);
-        let other = name_server(|question| records(question, [0x81, 0x80], &[[192, 0, 2, 9]])).await;
+        let other = name_server(|question| records(question, [0x81, 0x80], &[[17, 1, 2, 3]])).await;
         let result = probe(own(None), check(other)).await;
         let (_, kind, message) = fault(&result);
-        assert!(kind == FaultKind::Records && message.contains("found 192.0.2.9"), "{message}");
+        assert!(kind == FaultKind::Records && message.contains("found 17.1.2.3"), "{message}");
         for (code, part) in [(3, "no record of type A"), (2, "SERVFAIL"), (5, "REFUSED")] {
             let server = name_server(move |question| records(question, [0x81, 0x80 | code], &[])).await;
             let result = probe(own(None), check(server)).await;
@@ -416,6 +453,45 @@ async fn name_servers_are_asked() {
             ..ProbeConfig::default()
         };
         assert_eq!(probe(config, unnamed).await.verdict, Verdict::Up);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_this_machines_name_server_knows_of_the_inside_is_not_told() {
+    watched(async {
+        let inside =
+            name_server(|question| records(question, [0x81, 0x80], &[[10, 1, 2, 3]])).await;
+        let asking = |server| ProbeConfig {
+            name_servers: vec![server],
+            ..ProbeConfig::default()
+        };
+        let check = |expect: &str| json!({"dns": {"name": "db.example.com", "expect": [expect]}});
+        let public = json!({"private_target": false});
+        let result = probe_with(asking(inside), check("17.1.2.3"), public.clone()).await;
+        let (verdict, kind, message) = fault(&result);
+        assert_eq!((verdict, kind), (Verdict::Down, FaultKind::Records));
+        assert!(message.contains("monitors.allow_private"), "{message}");
+        assert!(!message.contains("10.1.2.3"), "{message}");
+        // Whoever knows it may watch it.
+        let known = probe_with(asking(inside), check("10.1.2.3"), public.clone()).await;
+        assert_eq!(known.verdict, Verdict::Up);
+        // Where both let it through it is told.
+        let allowed = asking(inside).allow_private(["10.1.0.0/16"]).unwrap();
+        for (is_private, is_told) in [(true, true), (false, false)] {
+            let with = json!({"private_target": is_private});
+            let result = probe_with(allowed.clone(), check("17.1.2.3"), with).await;
+            let message = fault(&result).2;
+            assert_eq!(message.contains("found 10.1.2.3"), is_told, "{message}");
+        }
+        // Nor where it is itself.
+        let refuses = name_server(|question| records(question, [0x81, 0x85], &[])).await;
+        let result = probe_with(asking(refuses), check("17.1.2.3"), public).await;
+        let message = fault(&result).2;
+        assert!(
+            message.starts_with("this machine's name server answers REFUSED"),
+            "{message}"
+        );
     })
     .await;
 }

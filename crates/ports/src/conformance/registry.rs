@@ -1,7 +1,7 @@
 //! Apps, credentials, API keys, audit log.
 
 use super::{Fixture, Subject, T0, nobody};
-use crate::registry::{Actor, ApiKey, Scope, Sealed};
+use crate::registry::{Actor, ApiKey, NewSecret, Scope, Sealed};
 use carillon_model::app::AppSettings;
 use carillon_model::credential::{Credential, CredentialFacts, CredentialKind};
 use carillon_model::definition::{Definition, DefinitionKind};
@@ -343,9 +343,10 @@ pub async fn changes_a_definition_only_as_it_was_read(subject: &mut dyn Subject)
     let f = Fixture::new(subject).await;
     let read = definition(&f, "hook", "1", Some("secret")).await;
     let change = async |read: &Definition, body: &str| {
+        let (read, secret) = (read.clone(), NewSecret::Same);
         let changed = f
             .registry
-            .change_definition(read.clone(), body.into(), T0 + 5, nobody());
+            .change_definition(read, body.into(), secret, T0 + 5, nobody());
         changed.await.unwrap()
     };
     let changed = change(&read, "2").await.unwrap();
@@ -362,6 +363,16 @@ pub async fn changes_a_definition_only_as_it_was_read(subject: &mut dyn Subject)
         (changed.clone(), secret),
         "its secret stays"
     );
+    for secret in [Some(Sealed(b"other".to_vec())), None] {
+        let (now, body) = (stored().await.0, changed.body.clone());
+        let with = NewSecret::Is(secret.clone());
+        let with = f
+            .registry
+            .change_definition(now.clone(), body, with, T0 + 5, nobody());
+        assert_eq!(with.await.unwrap().unwrap().version, now.version + 1);
+        assert_eq!(stored().await.1, secret, "it has another secret, or none");
+    }
+    let changed = stored().await.0;
     let kind = DefinitionKind::Webhook;
     let gone = f
         .registry

@@ -273,15 +273,18 @@ pub async fn checks_are_due_in_their_order(subject: &mut dyn Subject) {
     assert_eq!(due(T0 + 5, 10).await, [all[2], all[3]]);
     assert_eq!(due(T0 + 99, 2).await, [all[2], all[3]]);
     assert_eq!(due(T0 + 99, 10).await, [all[2], all[3], all[0]]);
-    let every = async |after, limit| {
-        let found = f.hot.all_watches(after, limit).await.unwrap();
-        found.into_iter().map(|one| one.monitor).collect::<Vec<_>>()
-    };
-    assert_eq!(every(None, 3).await, all[..3]);
-    assert_eq!(every(Some(all[2]), 3).await, all[3..]);
+    let no = put(&f, "e").await.no;
+    let mut firing = step(&f, no, WatchClaim::New);
+    firing.state = WatchState::Firing;
+    let state = step(&f, no, WatchClaim::New).state;
+    assert!(write(&f, firing).await);
+    assert_eq!(
+        f.hot.watch_counts().await.unwrap(),
+        [(f.app, state, 4), (f.app, WatchState::Firing, 1)]
+    );
     assert!(f.registry.delete_app(f.app, T0, nobody()).await.unwrap());
     assert_eq!(due(T0 + 99, 10).await, []);
-    assert_eq!(every(None, 10).await, []);
+    assert_eq!(f.hot.watch_counts().await.unwrap(), []);
 }
 
 /// What is counted of an hour adds up, and is kept for 400 days.

@@ -94,11 +94,7 @@ impl HotStore for MemoryStore {
         reach: Reach,
         limit: usize,
     ) -> Result<Vec<Vec<Recipient>>> {
-        let unreadable = self.shared.unreadable_user.lock().clone();
-        if let Some(user) = unreadable.filter(|user| users.contains(user)) {
-            let what = format!("the devices of {user} are spoilt");
-            return Err(crate::store::StoreError::Corrupt(what));
-        }
+        self.readable(&users)?;
         let state = self.read();
         let of = |user: &String| {
             let devices = state.devices_of(app, user).take(limit);

@@ -90,6 +90,16 @@ impl MemoryStore {
         *self.shared.unreadable_user.lock() = user.map(str::to_owned);
     }
 
+    fn readable(&self, users: &[String]) -> Result<()> {
+        match self.shared.unreadable_user.lock().clone() {
+            Some(user) if users.contains(&user) => {
+                let what = format!("the devices of {user} are spoilt");
+                Err(StoreError::Corrupt(what))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// From now on so many bytes are free on its disk; `None`: nobody can tell.
     pub fn set_free(&self, bytes: Option<u64>) {
         *self.shared.free_bytes.lock() = bytes;

@@ -5,8 +5,8 @@ use super::state::{Owner, State};
 use crate::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use crate::preferences::{PreferencesPut, StoredPreferences};
 use crate::registry::{
-    Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
-    Resealer, Sealed,
+    Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, NewSecret, Registered,
+    Registry, Resealer, Sealed,
 };
 use crate::segment::{SegmentFilter, SegmentSlice};
 use crate::store::{Result, StoreError};
@@ -173,6 +173,7 @@ impl Registry for MemoryStore {
         &self,
         read: Definition,
         body: String,
+        secret: NewSecret,
         now: UnixMs,
         by: Actor,
     ) -> Result<Option<Definition>> {
@@ -181,8 +182,12 @@ impl Registry for MemoryStore {
         let current = state.definitions.get(&key);
         let current =
             current.filter(|(found, _)| (found.no, found.version) == (read.no, read.version));
-        let Some(secret) = current.map(|(_, secret)| secret.clone()) else {
+        let Some(former) = current.map(|(_, secret)| secret.clone()) else {
             return Ok(None);
+        };
+        let secret = match secret {
+            NewSecret::Same => former,
+            NewSecret::Is(secret) => secret,
         };
         let changed = Definition {
             body,

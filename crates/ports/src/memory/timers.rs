@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DefinitionNo, NotificationNo};
-use carillon_model::timer::MissedRun;
+use carillon_model::timer::{MissedRun, TimerKind};
 use std::collections::BTreeMap;
 
 /// A timer of a notification or of a schedule.
@@ -36,6 +36,17 @@ pub(super) enum Of {
     Schedule(DefinitionNo),
     LiveActivity(i64),
     Watch(DefinitionNo),
+}
+
+impl Of {
+    fn kind(self) -> TimerKind {
+        match self {
+            Self::Send(_) => TimerKind::Send,
+            Self::Schedule(_) => TimerKind::Schedule,
+            Self::LiveActivity(_) => TimerKind::LiveActivity,
+            Self::Watch(_) => TimerKind::Watch,
+        }
+    }
 }
 
 impl State {
@@ -170,6 +181,7 @@ impl State {
             app: timer.app,
             due_at: timer.own_due_at.or(timer.due_at)?,
             attempts: timer.attempts,
+            kind: Some(timer.of.kind()),
             subject: Ok(match timer.of {
                 Of::Send(no) => TimerSubject::Send(Box::new(DueSend {
                     notification: self.notifications.get(&no)?.head.clone(),

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DefinitionNo, DeviceNo, NotificationNo};
 use carillon_model::lane::Gateway;
-use carillon_model::monitor::{CALL_SCREEN, Rings, Tally};
+use carillon_model::monitor::{CALL_SCREEN, Rings, Tally, WatchState};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_model::timer::MissedRun;
 use std::cmp::Reverse;
@@ -198,16 +198,19 @@ impl WatchStore for MemoryStore {
         Ok(all.collect())
     }
 
-    async fn all_watches(
-        &self,
-        after: Option<DefinitionNo>,
-        limit: u32,
-    ) -> Result<Vec<StoredWatch>> {
+    async fn watch_counts(&self) -> Result<Vec<(AppNo, WatchState, u64)>> {
         let state = self.read();
-        let all = state.watching.watches.values().filter(|watch| {
-            after.is_none_or(|after| watch.monitor > after) && state.apps.contains_key(&watch.app)
-        });
-        Ok(all.take(limit as usize).cloned().collect())
+        let mut counts: BTreeMap<(AppNo, u8), (WatchState, u64)> = BTreeMap::new();
+        for watch in state.watching.watches.values() {
+            if state.apps.contains_key(&watch.app) {
+                let key = (watch.app, watch.state.code());
+                counts.entry(key).or_insert((watch.state, 0)).1 += 1;
+            }
+        }
+        let counts = counts.into_iter();
+        Ok(counts
+            .map(|((app, _), (state, count))| (app, state, count))
+            .collect())
     }
 
     async fn due_checks(&self, until: UnixMs, limit: u32) -> Result<Vec<StoredWatch>> {
@@ -236,6 +239,7 @@ impl WatchStore for MemoryStore {
         users: Vec<String>,
         most_each: u32,
     ) -> Result<Vec<PagePhone>> {
+        self.readable(&users)?;
         let state = self.read();
         let mut phones = Vec::new();
         for user in users {

@@ -61,7 +61,7 @@ enum Command {
         #[command(flatten)]
         by: incident::By,
     },
-    /// Make another secret address for a heartbeat; nobody listens at the former one
+    /// Make another secret address for a heartbeat; the former one ends within a second or so
     RotateSecret {
         /// Its name
         monitor: String,
@@ -140,11 +140,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             tested(&client.post(&path, &body).await?.body, output)?;
         }
         Command::Ack { monitor, by } => {
-            let stored = client.get(&monitors.one(&monitor)).await?;
-            let Some(no) = stored.pointer("/incident/no").and_then(Value::as_u64) else {
-                let message = format!("{monitor} has no incident that is open");
-                return Err(Failure::new(Exit::Data, message).into());
-            };
+            let no = open_incident(&client, app, &monitor).await?;
             let incidents = incident::Incidents {
                 client: &client,
                 app,
@@ -359,6 +355,18 @@ fn address(client: &ApiClient, stored: &Value, output: Output) {
             client.base()
         ));
     }
+}
+
+/// The number of a monitor's open incident, asked for where a key that may acknowledge may ask too.
+async fn open_incident(client: &ApiClient, app: &str, monitor: &str) -> Result<u64, Failure> {
+    let (app, name) = (crate::client::escape(app), crate::client::escape(monitor));
+    let path = format!("/v1/apps/{app}/incidents?monitor={name}&open=true");
+    let open = client.list(&path, 1).await?;
+    let no = open.first().and_then(|incident| incident["no"].as_u64());
+    no.ok_or_else(|| {
+        let message = format!("{monitor} has no incident that is open");
+        Failure::new(Exit::Data, message)
+    })
 }
 
 /// What came of one attempt; down is an answer, and an exit code.

@@ -23,6 +23,7 @@ pub(crate) struct Monitors {
     pub(crate) flush_every: Span,
     pub(crate) beat_pause: Span,
     pub(crate) link_life: Span,
+    pub(crate) ring_life: Span,
     pub(crate) ring_most: u16,
     pub(crate) ring_within: Span,
     pub(crate) ring_unanswered: u16,
@@ -41,6 +42,7 @@ impl Monitors {
             flush_ms: millis(self.flush_every),
             beat_pause_ms: millis(self.beat_pause),
             link_life_ms: self.link_life.ms(),
+            ring_life_ms: self.ring_life.ms(),
             rings: RingRules {
                 most: self.ring_most,
                 within_ms: self.ring_within.ms(),

@@ -252,6 +252,31 @@ fn refusals_have_words_and_codes() {
 }
 
 #[test]
+fn one_key_that_may_send_takes_an_incident_in_hand() {
+    let home = Home::new();
+    let server = home.serve();
+    server.json(&["app", "put", "shop"]);
+    let add = ["monitor", "add", "job", "heartbeat:1d", "--app", "shop"];
+    server.json(&add);
+    let shown = server.json(&["monitor", "show", "job", "--app", "shop"]);
+    let url = shown["heartbeat_url"].as_str().unwrap();
+    let made = server.json(&["keys", "create", "on-call", "--scope", "send"]);
+    let key = made["secret"].as_str().unwrap();
+    let ack = ["monitor", "ack", "job", "--app", "shop", "--by", "ann"];
+    let ack = || server.carillon(&[&ack[..], &["--api-key", key]].concat());
+    let none = ack();
+    assert_eq!(none.code, 65, "{none:?}");
+    assert!(none.stderr.contains("no incident that is open"), "{none:?}");
+    let (status, _) = server.call("POST", &format!("{url}/fail"), None, &json!("full"));
+    assert_eq!(status, 204);
+    for _ in 0..2 {
+        let taken = ack();
+        assert_eq!(taken.code, 0, "also said again: {taken:?}");
+        assert!(taken.stdout.contains("ann is on it"), "{taken:?}");
+    }
+}
+
+#[test]
 fn a_backup_is_restored_and_a_new_master_key_opens_everything() {
     let home = Home::new();
     let server = home.serve();

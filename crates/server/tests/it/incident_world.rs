@@ -109,6 +109,8 @@ impl<'h> World<'h> {
     pub(crate) fn prepare(home: &mut Home) {
         home.set("SERVER__MODE", "development");
         home.set("MONITORS__ALLOW_PRIVATE", "127.0.0.1");
+        // As fast as time goes here, a server that was killed would come back too late for a ring.
+        home.set("MONITORS__RING_LIFE", "10m");
     }
 
     /// Processes with these roles, the first of which answers.

@@ -61,6 +61,7 @@ fn heartbeats_are_posted_while_the_server_is_well_and_not_while_it_is_not() {
 fn the_server_makes_its_own_monitors_and_doctor_names_those_that_fire() {
     let mut home = Home::new();
     home.set("MONITORS__WATCH_SERVER_APP", "ops");
+    home.set("MONITORS__FLUSH_EVERY", "1s");
     let server = home.serve();
     until("a word about the App", || {
         server
@@ -85,6 +86,11 @@ fn the_server_makes_its_own_monitors_and_doctor_names_those_that_fire() {
         let mut monitors = status["server_monitors"].as_array().unwrap().iter();
         let disk = monitors.find(|monitor| monitor["what"] == "disk").unwrap();
         disk["state"] == "firing"
+    });
+    until("the gauges", || {
+        let metrics = server.get("/metrics");
+        metrics.contains("carillon_incidents_open{app=\"ops\"} 1\n")
+            && metrics.contains("carillon_monitors{app=\"ops\",state=\"firing\"} 1\n")
     });
     let doctor = server.carillon(&["doctor"]);
     assert!(

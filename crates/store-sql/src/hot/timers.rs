@@ -200,6 +200,7 @@ fn timer(conn: &Connection, row: Row<'_>) -> Done<DueTimer> {
         app: AppNo(row.get(at + 8)?),
         due_at,
         attempts: row.get(at + 3)?,
+        kind: TimerKind::from_code(row.get(at + 4)?),
         subject,
     })
 }

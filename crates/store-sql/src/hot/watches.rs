@@ -24,12 +24,8 @@ impl WatchStore for SqlStore {
         self.read_hot(move |conn| some(conn, &monitors)).await
     }
 
-    async fn all_watches(
-        &self,
-        after: Option<DefinitionNo>,
-        limit: u32,
-    ) -> Result<Vec<StoredWatch>> {
-        self.read(move |conn| all(conn, after, limit)).await
+    async fn watch_counts(&self) -> Result<Vec<(AppNo, WatchState, u64)>> {
+        self.read(counts).await
     }
 
     async fn due_checks(&self, until: UnixMs, limit: u32) -> Result<Vec<StoredWatch>> {
@@ -160,13 +156,20 @@ fn some(conn: &Connection, monitors: &[DefinitionNo]) -> Done<Vec<Option<StoredW
     monitors.iter().map(one).collect()
 }
 
-fn all(conn: &Connection, after: Option<DefinitionNo>, limit: u32) -> Done<Vec<StoredWatch>> {
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT {WATCH} FROM watches w WHERE w.monitor_no > ?1
-             AND EXISTS (SELECT 1 FROM apps a WHERE a.app_no = w.app_no)
-         ORDER BY w.monitor_no LIMIT ?2"
-    ))?;
-    collect(statement.query(params![after.map_or(i64::MIN, |no| no.0), limit])?)
+fn counts(conn: &Connection) -> Done<Vec<(AppNo, WatchState, u64)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT w.app_no, w.state, COUNT(*) FROM watches w
+         WHERE EXISTS (SELECT 1 FROM apps a WHERE a.app_no = w.app_no)
+         GROUP BY w.app_no, w.state ORDER BY w.app_no, w.state",
+    )?;
+    let mut found = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        let app = AppNo(row.get(0)?);
+        let state = WatchState::from_code(row.get(1)?).at("watches", "state", app)?;
+        all.push((app, state, row.get::<_, i64>(2)? as u64));
+    }
+    Ok(all)
 }
 
 fn due_checks(conn: &Connection, until: UnixMs, limit: u32) -> Done<Vec<StoredWatch>> {

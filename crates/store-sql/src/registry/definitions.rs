@@ -8,7 +8,7 @@ use crate::writer::Tx;
 use carillon_model::UnixMs;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::id::{AppNo, DefinitionNo, WebhookNo};
-use carillon_ports::registry::{Actor, Sealed};
+use carillon_ports::registry::{Actor, NewSecret, Sealed};
 
 pub(super) fn all(conn: &Connection) -> Done<Vec<(Definition, Option<Sealed>)>> {
     let mut statement = conn.prepare_cached(
@@ -121,11 +121,12 @@ pub(super) fn delete(
     Ok(true)
 }
 
-/// Stores another body, if it is as it was read; its secret stays.
+/// Stores another body, if it is as it was read.
 pub(super) fn change(
     tx: &mut Tx<'_>,
     read: &Definition,
     body: &str,
+    secret: &NewSecret,
     now: UnixMs,
     by: &Actor,
 ) -> Done<Option<Definition>> {
@@ -134,15 +135,20 @@ pub(super) fn change(
         .prepare_cached("SELECT secret FROM definitions WHERE definition_no = ?1 AND version = ?2")?
         .query_row(params![read.no.0, read.version], |row| row.get(0))
         .optional()?;
-    let Some(secret) = found else {
+    let Some(former) = found else {
         return Ok(None);
+    };
+    let former = former.map(Sealed);
+    let secret = match secret {
+        NewSecret::Same => former.as_ref(),
+        NewSecret::Is(secret) => secret.as_ref(),
     };
     let changed = Definition {
         body: body.to_owned(),
         updated_at: now,
         ..read.clone()
     };
-    put(tx, changed, secret.map(Sealed).as_ref(), by).map(Some)
+    put(tx, changed, secret, by).map(Some)
 }
 
 /// Ends what hangs on the number of one that is gone.

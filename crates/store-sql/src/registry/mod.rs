@@ -31,8 +31,8 @@ use carillon_model::segment::{Sampling, SegmentSample};
 use carillon_ports::own_device::{OwnDeletion, OwnRegistered, OwnRegistration};
 use carillon_ports::preferences::{PreferencesPut, StoredPreferences};
 use carillon_ports::registry::{
-    Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, Registered, Registry,
-    Resealer, Sealed,
+    Actor, ApiKey, AuditEntry, Device, DeviceFilter, DeviceStats, Directory, NewSecret, Registered,
+    Registry, Resealer, Sealed,
 };
 use carillon_ports::segment::{SegmentFilter, SegmentSlice};
 use carillon_ports::store::Result;
@@ -161,11 +161,12 @@ impl Registry for SqlStore {
         &self,
         read: Definition,
         body: String,
+        secret: NewSecret,
         now: UnixMs,
         by: Actor,
     ) -> Result<Option<Definition>> {
         self.write(Turn::Fanout, 1, move |tx| {
-            definitions::change(tx, &read, &body, now, &by)
+            definitions::change(tx, &read, &body, &secret, now, &by)
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use crate::support::{APP, accepted, open, place, single, stored};
 use carillon_model::id::NotificationNo;
-use carillon_model::timer::MissedRun;
+use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::conformance::T0;
 use carillon_ports::registry::{Actor, Registry};
 use carillon_ports::store::{Acceptance, HotStore, Result, StoreError};
@@ -310,5 +310,7 @@ async fn an_unreadable_timer_fails_alone() {
     assert!(words[0].contains("column options"), "{words:?}");
     assert!(words[1].contains("column missed"), "{words:?}");
     assert_eq!(words[2], "");
+    let kinds: Vec<_> = due.iter().map(|timer| timer.kind).collect();
+    assert_eq!(kinds, [Some(TimerKind::Send); 3], "what it is for is known");
     store.close().await;
 }

@@ -31,7 +31,7 @@ pub(crate) struct AuditView {
     /// Id of the request.
     request_id: Option<String>,
     /// What was done, e.g. `app.put`, `credential.put`, `api_key.revoke`, `user.erase`,
-    /// `server.backup`, `master_key.rotate`.
+    /// `server.backup`, `master_key.rotate`, `incident.acknowledge`.
     #[schema(example = "credential.put")]
     action: String,
     /// To what.

@@ -15,7 +15,7 @@ use carillon_model::id::DefinitionNo;
 use carillon_model::nearest::did_you_mean;
 use carillon_model::schedule::ScheduleDefinition;
 use carillon_model::trigger::TriggerDefinition;
-use carillon_ports::registry::Sealed;
+use carillon_ports::registry::{NewSecret, Sealed};
 use serde::Serialize;
 
 /// One kind of definitions, as the API has it.
@@ -70,6 +70,20 @@ pub(crate) static TRIGGERS: Definitions = Definitions {
 
 /// One that others keep changing is tried so often.
 const TRIES: u32 = 5;
+
+/// What there is of a name, with its sealed secrets.
+pub(crate) type Former<'a> = (&'a Definition, Option<&'a Sealed>);
+
+/// What came of storing one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// There was none of this name.
+    Made,
+    /// It takes the place of the former one.
+    Changed,
+    /// The former one says the same.
+    Same,
+}
 
 impl Definitions {
     /// One by its name.
@@ -146,30 +160,65 @@ impl Definitions {
         name: String,
         body: String,
     ) -> Result<Definition, Problem> {
-        self.put_sealed(api, caller, app, name, body, |_| None)
-            .await
-    }
-
-    /// The same of one that has secrets: they are sealed for its number.
-    pub(crate) async fn put_sealed(
-        &self,
-        api: &Api,
-        caller: &Caller,
-        app: &App,
-        name: String,
-        body: String,
-        seal: impl FnOnce(DefinitionNo) -> Option<Sealed> + Send + 'static,
-    ) -> Result<Definition, Problem> {
         let (no, by, kind, shared) = (app.no, caller.actor(), self.kind, Api::clone(api));
         answer::change(api, async move {
             let registry = shared.registry();
             let definition = registry.definition_no(no, kind, name.clone()).await?;
             let now = shared.now();
             Ok(registry
-                .put_definition(definition, no, kind, name, body, seal(definition), now, by)
+                .put_definition(definition, no, kind, name, body, None, now, by)
                 .await?)
         })
         .await
+    }
+
+    /// Makes one whose body or secrets hang on the former one, or stores them in its place; never over what somebody else
+    /// stores meanwhile. `say` is told what there is, and says the body and the secrets; `None`: it says so already.
+    pub(crate) async fn put_upon<S: Send + 'static>(
+        &self,
+        api: &Api,
+        caller: &Caller,
+        app: &App,
+        name: &str,
+        say: impl Fn(Option<Former<'_>>) -> Result<Option<(String, S)>, Problem>,
+        seal: fn(&Api, DefinitionNo, &S) -> Option<Sealed>,
+    ) -> Result<(Definition, Put), Problem> {
+        for _ in 0..TRIES {
+            // After a change that came to nothing it is a newer one.
+            let directory = api.engine.directory();
+            let former = directory
+                .definitions(app.no, self.kind)
+                .find(|(row, _)| row.name == name);
+            let read = former.map(|(row, _)| row.clone());
+            let Some((body, secrets)) = say(former)? else {
+                let same = read.ok_or_else(|| self.unknown(caller, app, name))?;
+                return Ok((same, Put::Same));
+            };
+            let put = match read {
+                Some(_) => Put::Changed,
+                None => Put::Made,
+            };
+            let (shared, by) = (Api::clone(api), caller.actor());
+            let (no, kind, name) = (app.no, self.kind, name.to_owned());
+            let stored = answer::change(api, async move {
+                let (registry, now) = (shared.registry(), shared.now());
+                let Some(read) = read else {
+                    let definition = registry.definition_no(no, kind, name.clone()).await?;
+                    let sealed = seal(&shared, definition, &secrets);
+                    let made = registry
+                        .put_definition(definition, no, kind, name, body, sealed, now, by)
+                        .await?;
+                    return Ok(Some(made));
+                };
+                let secret = NewSecret::Is(seal(&shared, read.no, &secrets));
+                let changed = registry.change_definition(read, body, secret, now, by);
+                Ok(changed.await?)
+            });
+            if let Some(stored) = stored.await? {
+                return Ok((stored, put));
+            }
+        }
+        Err(self.contended(name))
     }
 
     /// Makes a change of what one says, and of nothing that somebody else stores meanwhile. `change` is told what it
@@ -190,7 +239,8 @@ impl Definitions {
             let (shared, by) = (Api::clone(api), caller.actor());
             let changed = answer::change(api, async move {
                 let now = shared.now();
-                let changed = shared.registry().change_definition(stored, body, now, by);
+                let (registry, secret) = (shared.registry(), NewSecret::Same);
+                let changed = registry.change_definition(stored, body, secret, now, by);
                 Ok(changed.await?)
             });
             if let Some(changed) = changed.await? {
@@ -203,9 +253,13 @@ impl Definitions {
                 .ok_or_else(|| self.unknown(caller, app, name))?
                 .clone();
         }
+        Err(self.contended(name))
+    }
+
+    fn contended(&self, name: &str) -> Problem {
         let kind = self.kind.as_str();
         let message = format!("others keep changing the {kind} {name:?} at the same time");
-        Err(Problem::new(&codes::SERVER_BUSY, message).retry_after(1))
+        Problem::new(&codes::SERVER_BUSY, message).retry_after(1)
     }
 
     /// Deletes one.

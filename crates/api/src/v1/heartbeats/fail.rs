@@ -1,11 +1,12 @@
 //! `POST /v1/heartbeats/{secret}/fail` and `GET` of the same
 
-use super::{NO_WORDS, Secret, beat, said};
+use super::{NO_WORDS, Secret, beat, beat_by_get, known, said};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::Method;
 use axum::response::Response;
 use carillon_model::monitor::Beat;
 
@@ -27,8 +28,10 @@ pub(crate) async fn fail(
     secret: Secret,
     body: Body,
 ) -> Result<Response, Problem> {
+    // Of whoever has no such address nothing is waited for.
+    let secret = known(&api, secret)?;
     let said = said(body, api.limits.body_timeout).await;
-    beat(&api, secret, Beat::Fail(said)).await
+    beat(&api, &secret, Beat::Fail(said)).await
 }
 
 /// Say that a job failed.
@@ -40,6 +43,11 @@ pub(crate) async fn fail(
     params(("secret" = String, Path, description = "As in `heartbeat_url` of the monitor")),
     responses((status = 204, description = "Heard."), Problems),
 )]
-pub(crate) async fn fail_get(State(api): State<Api>, secret: Secret) -> Result<Response, Problem> {
-    beat(&api, secret, Beat::Fail(NO_WORDS.to_owned())).await
+pub(crate) async fn fail_get(
+    State(api): State<Api>,
+    method: Method,
+    secret: Secret,
+) -> Result<Response, Problem> {
+    let failed = Beat::Fail(NO_WORDS.to_owned());
+    beat_by_get(&api, &method, secret, failed).await
 }

@@ -1,5 +1,5 @@
 //! Heartbeats: where a job tells that it ran, with nothing but a secret address. So that any `curl` in a crontab can:
-//! by `POST` or `GET`, without an API key, and answered with 204.
+//! by `POST` or `GET`, without an API key, and answered with 204. Not by `HEAD`: so robots ask whether an address is there.
 
 pub(crate) mod fail;
 pub(crate) mod finish;
@@ -10,7 +10,8 @@ use crate::params::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::Api;
 use axum::body::Body;
-use axum::response::Response;
+use axum::http::{HeaderValue, Method, header};
+use axum::response::{IntoResponse as _, Response};
 use carillon_engine::watch::BeatRefusal;
 use carillon_model::monitor::Beat;
 use http_body_util::BodyExt as _;
@@ -25,20 +26,44 @@ const NO_WORDS: &str = "the job says that it failed";
 /// The secret of the path. What cannot be read is no secret of ours.
 pub(crate) type Secret = Result<PathOf<String>, Problem>;
 
-async fn beat(api: &Api, secret: Secret, beat: Beat) -> Result<Response, Problem> {
-    let unknown = || {
-        Problem::new(
-            &codes::HEARTBEAT_UNKNOWN,
-            "no monitor of ours has this address",
-        )
-    };
+fn unknown() -> Problem {
+    let detail = "no monitor of ours has this address";
+    Problem::new(&codes::HEARTBEAT_UNKNOWN, detail)
+}
+
+/// The secret, if it is one of ours.
+fn known(api: &Api, secret: Secret) -> Result<String, Problem> {
     let PathOf(secret) = secret.map_err(|_| unknown())?;
-    match api.engine.beat(&secret, beat).await {
+    match api.engine.has_heartbeat(&secret) {
+        true => Ok(secret),
+        false => Err(unknown()),
+    }
+}
+
+async fn beat(api: &Api, secret: &str, beat: Beat) -> Result<Response, Problem> {
+    match api.engine.beat(secret, beat).await {
         Ok(()) => Ok(answer::gone()),
         Err(BeatRefusal::Unknown) => Err(unknown()),
         Err(BeatRefusal::NotHeard(why)) => Err(Problem::new(&codes::HEARTBEAT_NOT_HEARD, why)),
         Err(BeatRefusal::Store(error)) => Err(error.into()),
     }
+}
+
+/// A beat by `GET`. The router brings what comes by `HEAD` here too.
+async fn beat_by_get(
+    api: &Api,
+    method: &Method,
+    secret: Secret,
+    what: Beat,
+) -> Result<Response, Problem> {
+    if method != Method::GET {
+        let detail = format!("{method} tells nothing: expected POST or GET");
+        let mut response = Problem::new(&codes::METHOD_NOT_ALLOWED, detail).into_response();
+        let methods = HeaderValue::from_static("GET, POST");
+        response.headers_mut().insert(header::ALLOW, methods);
+        return Ok(response);
+    }
+    beat(api, &known(api, secret)?, what).await
 }
 
 /// What a job says: the beginning of it, as far as it comes in time. A failure counts whatever its sentence is.

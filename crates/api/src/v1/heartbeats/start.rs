@@ -1,10 +1,11 @@
 //! `POST /v1/heartbeats/{secret}/start` and `GET` of the same
 
-use super::{Secret, beat};
+use super::{Secret, beat, beat_by_get, known};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
 use axum::extract::State;
+use axum::http::Method;
 use axum::response::Response;
 use carillon_model::monitor::Beat;
 
@@ -20,7 +21,7 @@ problems!(WRITES; SERVER_BUSY, HEARTBEAT_UNKNOWN, HEARTBEAT_NOT_HEARD);
     responses((status = 204, description = "Heard."), Problems),
 )]
 pub(crate) async fn start(State(api): State<Api>, secret: Secret) -> Result<Response, Problem> {
-    beat(&api, secret, Beat::Start).await
+    beat(&api, &known(&api, secret)?, Beat::Start).await
 }
 
 /// Say that a job begins.
@@ -32,6 +33,10 @@ pub(crate) async fn start(State(api): State<Api>, secret: Secret) -> Result<Resp
     params(("secret" = String, Path, description = "As in `heartbeat_url` of the monitor")),
     responses((status = 204, description = "Heard."), Problems),
 )]
-pub(crate) async fn start_get(State(api): State<Api>, secret: Secret) -> Result<Response, Problem> {
-    beat(&api, secret, Beat::Start).await
+pub(crate) async fn start_get(
+    State(api): State<Api>,
+    method: Method,
+    secret: Secret,
+) -> Result<Response, Problem> {
+    beat_by_get(&api, &method, secret, Beat::Start).await
 }

@@ -1,6 +1,6 @@
 //! `GET /v1/apps/{app}/incidents`
 
-use super::{IncidentView, monitor_by_no};
+use super::IncidentView;
 use crate::answer;
 use crate::auth::Caller;
 use crate::instant;
@@ -13,10 +13,12 @@ use crate::v1::definitions::MONITORS;
 use axum::extract::State;
 use axum::response::Response;
 use carillon_model::UnixMs;
+use carillon_model::definition::DefinitionKind;
 use carillon_model::id::DefinitionNo;
 use carillon_ports::registry::Scope;
 use carillon_ports::watch::{IncidentFilter, StoredIncident};
 use serde::Deserialize;
+use std::collections::HashMap;
 use utoipa::IntoParams;
 
 const LIST: List = List("inc");
@@ -70,10 +72,14 @@ pub(crate) async fn list(
         limit: limit + 1,
     };
     let rows = api.engine.incidents(app.no, filter).await?;
+    let all = caller
+        .directory
+        .definitions(app.no, DefinitionKind::Monitor);
+    let names: HashMap<DefinitionNo, &str> = all.map(|(row, _)| (row.no, &*row.name)).collect();
     // One whose monitor was just deleted goes with it.
     let view = |incident: StoredIncident| {
-        let monitor = monitor_by_no(&caller, app, incident.monitor)?;
-        Some(IncidentView::of(&incident, &monitor.name))
+        let name = names.get(&incident.monitor)?;
+        Some(IncidentView::of(&incident, name))
     };
     let page = LIST.page(rows, limit, key, view);
     answer::ok(&Page {

@@ -5,14 +5,12 @@ pub(crate) mod list;
 pub(crate) mod moves;
 pub(crate) mod words;
 
-use crate::auth::Caller;
 use crate::instant;
 use crate::problem::{Problem, codes};
 use crate::state::Api;
 use crate::v1::monitors::FaultView;
 use carillon_engine::watch::IncidentRefusal;
-use carillon_model::app::App;
-use carillon_model::definition::{Definition, DefinitionKind};
+use carillon_model::definition::Definition;
 use carillon_model::duration::format_ms;
 use carillon_model::monitor::{Refused, ResolvedBy};
 use carillon_model::problem::FieldProblem;
@@ -115,18 +113,6 @@ pub(crate) fn state(incident: &StoredIncident) -> &'static str {
         (None, Some(_)) => "acknowledged",
         (None, None) => "firing",
     }
-}
-
-/// The monitor of an App with this number; `None`: it is gone.
-pub(crate) fn monitor_by_no<'c>(
-    caller: &'c Caller,
-    app: &App,
-    no: carillon_model::id::DefinitionNo,
-) -> Option<&'c Definition> {
-    let all = caller
-        .directory
-        .definitions(app.no, DefinitionKind::Monitor);
-    all.map(|(row, _)| row).find(|row| row.no == no)
 }
 
 /// One incident of a monitor.

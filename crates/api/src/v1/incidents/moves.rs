@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 /// Longest id of a user, in bytes.
 const MAX_BY: usize = 128;
 
-/// Who says so.
+/// Who says so. The audit log has the API key besides.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = IncidentMove)]
@@ -64,7 +64,7 @@ mod resolving {
 /// Take an incident in hand.
 ///
 /// From then on nobody is paged for it, unless it is given back, or the ladder says `acknowledged_for` and that is over.
-/// Everybody else who was paged is told. Needs the scope `send`.
+/// Everybody else who was paged is told. Said again by whoever has it, it changes nothing. Needs the scope `send`.
 #[utoipa::path(
     post, path = "/v1/apps/{app}/incidents/{monitor}/{no}/acknowledge", operation_id = "incident_acknowledge", tag = "incidents",
     params(
@@ -168,14 +168,38 @@ pub(crate) async fn resolve(
 async fn carry_out(
     api: &Api,
     caller: &Caller,
-    (app, monitor, _): (String, String, u32),
+    (app, monitor, no): (String, String, u32),
     event: WatchEvent,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Send])?;
     let monitor = MONITORS.find(caller, app, &monitor)?;
+    let action = match &event {
+        WatchEvent::Acknowledge { .. } => "incident.acknowledge",
+        WatchEvent::Unacknowledge { .. } => "incident.unacknowledge",
+        WatchEvent::Snooze { .. } => "incident.snooze",
+        _ => "incident.resolve",
+    };
     let moved = api.engine.move_incident(monitor, event).await;
     let moved = moved.map_err(refused)?;
+    note(
+        api,
+        caller,
+        action,
+        format!("{}/{}/{no}", app.id, monitor.name),
+    )
+    .await;
     answer::ok(&IncidentView::of(&moved, &monitor.name))
+}
+
+/// Writes down with which API key somebody's word was given: the incident itself has only the name that the caller says.
+async fn note(api: &Api, caller: &Caller, action: &'static str, subject: String) {
+    let (now, by) = (api.now(), caller.actor());
+    let noted = api.registry().note(action, subject.clone(), now, by);
+    if let Err(error) = noted.await {
+        // It is moved, and saying that it failed would be a lie.
+        let request_id = caller.request_id();
+        tracing::warn!(request.id = %request_id, %error, "the audit log lacks {action} of {subject}: {error}");
+    }
 }
 
 fn who(by: String) -> Result<String, Problem> {

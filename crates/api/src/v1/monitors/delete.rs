@@ -1,5 +1,6 @@
 //! `DELETE /v1/apps/{app}/monitors/{name}`
 
+use crate::answer;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::document::problems;
@@ -30,14 +31,32 @@ pub(crate) async fn delete(
     caller: Caller,
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
-    let app = caller.app(&app, &[Scope::Admin])?;
-    let stored = MONITORS.find(&caller, app, &name)?;
-    let engine = &api.engine;
-    let naming = engine.monitors_that_name(app.no, DefinitionKind::Monitor, &name);
+    let app = caller.app(&app, &[Scope::Admin])?.clone();
+    let stored = MONITORS.find(&caller, &app, &name)?.clone();
+    let naming = api
+        .engine
+        .monitors_that_name(app.no, DefinitionKind::Monitor, &name);
     if !naming.is_empty() {
         let detail = format!("{name:?} is what {} depends on", naming.join(", "));
         return Err(Problem::new(&codes::MONITOR_IN_USE, detail));
     }
-    engine.monitor_leaves(stored).await?;
-    MONITORS.delete(&api, &caller, app, name).await
+    let shared = Api::clone(&api);
+    // One after the other whatever the client does: in between it is not watched.
+    answer::change(&api, async move {
+        let engine = &shared.engine;
+        let left = engine.monitor_leaves(&stored).await;
+        let deleted = match left {
+            Ok(()) => MONITORS.delete(&shared, &caller, &app, name).await,
+            Err(error) => Err(error.into()),
+        };
+        if deleted.is_err()
+            && let Err(error) = engine.monitor_changed(&stored).await
+        {
+            // The leading worker makes up for it.
+            let monitor = &stored.name;
+            tracing::warn!(app.id = %app.id, monitor, %error, "the monitor {monitor} was not deleted, and rests for now: {error}");
+        }
+        deleted
+    })
+    .await
 }

@@ -1,14 +1,15 @@
 //! `PUT /v1/apps/{app}/monitors/{name}`
 
+use super::MonitorView;
+use super::headers::{self, Kept};
 use super::schema::DefinitionSchema;
-use super::{MonitorView, headers};
 use crate::auth::Caller;
 use crate::body::Json;
 use crate::params::{PathOf, plain_name};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
-use crate::v1::definitions::{MONITORS, written};
+use crate::v1::definitions::{MONITORS, Put, written};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -23,7 +24,8 @@ problems!(GUARDED, IN_APP, BODY, WRITES);
 /// Everything that is wrong with it is said at once: a URL that the server may not ask, a regular expression that is no
 /// good, a ladder or a monitor that there is not, monitors that depend on each other in a circle. It goes by the new
 /// definition at once; an incident that is open stays open. A body that says the same changes nothing; a header's value
-/// that is `***` stays as it is stored; one that leaves out `paused` lets it go on. Needs the scope `admin`.
+/// that is `***` stays as it is stored, as long as the URL stays at its origin; one that leaves out `paused` lets it go on.
+/// Needs the scope `admin`.
 #[utoipa::path(
     put, path = "/v1/apps/{app}/monitors/{name}", operation_id = "monitor_put", tag = "monitors",
     params(
@@ -41,33 +43,42 @@ pub(crate) async fn put(
     State(api): State<Api>,
     caller: Caller,
     PathOf((app, name)): PathOf<(String, String)>,
-    Json(mut definition): Json<MonitorDefinition>,
+    Json(definition): Json<MonitorDefinition>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Admin])?;
     plain_name("name", &name, 64)?;
     no_serial(&definition)?;
-    let former = MONITORS.find_sealed(&caller, app, &name).ok();
-    let mut kept = headers::Values::new();
-    if let Some((former, sealed)) = former {
-        definition.heartbeat_serial = super::read(former)?.heartbeat_serial;
-        kept = headers::open(&api, former, sealed)?;
+    // What the body leaves to the former one (an address, values of headers) is the former one's at the moment of storing.
+    let stored = MONITORS.put_upon(
+        &api,
+        &caller,
+        app,
+        &name,
+        |former| {
+            let mut definition = definition.clone();
+            let before = former.map(|(stored, sealed)| Kept::of(&api, stored, sealed));
+            let before = before.transpose()?;
+            headers::fill_in(&mut definition, before.as_ref())?;
+            if let Some(before) = &before {
+                definition.heartbeat_serial = before.definition.heartbeat_serial;
+            }
+            let plan = api.engine.plan_monitor(app.no, &name, &definition);
+            plan.map_err(Problem::invalid)?;
+            let values = headers::take_out(&mut definition);
+            let body = written(&definition)?;
+            let is_same = former.is_some_and(|(stored, _)| stored.body == body)
+                && before.is_some_and(|before| before.values == values);
+            Ok((!is_same).then_some((body, values)))
+        },
+        headers::seal,
+    );
+    let (stored, put) = stored.await?;
+    if put != Put::Same {
+        api.engine.monitor_changed(&stored).await?;
     }
-    headers::fill_in(&mut definition, &kept)?;
-    let plan = api.engine.plan_monitor(app.no, &name, &definition);
-    plan.map_err(Problem::invalid)?;
-    let values = headers::take_out(&mut definition);
-    let body = written(&definition)?;
-    if let Some((same, _)) = former.filter(|(former, _)| former.body == body && kept == values) {
-        return super::answer(&api, &caller, StatusCode::OK, same).await;
-    }
-    let shared = Api::clone(&api);
-    let seal = move |no| headers::seal(&shared, no, &values);
-    let stored = MONITORS.put_sealed(&api, &caller, app, name, body, seal);
-    let stored = stored.await?;
-    api.engine.monitor_changed(&stored).await?;
-    let status = match former {
-        None => StatusCode::CREATED,
-        Some(_) => StatusCode::OK,
+    let status = match put {
+        Put::Made => StatusCode::CREATED,
+        Put::Changed | Put::Same => StatusCode::OK,
     };
     super::answer(&api, &caller, status, &stored).await
 }

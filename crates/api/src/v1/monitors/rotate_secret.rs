@@ -16,7 +16,8 @@ problems!(GUARDED, IN_APP, WRITES; MONITOR_UNKNOWN, MONITOR_NO_HEARTBEAT);
 
 /// Make another address for a heartbeat.
 ///
-/// The answer has it as `heartbeat_url`; nobody listens at the former one from then on. Needs the scope `admin`.
+/// The answer has it as `heartbeat_url`. This process listens at the former one no more; others that share the store do until
+/// they have read the change, within a second or so. Needs the scope `admin`.
 #[utoipa::path(
     post, path = "/v1/apps/{app}/monitors/{name}/rotate-secret", operation_id = "monitor_rotate_secret", tag = "monitors",
     params(

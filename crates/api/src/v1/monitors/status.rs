@@ -13,16 +13,24 @@ use crate::state::Api;
 use axum::extract::State;
 use axum::response::Response;
 use carillon_engine::watch::MonitorStatus;
+use carillon_model::UnixMs;
+use carillon_model::app::App;
 use carillon_model::definition::Definition;
+use carillon_model::duration::parse_ms;
+use carillon_model::id::DefinitionNo;
 use carillon_model::monitor::{Tally, Watch};
 use carillon_ports::registry::Scope;
+use carillon_ports::watch::{HOUR_MS, IncidentFilter};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use utoipa::{IntoParams, ToSchema};
 
 const LIST: List = List("mos");
 /// Most of a page: for each the hours of three months are added up.
 const MAX: u32 = 100;
-const HOUR_MS: i64 = 3_600_000;
+/// Most incidents that are counted for a page: the latest.
+const MOST_COUNTED: u32 = 2_000;
+const LONGEST_HOURS: i64 = 90 * 24;
 
 /// How a monitor did.
 #[derive(Serialize, ToSchema)]
@@ -55,10 +63,10 @@ pub(crate) struct StatusView {
 pub(crate) struct WindowView {
     /// `1h`, `1d`, `7d`, `30d` or `90d`.
     #[schema(example = "7d")]
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// How much of the time that is known of it was up, in percent, never rounded up; null: nothing is known.
     #[schema(example = 99.982)]
-    pub(crate) uptime_percent: Option<f64>,
+    uptime_percent: Option<f64>,
     /// How long an incident was open, in milliseconds.
     down_ms: u64,
     /// Half of the answers took at most so many milliseconds; null: there were none.
@@ -69,6 +77,9 @@ pub(crate) struct WindowView {
     p99_ms: Option<u64>,
     /// How many answers there were.
     answers: u64,
+    /// How many incidents were opened, of those that are kept. Of very many (more than 2,000 in 90 days on a page) at least so
+    /// many.
+    incidents: usize,
 }
 
 /// An hour of the clock.
@@ -104,8 +115,9 @@ problems!(GUARDED, IN_APP, PAGES, READS);
 
 /// How the monitors of an App did.
 ///
-/// By name, each with its uptime and how fast it answered, over several times. Time within a maintenance window, or behind
-/// a monitor that is down, counts as up unless an incident is open. Needs the scope `read`.
+/// By name, each with its uptime, how fast it answered, and how many incidents there were, over several times. Of a time in
+/// which its check fails and nobody is paged, for maintenance or behind a monitor that is down, nothing is known. Needs the
+/// scope `read`.
 #[utoipa::path(
     get, path = "/v1/apps/{app}/status", operation_id = "app_status", tag = "monitors",
     params(("app" = String, Path, description = "Id of the App"), StatusParams),
@@ -127,9 +139,11 @@ pub(crate) async fn status(
     let watches = api.engine.watched(&page.data).await?;
     let statuses = api.engine.monitor_status(app.no, &page.data).await?;
     let now = api.now();
+    let opened = opened(&api, app, &page.data, now).await?;
     let all = page.data.iter().zip(watches).zip(&statuses);
     let view = |((row, watch), status): ((&Definition, Watch), &MonitorStatus)| {
-        StatusView::of(row, &watch, status, now)
+        let opened = opened.get(&row.no).map_or(&[][..], Vec::as_slice);
+        StatusView::of(row, &watch, status, opened, now)
     };
     answer::ok(&Page {
         data: all.map(view).collect::<Result<_, _>>()?,
@@ -137,12 +151,43 @@ pub(crate) async fn status(
     })
 }
 
+/// When the incidents of these monitors were opened that a window may count.
+async fn opened(
+    api: &Api,
+    app: &App,
+    monitors: &[Definition],
+    now: UnixMs,
+) -> Result<HashMap<DefinitionNo, Vec<UnixMs>>, Problem> {
+    let filter = IncidentFilter {
+        monitor: match monitors {
+            [] => return Ok(HashMap::new()),
+            [one] => Some(one.no),
+            _ => None,
+        },
+        since: Some(begin(now, LONGEST_HOURS * HOUR_MS)),
+        limit: MOST_COUNTED,
+        ..IncidentFilter::default()
+    };
+    let mut opened: HashMap<DefinitionNo, Vec<UnixMs>> = HashMap::new();
+    for incident in api.engine.incidents(app.no, filter).await? {
+        let of_monitor = opened.entry(incident.monitor).or_default();
+        of_monitor.push(incident.opened_at);
+    }
+    Ok(opened)
+}
+
+/// When a window begins: windows are whole hours of the clock, the present one with them.
+fn begin(now: UnixMs, window_ms: i64) -> UnixMs {
+    (now.div_euclid(HOUR_MS) + 1) * HOUR_MS - window_ms
+}
+
 impl StatusView {
     fn of(
         stored: &Definition,
         watch: &Watch,
         status: &MonitorStatus,
-        now: i64,
+        opened: &[UnixMs],
+        now: UnixMs,
     ) -> Result<Self, Problem> {
         let definition = super::read(stored)?;
         let present = now.div_euclid(HOUR_MS);
@@ -155,7 +200,7 @@ impl StatusView {
             description: definition.description,
             tags: definition.tags,
             incident: watch.incident.as_ref().map(OpenIncidentView::of),
-            windows: WindowView::all(status),
+            windows: WindowView::all(status, opened, now),
             hours: hours
                 .map(|(hour, tally)| HourView {
                     from: instant::rfc3339(hour * HOUR_MS),
@@ -169,7 +214,12 @@ impl StatusView {
 }
 
 impl WindowView {
-    pub(crate) fn all(status: &MonitorStatus) -> Vec<Self> {
+    fn all(status: &MonitorStatus, opened: &[UnixMs], now: UnixMs) -> Vec<Self> {
+        let since = |name| parse_ms(name).map_or(now, |ms| begin(now, ms));
+        let within = |name| {
+            let since = since(name);
+            opened.iter().filter(|at| **at >= since).count()
+        };
         let windows = status.windows.iter();
         windows
             .map(|window| Self {
@@ -180,6 +230,7 @@ impl WindowView {
                 p95_ms: window.tally.percentile_ms(0.95),
                 p99_ms: window.tally.percentile_ms(0.99),
                 answers: window.tally.answers(),
+                incidents: within(window.name),
             })
             .collect()
     }
@@ -194,6 +245,7 @@ pub(crate) fn uptime(tally: &Tally) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use carillon_engine::watch::StatusWindow;
 
     #[test]
     fn uptime_is_never_told_better_than_it_was() {
@@ -207,5 +259,32 @@ mod tests {
         assert_eq!(of(86_399_999, 1), Some(99.999));
         assert_eq!(of(1, 2), Some(33.333));
         assert_eq!(of(0, 7), Some(0.0));
+    }
+
+    #[test]
+    fn incidents_are_counted_in_the_hours_of_their_window() {
+        let now = 1_000 * 24 * HOUR_MS + 30 * 60_000;
+        let hour = now - 30 * 60_000;
+        let opened = [
+            now,
+            hour,
+            hour - 1,
+            hour - 23 * HOUR_MS,
+            hour - 24 * HOUR_MS,
+            hour - 100 * 24 * HOUR_MS,
+        ];
+        let windows = ["1h", "1d", "7d", "30d", "90d"].map(|name| StatusWindow {
+            name,
+            tally: Tally::default(),
+        });
+        let status = MonitorStatus {
+            windows: windows.to_vec(),
+            hours: Vec::new(),
+        };
+        let counts: Vec<usize> = WindowView::all(&status, &opened, now)
+            .iter()
+            .map(|window| window.incidents)
+            .collect();
+        assert_eq!(counts, [2, 4, 5, 5, 5]);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn test_definition(
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Admin])?;
     super::put::no_serial(&definition)?;
-    headers::fill_in(&mut definition, &headers::Values::new())?;
+    headers::fill_in(&mut definition, None)?;
     if definition.check.is_heartbeat() {
         return Err(Problem::invalid(vec![FieldProblem::new(
             "/check/heartbeat",

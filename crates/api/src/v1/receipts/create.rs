@@ -9,6 +9,7 @@ use crate::problem::{Problem, codes};
 use crate::state::Api;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use carillon_model::id::DeliveryId;
 use carillon_model::problem::FieldProblem;
 use carillon_model::receipts::ReceiptKind;
 use carillon_ports::receipt::{NewReceipt, ReceiptAnswer};
@@ -19,6 +20,17 @@ use utoipa::{PartialSchema, ToSchema};
 const MOST: usize = 100;
 /// Largest body, in bytes: what 100 of them need, and room for fields of later versions.
 const BODY_BYTES: usize = 64 << 10;
+const NO_PAGE: &str = "expected delivered or opened, found acknowledged: the push was no page of an incident, or the incident is not kept any more; say opened";
+
+/// What one says.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Delivered,
+    Opened,
+    /// Opened, and the incident is in hand.
+    Acknowledged,
+}
 
 /// One receipt. Fields that are not known are passed over: apps are updated slowly.
 #[derive(Deserialize, ToSchema)]
@@ -26,9 +38,10 @@ pub(crate) struct Receipt {
     /// `carillon_receipt` of the push's data.
     #[schema(example = "AQAAAAACkAAAAAAH3q2-78r-4ab-zQE1")]
     receipt: String,
-    /// `delivered` or `opened`.
+    /// `delivered` or `opened`. Of an incident's page also `acknowledged`: opened, and the incident is taken in hand by whoever
+    /// was paged.
     #[schema(value_type = String, example = "opened")]
-    event: ReceiptKind,
+    event: Said,
     /// When that was; default: now. Later than now is taken for now.
     #[schema(format = DateTime)]
     at: Option<String>,
@@ -85,8 +98,9 @@ problems!(BODY, WRITES; SERVER_BUSY, RECEIPT_UNKNOWN, RECEIPT_GONE);
 ///
 /// One receipt, or a list of at most 100. No API key is needed: `carillon_receipt`, which the push carried
 /// in its data, is the authority for this one delivery and for nothing else. Of each kind the first counts,
-/// so it can be sent again. One that is none of ours refuses the whole request. Pages may call this from
-/// any site (CORS).
+/// so it can be sent again. One that is none of ours refuses the whole request, and so does `acknowledged` for a push that was
+/// no page of an incident. What was acknowledged is on disk with the answer; where somebody else has the incident in hand, or it
+/// is over, the receipt counts as `opened` alone. Pages may call this from any site (CORS).
 #[utoipa::path(
     post, path = "/v1/receipts", operation_id = "receipt_create", tag = "receipts",
     security(()),
@@ -106,6 +120,7 @@ pub(crate) async fn create(State(api): State<Api>, request: Request) -> Result<R
         return Err(Problem::invalid(vec![problem]));
     }
     let receipts = read(&api, &brought)?;
+    acknowledge(&api, &brought, &receipts).await?;
     let answers = api.engine.receive(receipts).await?;
     let count = |wanted| answers.iter().filter(|answer| **answer == wanted).count();
     let recorded = Recorded {
@@ -133,20 +148,58 @@ fn read(api: &Api, brought: &[Receipt]) -> Result<Vec<NewReceipt>, Problem> {
             .ok_or_else(|| Problem::new(&codes::RECEIPT_UNKNOWN, "no push of ours carried this"))?;
         let said_at = one.at.as_deref().map_or(Ok(now), instant::parse);
         let said_at = said_at.map_err(|message| {
-            let pointer = if brought.len() == 1 {
-                "/at".to_owned()
-            } else {
-                format!("/{at}/at")
-            };
+            let pointer = pointer(brought, at, "at");
             Problem::invalid(vec![FieldProblem::new(pointer, "receipt.at", message)])
         })?;
         receipts.push(NewReceipt {
             delivery,
-            kind: one.event,
+            kind: match one.event {
+                Said::Delivered => ReceiptKind::Delivered,
+                Said::Opened | Said::Acknowledged => ReceiptKind::Opened,
+            },
             at: said_at,
         });
     }
     Ok(receipts)
+}
+
+/// Before they are written down: nobody is to be paged meanwhile, and where this fails all of them are brought once more.
+async fn acknowledge(
+    api: &Api,
+    brought: &[Receipt],
+    receipts: &[NewReceipt],
+) -> Result<(), Problem> {
+    let all = brought.iter().zip(receipts).enumerate();
+    let said = all.filter(|(_, (one, _))| one.event == Said::Acknowledged);
+    let said = said.map(|(at, (_, receipt))| (at, receipt.delivery));
+    let (places, deliveries): (Vec<usize>, Vec<DeliveryId>) = said.unzip();
+    if deliveries.is_empty() {
+        return Ok(());
+    }
+    let found = api.engine.answered_pages(&deliveries).await?;
+    let mut pages = Vec::with_capacity(found.len());
+    let mut problems = Vec::new();
+    for (at, page) in places.into_iter().zip(found) {
+        match page {
+            Some(page) => pages.push(page),
+            None => {
+                let pointer = pointer(brought, at, "event");
+                problems.push(FieldProblem::new(pointer, "receipt.no_page", NO_PAGE));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Problem::invalid(problems));
+    }
+    let acknowledged = api.engine.acknowledge_pages(pages).await;
+    acknowledged.map_err(Problem::from)
+}
+
+fn pointer(brought: &[Receipt], at: usize, field: &str) -> String {
+    match brought.len() {
+        1 => format!("/{field}"),
+        _ => format!("/{at}/{field}"),
+    }
 }
 
 #[cfg(test)]
@@ -162,5 +215,7 @@ mod tests {
         assert_eq!(read(&format!("[{one},{one}]")).ok(), Some(2));
         assert!(read(r#"{"receipt":"x"}"#).is_err() && read("3").is_err());
         assert!(read(r#"{"receipt":"x","event":"seen"}"#).is_err());
+        let acknowledged = r#"{"receipt":"x","event":"acknowledged"}"#;
+        assert_eq!(read(acknowledged).ok(), Some(1));
     }
 }

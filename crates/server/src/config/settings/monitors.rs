@@ -45,6 +45,11 @@ pub(super) const MONITORS: &[Setting] = &[
         "How long the link in a page lets its reader acknowledge and close the incident.",
     ),
     plain(
+        "monitors.ring_life",
+        "\"45s\"",
+        "A ring that was not sent so long after it was made is not sent at all: it would wake somebody\nfor what may be over.",
+    ),
+    plain(
         "monitors.ring_most",
         "10",
         "How often one device is rung within monitors.ring_within; more often it gets critical alerts.",
