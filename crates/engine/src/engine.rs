@@ -169,6 +169,14 @@ impl Engine {
         self.shared().hub.directory.load_full()
     }
 
+    /// Before a change that hangs on what is there: another process may have changed it a moment ago.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn be_current(&self) -> Result<(), StoreError> {
+        self.shared().be_current().await
+    }
+
     /// Call it after any change of Apps, credentials or API keys: reads them again, drains the pools
     /// of changed credentials and arms their breakers anew.
     ///

@@ -252,7 +252,7 @@ pub(crate) async fn beat(shared: Arc<Shared>) {
             Err(_) if hub.has_left.load(Relaxed) => return,
             Err(error) => {
                 steady_since = None;
-                hub.listens_anew();
+                hub.refused(&error);
                 tracing::warn!(%error, "a heartbeat was not written: {error}");
                 if !hub.store_refused("showing that this process lives", &error) {
                     return;
@@ -278,7 +278,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
         match hub.parts.instances.store.pulse().await {
             Ok(pulse) => look(&shared, pulse, &mut seen).await,
             Err(error) => {
-                hub.listens_anew();
+                hub.refused(&error);
                 if !hub.store_refused("looking at other processes", &error) {
                     return;
                 }

@@ -53,7 +53,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 tokio::task::yield_now().await;
             }
             Err(error) => {
-                shared.hub.listens_anew();
+                shared.hub.refused(&error);
                 if !shared.hub.store_refused("firing timers", &error) {
                     return;
                 }

@@ -64,7 +64,6 @@ impl Watching {
             answer,
         };
         if self.post.bring.try_send(brought).is_err() {
-            hub.listens_anew();
             return Err(BeatRefusal::Store(StoreError::Overloaded));
         }
         // A gatherer that died on it has not answered: nobody knows, and it can be told again.
@@ -128,9 +127,16 @@ impl Unwritten {
             ..Telling::look(monitor.clone())
         });
         let now = hub.parts.clock.now();
-        let Ok(told) = shared.tell_each(tellings.collect(), now).await else {
-            hub.listens_anew();
-            return;
+        let told = match shared.tell_each(tellings.collect(), now).await {
+            Ok(told) => told,
+            Err(error) => {
+                hub.refused(&error);
+                if matches!(error, StoreError::Failed(_) | StoreError::Corrupt(_)) {
+                    tracing::error!(%error, "that jobs have ended is not written, and not tried again: {error}");
+                    self.0.clear();
+                }
+                return;
+            }
         };
         for no in &some {
             self.0.remove(no);
@@ -170,14 +176,15 @@ async fn hear(shared: &Arc<Shared>, together: Vec<Brought>, unwritten: &mut Unwr
     };
     let well = tellings.iter().filter(|telling| ended_well(telling));
     let well: Vec<DefinitionNo> = well.map(|telling| telling.monitor.no).collect();
-    // What they told before is over.
-    for telling in &tellings {
-        unwritten.0.remove(&telling.monitor.no);
+    let nos: Vec<DefinitionNo> = tellings.iter().map(|telling| telling.monitor.no).collect();
+    // What they told before comes before: a job that begins again has ended.
+    if nos.iter().any(|no| unwritten.0.contains(no)) {
+        unwritten.write(shared).await;
     }
     let told = match shared.tell_each(tellings, now).await {
         Ok(told) => told,
         Err(error) => {
-            shared.hub.listens_anew();
+            shared.hub.refused(&error);
             unwritten.0.extend(well);
             for answer in answers.into_iter().flatten() {
                 // Whoever went away does not need it.
@@ -186,6 +193,9 @@ async fn hear(shared: &Arc<Shared>, together: Vec<Brought>, unwritten: &mut Unwr
             return false;
         }
     };
+    for no in nos {
+        unwritten.0.remove(&no);
+    }
     for (told, answers) in told.into_iter().zip(answers) {
         for (at, answer) in answers.into_iter().enumerate() {
             let _ = answer.send(answered(&told, at));

@@ -162,18 +162,15 @@ impl Shared {
     /// Takes back what still waits of these: nobody is woken for what somebody has in hand, or what is over. Of what a crash
     /// leaves waiting, pages expire.
     pub(super) fn take_back(self: &Arc<Self>, overtaken: Vec<(AppNo, NotificationNo)>) {
-        if overtaken.is_empty() {
-            return;
-        }
-        let shared = self.clone();
-        // In a task: whoever has answered does not wait for gateways.
-        tokio::spawn(async move {
-            for (app, no) in overtaken {
+        // Each in a task: whoever has answered does not wait for gateways, and none of them waits for another.
+        for (app, no) in overtaken {
+            let shared = self.clone();
+            tokio::spawn(async move {
                 if let Err(error) = shared.take_one_back(app, no).await {
                     tracing::warn!(%app, notification = no.0, %error, "a page that is not wanted any more was not cancelled: {error}");
                 }
-            }
-        });
+            });
+        }
     }
 
     async fn take_one_back(&self, app: AppNo, no: NotificationNo) -> Result<(), StoreError> {

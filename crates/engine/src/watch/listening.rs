@@ -10,6 +10,7 @@ use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::role::Role;
 use carillon_ports::clock::Clock;
+use carillon_ports::store::StoreError;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,15 @@ impl Hub {
         }
     }
 
-    /// The store has taken nothing: up to now nobody could be heard.
+    /// The store has refused something. Where it was away, or full, up to now nobody could be heard; one that is busy for a
+    /// moment is no reason to be patient with every job.
+    pub(crate) fn refused(&self, error: &StoreError) {
+        if matches!(error, StoreError::Away(_) | StoreError::DiskFull) {
+            self.listens_anew();
+        }
+    }
+
+    /// Up to now nobody could be heard.
     pub(crate) fn listens_anew(&self) {
         *self.watching.listening.0.lock() = Ear {
             has_broken_off: true,

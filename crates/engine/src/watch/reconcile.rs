@@ -10,6 +10,7 @@ use carillon_model::monitor::{Hold, WatchState};
 use carillon_ports::store::StoreError;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// How often definitions are compared with their records.
@@ -24,14 +25,18 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let hub = &shared.hub;
     // What was seen in order has a record of that version, or none at all any more.
     let mut seen: HashMap<DefinitionNo, u32> = HashMap::new();
-    if let Err(error) = shown::catch_up(&shared).await
-        && !hub.store_refused("showing incidents", &error)
-    {
-        return;
-    }
+    let mut has_caught_up = false;
     for round in 0u64.. {
         if hub.is_stopping() {
             return;
+        }
+        // After a restore nobody is told anything until somebody says so.
+        if !has_caught_up && !hub.is_scheduler_paused.load(Relaxed) {
+            match shown::catch_up(&shared).await {
+                Ok(()) => has_caught_up = true,
+                Err(error) if hub.store_refused("showing incidents", &error) => {}
+                Err(_) => return,
+            }
         }
         let is_of_all = round.is_multiple_of(ALL_EVERY);
         if let Err(error) = look(&shared, &mut seen, is_of_all).await

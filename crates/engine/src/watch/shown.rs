@@ -78,7 +78,14 @@ pub(super) async fn catch_up(shared: &Arc<Shared>) -> Result<(), StoreError> {
             limit: LOOKED_AT,
             ..IncidentFilter::default()
         };
-        for incident in hub.parts.store.incidents(app, filter).await? {
+        let incidents = match hub.parts.store.incidents(app, filter).await {
+            Err(StoreError::Corrupt(why)) => {
+                tracing::warn!(%app, "what lock screens show of incidents is left as it is: {why}");
+                continue;
+            }
+            incidents => incidents?,
+        };
+        for incident in incidents {
             let is_late = matches!(&incident.resolved, Some((_, at)) if *at < since);
             let monitor = directory.watch.monitor(incident.monitor);
             if let Some(monitor) = monitor.filter(shown).filter(|_| !is_late)

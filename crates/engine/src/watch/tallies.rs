@@ -167,7 +167,15 @@ async fn show(hub: &Hub, shown: &mut BTreeSet<String>) -> Result<(), StoreError>
         return Ok(());
     }
     let mut all: BTreeMap<String, BTreeMap<WatchState, u64>> = BTreeMap::new();
-    for (app, state, count) in hub.parts.store.watch_counts().await? {
+    let counts = match hub.parts.store.watch_counts().await {
+        // Only the gauges hang on it.
+        Err(StoreError::Corrupt(why)) => {
+            tracing::warn!("monitors are not counted: {why}");
+            return Ok(());
+        }
+        counts => counts?,
+    };
+    for (app, state, count) in counts {
         if let Some(app) = directory.app_by_no(app) {
             all.entry(app.id.clone()).or_default().insert(state, count);
         }

@@ -66,6 +66,23 @@ async fn a_job_that_ran_while_the_store_was_away_is_not_missing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_begins_again_right_after_the_store_was_away_has_ended_before() {
+    let world = World::new().await;
+    ann(&world).await;
+    let backup = job(&world, "backup").await;
+    tell(&world, &backup, Beat::Start).await.unwrap();
+    world.pass(10 * MINUTE).await;
+    world.store.fail(away());
+    assert!(tell(&world, &backup, Beat::Finish).await.is_err());
+    world.store.fail(None);
+    // Before that it ended is tried again.
+    tell(&world, &backup, Beat::Start).await.unwrap();
+    assert_eq!(world.watch(&backup).await.state, WatchState::Ok);
+    world.pass(MINUTE).await;
+    assert_eq!(world.got(), [], "it did not begin twice");
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_the_store_was_away_there_is_the_grace_again() {
     let world = World::new().await;
     ann(&world).await;

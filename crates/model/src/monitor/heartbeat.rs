@@ -8,6 +8,8 @@ use crate::{UnixMs, duration, time_zone};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+/// What is said again within so long at least is one beginning.
+const SAID_TWICE_MS: i64 = 60_000;
 /// Shortest and longest time between two beats, in milliseconds: 10 s to 100 days.
 const PERIOD_MS: std::ops::RangeInclusive<i64> = 10_000..=8_640_000_000;
 
@@ -215,7 +217,7 @@ impl Pulse {
     }
 
     /// It begins. Where it began before and has not ended, that run counts: within its limit it goes on, and what is said
-    /// twice within the grace is one beginning; after that it has failed, or a job that always dies would never be missed.
+    /// twice within the grace, or a minute, is one beginning; after that it has failed, or a job that always dies would never be missed.
     fn begin(
         &mut self,
         plan: &HeartbeatPlan,
@@ -223,7 +225,8 @@ impl Pulse {
         now: UnixMs,
     ) -> Option<CheckResult> {
         let ran_ms = began_at.map(|at| now.saturating_sub(at));
-        let may_run_ms = plan.run_limit_ms.unwrap_or(plan.grace_ms);
+        let twice_ms = plan.grace_ms.max(SAID_TWICE_MS);
+        let may_run_ms = plan.run_limit_ms.unwrap_or(twice_ms);
         if ran_ms.is_some_and(|ms| ms < may_run_ms) {
             return None;
         }
@@ -366,6 +369,19 @@ mod tests {
             assert_eq!((up.fault, up.elapsed_ms), (None, Some(540_000)));
             assert_eq!(pulse.hear(&plan, &Beat::Start, two(5)), None);
         }
+    }
+
+    #[test]
+    fn what_is_said_twice_is_one_beginning_also_without_a_grace() {
+        let plan = plan(json!({"period": "1d", "grace": "0s"}));
+        let mut pulse = Pulse::default();
+        for at in [0, 0, 30_000] {
+            assert_eq!(pulse.hear(&plan, &Beat::Start, at), None);
+        }
+        assert_eq!(
+            kind(pulse.hear(&plan, &Beat::Start, MIN)),
+            Some(FaultKind::RanTooLong)
+        );
     }
 
     #[test]

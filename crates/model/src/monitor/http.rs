@@ -379,6 +379,10 @@ impl HttpPlan {
     /// How many bytes of an answer regular expressions have to go through: what may take long to judge.
     #[must_use]
     pub fn matched_bytes(&self, answer: &HttpAnswer) -> usize {
+        // Its status is the fault: nothing else is looked at.
+        if !self.is_expected(answer.status) {
+            return 0;
+        }
         let of_headers = self.headers.iter().filter(|(_, test)| test.is_pattern());
         let values = of_headers.filter_map(|(name, _)| answer.header(name));
         let of_body = self.body.iter().filter(|test| test.is_pattern());
@@ -386,13 +390,16 @@ impl HttpPlan {
         values.chain(bodies).map(<[u8]>::len).sum()
     }
 
+    fn is_expected(&self, status: u16) -> bool {
+        match &self.request.expect.status[..] {
+            [] => (200..300).contains(&status),
+            ranges => ranges.iter().any(|range| range.contains(status)),
+        }
+    }
+
     fn fault(&self, answer: &HttpAnswer) -> Option<(FaultKind, String)> {
         let expect = &self.request.expect;
-        let is_expected = match &expect.status[..] {
-            [] => (200..300).contains(&answer.status),
-            ranges => ranges.iter().any(|range| range.contains(answer.status)),
-        };
-        if !is_expected {
+        if !self.is_expected(answer.status) {
             let expected: Vec<String> = expect.status.iter().map(StatusRange::to_string).collect();
             let expected = match expected.is_empty() {
                 true => "2xx".to_owned(),

@@ -175,6 +175,7 @@ fn a_cut_body_is_never_taken_for_whole() {
 #[test]
 fn what_takes_long_to_judge_is_known_before() {
     let answer = HttpAnswer {
+        status: 200,
         headers: vec![("a".into(), vec![b'x'; 10]), ("b".into(), vec![b'x'; 20])],
         body: vec![b'x'; 300],
         ..HttpAnswer::default()
@@ -193,6 +194,11 @@ fn what_takes_long_to_judge_is_known_before() {
     ] {
         let plan = plan(json!({"expect": expect}));
         assert_eq!(plan.matched_bytes(&answer), bytes, "{expect}");
+        let broken = HttpAnswer {
+            status: 500,
+            ..answer.clone()
+        };
+        assert_eq!(plan.matched_bytes(&broken), 0, "its status says it all");
     }
 }
 

@@ -126,7 +126,12 @@ impl Detour {
                 Some(*well),
                 Some(Self::OtherGateway),
             ),
-            None => (how, None, Some(Self::NoOtherGateway)),
+            None if reached.is_empty() => (how, None, Some(Self::NoOtherGateway)),
+            // A ring would not wait for it.
+            None => {
+                let how = how.min(PageHow::Critical);
+                (how, None, Some(Self::NoOtherGateway))
+            }
         }
     }
 
@@ -310,6 +315,7 @@ mod tests {
             (Ring, &[Fcm], &[Apns], (Critical, Some(Fcm), other)),
             (Ring, &[Apns, Fcm], &[Fcm], (Ring, None, None)),
             (Ring, &[], &[Apns], (Ring, None, none)),
+            (Ring, &[Apns], &[Apns], (Critical, None, none)),
             (Alert, &[Apns], &[Apns, Fcm], (Alert, None, none)),
             (Alert, &[], &[Apns], (Alert, None, None)),
         ] {

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use push_sim::{NewKey, NewPhones, PushTokenKind, Simulator};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -80,7 +81,7 @@ pub(crate) fn user_token(secret: &str, user: &str, expires_at: i64) -> String {
     format!("{signed}.{signature}")
 }
 
-/// Waits for a child to end; kills it when it does not.
+/// Waits for a child to end; kills it when it does not. The exit code; where a signal ended it, its number with a minus.
 pub(crate) fn wait_for_end(mut child: Child) -> i32 {
     let pid = child.id();
     let (ended, ends) = mpsc::sync_channel(1);
@@ -88,7 +89,11 @@ pub(crate) fn wait_for_end(mut child: Child) -> i32 {
         let _ = ended.send(child.wait());
     });
     match ends.recv_timeout(PATIENCE) {
-        Ok(status) => status.unwrap().code().unwrap_or(-1),
+        Ok(status) => {
+            let status = status.unwrap();
+            let by_signal = status.signal().map(|signal| -signal);
+            status.code().or(by_signal).unwrap_or(i32::MIN)
+        }
         Err(_) => {
             signal(pid, "KILL");
             panic!("the process did not end within {PATIENCE:?}");

@@ -183,6 +183,7 @@ impl Definitions {
         say: impl Fn(Option<Former<'_>>) -> Result<Option<(String, S)>, Problem>,
         seal: fn(&Api, DefinitionNo, &S) -> Option<Sealed>,
     ) -> Result<(Definition, Put), Problem> {
+        api.engine.be_current().await?;
         for _ in 0..TRIES {
             // After a change that came to nothing it is a newer one.
             let directory = api.engine.directory();

@@ -77,7 +77,7 @@ pub(crate) struct WindowView {
     p99_ms: Option<u64>,
     /// How many answers there were.
     answers: u64,
-    /// How many incidents were opened, of those that are kept. Of very many (more than 2,000 in 90 days on a page) at least so
+    /// How many incidents were opened, of those that are kept. Of very many (more than 2,000 of the App in 90 days) at least so
     /// many.
     incidents: usize,
 }
