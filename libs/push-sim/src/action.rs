@@ -79,4 +79,6 @@ pub struct ConnectionView {
     pub certificate: bool,
     /// Frozen by a script.
     pub frozen: bool,
+    /// `iat` of the provider token last accepted, in Unix seconds; `None` before the first one, and where there are none.
+    pub provider_token_issued_at: Option<i64>,
 }

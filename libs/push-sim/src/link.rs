@@ -217,6 +217,7 @@ impl Link {
     }
 
     pub(crate) fn view(&self) -> ConnectionView {
+        let auth = self.auth.lock();
         ConnectionView {
             id: self.id,
             environment: self.environment,
@@ -224,8 +225,9 @@ impl Link {
             in_flight: self.in_flight(),
             stream_limit: self.wire.announced_limit(),
             highest_stream: self.wire.highest_stream(),
-            certificate: self.auth.lock().certificate.is_some(),
+            certificate: auth.certificate.is_some(),
             frozen: self.wire.is_frozen(),
+            provider_token_issued_at: auth.newest_issued_at(),
         }
     }
 }

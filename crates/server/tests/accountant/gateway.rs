@@ -27,6 +27,8 @@ const MAX_PAYLOAD_MEMORY: usize = 4 << 30;
 const MAX_PAYLOAD: usize = 2048;
 /// Streams of one connection to Google.
 const GOOGLES_STREAMS: u32 = 100;
+/// From which age on a provider token is replaced when Apple says that it has expired, and a minute for clocks that differ.
+const RENEWABLE_AFTER_SECS: i64 = 22 * 60;
 /// What Google and the push services ask to wait.
 const RETRY_AFTER_SECS: u64 = 1;
 
@@ -244,10 +246,14 @@ impl Gateway {
         let everywhere = only(happening.side());
         match happening {
             Happening::ExpiredProviderToken => {
-                let report = self
-                    .simulator
-                    .act(&Action::ExpireProviderTokens, &everywhere);
-                self.note(happening, report.requests_in_flight);
+                for connection in self.with_old_tokens() {
+                    let only = FaultFilter {
+                        connection: Some(connection),
+                        ..everywhere.clone()
+                    };
+                    let report = self.simulator.act(&Action::ExpireProviderTokens, &only);
+                    self.note(happening, report.requests_in_flight);
+                }
             }
             Happening::CutConnection | Happening::FcmCut | Happening::BrowsersCut => {
                 let report = self
@@ -257,6 +263,21 @@ impl Gateway {
             }
             _ => {}
         }
+    }
+
+    /// The connections whose newest provider token may be renewed. A process that was killed before it had stored one
+    /// signs another as soon as it is back, and must then keep to it.
+    fn with_old_tokens(&self) -> Vec<u32> {
+        let newest = self.simulator.clock().now_secs() - RENEWABLE_AFTER_SECS;
+        let connections = self.simulator.connections().into_iter();
+        connections
+            .filter(|connection| {
+                connection
+                    .provider_token_issued_at
+                    .is_some_and(|issued_at| issued_at <= newest)
+            })
+            .map(|connection| connection.id)
+            .collect()
     }
 
     fn arm(&self, happening: Happening, fault: Fault) -> Result<()> {

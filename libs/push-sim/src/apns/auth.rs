@@ -133,6 +133,11 @@ impl ConnectionAuth {
         self.accepted.iter().map(|accepted| accepted.token.as_str())
     }
 
+    /// `iat` of the one accepted last.
+    pub(crate) fn newest_issued_at(&self) -> Option<i64> {
+        self.accepted.last().map(|accepted| accepted.issued_at)
+    }
+
     /// Judges the `authorization` header of one request.
     pub(crate) fn authenticate(
         &mut self,

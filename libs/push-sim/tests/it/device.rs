@@ -392,8 +392,11 @@ async fn v3q_a_new_provider_token_within_20_minutes() {
         "the old one goes on working"
     );
     sim.clock().set_ms((NOW + 1200) * 1000);
+    let issued_at = |sim: &Simulator| sim.connections()[0].provider_token_issued_at;
+    assert_eq!(issued_at(&sim), Some(NOW));
     let later = Push::v2().token(&signer.token(TEAM, KEY, NOW + 1200));
     assert_eq!(peer.push(&later).await.status, 200);
+    assert_eq!(issued_at(&sim), Some(NOW + 1200));
     assert_eq!(
         peer.push(&Push::v2()).await.status,
         200,
