@@ -18,10 +18,9 @@ use crate::service::Shared;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::body::Body;
-use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::{AppNo, NotificationNo};
 use carillon_model::notification::{NotificationChange, NotificationRequest};
-use carillon_model::problem::FieldProblem;
+use carillon_model::problem::{FieldProblem, first_sentence};
 use carillon_model::target::Target;
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::fault::{self, Bug};
@@ -160,7 +159,7 @@ impl Shared {
     pub(crate) async fn fire(
         self: &Arc<Self>,
         app: AppNo,
-        due: Vec<DueTimer>,
+        due: Arc<[DueTimer]>,
     ) -> Result<Firing, StoreError> {
         let hub = &self.hub;
         let now = hub.parts.clock.now();
@@ -230,10 +229,8 @@ impl Shared {
                         self.fail_run(schedule, turn, &problems, now).await?;
                         continue;
                     }
-                    let why = problems.first().map(ToString::to_string);
-                    firing
-                        .unfired
-                        .push(Unfired::new(timer, why.unwrap_or_default()));
+                    let why = first_sentence(&problems);
+                    firing.unfired.push(Unfired::new(timer, why));
                 }
             }
         }
@@ -490,10 +487,7 @@ fn due_draft(
         except_users: request.except_users,
         segment,
         list,
-        declared: request
-            .options
-            .environment
-            .unwrap_or(TokenEnvironment::Auto),
+        declared: request.options.environment.unwrap_or_default(),
         options: head.options.clone(),
         reach,
         body: head.payload.clone(),

@@ -132,6 +132,7 @@ async fn fire(
     app: AppNo,
     timers: Vec<DueTimer>,
 ) -> Result<Firing, StoreError> {
+    let timers: Arc<[DueTimer]> = timers.into();
     let why = match attempt(shared, app, timers.clone()).await? {
         Ok(firing) => return Ok(firing),
         Err(why) => why,
@@ -140,10 +141,10 @@ async fn fire(
         return Ok(failed(timer, why));
     }
     let mut all = Firing::default();
-    for timer in timers {
-        let firing = match attempt(shared, app, vec![timer.clone()]).await? {
+    for timer in &timers[..] {
+        let firing = match attempt(shared, app, Arc::new([timer.clone()])).await? {
             Ok(firing) => firing,
-            Err(why) => failed(&timer, why),
+            Err(why) => failed(timer, why),
         };
         all.lateness.extend(firing.lateness);
         all.unfired.extend(firing.unfired);
@@ -163,7 +164,7 @@ fn failed(timer: &DueTimer, why: String) -> Firing {
 async fn attempt(
     shared: &Arc<Shared>,
     app: AppNo,
-    timers: Vec<DueTimer>,
+    timers: Arc<[DueTimer]>,
 ) -> Result<Result<Firing, String>, StoreError> {
     let of_task = shared.clone();
     let firing = tokio::spawn(async move { of_task.fire(app, timers).await });

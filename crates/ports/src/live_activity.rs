@@ -82,8 +82,9 @@ pub struct ActivityStep {
     pub claim: ActivityClaim,
     /// Where it is now.
     pub state: ActivityState,
-    /// What is declared.
-    pub plan: String,
+    /// What is declared. `None`: neither that nor its state has changed since it was read, as with most steps; a new one
+    /// has one.
+    pub plan: Option<String>,
     /// What became of it so far.
     pub run: String,
     /// Whose it is, as `user:…` or `device:…`, see [`LiveActivityStore::live_activities_of`]; else empty.

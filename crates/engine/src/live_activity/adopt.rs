@@ -94,6 +94,7 @@ impl Shared {
             run: Run::new(now),
             told: Vec::new(),
             refused: Vec::new(),
+            unchanged: None,
         }))
     }
 }

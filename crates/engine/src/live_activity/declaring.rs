@@ -34,6 +34,7 @@ pub(super) fn declared(
         told: Vec::new(),
         is_adopted: false,
         refused: Vec::new(),
+        unchanged: None,
     };
     Ok(Edit::Step(Box::new(open), true))
 }

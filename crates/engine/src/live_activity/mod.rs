@@ -27,11 +27,11 @@ use carillon_model::content::Content;
 use carillon_model::event::{EventKind, LiveActivityNews};
 use carillon_model::id::AppNo;
 use carillon_model::live_activity::{
-    ActivityPush, ActivityRequest, FcmPhones, Notice, Plan, PushKind, Recipient, RefusedPush, Run,
-    Turn, WordedPush,
+    ActivityPush, ActivityRequest, ActivityState, FcmPhones, Notice, Plan, PushKind, Recipient,
+    RefusedPush, Run, Turn, WordedPush,
 };
 use carillon_model::notification::{NotificationRequest, RequestOptions};
-use carillon_model::problem::FieldProblem;
+use carillon_model::problem::{FieldProblem, first_sentence};
 use carillon_model::push_type::PushType;
 use carillon_model::target::Target;
 use carillon_ports::live_activity::{ActivityClaim, ActivityStep, ErrandChange, StoredActivity};
@@ -77,6 +77,8 @@ pub struct OpenActivity {
     pub(crate) told: Vec<Notice>,
     /// Pushes that surely reached nobody, since its last step.
     pub refused: Vec<RefusedPush>,
+    /// In which state it was read, by whoever changes nothing of what is declared.
+    pub(crate) unchanged: Option<ActivityState>,
 }
 
 impl OpenActivity {
@@ -87,11 +89,8 @@ impl OpenActivity {
     pub fn read(stored: &StoredActivity) -> Result<Self, String> {
         let declared: Declared =
             serde_json::from_str(&stored.plan).map_err(|error| format!("plan: {error}"))?;
-        let checked = declared.request.plan(declared.declared_at);
-        let checked = checked.map_err(|problems| {
-            let first = problems.first().map(ToString::to_string);
-            format!("plan: {}", first.unwrap_or_default())
-        })?;
+        let checked = declared.request.plan_again(declared.declared_at);
+        let checked = checked.map_err(|problems| format!("plan: {}", first_sentence(&problems)))?;
         Ok(Self {
             id: stored.id.clone(),
             claim: ActivityClaim::Known {
@@ -106,16 +105,26 @@ impl OpenActivity {
             run: serde_json::from_str(&stored.run).map_err(|error| format!("run: {error}"))?,
             told: Vec::new(),
             refused: stored.refused.clone(),
+            unchanged: None,
         })
     }
 
-    fn step(&self, app: AppNo, turn: &Turn, now: UnixMs) -> Result<ActivityStep, StoreError> {
-        let written = |error: serde_json::Error| StoreError::Failed(error.to_string());
+    /// What is stored of what was declared.
+    fn declared(&self) -> Result<String, StoreError> {
         let declared = Declared {
             version: VERSION,
             declared_at: self.declared_at,
             adopted: self.is_adopted,
             request: self.request.clone(),
+        };
+        serde_json::to_string(&declared).map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    fn step(&self, app: AppNo, turn: &Turn, now: UnixMs) -> Result<ActivityStep, StoreError> {
+        let written = |error: serde_json::Error| StoreError::Failed(error.to_string());
+        let plan = match self.unchanged == Some(self.run.state) {
+            true => None,
+            false => Some(self.declared()?),
         };
         let mut events: Vec<NewEvent> = Vec::new();
         for notice in &turn.notices {
@@ -141,7 +150,7 @@ impl OpenActivity {
             id: self.id.clone(),
             claim: self.claim.clone(),
             state: self.run.state,
-            plan: serde_json::to_string(&declared).map_err(written)?,
+            plan,
             run: serde_json::to_string(&self.run).map_err(written)?,
             recipient: recipient(&self.plan),
             attributes_type: self.plan.attributes_type.clone(),

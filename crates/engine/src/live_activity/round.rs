@@ -13,7 +13,7 @@ use carillon_model::live_activity::{
     WordedPush,
 };
 use carillon_model::notification::Priority;
-use carillon_model::problem::FieldProblem;
+use carillon_model::problem::{FieldProblem, first_sentence};
 use carillon_model::push_type::{Reach, TokenKind};
 use carillon_ports::live_activity::{ActivityStep, ErrandChange, Startable, StoredActivity};
 use carillon_ports::store::{self, StoreError};
@@ -69,7 +69,8 @@ impl Shared {
         let mut all = Vec::with_capacity(due.len());
         for (at, stored) in due {
             match OpenActivity::read(stored) {
-                Ok(open) => {
+                Ok(mut open) => {
+                    open.unchanged = Some(open.run.state);
                     let looks = open.run.state == ActivityState::Planned;
                     all.push(ToMove { at, open, looks });
                 }
@@ -77,12 +78,9 @@ impl Shared {
             }
         }
         let moved = self.activities_moved(app, all, now).await?;
-        let first = |problems: Vec<FieldProblem>| {
-            let first = problems.first().map(ToString::to_string);
-            first.unwrap_or_default()
-        };
+        let why = |problems: Vec<FieldProblem>| first_sentence(&problems);
         let moved = moved.into_iter();
-        unreadable.extend(moved.map(|(at, moved)| (at, moved.map_err(first))));
+        unreadable.extend(moved.map(|(at, moved)| (at, moved.map_err(why))));
         Ok(unreadable)
     }
 

@@ -16,7 +16,7 @@ fn step(f: &Fixture, id: &str, claim: ActivityClaim, next_at: Option<UnixMs>) ->
         id: id.into(),
         claim,
         state: ActivityState::Starting,
-        plan: r#"{"a":"é"}"#.into(),
+        plan: Some(r#"{"a":"é"}"#.into()),
         run: r#"{"seq":1}"#.into(),
         recipient: "user:u1".into(),
         attributes_type: "T".into(),
@@ -123,8 +123,17 @@ pub async fn live_activities_are_stepped_under_their_fence(subject: &mut dyn Sub
     f.hot.fail_timers(vec![failure], T0 + 9).await.unwrap();
     assert_eq!(due(&f, T0 + 19).await.len(), 0);
     assert_eq!(due(&f, T0 + 20).await[0].attempts, 1);
-    let step = step(&f, "a", claim(&now), Some(T0 + 30));
-    assert!(f.hot.step_live_activity(step).await.unwrap());
+    let mut step = step(&f, "a", claim(&now), Some(T0 + 30));
+    (step.state, step.plan, step.run) = (ActivityState::Active, None, "[]".into());
+    assert!(f.hot.step_live_activity(step.clone()).await.unwrap());
+    assert!(!f.hot.step_live_activity(step).await.unwrap(), "once");
+    let same = read(&f, "a").await;
+    assert_eq!(
+        (&*same.plan, same.state, &*same.run),
+        (r#"{"a":"é"}"#, ActivityState::Active, "[]"),
+        "what is declared has not changed"
+    );
+    assert!(same.fence != now.fence);
     assert_eq!(due(&f, T0 + 30).await[0].attempts, 0);
     let records = f.hot.live_activity_records(now.no, 10).await.unwrap();
     assert_eq!(records.len(), 3);

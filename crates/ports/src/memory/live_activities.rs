@@ -59,25 +59,31 @@ impl State {
         sent: Option<NotificationNo>,
     ) -> bool {
         let fence = self.number();
-        let (no, created_at) = match step.claim {
+        let (no, created_at, former) = match step.claim {
             ActivityClaim::New => {
                 if self.live_activities.named(step.app, &step.id).is_some() {
                     return false;
                 }
-                (self.number(), step.now)
+                (self.number(), step.now, None)
             }
             ActivityClaim::Known { no, fence } => match self.live_activities.all.get(&no) {
-                Some((one, ..)) if one.fence == fence => (no, one.created_at),
+                Some((one, ..)) if one.fence == fence => (no, one.created_at, Some(one)),
                 _ => return false,
             },
+        };
+        let former = former.map(|one| (one.state, one.plan.clone()));
+        let (state, plan) = match (&step.plan, former) {
+            (Some(plan), _) => (step.state, plan.clone()),
+            (None, Some(former)) => former,
+            (None, None) => return false,
         };
         let stored = StoredActivity {
             no,
             app: step.app,
             id: step.id.clone(),
             fence,
-            state: step.state,
-            plan: step.plan.clone(),
+            state,
+            plan,
             run: step.run.clone(),
             refused: Vec::new(),
             created_at,

@@ -2,7 +2,7 @@
 
 use super::badges::Counting;
 use super::ledger::{self, Ledger};
-use super::{batches, campaigns, fanout, gathering, live_activities, prune, schedules, timers};
+use super::{activity_steps, batches, campaigns, fanout, gathering, prune, schedules, timers};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{At, Done};
 use crate::statements::Statement;
@@ -27,7 +27,7 @@ pub(super) fn weight<'n>(items: impl IntoIterator<Item = &'n NewNotification>) -
 
 pub(super) fn accept(tx: &mut Tx<'_>, items: &[NewNotification]) -> Done<Vec<Acceptance>> {
     let steps = items.iter().filter_map(|item| item.activity.as_ref());
-    live_activities::fences_ahead(tx.conn, steps)?;
+    activity_steps::fences_ahead(tx.conn, steps)?;
     items.iter().map(|item| accept_one(tx, item)).collect()
 }
 
@@ -46,7 +46,7 @@ pub(super) fn accept_one(tx: &mut Tx<'_>, item: &NewNotification) -> Done<Accept
         return Ok(refused);
     }
     if let Some(step) = &item.activity
-        && !live_activities::write_step(tx, step, Some(item.no))?
+        && !activity_steps::write_step(tx, step, Some(item.no))?
     {
         forget_key(tx, item.idempotency.as_ref())?;
         return Ok(Acceptance::Stale);

@@ -1,8 +1,8 @@
-//! Live Activities: steps under their fences, with timer, records and events; and by what devices start them.
+//! Live Activities: reading them, pushes that reached nobody, and deleting; and by what devices start them.
 
-use super::activity_errands::{errands, set_errand};
+use super::activity_errands::errands;
 use super::activity_phones::{set_startable, startable, urgent_pushes};
-use super::records;
+use super::activity_steps::{fences_ahead, write_step};
 use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{At, Done, corrupt};
 use crate::queue::Class;
@@ -12,13 +12,12 @@ use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::live_activity::{ActivityState, RefusedPush};
-use carillon_model::timer::{MissedRun, TimerKind};
+use carillon_model::timer::TimerKind;
 use carillon_ports::live_activity::{
-    ActivityClaim, ActivityRecord, ActivityStep, LiveActivityStore, MINUTE_MS, Startable,
-    StoredActivity, URGENT_MINUTES,
+    ActivityRecord, ActivityStep, LiveActivityStore, MINUTE_MS, Startable, StoredActivity,
+    URGENT_MINUTES,
 };
 use carillon_ports::store::{RefusedDelivery, Result};
-use std::collections::BTreeSet;
 
 #[async_trait]
 impl LiveActivityStore for SqlStore {
@@ -212,26 +211,6 @@ fn running(
     Ok(all)
 }
 
-const FENCE: &str = "SELECT fence FROM live_activities WHERE activity_no = ?1";
-
-/// Steps are about to be written: asks for all their fences at once.
-pub(super) fn fences_ahead<'s>(
-    conn: &Connection,
-    steps: impl Iterator<Item = &'s ActivityStep>,
-) -> Done<()> {
-    let known = steps.filter_map(|step| match step.claim {
-        ActivityClaim::Known { no, .. } => Some(no),
-        ActivityClaim::New => None,
-    });
-    // Where one is there twice, the second must see what the first has written.
-    let known: BTreeSet<i64> = known.collect();
-    if known.len() > 1 {
-        conn.prepare_cached(FENCE)?
-            .ahead(known.into_iter().map(|no| [no]))?;
-    }
-    Ok(())
-}
-
 fn running_of(
     conn: &Connection,
     app: AppNo,
@@ -250,125 +229,6 @@ fn running_of(
         }
     }
     Ok(all)
-}
-
-/// Writes a step: the activity, its timer, what happened, what is told. `false`: it is not as it was read any more, and
-/// nothing was written.
-pub(super) fn write_step(
-    tx: &mut Tx<'_>,
-    step: &ActivityStep,
-    sent: Option<NotificationNo>,
-) -> Done<bool> {
-    let fence = tx.marks.timer.take(tx.conn)?;
-    let (no, changed) = match step.claim {
-        // The number of a new one is its first fence.
-        ActivityClaim::New => {
-            let changed = tx
-                .conn
-                .prepare_cached(
-                    "INSERT INTO live_activities (activity_no, app_no, id, fence, state, recipient, attributes_type,
-                        plan, run, created_at, updated_at)
-                     VALUES (?1, ?2, ?3, ?1, ?4, ?5, ?6, ?7, ?8, ?9, ?9) ON CONFLICT (app_no, id) DO NOTHING",
-                )?
-                .execute(params![
-                    fence,
-                    step.app.0,
-                    step.id,
-                    step.state.code(),
-                    step.recipient,
-                    step.attributes_type,
-                    step.plan,
-                    step.run,
-                    step.now
-                ])?;
-            (fence, changed)
-        }
-        ActivityClaim::Known { no, fence: known } => {
-            let found: Option<i64> = tx
-                .conn
-                .prepare_cached(FENCE)?
-                .query_row([no], |row| row.get(0))
-                .optional()?;
-            if found != Some(known) {
-                return Ok(false);
-            }
-            tx.conn
-                .prepare_cached(
-                    "UPDATE live_activities SET fence = ?3, state = ?4, recipient = ?5, attributes_type = ?6, plan = ?7,
-                        run = ?8, updated_at = ?9, refused = NULL
-                     WHERE activity_no = ?1 AND fence = ?2",
-                )?
-                .run(params![
-                    no,
-                    known,
-                    fence,
-                    step.state.code(),
-                    step.recipient,
-                    step.attributes_type,
-                    step.plan,
-                    step.run,
-                    step.now
-                ])?;
-            (no, 1)
-        }
-    };
-    if changed == 0 {
-        return Ok(false);
-    }
-    set_timer(tx, step.app, no, step.next_at)?;
-    set_errand(tx, no, step.errand)?;
-    for what in &step.records {
-        let number = tx.marks.timer.take(tx.conn)?;
-        let text = serde_json::to_string(what)
-            .map_err(|error| corrupt("live_activity_records", "what", number, error))?;
-        tx.conn
-            .prepare_cached(
-                "INSERT INTO live_activity_records (record_no, activity_no, at, notification_no, what)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .run(params![number, no, step.now, sent.map(|no| no.0), text])?;
-    }
-    for event in &step.events {
-        records::add_event(tx, event, step.now)?;
-    }
-    let minute = step.now.div_euclid(MINUTE_MS);
-    for phone in &step.urgent {
-        tx.conn
-            .prepare_cached(
-                "INSERT INTO live_activity_urgent (device_no, minute, pushes) VALUES (?1, ?2, 1)
-                 ON CONFLICT (device_no, minute) DO UPDATE SET pushes = live_activity_urgent.pushes + 1",
-            )?
-            .run(params![phone.0, minute])?;
-    }
-    Ok(true)
-}
-
-fn set_timer(tx: &mut Tx<'_>, app: AppNo, no: i64, next_at: Option<UnixMs>) -> Done<()> {
-    let kind = TimerKind::LiveActivity.code();
-    let Some(next_at) = next_at else {
-        tx.conn
-            .prepare_cached("DELETE FROM timers WHERE kind = ?1 AND subject = ?2")?
-            .run(params![kind, no])?;
-        return Ok(());
-    };
-    let number = tx.marks.timer.take(tx.conn)?;
-    tx.conn
-        .prepare_cached(
-            "INSERT INTO timers (timer_no, app_no, kind, subject, due_at, fence, missed, attempts, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?1, ?6, 0, x'')
-             ON CONFLICT (kind, subject) DO UPDATE SET
-                due_at = excluded.due_at, fence = excluded.fence, attempts = 0, last_error = NULL, body = excluded.body",
-        )?
-        .run(params![
-            number,
-            app.0,
-            kind,
-            no,
-            next_at,
-            // What becomes of what was missed is the plan's business.
-            MissedRun::Fire.code()
-        ])?;
-    Ok(())
 }
 
 /// A push surely reached nobody: the next step of its activity is due, and whoever works on one has read another one.

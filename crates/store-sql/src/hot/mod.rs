@@ -4,6 +4,7 @@ mod accept;
 mod activity_errands;
 mod activity_phones;
 mod activity_sources;
+mod activity_steps;
 mod badges;
 mod batches;
 mod callouts;
