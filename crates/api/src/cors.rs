@@ -13,6 +13,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use carillon_model::monitor::INCIDENT_LINK_PATH;
 
 /// What a page may send. `authorization` has to be named: a star does not mean it.
 const REQUEST_HEADERS: &str = "authorization, content-type, carillon-device-secret, x-request-id";
@@ -63,7 +64,7 @@ fn open_methods(path: &str) -> &'static [Method] {
     const ONE: &[Method] = &[Method::PUT, Method::DELETE];
     const PART: &[Method] = &[Method::DELETE];
     let is_link = || {
-        let token = path.strip_prefix("/i/");
+        let token = path.strip_prefix(INCIDENT_LINK_PATH);
         token.is_some_and(|token| !token.is_empty() && !token.contains('/'))
     };
     if path == "/v1/receipts" || is_link() {

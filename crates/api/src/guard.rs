@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use carillon_model::monitor::INCIDENT_LINK_PATH;
 use futures_util::FutureExt as _;
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -75,7 +76,7 @@ pub(crate) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
 }
 
 /// Paths that go on with a secret: of a heartbeat, and of one person's link to an incident.
-const SECRET_PATHS: [&str; 2] = ["/v1/heartbeats/", "/i/"];
+const SECRET_PATHS: [&str; 2] = ["/v1/heartbeats/", INCIDENT_LINK_PATH];
 
 /// A path as it may stand in a log: without a secret, and what follows it.
 fn loggable(path: &str) -> Cow<'_, str> {
@@ -89,12 +90,13 @@ fn loggable(path: &str) -> Cow<'_, str> {
 /// Whether a person reads the answer, also where something broke: who opened a link to an incident, or pressed a button there.
 fn is_for_people(request: &Request) -> bool {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
-    request.uri().path().starts_with("/i/") && (is_read || incident::is_form(request.headers()))
+    let is_link = request.uri().path().starts_with(INCIDENT_LINK_PATH);
+    is_link && (is_read || incident::is_form(request.headers()))
 }
 
 /// Whether it counts among the requests at once: all that reads or writes the store but the server's own health.
 fn is_bounded(path: &str) -> bool {
-    ["/v1/", "/i/", "/status/"]
+    ["/v1/", INCIDENT_LINK_PATH, "/status/"]
         .iter()
         .any(|start| path.starts_with(start))
 }

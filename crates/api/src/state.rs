@@ -3,8 +3,8 @@
 use crate::idempotency::InProgress;
 use crate::key_rates::KeyRates;
 use crate::problem::{Problem, codes};
-use crate::public::pages::Pages;
 use crate::public::status::PublicStatus;
+use crate::public::status_pages::StatusPages;
 use carillon_engine::Engine;
 use carillon_model::UnixMs;
 use carillon_model::lane;
@@ -157,7 +157,7 @@ pub(crate) struct Shared {
     /// The turn to rotate the master key.
     pub(crate) rotation: tokio::sync::Mutex<()>,
     /// Status pages that were made a moment ago.
-    pub(crate) status_pages: Pages<PublicStatus>,
+    pub(crate) status_pages: StatusPages<PublicStatus>,
 }
 
 impl Shared {
@@ -178,7 +178,7 @@ impl Shared {
             key_rates: KeyRates::new(limits.registrations, limits.key_requests),
             in_progress: InProgress::default(),
             rotation: tokio::sync::Mutex::default(),
-            status_pages: Pages::default(),
+            status_pages: StatusPages::default(),
             engine,
             random,
             metrics,

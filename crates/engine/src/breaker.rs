@@ -36,6 +36,7 @@ struct Open {
     trouble: Trouble,
     since: UnixMs,
     since_at: Instant,
+    tried_at: UnixMs,
     next_probe_at: Instant,
     /// Picked as probes and not handed to the pool yet.
     picked: u32,
@@ -114,6 +115,7 @@ impl Breaker {
                     open.next_probe_at = open.next_probe_at.max(next_probe_at);
                 }
                 open.trouble.clone_from(trouble);
+                open.tried_at = moment.now;
                 open.failed += u32::from(was_probe);
                 Trip {
                     is_new: false,
@@ -125,6 +127,7 @@ impl Breaker {
                     trouble: trouble.clone(),
                     since: moment.now,
                     since_at: moment.at,
+                    tried_at: moment.now,
                     next_probe_at,
                     picked: 0,
                     probes: Vec::new(),
@@ -173,6 +176,7 @@ impl Breaker {
             mend: open.trouble.mend.clone(),
             is_credential: open.trouble.scope == TroubleScope::Credential,
             since: open.since,
+            tried_at: open.tried_at,
         })
     }
 
@@ -260,6 +264,8 @@ mod tests {
             told += u32::from(breaker.trip(probe, &trouble(None), at, RULES).is_telling);
         }
         assert_eq!(told, 12);
+        let problem = breaker.problem().unwrap();
+        assert_eq!((problem.since, problem.tried_at), (0, 3_600_000));
     }
 
     #[tokio::test(start_paused = true)]

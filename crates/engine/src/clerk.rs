@@ -8,13 +8,14 @@ use crate::hub::Hub;
 use crate::moment::ms;
 use crate::receipt::ReceiptKey;
 use crate::service::Shared;
+use crate::tray::Tray;
 use crate::watch::heard;
 use carillon_model::id::DeliveryId;
 use carillon_ports::fault;
 use carillon_ports::receipt::{NewReceipt, ReceiptAnswer, ReceiptStore};
 use carillon_ports::store::StoreError;
 use std::sync::Arc;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// Calls that wait for the clerk; more are refused.
 const WAITING: usize = 2_048;
@@ -23,32 +24,18 @@ const MOST: usize = 4_000;
 
 type Answers = Result<Vec<ReceiptAnswer>, StoreError>;
 
-struct Brought {
+pub(crate) struct Brought {
     receipts: Vec<NewReceipt>,
     answer: oneshot::Sender<Answers>,
 }
 
 /// Where receipts are brought to.
-pub(crate) struct Counter {
-    bring: mpsc::Sender<Brought>,
-    /// Outlives a clerk that panics.
-    waiting: Mutex<mpsc::Receiver<Brought>>,
-}
-
-impl Default for Counter {
-    fn default() -> Self {
-        let (bring, waiting) = mpsc::channel(WAITING);
-        Self {
-            bring,
-            waiting: Mutex::new(waiting),
-        }
-    }
-}
+pub(crate) type Counter = Tray<Brought, WAITING>;
 
 /// Runs until the engine is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let hub = &shared.hub;
-    let mut waiting = hub.receipts.waiting.lock().await;
+    let mut waiting = hub.receipts.waiting().await;
     while let Some(first) = waiting.recv().await {
         let mut count = first.receipts.len();
         let mut together = vec![first];
@@ -125,8 +112,9 @@ impl Engine {
             return Err(StoreError::Closed);
         }
         let brought = Brought { receipts, answer };
-        let bring = hub.receipts.bring.try_send(brought);
-        bring.map_err(|_| StoreError::Overloaded)?;
+        if !hub.receipts.try_bring(brought) {
+            return Err(StoreError::Overloaded);
+        }
         // A clerk that died on it has not answered: nobody knows, and it can be brought again.
         let died = || StoreError::Failed("the clerk panicked; the log has the place".into());
         answered.await.unwrap_or_else(|_| Err(died()))

@@ -159,7 +159,7 @@ pub(crate) fn draft(
         except_users,
         segment,
         list,
-        declared: asked.environment.unwrap_or(TokenEnvironment::Auto),
+        declared: asked.environment.unwrap_or_default(),
         options,
         body: body.encode(),
         badge,

@@ -66,6 +66,7 @@ pub mod source;
 mod status;
 mod teller;
 mod tidy;
+mod tray;
 pub mod trigger;
 mod trouble;
 mod vault;

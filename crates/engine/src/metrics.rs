@@ -236,12 +236,7 @@ impl Meters {
 
     /// An attempt to check a monitor ended.
     pub(crate) fn checked(&self, verdict: Verdict) {
-        let word = match verdict {
-            Verdict::Up => "up",
-            Verdict::Down => "down",
-            Verdict::Unknown => "unknown",
-        };
-        counter!(CHECKS, "verdict" => word).increment(1);
+        counter!(CHECKS, "verdict" => verdict.as_str()).increment(1);
     }
 
     /// How many monitors of an App are in each state; there is an incident for each that is firing or in hand.
@@ -256,12 +251,7 @@ impl Meters {
 
     /// A device is paged.
     pub(crate) fn paged(&self, how: PageHow) {
-        let word = match how {
-            PageHow::Alert => "alert",
-            PageHow::Critical => "critical",
-            PageHow::Ring => "ring",
-        };
-        counter!(PAGES, "how" => word).increment(1);
+        counter!(PAGES, "how" => how.as_str()).increment(1);
     }
 
     /// A run of a call-out ended.

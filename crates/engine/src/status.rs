@@ -112,6 +112,9 @@ pub struct LaneProblem {
     pub is_credential: bool,
     /// Since when.
     pub since: UnixMs,
+    /// When a push last met it. An older version tells nothing of it.
+    #[serde(default)]
+    pub tried_at: UnixMs,
 }
 
 /// Why a credential is not what its file says. What was set before goes on being used.

@@ -173,6 +173,7 @@ mod tests {
                 mend: "upload another key".into(),
                 is_credential: true,
                 since: 4,
+                tried_at: 5,
             }),
             ..lane(app)
         }

@@ -66,15 +66,38 @@ pub fn format_ms(ms: i64) -> String {
     text
 }
 
+/// The same in whole seconds, for people: nobody who is woken wants to read milliseconds.
+///
+/// ```
+/// assert_eq!(carillon_model::duration::format_secs(61_999), "1m1s");
+/// ```
+#[must_use]
+pub fn format_secs(ms: i64) -> String {
+    format_ms(ms / 1_000 * 1_000)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{format_ms, parse_ms};
+    use super::{format_ms, format_secs, parse_ms};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn what_is_written_reads_back(ms in 0..i64::MAX) {
             prop_assert_eq!(parse_ms(&format_ms(ms)), Ok(ms));
+        }
+    }
+
+    #[test]
+    fn people_read_whole_seconds() {
+        for (ms, text) in [
+            (i64::MIN, "0s"),
+            (-1, "0s"),
+            (999, "0s"),
+            (1_000, "1s"),
+            (3_601_999, "1h1s"),
+        ] {
+            assert_eq!(format_secs(ms), text, "{ms}");
         }
     }
 

@@ -36,10 +36,13 @@ impl Environment {
 }
 
 /// What is known of a push token's environment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenEnvironment {
     /// Not known yet: Carillon finds out with the first push (environment repair).
+    #[default]
     Auto,
     /// Declared or found to be production.
     Production,

@@ -48,6 +48,13 @@ impl FieldProblem {
     }
 }
 
+/// The first of them as a sentence, where there is room for one; of none it is empty.
+#[must_use]
+pub fn first_sentence(problems: &[FieldProblem]) -> String {
+    let first = problems.first().map(ToString::to_string);
+    first.unwrap_or_default()
+}
+
 impl fmt::Display for FieldProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = if self.pointer.is_empty() {

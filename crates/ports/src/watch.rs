@@ -9,14 +9,15 @@ use crate::store::{NewEvent, NewNotification, Result};
 use async_trait::async_trait;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DefinitionNo, DeviceNo, NotificationNo};
-use carillon_model::lane::Gateway;
+use carillon_model::lane::Lane;
 use carillon_model::monitor::{
-    CheckResult, Entry, Fault, MonitorPlan, ResolvedBy, Rings, Tally, Told, WatchState, What,
+    CheckResult, Entry, Fault, IncidentState, MonitorPlan, ResolvedBy, Rings, Tally, Told,
+    WatchState, What,
 };
 use serde::{Deserialize, Serialize};
 
 /// So many entries of one incident are kept, the newest.
-pub const INCIDENT_ENTRIES: i64 = 1_000;
+pub const INCIDENT_ENTRIES: u32 = 1_000;
 /// What was counted of an hour is kept for so many hours: 400 days.
 pub const TALLY_HOURS: i64 = 400 * 24;
 /// Milliseconds of an hour.
@@ -41,6 +42,27 @@ pub struct StoredWatch {
     pub check_at: Option<UnixMs>,
     /// When it last changed.
     pub updated_at: UnixMs,
+}
+
+/// What is remembered of a monitor. An error is no reason to stop: it fails alone.
+pub type ReadWatch = std::result::Result<StoredWatch, UnreadableWatch>;
+
+/// A record whose row cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableWatch {
+    /// The monitor.
+    pub monitor: DefinitionNo,
+    /// A sentence that names it, and says what of its row cannot be read.
+    pub why: String,
+}
+
+/// Some of the checks that are due.
+#[derive(Clone, Debug, Default)]
+pub struct DueChecks {
+    /// The earliest first, at one instant by monitor. Those of deleted Apps are passed over.
+    pub checks: Vec<ReadWatch>,
+    /// After which one it goes on; `None`: there are no more.
+    pub next: Option<(UnixMs, DefinitionNo)>,
 }
 
 /// Which record is written.
@@ -159,6 +181,16 @@ impl StoredIncident {
         })
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn state(&self) -> IncidentState {
+        match (&self.resolved, &self.acknowledged) {
+            (Some(_), _) => IncidentState::Resolved,
+            (None, Some(_)) => IncidentState::Acknowledged,
+            (None, None) => IncidentState::Firing,
+        }
+    }
+
     /// Something more happened to it.
     pub fn happened(&mut self, entry: &Entry) {
         match &entry.what {
@@ -205,10 +237,10 @@ pub struct PagePhone {
     pub user: String,
     /// Whether its app has declared a call screen ([`carillon_model::monitor::CALL_SCREEN`]).
     pub has_call_screen: bool,
-    /// Whether it has a VoIP push token that is not retired.
-    pub has_voip_token: bool,
-    /// Gateways at which it has a push token for alerts that is not retired, in the order of [`Gateway::ALL`].
-    pub alert_gateways: Vec<Gateway>,
+    /// The lane of its VoIP push token, where it has one that is not retired.
+    pub ring_lane: Option<Lane>,
+    /// The lanes of its push tokens for alerts that are not retired, in the order of [`carillon_model::lane::Gateway::ALL`].
+    pub alert_lanes: Vec<Lane>,
     /// Its rings so far.
     pub rings: Rings,
 }
@@ -228,11 +260,16 @@ pub struct HourTally {
 #[async_trait]
 pub trait WatchStore: Send + Sync + 'static {
     /// Of these monitors, in order; `None`: nothing is remembered of it.
-    async fn watches(&self, monitors: Vec<DefinitionNo>) -> Result<Vec<Option<StoredWatch>>>;
+    async fn watches(&self, monitors: Vec<DefinitionNo>) -> Result<Vec<Option<ReadWatch>>>;
     /// How many monitors of each App are in each state, by App and state; those of deleted Apps are passed over.
     async fn watch_counts(&self) -> Result<Vec<(AppNo, WatchState, u64)>>;
-    /// Those whose check is due at `until` or before, the earliest first; those of deleted Apps are passed over.
-    async fn due_checks(&self, until: UnixMs, limit: u32) -> Result<Vec<StoredWatch>>;
+    /// Those whose check is due at `until` or before, after [`DueChecks::next`] of the page before, at most so many.
+    async fn due_checks(
+        &self,
+        until: UnixMs,
+        after: Option<(UnixMs, DefinitionNo)>,
+        limit: u32,
+    ) -> Result<DueChecks>;
     /// Writes steps in one transaction, in order. `false`: that one is not as it was read, and nothing of it was written. A
     /// monitor whose definition was deleted has no record any more, and a step of it writes nothing.
     async fn step_watches(&self, steps: Vec<WatchStep>) -> Result<Vec<bool>>;

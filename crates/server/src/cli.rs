@@ -27,9 +27,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the server
     Serve(serve::Args),
-    /// Run server, simulator and a thousand phones on this machine, and compare their books
+    /// Run server, simulator, phones and browsers on this machine, let things happen, and compare their books
     Demo(demo::Args),
-    /// Run a simulator of Apple's gateway
+    /// Run a simulator of the gateways: APNs, FCM and browsers' push services
     Simulate(simulate::Args),
     /// Send a notification
     Send(Box<send::Args>),

@@ -203,10 +203,14 @@ async fn monitors(store: &SqlStore) -> Outcome {
         for round in 1..=rounds {
             for some in monitors.chunks(group) {
                 let known = store.watches(some.to_vec()).await?;
-                let steps = known.into_iter().flatten().map(|watch| WatchStep {
-                    look_at: has_timer.then_some(T0 + round * 60_000),
-                    ..step(watch.monitor, WatchClaim::Known(watch.fence), round)
-                });
+                let steps = known
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .map(|watch| WatchStep {
+                        look_at: has_timer.then_some(T0 + round * 60_000),
+                        ..step(watch.monitor, WatchClaim::Known(watch.fence), round)
+                    });
                 let written = store.step_watches(steps.collect()).await?;
                 assert!(written.iter().all(|is| *is), "a step was not written");
             }

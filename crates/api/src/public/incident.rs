@@ -12,15 +12,15 @@ use crate::params::PathOf;
 use crate::problem::document::problems;
 use crate::problem::{Problem, codes};
 use crate::state::Api;
-use crate::v1::incidents::{self, refused};
+use crate::v1::incidents::refused;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use carillon_engine::watch::{IncidentLink, IncidentRefusal};
 use carillon_model::definition::Definition;
-use carillon_model::duration::format_ms;
-use carillon_model::monitor::{ResolvedBy, WatchEvent};
+use carillon_model::duration::format_secs;
+use carillon_model::monitor::{INCIDENT_LINK_PATH, IncidentMove, ResolvedBy};
 use carillon_ports::watch::StoredIncident;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -194,7 +194,7 @@ pub(crate) async fn act(
     let mut response = answer::ok(&LinkedView {
         monitor: name,
         no: incident.no,
-        state: incidents::state(&incident),
+        state: incident.state().as_str(),
         acknowledged_by: incident.acknowledged.map(|(by, _)| by),
     })?;
     protect(&mut response);
@@ -227,12 +227,14 @@ fn gone() -> Problem {
 
 async fn carry_out(api: &Api, token: &str, what: Do) -> Result<(String, StoredIncident), Problem> {
     let (link, monitor) = linked(api, token).ok_or_else(gone)?;
-    let (incident, by) = (link.incident, link.user);
-    let event = match what {
-        Do::Acknowledge => WatchEvent::Acknowledge { incident, by },
-        Do::Resolve => WatchEvent::Resolve { incident, by },
+    let wanted = match what {
+        Do::Acknowledge => IncidentMove::Acknowledge,
+        Do::Resolve => IncidentMove::Resolve,
     };
-    match api.engine.move_incident(&monitor, event).await {
+    let moved = api
+        .engine
+        .move_incident(&monitor, link.incident, link.user, wanted);
+    match moved.await {
         Ok(incident) => Ok((monitor.name, incident)),
         Err(IncidentRefusal::NoIncident(_)) => Err(gone()),
         Err(refusal) => Err(refused(refusal)),
@@ -269,8 +271,7 @@ fn heading(name: &str, incident: &StoredIncident) -> String {
 
 fn shown(link: &IncidentLink, heading: &str, incident: &StoredIncident, now: i64) -> String {
     let (heading, user) = (Text(heading), Text(&link.user));
-    let lasted =
-        |until: i64| format_ms(until.saturating_sub(incident.opened_at).max(0) / 1_000 * 1_000);
+    let lasted = |until: i64| format_secs(until.saturating_sub(incident.opened_at));
     let mut out = String::new();
     let fault = Text(&incident.fault.message);
     let since = instant::rfc3339(incident.opened_at);
@@ -318,7 +319,7 @@ fn back_to(token: &str) -> Response {
     } else {
         ""
     };
-    if let Ok(location) = HeaderValue::from_str(&format!("/i/{token}")) {
+    if let Ok(location) = HeaderValue::from_str(&format!("{INCIDENT_LINK_PATH}{token}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     protect(&mut response);

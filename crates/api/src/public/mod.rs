@@ -5,5 +5,5 @@
 
 pub(crate) mod html;
 pub(crate) mod incident;
-pub(crate) mod pages;
 pub(crate) mod status;
+pub(crate) mod status_pages;

@@ -20,7 +20,7 @@ use carillon_engine::directory::Directory;
 use carillon_engine::watch::MonitorStatus;
 use carillon_model::app::App;
 use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::duration::format_ms;
+use carillon_model::duration::format_secs;
 use carillon_model::monitor::{Hold, MonitorDefinition, Watch, WatchState};
 use carillon_ports::watch::{IncidentFilter, StoredIncident};
 use serde::Serialize;
@@ -226,12 +226,12 @@ fn state(at: WatchState, hold: Option<&Hold>) -> &'static str {
 impl PublicIncident {
     fn of(monitor: &Definition, incident: &StoredIncident) -> Self {
         let ended = incident.resolved.as_ref().map(|(_, at)| *at);
-        let lasted = |at: i64| at.saturating_sub(incident.opened_at).max(0) / 1_000 * 1_000;
+        let lasted = |at: i64| format_secs(at.saturating_sub(incident.opened_at));
         Self {
             monitor: monitor.name.clone(),
             opened_at: instant::rfc3339(incident.opened_at),
             resolved_at: instant::optional(ended),
-            lasted: ended.map(|at| format_ms(lasted(at))),
+            lasted: ended.map(lasted),
         }
     }
 }

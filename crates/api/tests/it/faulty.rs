@@ -52,8 +52,8 @@ use carillon_ports::timer::{
     DueAsk, DueTimer, DueTimers, SendChange, TimerFailure, TimerStore, WaitingSend,
 };
 use carillon_ports::watch::{
-    HourTally, IncidentFilter, PagePhone, StoredEntry, StoredIncident, StoredWatch, WatchStep,
-    WatchStore,
+    DueChecks, HourTally, IncidentFilter, PagePhone, ReadWatch, StoredEntry, StoredIncident,
+    WatchStep, WatchStore,
 };
 use carillon_ports::webhook::{
     CallSettlement, EndpointRow, Enqueue, QueuedEvent, WebhookAttempt, WebhookDefinition,
@@ -347,7 +347,7 @@ port! {
 port! {
     WatchStore for FaultyStore
     struck {
-        async fn watches(monitors: Vec<DefinitionNo>) -> Vec<Option<StoredWatch>>;
+        async fn watches(monitors: Vec<DefinitionNo>) -> Vec<Option<ReadWatch>>;
         async fn incidents(app: AppNo, filter: IncidentFilter) -> Vec<StoredIncident>;
         async fn incident(monitor: DefinitionNo, no: u32) -> Option<StoredIncident>;
         async fn incident_entries(monitor: DefinitionNo, no: u32, limit: u32) -> Vec<StoredEntry>;
@@ -357,7 +357,7 @@ port! {
     }
     passed {
         async fn watch_counts() -> Vec<(AppNo, WatchState, u64)>;
-        async fn due_checks(until: UnixMs, limit: u32) -> Vec<StoredWatch>;
+        async fn due_checks(until: UnixMs, after: Option<(UnixMs, DefinitionNo)>, limit: u32) -> DueChecks;
         async fn heard_of(devices: Vec<DeviceNo>) -> ();
         async fn incident_of(no: NotificationNo) -> Option<(DefinitionNo, u32)>;
         async fn add_tallies(tallies: Vec<HourTally>) -> ();

@@ -4,10 +4,10 @@ use crate::service::Shared;
 use crate::status::LaneStatus;
 use carillon_model::UnixMs;
 use carillon_model::id::AppNo;
-use carillon_model::lane::{Class, Gateway, Lane};
+use carillon_model::lane::{Class, Lane};
 use carillon_model::monitor::{
-    CheckResult, CredentialFact, FaultKind, LaneFact, ServerFacts, ServerPart, ServerPlan,
-    TimersFact, WaitingFact, gateways_in_trouble,
+    CheckResult, CredentialFact, FaultKind, LaneFact, LaneTroubles, ServerFacts, ServerPart,
+    ServerPlan, TimersFact, WaitingFact,
 };
 use carillon_model::role::Role;
 use carillon_ports::store::StoreError;
@@ -41,11 +41,9 @@ impl Shared {
         directory.app_by_no(app).is_some_and(|app| app.id == *named)
     }
 
-    /// Gateways by which a page of this App had better not go now.
-    pub(crate) fn gateways_in_trouble(&self, app: AppNo) -> Vec<Gateway> {
-        let directory = self.hub.directory.load();
-        let id = directory.app_by_no(app).map_or("", |app| &*app.id);
-        gateways_in_trouble(id, &self.lane_facts())
+    /// Lanes by which a page had better not go now.
+    pub(crate) fn lane_troubles(&self, now: UnixMs) -> LaneTroubles {
+        LaneTroubles::of(&self.lane_facts(), now)
     }
 
     /// What that check looks at, and nothing else.
@@ -77,11 +75,12 @@ impl Shared {
             let problem = lane.problem.as_ref()?;
             Some(LaneFact {
                 app: directory.app_by_no(lane.lane.app)?.id.clone(),
-                gateway: lane.lane.gateway,
+                lane: lane.lane,
                 reason: problem.reason.clone(),
                 mend: problem.mend.clone(),
                 is_credential: problem.is_credential,
                 since: problem.since,
+                tried_at: problem.tried_at,
             })
         };
         self.status().all_lanes().filter_map(fact).collect()

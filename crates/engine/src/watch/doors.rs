@@ -1,26 +1,25 @@
 //! What callers want of monitors: definitions checked before they are stored, incidents moved, jobs heard, and how they did.
 
+use super::pages::MOST_DEVICES;
 use super::plans::Monitor;
 use super::secrets::IncidentLink;
-use super::telling::{Telling, Told, read};
+use super::telling::{Telling, Turned, read};
 use crate::engine::Engine;
 use crate::self_watch::SERVER_APP_RULE;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::id::{AppNo, DefinitionNo};
 use carillon_model::monitor::{
-    Beat, CheckResult, FaultKind, LadderDefinition, LadderPlan, MonitorDefinition, MonitorPlan,
-    Refused, RotationDefinition, RotationPlan, Watch, WatchEvent, cycle,
+    Beat, CheckResult, IncidentMove, LadderDefinition, LadderPlan, MonitorDefinition, MonitorPlan,
+    Refused, RotationDefinition, RotationPlan, Watch, Whom, cycle,
 };
 use carillon_model::nearest::did_you_mean;
 use carillon_model::problem::FieldProblem;
 use carillon_model::role::Role;
+use carillon_ports::registry::Sealed;
 use carillon_ports::store::StoreError;
 use carillon_ports::watch::{IncidentFilter, StoredEntry, StoredIncident};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Of one person at most so many devices are looked at.
-const MOST_DEVICES: u32 = 20;
 
 /// Why an incident was not moved.
 #[derive(Debug)]
@@ -156,9 +155,7 @@ impl Engine {
         let mut users = BTreeSet::new();
         for step in &plan.steps {
             match (&step.whom, step.whom.rotation().and_then(rotation)) {
-                (carillon_model::monitor::Whom::Users(some), _) => {
-                    users.extend(some.iter().cloned());
-                }
+                (Whom::Users(some), _) => users.extend(some.iter().cloned()),
                 (_, Some(rotation)) => {
                     let everybody = rotation.everybody(now).into_iter();
                     users.extend(everybody.map(str::to_owned));
@@ -179,7 +176,7 @@ impl Engine {
     /// Who names a rotation, a ladder or a monitor of an App, such as `monitor shop` or `ladder night`: what is named is not
     /// deleted.
     #[must_use]
-    pub fn monitors_that_name(&self, app: AppNo, kind: DefinitionKind, name: &str) -> Vec<String> {
+    pub fn who_names(&self, app: AppNo, kind: DefinitionKind, name: &str) -> Vec<String> {
         let directory = self.shared().hub.directory.load();
         let mut found = Vec::new();
         let monitors = directory.definitions(app, DefinitionKind::Monitor);
@@ -245,18 +242,18 @@ impl Engine {
         };
         match self.tell_monitor(telling).await? {
             // It is gone, or was changed once more: whoever did that looks at it.
-            Told::Done(_) | Told::Lost => Ok(()),
-            Told::Unreadable(why) => Err(StoreError::Corrupt(why)),
+            Turned::Done(_) | Turned::Lost => Ok(()),
+            Turned::Unreadable(why) => Err(StoreError::Corrupt(why)),
         }
     }
 
     /// In a task: a caller who goes away must not leave a step half done.
-    async fn tell_monitor(&self, telling: Telling) -> Result<Told, StoreError> {
+    async fn tell_monitor(&self, telling: Telling) -> Result<Turned, StoreError> {
         let shared = self.shared().clone();
         let telling = tokio::spawn(async move {
             let now = shared.hub.parts.clock.now();
             let told = shared.tell_monitors(vec![telling], now).await?;
-            Ok(told.into_iter().next().unwrap_or(Told::Lost))
+            Ok(told.into_iter().next().unwrap_or(Turned::Lost))
         });
         let panicked = |error| {
             Err(StoreError::Failed(format!(
@@ -266,9 +263,23 @@ impl Engine {
         telling.await.unwrap_or_else(panicked)
     }
 
-    /// One attempt of a check, of which nothing is stored.
-    pub async fn try_monitor(&self, plan: &MonitorPlan) -> CheckResult {
-        self.shared().attempt(plan).await
+    /// One attempt of a check of an App's, of which nothing is stored.
+    pub async fn try_monitor(&self, app: AppNo, plan: &MonitorPlan) -> CheckResult {
+        self.shared().attempt(app, plan).await
+    }
+
+    /// The same of a monitor that is stored, with the values of its headers.
+    ///
+    /// # Errors
+    /// A sentence: the definition or the values cannot be read.
+    pub async fn try_stored_monitor(
+        &self,
+        monitor: &Definition,
+        sealed: Option<&Sealed>,
+    ) -> Result<CheckResult, String> {
+        let shared = self.shared();
+        let plan = Monitor::read(monitor, sealed)?.opened(&*shared.hub.parts.secrets)?;
+        Ok(shared.attempt(monitor.app, &plan).await)
     }
 
     /// What is remembered of monitors, in order; of one that has no record yet, what a new one is.
@@ -278,69 +289,61 @@ impl Engine {
     pub async fn watched(&self, monitors: &[Definition]) -> Result<Vec<Watch>, StoreError> {
         let nos = monitors.iter().map(|monitor| monitor.no).collect();
         let found = self.store().watches(nos).await?;
-        let watches = found.iter().map(|stored| match stored {
-            Some(stored) => read(stored).map_err(StoreError::Corrupt),
+        let watches = found.into_iter().map(|stored| match stored {
+            Some(Ok(stored)) => read(&stored).map_err(StoreError::Corrupt),
+            Some(Err(unreadable)) => Err(StoreError::Corrupt(unreadable.why)),
             None => Ok(Watch::default()),
         });
         watches.collect()
     }
 
-    /// Moves an incident: acknowledges it, gives it back, puts its next page off, or closes it.
+    /// Moves an incident of a monitor, in the name of `by`.
     ///
     /// # Errors
     /// See [`IncidentRefusal`]. Nothing was changed then.
     pub async fn move_incident(
         &self,
         monitor: &Definition,
-        event: WatchEvent,
+        no: u32,
+        by: String,
+        wanted: IncidentMove,
     ) -> Result<StoredIncident, IncidentRefusal> {
-        let (no, by) = match &event {
-            WatchEvent::Acknowledge { incident, by }
-            | WatchEvent::Unacknowledge { incident, by }
-            | WatchEvent::Snooze { incident, by, .. }
-            | WatchEvent::Resolve { incident, by } => (*incident, by.clone()),
-            other => {
-                let why = format!("an incident is not moved by {other:?}");
-                return Err(IncidentRefusal::Store(StoreError::Failed(why)));
-            }
-        };
         let monitor = Arc::new(self.readable(monitor)?);
         let app = monitor.app;
         let number = monitor.no;
         let telling = Telling {
-            events: vec![event],
+            events: vec![wanted.event(no, by.clone())],
             ..Telling::look(monitor)
         };
         match self.tell_monitor(telling).await? {
-            Told::Done(done) => match done.refused.into_iter().flatten().next() {
+            Turned::Done(done) => match done.refused.into_iter().flatten().next() {
                 None => {}
                 Some(gone @ Refused::NoIncident(_)) => {
                     return Err(IncidentRefusal::NoIncident(gone.to_string()));
                 }
                 Some(refused) => return Err(IncidentRefusal::Refused(refused)),
             },
-            Told::Lost => return Err(IncidentRefusal::Store(StoreError::Busy)),
-            Told::Unreadable(why) => return Err(IncidentRefusal::Store(StoreError::Corrupt(why))),
+            Turned::Lost => return Err(IncidentRefusal::Store(StoreError::Busy)),
+            Turned::Unreadable(why) => {
+                return Err(IncidentRefusal::Store(StoreError::Corrupt(why)));
+            }
         }
         self.heard_of_user(app, by).await;
         let found = self.store().incident(number, no).await?;
         found.ok_or_else(|| IncidentRefusal::NoIncident(Refused::NoIncident(no).to_string()))
     }
 
-    /// Somebody has answered: their devices may be rung again.
+    /// Somebody has moved an incident: their devices may be rung again.
     async fn heard_of_user(&self, app: AppNo, user: String) {
-        let store = self.store();
+        let hub = &self.shared().hub;
         let heard = async {
-            let phones = store.page_phones(app, vec![user], MOST_DEVICES).await?;
-            let devices: Vec<_> = phones.into_iter().map(|phone| phone.device).collect();
-            match devices.is_empty() {
-                true => Ok(()),
-                false => store.heard_of(devices).await,
-            }
+            let phones = hub.parts.store.page_phones(app, vec![user], MOST_DEVICES);
+            let devices = phones.await?.into_iter().map(|phone| phone.device);
+            hub.heard_of(devices.collect()).await
         };
         if let Err(error) = heard.await {
             // They are rung less than they might be, until they are heard of again.
-            tracing::warn!(%app, %error, "that somebody answered was not written down: {error}");
+            tracing::warn!(%app, %error, "that somebody moved an incident was not written down: {error}");
         }
     }
 
@@ -413,14 +416,7 @@ impl Engine {
     /// The monitor that a link to an incident is about, as it is defined now; `None`: it is gone.
     #[must_use]
     pub fn monitor_of_link(&self, link: &IncidentLink) -> Option<Definition> {
-        let directory = self.directory();
-        let monitor = directory.watch.monitor(link.monitor)?;
-        let found = directory.definition(monitor.app, DefinitionKind::Monitor, &monitor.name)?;
-        (found.app == link.app).then(|| found.clone())
+        let found = self.monitor_of(link.monitor);
+        found.filter(|found| found.app == link.app)
     }
-}
-
-/// What is said where a check did not end although its time was over, or broke off inside.
-pub(super) fn broke_off(why: &str) -> CheckResult {
-    CheckResult::unknown(FaultKind::Exchange, why)
 }

@@ -5,22 +5,22 @@ use crate::engine::Engine;
 use crate::hub::Hub;
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::id::{DefinitionNo, DeliveryId, DeviceNo, NotificationNo};
-use carillon_model::monitor::{Told, WatchEvent, What};
+use carillon_model::monitor::{IncidentMove, Told, What};
 use carillon_ports::store::StoreError;
 use carillon_ports::watch::{INCIDENT_ENTRIES, StoredEntry, WatchEntry};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A page that somebody answers on the device that got it.
+/// Somebody whom a page went to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AnsweredPage {
+pub struct PagedUser {
     /// The incident's monitor.
     pub monitor: DefinitionNo,
     /// The incident's number.
     pub incident: u32,
-    /// Who was paged by it.
+    /// Who.
     pub user: String,
     /// Whether they have acknowledged since. A receipt that is sent once more must not take in hand what was given back.
-    pub is_answered: bool,
+    pub is_acknowledged: bool,
 }
 
 /// Receipts came. Whatever cannot be found out is left: the device is rung less than it might be, until it is heard of
@@ -56,21 +56,28 @@ async fn written_down(hub: &Hub, deliveries: &[DeliveryId]) -> Result<(), StoreE
     }
     devices.sort_unstable();
     devices.dedup();
-    match devices.is_empty() {
-        true => Ok(()),
-        false => store.heard_of(devices).await,
+    hub.heard_of(devices).await
+}
+
+impl Hub {
+    /// These devices were heard of: they may be rung again.
+    pub(super) async fn heard_of(&self, devices: Vec<DeviceNo>) -> Result<(), StoreError> {
+        match devices.is_empty() {
+            true => Ok(()),
+            false => self.parts.store.heard_of(devices).await,
+        }
     }
 }
 
 impl Engine {
-    /// Of each of these deliveries, in order, the page that it was. `None`: it was none, or its incident is not kept any more.
+    /// Of each of these deliveries, in order, whom it paged. `None`: it was no page, or its incident is not kept any more.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn answered_pages(
+    pub async fn pages_of(
         &self,
         deliveries: &[DeliveryId],
-    ) -> Result<Vec<Option<AnsweredPage>>, StoreError> {
+    ) -> Result<Vec<Option<PagedUser>>, StoreError> {
         let store = self.store();
         let notifications = deliveries.iter().map(|id| id.batch.notification());
         let notifications: BTreeSet<NotificationNo> = notifications.collect();
@@ -80,16 +87,16 @@ impl Engine {
                 of.entry(incident).or_default().push(no);
             }
         }
-        let mut pages: BTreeMap<NotificationNo, AnsweredPage> = BTreeMap::new();
-        let limit = u32::try_from(INCIDENT_ENTRIES).unwrap_or(u32::MAX);
+        let mut pages: BTreeMap<NotificationNo, PagedUser> = BTreeMap::new();
         for ((monitor, incident), notifications) in of {
-            let entries = store.incident_entries(monitor, incident, limit).await?;
+            let entries = store.incident_entries(monitor, incident, INCIDENT_ENTRIES);
+            let entries = entries.await?;
             for no in notifications {
-                let page = paged(&entries, no).map(|(user, is_answered)| AnsweredPage {
+                let page = paged(&entries, no).map(|(user, is_acknowledged)| PagedUser {
                     monitor,
                     incident,
                     user,
-                    is_answered,
+                    is_acknowledged,
                 });
                 pages.extend(page.map(|page| (no, page)));
             }
@@ -104,20 +111,20 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read or written, or others keep changing a monitor ([`StoreError::Busy`]). Some may be
     /// acknowledged then, and it can be asked for again.
-    pub async fn acknowledge_pages(&self, pages: Vec<AnsweredPage>) -> Result<(), StoreError> {
+    pub async fn acknowledge_pages(&self, pages: Vec<PagedUser>) -> Result<(), StoreError> {
         let mut seen = BTreeSet::new();
         for page in pages {
             let incident = page.incident;
-            if page.is_answered || !seen.insert((page.monitor, incident)) {
+            if page.is_acknowledged || !seen.insert((page.monitor, incident)) {
                 continue;
             }
             // Deleted a moment ago, and its incidents with it.
             let Some(monitor) = self.monitor_of(page.monitor) else {
                 continue;
             };
-            let by = page.user;
-            let event = WatchEvent::Acknowledge { incident, by };
-            match self.move_incident(&monitor, event).await {
+            let wanted = IncidentMove::Acknowledge;
+            let moved = self.move_incident(&monitor, incident, page.user, wanted);
+            match moved.await {
                 Err(IncidentRefusal::Store(error)) => return Err(error),
                 Ok(_) | Err(IncidentRefusal::NoIncident(_) | IncidentRefusal::Refused(_)) => {}
             }
@@ -125,7 +132,8 @@ impl Engine {
         Ok(())
     }
 
-    fn monitor_of(&self, no: DefinitionNo) -> Option<Definition> {
+    /// A monitor as it is defined now; `None`: it is gone.
+    pub(super) fn monitor_of(&self, no: DefinitionNo) -> Option<Definition> {
         let directory = self.directory();
         let monitor = directory.watch.monitor(no)?;
         let found = directory.definition(monitor.app, DefinitionKind::Monitor, &monitor.name);
@@ -146,6 +154,6 @@ fn paged(entries: &[StoredEntry], no: NotificationNo) -> Option<(String, bool)> 
     let user = told.user.clone();
     let is_theirs =
         |entry: &WatchEntry| matches!(&entry.entry.what, What::Acknowledged { by } if *by == user);
-    let is_answered = entries.any(is_theirs);
-    Some((user, is_answered))
+    let is_acknowledged = entries.any(is_theirs);
+    Some((user, is_acknowledged))
 }

@@ -3,17 +3,22 @@
 use super::config::WatchConfig;
 use super::secrets::IncidentLink;
 use super::turning::{About, Turning};
+use crate::dispatch::pause_ms;
 use crate::draft::{Draft, draft};
 use crate::intake::make_cold;
+use crate::moment::ms;
 use crate::request::{Origin, SendItem};
 use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::content::{Content, Urgency};
 use carillon_model::id::{AppNo, DeviceNo, NotificationNo};
 use carillon_model::lane::{Class, Gateway};
-use carillon_model::monitor::{Incident, Notice, PageHow, Rings, Sound, collapse_id};
+use carillon_model::monitor::{
+    INCIDENT_KEY, INCIDENT_LINK_PATH, Incident, IncidentState, Notice, PageHow, Rings, Sound,
+    collapse_id,
+};
 use carillon_model::notification::{NotificationRequest, Priority, RequestOptions};
-use carillon_model::problem::FieldProblem;
+use carillon_model::problem::{FieldProblem, first_sentence};
 use carillon_model::push_type::{OnUnknown, PushType, Reach};
 use carillon_model::target::Target;
 use carillon_ports::store::{Recipient, StoreError};
@@ -22,15 +27,32 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// The set of actions that the app registers for incidents.
 const CATEGORY: &str = "CARILLON_INCIDENT";
-/// Under this key the incident stands in a push's data.
-const DATA_KEY: &str = "carillon_incident";
 /// An alert is sent until the next step is due, but at least for so long …
 const ALERT_LIFE_MIN_MS: i64 = 600_000;
 /// … and at most for so long.
 const ALERT_LIFE_MAX_MS: i64 = 3_600_000;
+
+/// So many pages are taken back at once, in all: each looks through all that is sent, and waits for gateways.
+const TAKEN_BACK_AT_ONCE: usize = 16;
+
+/// Whoever takes a page back holds one of these.
+pub(super) struct Takers(Arc<Semaphore>);
+
+impl Default for Takers {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(TAKEN_BACK_AT_ONCE)))
+    }
+}
+
+/// A notification that is taken back, and whose.
+type Overtaken = (AppNo, NotificationNo);
 
 /// A notification that is to be made.
 pub(super) struct Letter {
@@ -46,8 +68,8 @@ pub(super) struct Letter {
     pub(super) notice: Notice,
     /// Of a critical alert.
     pub(super) sound: Sound,
-    /// Where the incident is, in a word.
-    pub(super) state: &'static str,
+    /// Where the incident is.
+    pub(super) state: IncidentState,
     /// How long it is worth to be sent, where it is a page: milliseconds.
     pub(super) life_ms: Option<i64>,
 }
@@ -94,10 +116,7 @@ pub(super) async fn send(
                 drafts.push((letter, draft));
             }
             Err(problems) => {
-                let why = problems
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
+                let why = first_sentence(&problems);
                 let (name, incident) = (&monitor.name, letter.about.no);
                 tracing::error!(app = %monitor.app, monitor = name, incident, "somebody was not told of the incident: {why}");
                 for device in letter.devices {
@@ -161,21 +180,69 @@ impl Addressee {
 impl Shared {
     /// Takes back what still waits of these: nobody is woken for what somebody has in hand, or what is over. Of what a crash
     /// leaves waiting, pages expire.
-    pub(super) fn take_back(self: &Arc<Self>, overtaken: Vec<(AppNo, NotificationNo)>) {
-        // Each in a task: whoever has answered does not wait for gateways, and none of them waits for another.
-        for (app, no) in overtaken {
+    pub(super) fn take_back(self: &Arc<Self>, overtaken: Vec<Overtaken>) {
+        if overtaken.is_empty() {
+            return;
+        }
+        // In a task: whoever has answered does not wait for gateways.
+        let shared = self.clone();
+        tokio::spawn(async move { shared.take_all_back(overtaken).await });
+    }
+
+    /// What the store does not take is tried again for as long as a page may be sent.
+    async fn take_all_back(self: Arc<Self>, mut left: Vec<Overtaken>) {
+        let until = Instant::now() + Duration::from_millis(ALERT_LIFE_MAX_MS.unsigned_abs());
+        let longest = self.hub.parts.config.store_retry_max_ms;
+        let mut refusals = 0;
+        loop {
+            left = self.take_some_back(left).await;
+            let has_time = Instant::now() < until && !self.hub.is_stopping();
+            if left.is_empty() || !has_time {
+                break;
+            }
+            refusals += 1;
+            tokio::time::sleep(ms(pause_ms(longest, refusals))).await;
+        }
+        for (app, no) in left {
+            tracing::warn!(%app, notification = no.0, "a page that is not wanted any more was not cancelled: the store took nothing");
+        }
+    }
+
+    /// Takes back each of these once. Returns those that the store does not take now.
+    async fn take_some_back(self: &Arc<Self>, some: Vec<Overtaken>) -> Vec<Overtaken> {
+        let mut taking = JoinSet::new();
+        for (app, no) in some {
+            let takers = self.hub.watching.takers.0.clone();
+            let taker = takers.acquire_owned().await;
             let shared = self.clone();
-            tokio::spawn(async move {
-                if let Err(error) = shared.take_one_back(app, no).await {
-                    tracing::warn!(%app, notification = no.0, %error, "a page that is not wanted any more was not cancelled: {error}");
-                }
+            taking.spawn(async move {
+                let taken = shared.take_one_back(app, no).await;
+                drop(taker);
+                ((app, no), taken)
             });
         }
+        let mut refused = Vec::new();
+        while let Some(ended) = taking.join_next().await {
+            match ended {
+                Ok((_, Ok(()))) => {}
+                Ok((page, Err(error))) if may_pass(&error) => refused.push(page),
+                Ok(((app, no), Err(error))) => {
+                    tracing::warn!(%app, notification = no.0, %error, "a page that is not wanted any more was not cancelled: {error}");
+                }
+                Err(error) => tracing::error!("taking a page back panicked: {error}"),
+            }
+        }
+        refused
     }
 
     async fn take_one_back(&self, app: AppNo, no: NotificationNo) -> Result<(), StoreError> {
         let found = self.hub.parts.store.notification(app, no).await?;
-        if found.is_some_and(|found| found.completed_at.is_none()) {
+        let now = self.hub.parts.clock.now();
+        let is_open = found.is_some_and(|found| {
+            let expires_at = found.head.expires_at;
+            found.completed_at.is_none() && expires_at.is_none_or(|at| at > now)
+        });
+        if is_open {
             self.cancel(app, no).await?;
         }
         Ok(())
@@ -201,8 +268,8 @@ impl Shared {
             "app": app.map_or("", |app| app.id.as_str()),
             "monitor": monitor.name,
             "incident": letter.about.no,
-            "state": letter.state,
-            "link": format!("/i/{link}"),
+            "state": letter.state.as_str(),
+            "link": format!("{INCIDENT_LINK_PATH}{link}"),
         });
         let notice = &letter.notice;
         if notice.is_ring {
@@ -210,7 +277,7 @@ impl Shared {
             incident["title"] = notice.title.as_str().into();
             incident["body"] = notice.body.as_str().into();
         }
-        let data = raw(&json!({ DATA_KEY: incident }))?;
+        let data = raw(&json!({ INCIDENT_KEY: incident }))?;
         let ids = letter
             .devices
             .iter()
@@ -242,6 +309,12 @@ impl Shared {
     }
 }
 
+/// Whether a store that answers so may take it soon.
+fn may_pass(error: &StoreError) -> bool {
+    use StoreError as E;
+    matches!(error, E::Busy | E::Overloaded | E::DiskFull | E::Away(_))
+}
+
 fn raw(value: &serde_json::Value) -> Result<Box<RawValue>, Vec<FieldProblem>> {
     to_raw_value(value).map_err(|error| {
         vec![FieldProblem::new(
@@ -265,8 +338,8 @@ fn content(letter: &Letter, data: Box<RawValue>) -> Result<Content, Vec<FieldPro
     content.body = Some(notice.body.clone());
     content.category = Some(CATEGORY.to_owned());
     content.urgency = Some(match letter.state {
-        "acknowledged" => Urgency::Passive,
-        _ => notice.urgency,
+        IncidentState::Acknowledged => Urgency::Passive,
+        IncidentState::Firing | IncidentState::Resolved => notice.urgency,
     });
     if letter.life_ms.is_none() {
         return Ok(content);

@@ -75,7 +75,8 @@ impl Hub {
     }
 
     /// The store has refused something. Where it was away, or full, up to now nobody could be heard; one that is busy for a
-    /// moment is no reason to be patient with every job.
+    /// moment is no reason to be patient with every job, unless it has refused one (the gatherer
+    /// of beats says so).
     pub(crate) fn refused(&self, error: &StoreError) {
         if matches!(error, StoreError::Away(_) | StoreError::DiskFull) {
             self.listens_anew();

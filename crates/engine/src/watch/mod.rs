@@ -8,6 +8,7 @@
 mod beats;
 mod config;
 mod doors;
+mod due;
 mod heard;
 mod letters;
 mod listening;
@@ -23,7 +24,7 @@ mod worker;
 
 pub use config::WatchConfig;
 pub use doors::{BeatRefusal, IncidentRefusal};
-pub use heard::AnsweredPage;
+pub use heard::PagedUser;
 pub use secrets::IncidentLink;
 pub use tallies::{MonitorStatus, StatusWindow};
 
@@ -38,6 +39,7 @@ pub(crate) use worker::run as run_checks;
 
 use crate::receipt::ReceiptKey;
 use beats::Post;
+use letters::Takers;
 use listening::Listening;
 use secrets::WatchKeys;
 use shown::Screens;
@@ -54,6 +56,8 @@ pub(crate) struct Watching {
     screens: Screens,
     /// What is counted and not written yet.
     tallies: Tallies,
+    /// How many pages are taken back at once.
+    takers: Takers,
 }
 
 impl Watching {
@@ -64,6 +68,7 @@ impl Watching {
             listening: Listening::default(),
             screens: Screens::default(),
             tallies: Tallies::default(),
+            takers: Takers::default(),
         }
     }
 }

@@ -9,14 +9,15 @@ use carillon_model::definition::DefinitionKind;
 use carillon_model::id::AppNo;
 use carillon_model::lane::Gateway;
 use carillon_model::monitor::{
-    Detour, Entry, Instead, Notice, Page, PageHow, PageNo, PhoneFacts, Sound, Told, What, Whom,
+    Detour, Entry, IncidentState, Instead, LaneTroubles, Notice, Page, PageHow, PageNo, PhoneFacts,
+    Sound, Told, What, Whom,
 };
 use carillon_ports::store::StoreError;
 use carillon_ports::watch::{INCIDENT_ENTRIES, PagePhone, RingChange, WatchEntry};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Of one person at most so many devices are paged: those that were seen last.
-const MOST_DEVICES: u32 = 20;
+pub(super) const MOST_DEVICES: u32 = 20;
 
 /// By which means a device is paged.
 struct Means {
@@ -156,8 +157,7 @@ async fn read_former(shared: &Shared, turning: &mut Turning) -> Result<(), Store
         return Ok(());
     };
     let store = &shared.hub.parts.store;
-    let limit = u32::try_from(INCIDENT_ENTRIES).unwrap_or(u32::MAX);
-    let entries = store.incident_entries(turning.monitor.no, about.no, limit);
+    let entries = store.incident_entries(turning.monitor.no, about.no, INCIDENT_ENTRIES);
     turning.former = entries.await?.into_iter().map(|one| one.what).collect();
     Ok(())
 }
@@ -183,8 +183,12 @@ impl Desk<'_> {
     fn act(&mut self, turning: &mut Turning, entry: Entry, people: &[String]) {
         let told = match &entry.what {
             What::Paged(page) => self.page(turning, &entry, page, people),
-            What::Acknowledged { by } => self.tell(turning, &entry, Some(by), "acknowledged"),
-            What::Resolved { is_told: true, .. } => self.tell(turning, &entry, None, "resolved"),
+            What::Acknowledged { by } => {
+                self.tell(turning, &entry, Some(by), IncidentState::Acknowledged)
+            }
+            What::Resolved { is_told: true, .. } => {
+                self.tell(turning, &entry, None, IncidentState::Resolved)
+            }
             _ => Vec::new(),
         };
         turning.enter(entry, told);
@@ -199,13 +203,13 @@ impl Desk<'_> {
         people: &[String],
     ) -> Vec<Told> {
         let mut all = Vec::new();
-        let in_trouble = self.shared.gateways_in_trouble(turning.monitor.app);
+        let troubles = self.shared.lane_troubles(self.now);
         for user in people {
             let mut by_means: BTreeMap<(PageHow, Option<Gateway>), Vec<Addressee>> =
                 BTreeMap::new();
             let key = (turning.monitor.app, user.clone());
             for phone in self.phones.get(&key).into_iter().flatten() {
-                let Some(means) = self.means(phone, page.how, &in_trouble) else {
+                let Some(means) = self.means(phone, page.how, &troubles) else {
                     continue;
                 };
                 let together = by_means.entry((means.how, means.gateway)).or_default();
@@ -233,24 +237,27 @@ impl Desk<'_> {
                 });
             }
             for (means, devices) in by_means {
-                self.write(turning, entry, user, devices, means, "firing", &page.sound);
+                let state = IncidentState::Firing;
+                self.write(turning, entry, user, devices, means, state, &page.sound);
             }
         }
         all
     }
 
     /// By which means a device is paged; none: nothing reaches it.
-    fn means(&mut self, phone: &PagePhone, how: PageHow, in_trouble: &[Gateway]) -> Option<Means> {
-        let (how, gateway, detour) = Detour::take(how, &phone.alert_gateways, in_trouble);
+    fn means(&mut self, phone: &PagePhone, how: PageHow, troubles: &LaneTroubles) -> Option<Means> {
         let known = self.ringing.get(&phone.device);
         let was = known.cloned().unwrap_or_else(|| phone.rings.clone());
         let mut rings = was.clone();
         let facts = PhoneFacts {
             has_call_screen: phone.has_call_screen,
-            has_voip_token: phone.has_voip_token,
+            has_voip_token: phone.ring_lane.is_some(),
+            has_alert_token: !phone.alert_lanes.is_empty(),
         };
         let rules = &self.shared.hub.parts.config.monitors.rings;
         let (how, instead) = rings.page(how, facts, rules, self.now);
+        let (how, gateway, detour) =
+            Detour::take(how, phone.ring_lane, &phone.alert_lanes, troubles);
         let ring = (how == PageHow::Ring).then(|| RingChange {
             device: phone.device,
             was,
@@ -258,7 +265,7 @@ impl Desk<'_> {
         });
         if ring.is_some() {
             self.ringing.insert(phone.device, rings);
-        } else if phone.alert_gateways.is_empty() {
+        } else if phone.alert_lanes.is_empty() {
             return None;
         }
         Some(Means {
@@ -276,7 +283,7 @@ impl Desk<'_> {
         turning: &Turning,
         entry: &Entry,
         by: Option<&String>,
-        state: &'static str,
+        state: IncidentState,
     ) -> Vec<Told> {
         let mut devices: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (page, told) in reached(turning) {
@@ -321,7 +328,7 @@ impl Desk<'_> {
         user: &str,
         devices: Vec<Addressee>,
         (how, gateway): (PageHow, Option<Gateway>),
-        state: &'static str,
+        state: IncidentState,
         sound: &Sound,
     ) {
         let Some(about) = &turning.about else {

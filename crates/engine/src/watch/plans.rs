@@ -7,7 +7,7 @@ use carillon_model::monitor::{
     CheckPlan, LadderDefinition, LadderPlan, MonitorDefinition, MonitorPlan, RotationDefinition,
     RotationPlan,
 };
-use carillon_model::problem::FieldProblem;
+use carillon_model::problem::first_sentence;
 use carillon_ports::registry::Sealed;
 use carillon_ports::secret::{Place, SecretBox};
 use std::collections::{BTreeMap, HashMap};
@@ -35,7 +35,7 @@ impl Monitor {
     pub(crate) fn read(definition: &Definition, sealed: Option<&Sealed>) -> Result<Self, String> {
         let read: Result<MonitorDefinition, _> = serde_json::from_str(&definition.body);
         let read = read.map_err(|error| error.to_string())?;
-        let plan = read.plan().map_err(first)?;
+        let plan = read.plan().map_err(|problems| first_sentence(&problems))?;
         Ok(Self {
             no: definition.no,
             app: definition.app,
@@ -69,11 +69,6 @@ impl Monitor {
         }
         Ok(plan)
     }
-}
-
-fn first(problems: Vec<FieldProblem>) -> String {
-    let first = problems.first().map(ToString::to_string);
-    first.unwrap_or_default()
 }
 
 /// A plan with the version of the definition that it was read from.
@@ -125,7 +120,8 @@ impl Plans {
                     let read: RotationDefinition = serde_json::from_str(&definition.body)
                         .map_err(|error| error.to_string())?;
                     // Gaps were judged when it was stored; those that time has brought are no reason to page nobody.
-                    read.plan(definition.updated_at).map_err(first)
+                    read.plan(definition.updated_at)
+                        .map_err(|problems| first_sentence(&problems))
                 };
                 match plan_of(known, version, read) {
                     Ok(plan) => drop(self.rotations.insert(no, plan)),
@@ -137,7 +133,7 @@ impl Plans {
                 let read = || {
                     let read: LadderDefinition = serde_json::from_str(&definition.body)
                         .map_err(|error| error.to_string())?;
-                    read.plan().map_err(first)
+                    read.plan().map_err(|problems| first_sentence(&problems))
                 };
                 match plan_of(known, version, read) {
                     Ok(plan) => drop(self.ladders.insert(no, plan)),

@@ -1,13 +1,16 @@
 //! The leading worker makes up for what a crash left undone: monitors without a record, records older than their
-//! definitions, monitors that rest although they should not, and those that still wait for one which is up again.
+//! definitions, monitors that rest although they should not, those that still wait for one which is up again, and those that
+//! wait for what a clock that was ahead has counted.
 
 use super::plans::Monitor;
 use super::shown;
-use super::telling::{Telling, Told, read};
+use super::telling::{Telling, Turned, read};
 use crate::service::Shared;
+use carillon_model::UnixMs;
 use carillon_model::id::DefinitionNo;
 use carillon_model::monitor::{Hold, WatchState};
 use carillon_ports::store::StoreError;
+use carillon_ports::watch::StoredWatch;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,6 +22,8 @@ const EVERY: Duration = Duration::from_secs(5);
 const ALL_EVERY: u64 = 12;
 /// Monitors that are read at once.
 const TOGETHER: usize = 500;
+/// So much the clocks of several processes may differ.
+const APART_MS: i64 = 5_000;
 
 /// Runs until the engine is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -26,6 +31,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     // What was seen in order has a record of that version, or none at all any more.
     let mut seen: HashMap<DefinitionNo, u32> = HashMap::new();
     let mut has_caught_up = false;
+    let mut before = UnixMs::MIN;
     for round in 0u64.. {
         if hub.is_stopping() {
             return;
@@ -38,7 +44,10 @@ pub(crate) async fn run(shared: Arc<Shared>) {
                 Err(_) => return,
             }
         }
-        let is_of_all = round.is_multiple_of(ALL_EVERY);
+        // All wait for what will not be for long, where the clock was set back.
+        let now = hub.parts.clock.now();
+        let is_of_all = round.is_multiple_of(ALL_EVERY) || now < before;
+        before = now;
         if let Err(error) = look(&shared, &mut seen, is_of_all).await
             && !hub.store_refused("comparing monitors with their records", &error)
         {
@@ -79,8 +88,11 @@ async fn look_at(
 ) -> Result<(), StoreError> {
     let nos = together.iter().map(|monitor| monitor.no).collect();
     let found = shared.hub.parts.store.watches(nos).await?;
+    let now = shared.hub.parts.clock.now();
     let mut tellings = Vec::new();
     for (monitor, stored) in together.iter().zip(found) {
+        // One that cannot be read is told to look as one without a record is, and says why it does not.
+        let stored = stored.and_then(Result::ok);
         let version = stored.as_ref().map(|stored| stored.version);
         // A later one: another process has read a definition that this one is about to read.
         let is_later = version.is_some_and(|version| version > monitor.version);
@@ -94,17 +106,21 @@ async fn look_at(
         let is_unheard = stored.as_ref().is_some_and(|stored| {
             monitor.is_heartbeat() && !monitor.plan.paused && stored.state == WatchState::Waiting
         });
+        let is_ahead = !is_later
+            && stored
+                .as_ref()
+                .is_some_and(|stored| is_ahead(stored, monitor, now));
         let waits = || {
             let watch = stored.as_ref().and_then(|stored| read(stored).ok());
             let hold = watch.and_then(|watch| watch.hold);
             matches!(hold, Some(Hold::Dependency(_)))
         };
-        if is_current && !is_unheard && !waits() {
+        if is_current && !is_unheard && !is_ahead && !waits() {
             seen.insert(monitor.no, monitor.version);
             continue;
         }
         tellings.push(Telling {
-            must_write: !is_current,
+            must_write: !is_current || is_ahead,
             ..Telling::look(monitor.clone())
         });
     }
@@ -115,13 +131,12 @@ async fn look_at(
         .iter()
         .map(|telling| telling.monitor.clone())
         .collect();
-    let now = shared.hub.parts.clock.now();
     let told = shared.tell_each(tellings, now).await?;
     for (monitor, told) in of.iter().zip(told) {
         match told {
-            Told::Done(_) => drop(seen.insert(monitor.no, monitor.version)),
-            Told::Lost => {}
-            Told::Unreadable(why) => {
+            Turned::Done(_) => drop(seen.insert(monitor.no, monitor.version)),
+            Turned::Lost => drop(seen.remove(&monitor.no)),
+            Turned::Unreadable(why) => {
                 tracing::error!(app = %monitor.app, monitor = monitor.name, "{why}");
                 seen.insert(monitor.no, monitor.version);
             }
@@ -129,4 +144,11 @@ async fn look_at(
     }
     shared.hub.bells.checks.notify_one();
     Ok(())
+}
+
+/// Whether a clock that was ahead has written it, or planned its next check. Then its turn bounds whatever it waits for.
+fn is_ahead(stored: &StoredWatch, monitor: &Monitor, now: UnixMs) -> bool {
+    let latest = monitor.plan.latest_check(now).saturating_add(APART_MS);
+    stored.updated_at > now.saturating_add(APART_MS)
+        || stored.check_at.is_some_and(|at| at > latest)
 }

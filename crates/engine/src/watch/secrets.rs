@@ -142,7 +142,10 @@ impl Engine {
         keys.heartbeat(monitor.no, monitor.created_at, serial)
     }
 
-    /// A link's token: what stands after `/i/`.
+    /// A link's token: what stands after [`INCIDENT_LINK_PATH`]. The engine itself makes the links of its pages; this is for
+    /// who tests what a link leads to.
+    ///
+    /// [`INCIDENT_LINK_PATH`]: carillon_model::monitor::INCIDENT_LINK_PATH
     #[must_use]
     pub fn incident_link(&self, link: &IncidentLink) -> String {
         self.shared().hub.watching.keys.link(link)

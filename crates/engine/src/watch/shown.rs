@@ -8,6 +8,7 @@ use super::turning::Turning;
 use crate::later::shown;
 use crate::live_activity::ActivityRefusal;
 use crate::service::Shared;
+use crate::tray::Tray;
 use aws_lc_rs::digest;
 use carillon_model::id::AppNo;
 use carillon_model::live_activity::{
@@ -20,7 +21,6 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use tokio::sync::{Mutex, mpsc};
 
 /// Incidents that wait to be shown; of more nothing is shown until their next step.
 const WAITING: usize = 1_024;
@@ -34,29 +34,13 @@ const LOOKED_AT: u32 = 500;
 /// What was over so long before is not looked at then: whoever led since has ended what was shown of it.
 const LOOKED_BACK_MS: i64 = 3_600_000;
 
-type Shown = (Arc<Monitor>, u32);
-
 /// Where incidents are brought that are to be shown.
-pub(super) struct Screens {
-    bring: mpsc::Sender<Shown>,
-    /// Outlives a part that panics.
-    waiting: Mutex<mpsc::Receiver<Shown>>,
-}
-
-impl Default for Screens {
-    fn default() -> Self {
-        let (bring, waiting) = mpsc::channel(WAITING);
-        Self {
-            bring,
-            waiting: Mutex::new(waiting),
-        }
-    }
-}
+pub(super) type Screens = Tray<(Arc<Monitor>, u32), WAITING>;
 
 /// Runs until the engine is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let hub = &shared.hub;
-    let mut waiting = hub.watching.screens.waiting.lock().await;
+    let mut waiting = hub.watching.screens.waiting().await;
     while let Some((monitor, no)) = waiting.recv().await {
         if let Err(error) = shared.show(&monitor, no).await {
             let name = &monitor.name;
@@ -118,7 +102,7 @@ impl Shared {
             return;
         }
         let shown = (turning.monitor.clone(), about.no);
-        if self.hub.watching.screens.bring.try_send(shown).is_err() {
+        if !self.hub.watching.screens.try_bring(shown) {
             let monitor = &turning.monitor.name;
             tracing::warn!(app = %turning.monitor.app, monitor, "so many incidents are to be shown that this one waits for its next step");
         }
@@ -132,8 +116,8 @@ impl Shared {
         ) else {
             return Ok(());
         };
-        let limit = u32::try_from(INCIDENT_ENTRIES).unwrap_or(u32::MAX);
-        let entries = store.incident_entries(monitor.no, no, limit).await?;
+        let entries = store.incident_entries(monitor.no, no, INCIDENT_ENTRIES);
+        let entries = entries.await?;
         let told = entries.into_iter().flat_map(|entry| entry.what.told);
         let reached = told.filter(|told| told.how.is_some());
         let people: BTreeSet<String> = reached.map(|told| told.user).collect();
@@ -201,13 +185,13 @@ fn id(monitor: i64, incident: u32, user: &str) -> String {
 }
 
 fn state(incident: &StoredIncident) -> Map<String, Value> {
-    let (state, by, since) = match (&incident.resolved, &incident.acknowledged) {
-        (Some((_, at)), _) => ("resolved", None, *at),
-        (None, Some((by, at))) => ("acknowledged", Some(by.as_str()), *at),
-        (None, None) => ("firing", None, incident.opened_at),
+    let (by, since) = match (&incident.resolved, &incident.acknowledged) {
+        (Some((_, at)), _) => (None, *at),
+        (None, Some((by, at))) => (Some(by.as_str()), *at),
+        (None, None) => (None, incident.opened_at),
     };
     let state = json!({
-        "state": state,
+        "state": incident.state().as_str(),
         "fault": incident.fault.message,
         "by": by.unwrap_or_default(),
         "since": {"$date": shown(since)},

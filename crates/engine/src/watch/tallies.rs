@@ -36,6 +36,8 @@ const SHOWN_HOURS: i64 = 24;
 pub struct MonitorStatus {
     /// Within 1 hour, 1 day, 7, 30 and 90 days, the present hour with them; whole hours.
     pub windows: Vec<StatusWindow>,
+    /// The first of `hours`: hours since 1970.
+    pub first_hour: i64,
     /// The last 24 hours one by one, the present one last.
     pub hours: Vec<Tally>,
 }
@@ -45,6 +47,8 @@ pub struct MonitorStatus {
 pub struct StatusWindow {
     /// `1h`, `1d`, `7d`, `30d` or `90d`.
     pub name: &'static str,
+    /// When it began: with an hour of the clock.
+    pub from: UnixMs,
     /// What was counted.
     pub tally: Tally,
 }
@@ -227,7 +231,7 @@ impl Engine {
             tally.add(&one.tally);
         }
         let directory = hub.directory.load();
-        for stored in stored.into_iter().flatten() {
+        for stored in stored.into_iter().flatten().flatten() {
             if let Some(monitor) = directory.watch.monitor(stored.monitor) {
                 for (hour, state, ms) in spent(monitor, &stored, now) {
                     let tally = hours.entry((stored.monitor, hour)).or_default();
@@ -244,15 +248,18 @@ impl Engine {
             }
             sum
         };
+        let first_hour = until - SHOWN_HOURS;
         let status = |no: DefinitionNo| MonitorStatus {
             windows: WINDOWS
                 .iter()
                 .map(|(name, hours)| StatusWindow {
                     name,
+                    from: (until - hours) * HOUR_MS,
                     tally: of(no, until - hours),
                 })
                 .collect(),
-            hours: (until - SHOWN_HOURS..until)
+            first_hour,
+            hours: (first_hour..until)
                 .map(|hour| hours.get(&(no, hour)).cloned().unwrap_or_default())
                 .collect(),
         };

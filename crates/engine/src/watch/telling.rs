@@ -50,7 +50,7 @@ impl Telling {
 
 /// What came of it.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum Turned {
     /// It is on disk; or nothing had changed.
     Done(Box<Done>),
     /// Others keep changing it, or it is gone.
@@ -79,7 +79,7 @@ impl Shared {
         self: &Arc<Self>,
         tellings: Vec<Telling>,
         now: UnixMs,
-    ) -> Result<Vec<Told>, StoreError> {
+    ) -> Result<Vec<Turned>, StoreError> {
         let (told, mut changed) = self.tell_these(tellings, now).await?;
         for _ in 0..DEPTH {
             let looks = self.looks_at_dependents(&changed);
@@ -98,6 +98,31 @@ impl Shared {
         Ok(told)
     }
 
+    /// Tells monitors something; where one among them has rows that cannot be read, the others are told all the same.
+    pub(super) async fn tell_each(
+        self: &Arc<Self>,
+        tellings: Vec<Telling>,
+        now: UnixMs,
+    ) -> Result<Vec<Turned>, StoreError> {
+        match self.tell_monitors(tellings.clone(), now).await {
+            Err(StoreError::Corrupt(_)) => {}
+            told => return told,
+        }
+        let mut all = Vec::with_capacity(tellings.len());
+        for telling in tellings {
+            let name = telling.monitor.name.clone();
+            match self.tell_monitors(vec![telling], now).await {
+                Ok(told) => all.extend(told),
+                Err(StoreError::Corrupt(why)) => {
+                    let why = format!("what is stored of monitor {name} cannot be read: {why}");
+                    all.push(Turned::Unreadable(why));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+
     fn looks_at_dependents(&self, changed: &[Changed]) -> Vec<Telling> {
         let directory = self.hub.directory.load();
         let mut seen = BTreeSet::new();
@@ -113,8 +138,8 @@ impl Shared {
         self: &Arc<Self>,
         tellings: Vec<Telling>,
         now: UnixMs,
-    ) -> Result<(Vec<Told>, Vec<Changed>), StoreError> {
-        let mut told: Vec<Told> = tellings.iter().map(|_| Told::Lost).collect();
+    ) -> Result<(Vec<Turned>, Vec<Changed>), StoreError> {
+        let mut told: Vec<Turned> = tellings.iter().map(|_| Turned::Lost).collect();
         let mut changed = Vec::new();
         let mut open: Vec<(usize, Telling)> = tellings.into_iter().enumerate().collect();
         for _ in 0..TRIES {
@@ -133,7 +158,7 @@ impl Shared {
                     Ok((stored, watch)) => {
                         turnings.push(self.begin(*at, telling, stored, watch));
                     }
-                    Err(why) => told[*at] = Told::Unreadable(why),
+                    Err(why) => told[*at] = Turned::Unreadable(why),
                 }
             }
             self.look_at_dependencies(&mut turnings).await?;
@@ -153,7 +178,7 @@ impl Shared {
                         is_changed,
                         monitor,
                     }) => {
-                        told[at] = Told::Done(Box::new(done));
+                        told[at] = Turned::Done(Box::new(done));
                         changed.extend(is_changed.then_some(monitor));
                     }
                 }
@@ -179,7 +204,8 @@ impl Shared {
             Some((stored, watch)) => Ok((Some(stored.clone()), watch.clone())),
             None => match found.next().flatten() {
                 None => Ok((None, Watch::default())),
-                Some(stored) => read(&stored).map(|watch| (Some(stored), watch)),
+                Some(Ok(stored)) => read(&stored).map(|watch| (Some(stored), watch)),
+                Some(Err(unreadable)) => Err(unreadable.why),
             },
         });
         Ok(read.collect())
@@ -251,7 +277,7 @@ impl Shared {
         let states: HashMap<DefinitionNo, WatchState> = wanted
             .into_iter()
             .zip(found)
-            .filter_map(|(no, stored)| Some((no, stored?.state)))
+            .filter_map(|(no, stored)| Some((no, stored?.ok()?.state)))
             .collect();
         for turning in turnings {
             let names = &turning.monitor.definition.depends_on;

@@ -8,8 +8,7 @@ use carillon_model::UnixMs;
 use carillon_model::event::{EventKind, IncidentNews, PageNews};
 use carillon_model::id::NotificationNo;
 use carillon_model::monitor::{
-    Around, Entry, Fault, LadderPlan, Page, Refused, ResolvedBy, Told, Watch, WatchEvent,
-    WatchState, What,
+    Around, Entry, Fault, LadderPlan, Page, Refused, Told, Watch, WatchEvent, WatchState, What,
 };
 use carillon_ports::news;
 use carillon_ports::store::{NewEvent, NewNotification, StoreError};
@@ -303,12 +302,8 @@ fn news_of(monitor: &Monitor, about: &About, one: &WatchEntry) -> Option<NewEven
             EventKind::IncidentAcknowledged
         }
         What::Resolved { by, lasted_ms, .. } => {
-            let (word, who) = match by {
-                ResolvedBy::Recovery => ("recovery", None),
-                ResolvedBy::Person(who) => ("person", Some(who.clone())),
-                ResolvedBy::Pause => ("pause", None),
-            };
-            (news.resolved, news.by) = (Some(word.to_owned()), who);
+            news.resolved = Some(by.as_str().to_owned());
+            news.by = by.person().map(str::to_owned);
             news.lasted_ms = Some(*lasted_ms);
             EventKind::IncidentResolved
         }

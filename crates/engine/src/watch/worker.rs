@@ -5,22 +5,22 @@
 //! crash costs a check too many. Everything else is on disk before the next check of it begins. Where somebody else wrote a
 //! record first, the check is made again.
 
-use super::doors::broke_off;
+use super::due::read_due;
 use super::plans::Monitor;
-use super::telling::{Telling, Told, read};
+use super::telling::{Telling, Turned, read};
 use crate::dispatch::pause_ms;
 use crate::moment::ms;
 use crate::self_watch::SERVER_APP_RULE;
 use crate::service::Shared;
 use carillon_model::UnixMs;
-use carillon_model::id::DefinitionNo;
+use carillon_model::id::{AppNo, DefinitionNo};
 use carillon_model::monitor::{
     Around, CheckPlan, CheckResult, FaultKind, MonitorPlan, Verdict, Watch, WatchEvent, WatchState,
 };
 use carillon_ports::store::StoreError;
-use carillon_ports::watch::{StoredWatch, WatchClaim, WatchStep};
+use carillon_ports::watch::{ReadWatch, StoredWatch, WatchClaim, WatchStep};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{self, JoinSet};
@@ -56,7 +56,7 @@ struct Kept {
 type Looked = (usize, Result<bool, String>);
 
 /// See the module's words.
-struct Desk {
+struct CheckDesk {
     shared: Arc<Shared>,
     kept: HashMap<DefinitionNo, Kept>,
     /// When each is due; what does not fit [`Kept`] any more means nothing.
@@ -70,13 +70,15 @@ struct Desk {
     flush_at: Instant,
     /// Those whose definitions are newer than their records: they take a turn by it.
     behind: Vec<Arc<Monitor>>,
+    /// Those whose records cannot be read: it was said of them.
+    unreadable: BTreeSet<DefinitionNo>,
     refusals: u32,
 }
 
 /// Runs until the engine is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let now = Instant::now();
-    let mut desk = Desk {
+    let mut desk = CheckDesk {
         flush_at: now + ms(shared.hub.parts.config.monitors.flush_ms),
         shared,
         kept: HashMap::new(),
@@ -87,6 +89,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         poll_at: now,
         polled_at: None,
         behind: Vec::new(),
+        unreadable: BTreeSet::new(),
         refusals: 0,
     };
     let shared = desk.shared.clone();
@@ -128,7 +131,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-impl Desk {
+impl CheckDesk {
     /// Writes, reads and begins what is to be.
     async fn round(&mut self, is_stopping: bool) -> Result<(), StoreError> {
         if is_stopping || Instant::now() >= self.flush_at {
@@ -169,7 +172,7 @@ impl Desk {
         let nos = behind.iter().map(|monitor| monitor.no);
         let done = nos
             .zip(&told)
-            .filter(|(_, told)| matches!(told, Told::Done(_)));
+            .filter(|(_, told)| matches!(told, Turned::Done(_)));
         let done = done.map(|(no, _)| no).collect();
         self.read_again(done).await
     }
@@ -193,7 +196,8 @@ impl Desk {
 
     /// Reads what is due soon.
     async fn poll(&mut self) -> Result<(), StoreError> {
-        let hub = &self.shared.hub;
+        let shared = self.shared.clone();
+        let hub = &shared.hub;
         let store = &hub.parts.store;
         self.is_paused = store.is_scheduler_paused().await?;
         if self.is_paused {
@@ -201,17 +205,19 @@ impl Desk {
         }
         let until = hub.parts.clock.now() + AHEAD_MS;
         // Those that are known come first, here and in the other processes: they must not keep the others away.
-        let known = self.kept.len() * hub.peers.borrow().workers();
-        let limit = u32::try_from(known + MOST_READ).unwrap_or(u32::MAX);
-        for stored in store.due_checks(until, limit).await? {
-            self.keep(stored);
-        }
+        let known = self.kept.len();
+        let limit = known * hub.peers.borrow().workers() + MOST_READ;
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let keep = |found| self.keep(found);
+        read_due(&**store, until, known + MOST_READ, limit, keep).await?;
         // What others check now, or what is not due soon any more, is let go.
-        let shared = &self.shared;
         self.kept.retain(|no, kept| {
             let is_soon = kept.watch.check_at.is_some_and(|at| at <= until);
-            kept.is_busy || kept.is_dirty || (is_soon && shared.hub.checks(*no))
+            kept.is_busy || kept.is_dirty || (is_soon && hub.checks(*no))
         });
+        let directory = hub.directory.load();
+        let is_own = |no: &DefinitionNo| hub.checks(*no) && directory.watch.monitor(*no).is_some();
+        self.unreadable.retain(is_own);
         Ok(())
     }
 
@@ -222,31 +228,38 @@ impl Desk {
         }
         let until = self.shared.hub.parts.clock.now() + AHEAD_MS;
         let found = self.shared.hub.parts.store.watches(nos).await?;
-        for stored in found.into_iter().flatten() {
-            if stored.check_at.is_some_and(|at| at <= until) {
-                self.keep(stored);
+        for found in found.into_iter().flatten() {
+            let is_later = |stored: &StoredWatch| stored.check_at.is_none_or(|at| at > until);
+            if !found.as_ref().is_ok_and(is_later) {
+                self.keep(found);
             }
         }
         Ok(())
     }
 
-    /// Keeps a record that was read, if it is this process's to check.
-    fn keep(&mut self, stored: StoredWatch) {
-        let no = stored.monitor;
+    /// Keeps a record that was read, if it is this process's to check. Returns whether it is.
+    fn keep(&mut self, found: ReadWatch) -> bool {
+        let no = match &found {
+            Ok(stored) => stored.monitor,
+            Err(unreadable) => unreadable.monitor,
+        };
         if !self.shared.hub.checks(no) {
-            return;
+            return false;
         }
         if let Some(kept) = self.kept.get_mut(&no) {
-            if kept.stored.fence == stored.fence {
-                return;
+            let fence = kept.stored.fence;
+            if found.as_ref().is_ok_and(|stored| stored.fence == fence) {
+                return true;
             }
             if kept.is_busy {
                 kept.is_stale = true;
-                return;
+                return true;
             }
         }
-        match read(&stored) {
-            Ok(watch) => {
+        let found = found.map_err(|unreadable| unreadable.why);
+        match found.and_then(|stored| read(&stored).map(|watch| (stored, watch))) {
+            Ok((stored, watch)) => {
+                self.unreadable.remove(&no);
                 if let Some(at) = stored.check_at {
                     self.due.push(Reverse((at, no)));
                 }
@@ -260,8 +273,15 @@ impl Desk {
                 };
                 self.kept.insert(no, kept);
             }
-            Err(why) => tracing::error!("a monitor is not checked: {why}"),
+            Err(why) => {
+                self.kept.remove(&no);
+                // Once: each reading finds it again.
+                if self.unreadable.insert(no) {
+                    tracing::error!(monitor = no.0, "a monitor is not checked: {why}");
+                }
+            }
         }
+        true
     }
 
     /// Begins checks that are due, as many as may run at once.
@@ -364,13 +384,13 @@ impl Desk {
         let mut soon = Vec::new();
         for (no, told) in nos.into_iter().zip(shared.tell_each(tellings, now).await?) {
             match told {
-                Told::Done(done) => {
+                Turned::Done(done) => {
                     let next_at = done.watch.check_at;
                     soon.extend(next_at.filter(|at| *at <= now + AHEAD_MS).map(|_| no));
                 }
                 // It is checked again.
-                Told::Lost => soon.push(no),
-                Told::Unreadable(why) => tracing::error!("a check was not written down: {why}"),
+                Turned::Lost => soon.push(no),
+                Turned::Unreadable(why) => tracing::error!("a check was not written down: {why}"),
             }
         }
         self.read_again(soon).await
@@ -471,49 +491,29 @@ fn step(kept: &Kept, now: UnixMs) -> Result<WatchStep, StoreError> {
     })
 }
 
-impl Shared {
-    /// Tells monitors something; where one among them has rows that cannot be read, the others are told all the same.
-    pub(super) async fn tell_each(
-        self: &Arc<Self>,
-        tellings: Vec<Telling>,
-        now: UnixMs,
-    ) -> Result<Vec<Told>, StoreError> {
-        match self.tell_monitors(tellings.clone(), now).await {
-            Err(StoreError::Corrupt(_)) => {}
-            told => return told,
-        }
-        let mut all = Vec::with_capacity(tellings.len());
-        for telling in tellings {
-            let name = telling.monitor.name.clone();
-            match self.tell_monitors(vec![telling], now).await {
-                Ok(told) => all.extend(told),
-                Err(StoreError::Corrupt(why)) => {
-                    let why = format!("what is stored of monitor {name} cannot be read: {why}");
-                    all.push(Told::Unreadable(why));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(all)
-    }
+/// What is said where a check did not end although its time was over, or broke off inside.
+fn broke_off(why: &str) -> CheckResult {
+    CheckResult::unknown(FaultKind::Exchange, why)
+}
 
+impl Shared {
     async fn check(&self, monitor: &Monitor) -> CheckResult {
-        let is_server = matches!(monitor.plan.check, CheckPlan::Server(_));
-        if is_server && !self.is_server_app(monitor.app) {
-            return CheckResult::unknown(FaultKind::Refused, SERVER_APP_RULE);
-        }
         match monitor.opened(&*self.hub.parts.secrets) {
-            Ok(plan) => self.attempt(&plan).await,
+            Ok(plan) => self.attempt(monitor.app, &plan).await,
             Err(why) => CheckResult::unknown(FaultKind::Refused, why),
         }
     }
 
-    /// One attempt; what does not end by itself is given up.
-    pub(super) async fn attempt(&self, plan: &MonitorPlan) -> CheckResult {
+    /// One attempt of a check of an App's; what does not end by itself is given up.
+    pub(super) async fn attempt(&self, app: AppNo, plan: &MonitorPlan) -> CheckResult {
         let parts = &self.hub.parts;
         let (now, dice) = (parts.clock.now(), parts.clock.random());
         let within = Duration::from_millis(plan.timeout_ms.unsigned_abs());
         if let CheckPlan::Server(server) = &plan.check {
+            // What it sees is of all Apps, and the setting may name another one since it was stored.
+            if !self.is_server_app(app) {
+                return CheckResult::unknown(FaultKind::Refused, SERVER_APP_RULE);
+            }
             return self.check_server(server, within, now).await;
         }
         let limit = within + PATIENCE;
@@ -552,9 +552,9 @@ impl Shared {
         }
         let told = self.tell_monitors(tellings, now).await?;
         let told = told.into_iter().map(|told| match told {
-            Told::Done(_) => Ok(true),
-            Told::Lost => Ok(false),
-            Told::Unreadable(why) => Err(why),
+            Turned::Done(_) => Ok(true),
+            Turned::Lost => Ok(false),
+            Turned::Unreadable(why) => Err(why),
         });
         answers.extend(places.into_iter().zip(told));
         Ok(answers)

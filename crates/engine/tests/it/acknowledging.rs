@@ -3,10 +3,10 @@
 use crate::watched::{SHOP, step};
 use crate::world::{World, to_with};
 use carillon_engine::receipt::DATA_KEY;
-use carillon_engine::watch::AnsweredPage;
+use carillon_engine::watch::PagedUser;
 use carillon_model::definition::Definition;
 use carillon_model::id::{DeliveryId, NotificationNo};
-use carillon_model::monitor::{WatchEvent, WatchState};
+use carillon_model::monitor::{IncidentMove, WatchState};
 use carillon_ports::store::StoreError;
 use serde_json::{Value, json};
 
@@ -40,9 +40,9 @@ fn deliveries(world: &World) -> Vec<Option<DeliveryId>> {
 }
 
 /// What the page was that was written at this place.
-async fn page(world: &World, at: usize) -> AnsweredPage {
+async fn page(world: &World, at: usize) -> PagedUser {
     let delivery = deliveries(world)[at].unwrap();
-    let found = world.engine.answered_pages(&[delivery]).await;
+    let found = world.engine.pages_of(&[delivery]).await;
     found.unwrap().remove(0).unwrap()
 }
 
@@ -62,11 +62,11 @@ async fn a_page_that_is_answered_is_the_last_one_and_says_who_answered() {
     let world = World::new().await;
     let shop = broken(&world).await;
     world.until_got(2).await;
-    let expected = AnsweredPage {
+    let expected = PagedUser {
         monitor: shop.no,
         incident: 1,
         user: "bob".into(),
-        is_answered: false,
+        is_acknowledged: false,
     };
     assert_eq!(page(&world, 1).await, expected);
     acknowledge(&world, 1).await;
@@ -105,11 +105,12 @@ async fn what_is_said_once_more_does_not_take_in_hand_what_was_given_back() {
     world.until_got(1).await;
     acknowledge(&world, 0).await;
     let by = "ann".to_owned();
-    let event = WatchEvent::Unacknowledge { incident: 1, by };
-    world.engine.move_incident(&shop, event).await.unwrap();
+    let given_back = IncidentMove::Unacknowledge;
+    let moved = world.engine.move_incident(&shop, 1, by, given_back).await;
+    moved.unwrap();
     let anew = world.until_got(2).await;
     assert_eq!(anew[1].phone, 1, "the ladder begins anew");
-    assert!(page(&world, 0).await.is_answered);
+    assert!(page(&world, 0).await.is_acknowledged);
     acknowledge(&world, 0).await;
     assert_eq!(in_hand(&world, &shop).await, None);
     // The new page is another question.
@@ -133,7 +134,7 @@ async fn what_is_no_page_acknowledges_nothing() {
     let (told, _) = NotificationNo::parse(&told.unwrap()).unwrap();
     let of = |batch| DeliveryId { batch, position: 0 };
     let asked = [of(sent), of(told.batch(0)), deliveries(&world)[0].unwrap()];
-    let found = world.engine.answered_pages(&asked).await.unwrap();
+    let found = world.engine.pages_of(&asked).await.unwrap();
     let is_page: Vec<bool> = found.iter().map(Option::is_some).collect();
     assert_eq!(is_page, [false, false, true]);
 }

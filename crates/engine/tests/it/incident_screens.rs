@@ -113,7 +113,7 @@ async fn what_a_crash_left_on_a_lock_screen_is_ended() {
     // Another process writes that it is over, and dies before what is shown follows.
     world.checker.mend(SHOP);
     let stored = world.hot.watches(vec![shop.no]).await.unwrap();
-    let stored = stored.into_iter().flatten().next().unwrap();
+    let stored = stored.into_iter().flatten().flatten().next().unwrap();
     let mut watch: Watch = serde_json::from_str(&stored.record).unwrap();
     (watch.incident, watch.state) = (None, WatchState::Ok);
     let now = world.clock.now();

@@ -7,13 +7,13 @@ use carillon_engine::watch::{IncidentLink, IncidentRefusal};
 use carillon_model::definition::DefinitionKind;
 use carillon_model::frequency::FrequencyCap;
 use carillon_model::monitor::{
-    Hold, Instead, PageHow, Refused, ResolvedBy, WatchEvent, WatchState,
+    Hold, IncidentMove, Instead, PageHow, Refused, ResolvedBy, WatchState,
 };
 use carillon_model::receipts::ReceiptKind;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::receipt::NewReceipt;
 use carillon_ports::registry::Registry as _;
-use carillon_ports::watch::{WatchClaim, WatchStep};
+use carillon_ports::watch::{HOUR_MS, WatchClaim, WatchStep};
 use serde_json::json;
 use std::time::Duration;
 
@@ -207,9 +207,8 @@ async fn of_two_who_take_it_in_hand_at_once_one_has_it() {
     world.checker.break_down(SHOP);
     world.until_got(1).await;
     let take = |by: &str| {
-        let by = by.to_owned();
-        let event = WatchEvent::Acknowledge { incident: 1, by };
-        world.engine.move_incident(&shop, event)
+        let (by, wanted) = (by.to_owned(), IncidentMove::Acknowledge);
+        world.engine.move_incident(&shop, 1, by, wanted)
     };
     let (ann, bob) = tokio::join!(take("ann"), take("bob"));
     let refusal = match (ann, bob) {
@@ -223,33 +222,18 @@ async fn of_two_who_take_it_in_hand_at_once_one_has_it() {
         ),
         "{refusal:?}"
     );
-    let unknown = WatchEvent::Resolve {
-        incident: 2,
-        by: "ann".into(),
-    };
-    let refusal = world
-        .engine
-        .move_incident(&shop, unknown)
-        .await
-        .unwrap_err();
+    let anns = |no, wanted| world.engine.move_incident(&shop, no, "ann".into(), wanted);
+    let refusal = anns(2, IncidentMove::Resolve).await.unwrap_err();
     assert!(
         matches!(refusal, IncidentRefusal::NoIncident(_)),
         "{refusal:?}"
     );
     // Given back: the ladder begins anew.
-    let event = WatchEvent::Unacknowledge {
-        incident: 1,
-        by: "ann".into(),
-    };
-    world.engine.move_incident(&shop, event).await.unwrap();
+    anns(1, IncidentMove::Unacknowledge).await.unwrap();
     let is_paged = async || world.paged(&shop, 1).await.len() == 2;
     world.until(Duration::from_secs(10), is_paged).await;
     // Closed by a person while it is still down: opened again by as many failures as the first time.
-    let event = WatchEvent::Resolve {
-        incident: 1,
-        by: "ann".into(),
-    };
-    let closed = world.engine.move_incident(&shop, event).await.unwrap();
+    let closed = anns(1, IncidentMove::Resolve).await.unwrap();
     assert_eq!(closed.resolved.unwrap().0, ResolvedBy::Person("ann".into()));
     let is_open = async || world.events("incident.opened").await.len() == 2;
     world.until(Duration::from_secs(60), is_open).await;
@@ -451,6 +435,11 @@ async fn a_monitor_that_is_up_is_written_now_and_then_and_checked_all_the_time()
         .monitor_status(world.app, std::slice::from_ref(&shop));
     let status = status.await.unwrap().remove(0);
     assert_eq!(status.windows[0].name, "1h");
+    let present = world.clock.now().div_euclid(HOUR_MS);
+    let begun: Vec<i64> = status.windows.iter().map(|window| window.from).collect();
+    let hours = [1, 24, 7 * 24, 30 * 24, 90 * 24];
+    assert_eq!(begun, hours.map(|hours| (present + 1 - hours) * HOUR_MS));
+    assert_eq!(status.first_hour, present - 23);
     let hour = &status.windows[1].tally;
     assert_eq!(hour.down_ms, 0, "what is only suspected is up");
     assert!((70_000..90_000).contains(&hour.up_ms), "{hour:?}");
@@ -517,6 +506,34 @@ async fn one_whose_people_cannot_be_read_keeps_nobody_else_from_being_paged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_whose_record_cannot_be_read_keeps_nobody_else_from_being_watched() {
+    let world = World::new().await;
+    on_call(&world).await;
+    let router = world
+        .monitor("router", "router.example:443", json!({}))
+        .await;
+    // What it depends on is not known to be down: it pages.
+    let with = json!({"ladder": "night", "depends_on": ["router"]});
+    let shop = world.monitor("shop", SHOP, with).await;
+    world.until_state(&router, WatchState::Ok).await;
+    world.until_state(&shop, WatchState::Ok).await;
+    world.store.spoil_watch(router.no, true);
+    // Over a full round of the comparison with definitions.
+    world.pass(70_000).await;
+    world.checker.break_down(SHOP);
+    assert_eq!(world.until_got(1).await[0].incident["monitor"], "shop");
+    let asked = world.checker.asked("router.example:443").len();
+    world.pass(60_000).await;
+    let now = world.checker.asked("router.example:443").len();
+    assert_eq!(now, asked, "it is not checked");
+    world.store.spoil_watch(router.no, false);
+    world.pass(60_000).await;
+    assert!(world.checker.asked("router.example:443").len() >= asked + 3);
+    let failed = tokio::time::timeout(Duration::from_secs(60), world.engine.failed());
+    assert!(failed.await.is_err(), "the process goes on");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_of_an_older_definition_is_no_reason_to_rest() {
     let world = World::new().await;
     world.monitor("shop", SHOP, json!({})).await;
@@ -525,7 +542,7 @@ async fn a_record_of_an_older_definition_is_no_reason_to_rest() {
     world.pass(20_000).await;
     // A process that did not know the newer definition yet wrote last.
     let stored = world.hot.watches(vec![shop.no]).await.unwrap();
-    let stored = stored.into_iter().flatten().next().unwrap();
+    let stored = stored.into_iter().flatten().flatten().next().unwrap();
     let step = WatchStep {
         monitor: shop.no,
         app: world.app,
@@ -560,7 +577,7 @@ async fn a_monitor_that_leaves_closes_its_incident_and_its_checks_end() {
     assert_eq!(
         world
             .engine
-            .monitors_that_name(world.app, DefinitionKind::Ladder, "night"),
+            .who_names(world.app, DefinitionKind::Ladder, "night"),
         ["monitor shop"]
     );
     world.engine.monitor_leaves(&shop).await.unwrap();
@@ -619,7 +636,7 @@ async fn what_is_wrong_with_a_monitor_is_said_at_once() {
         .engine
         .plan_monitor(world.app, "shop", &right)
         .unwrap();
-    let result = world.engine.try_monitor(&plan).await;
+    let result = world.engine.try_monitor(world.app, &plan).await;
     assert_eq!(result.elapsed_ms, Some(5));
     assert_eq!(world.checker.asked("a.example:1").len(), 1);
 }

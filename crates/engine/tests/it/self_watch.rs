@@ -297,6 +297,9 @@ async fn another_apps_monitors_see_nothing_of_the_server() {
     // One that was stored while the setting named its App.
     world.store.set_free(Some(0));
     let stored = world.monitor_of("disk", body).await;
+    let tried = world.engine.try_stored_monitor(&stored, None).await;
+    let tried = tried.unwrap();
+    assert_eq!(tried.verdict, Verdict::Unknown, "{tried:?}");
     let checked = async || {
         let watch = world.engine.watched(std::slice::from_ref(&stored)).await;
         watch.unwrap().remove(0).last.is_some()

@@ -4,7 +4,7 @@ use crate::world::{World, address, nobody};
 use carillon_model::definition::{Definition, DefinitionKind};
 use carillon_model::device::{DeviceRegistration, PushTokenRegistration};
 use carillon_model::environment::TokenEnvironment;
-use carillon_model::monitor::{CALL_SCREEN, PageHow, Told, Watch, WatchEvent, WatchState, What};
+use carillon_model::monitor::{CALL_SCREEN, IncidentMove, PageHow, Told, Watch, WatchState, What};
 use carillon_model::push_type::TokenKind;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::registry::Registry as _;
@@ -157,16 +157,15 @@ impl World {
     }
 
     pub(crate) async fn acknowledge(&self, monitor: &Definition, incident: u32, by: &str) {
-        let by = by.to_owned();
-        let event = WatchEvent::Acknowledge { incident, by };
-        let moved = self.engine.move_incident(monitor, event).await;
-        moved.unwrap();
+        let (by, wanted) = (by.to_owned(), IncidentMove::Acknowledge);
+        let moved = self.engine.move_incident(monitor, incident, by, wanted);
+        moved.await.unwrap();
     }
 
     /// The fence of what is stored of a monitor.
     pub(crate) async fn watch_fence(&self, monitor: &Definition) -> i64 {
         let found = self.hot.watches(vec![monitor.no]).await.unwrap();
-        found[0].as_ref().unwrap().fence
+        found[0].as_ref().unwrap().as_ref().unwrap().fence
     }
 }
 

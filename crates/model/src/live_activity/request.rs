@@ -81,15 +81,11 @@ pub struct UpdateToken {
     #[serde(rename = "token")]
     pub push_token: String,
     /// Where it is valid; default: Carillon finds out.
-    #[serde(default = "auto")]
+    #[serde(default)]
     pub environment: TokenEnvironment,
     /// The registration token of the app at Firebase, where pushes are to go through FCM: then Google knows the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fcm_token: Option<String>,
-}
-
-fn auto() -> TokenEnvironment {
-    TokenEnvironment::Auto
 }
 
 /// Who starts a Live Activity.

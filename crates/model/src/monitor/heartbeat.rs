@@ -173,13 +173,8 @@ impl HeartbeatPlan {
 
     /// The furthest that a fault may be away at `now`: what is further was counted by a clock that was ahead.
     fn latest(&self, now: UnixMs) -> UnixMs {
-        match self.rhythm {
-            Rhythm::Period(ms) => {
-                let longest = ms.saturating_add(self.grace_ms);
-                now.saturating_add(longest.max(self.run_limit_ms.unwrap_or(0)))
-            }
-            Rhythm::Cron(..) => UnixMs::MAX,
-        }
+        let limit = now.saturating_add(self.run_limit_ms.unwrap_or(0));
+        self.due_after(now).max(limit)
     }
 }
 
@@ -233,7 +228,7 @@ impl Pulse {
         self.started_at = Some(now);
         let limit = plan.run_limit_ms.map(|ms| now.saturating_add(ms));
         self.due_at = Some(limit.unwrap_or_else(|| plan.due_after(now)));
-        let ran = duration::format_ms(ran_ms? / 1_000 * 1_000);
+        let ran = duration::format_secs(ran_ms?);
         Some(CheckResult::down(
             FaultKind::RanTooLong,
             format!("the job begins again, and the run that began {ran} ago has not ended"),
@@ -268,14 +263,14 @@ impl Pulse {
                 FaultKind::RanTooLong,
                 format!(
                     "the job began {} ago and has not ended, expected at most {}",
-                    duration::format_ms(now.saturating_sub(began_at) / 1_000 * 1_000),
+                    duration::format_secs(now.saturating_sub(began_at)),
                     duration::format_ms(limit_ms)
                 ),
             ),
             _ => {
                 let since = self.heard_at.map_or_else(String::new, |at| {
-                    let silent_ms = now.saturating_sub(at) / 1_000 * 1_000;
-                    format!(" for {}", duration::format_ms(silent_ms))
+                    let silent_ms = now.saturating_sub(at);
+                    format!(" for {}", duration::format_secs(silent_ms))
                 });
                 CheckResult::down(FaultKind::Missing, format!("not heard of{since}"))
             }
@@ -461,6 +456,20 @@ mod tests {
         pulse.hear(&plan, &Beat::Finish, 10_000 * MIN);
         assert_eq!(pulse.look(&plan, 0, 100 * MIN), None);
         assert_eq!(pulse.due_at, Some(111 * MIN));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_skips_no_night() {
+        let plan = plan(json!({"cron": "0 2 * * *", "time_zone": "UTC", "grace": "30m"}));
+        let night = |night: i64| (night * 24 + 2) * 60 * MIN;
+        let mut pulse = Pulse::default();
+        // It was nine hours ahead.
+        pulse.hear(&plan, &Beat::Finish, night(1) + 4 * 60 * MIN);
+        assert_eq!(pulse.due_at, Some(night(2) + 30 * MIN));
+        assert_eq!(pulse.look(&plan, 0, night(1) - 5 * 60 * MIN), None);
+        assert_eq!(pulse.due_at, Some(night(1) + 30 * MIN));
+        assert_eq!(pulse.look(&plan, 0, night(1)), None);
+        assert_eq!(pulse.due_at, Some(night(1) + 30 * MIN));
     }
 
     #[test]

@@ -132,6 +132,17 @@ pub enum What {
     },
 }
 
+/// Where an incident is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncidentState {
+    /// Nobody has it in hand.
+    Firing,
+    /// Somebody has it in hand.
+    Acknowledged,
+    /// It is closed.
+    Resolved,
+}
+
 /// Why nobody is paged although something is down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "hold", content = "name")]
@@ -152,6 +163,39 @@ pub enum ResolvedBy {
     Person(String),
     /// Its monitor rests.
     Pause,
+}
+
+impl IncidentState {
+    /// The word used in JSON and pushes.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+impl ResolvedBy {
+    /// The word used in JSON and events.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Recovery => "recovery",
+            Self::Person(_) => "person",
+            Self::Pause => "pause",
+        }
+    }
+
+    /// Who said so, where it was a person.
+    #[must_use]
+    pub fn person(&self) -> Option<&str> {
+        match self {
+            Self::Person(who) => Some(who),
+            Self::Recovery | Self::Pause => None,
+        }
+    }
 }
 
 impl Acknowledgement {

@@ -31,6 +31,15 @@ pub struct Around<'a> {
     pub dice: u64,
 }
 
+impl MonitorPlan {
+    /// The furthest that a check may be away at `now`: what is further was planned by a clock that was ahead.
+    #[must_use]
+    pub fn latest_check(&self, now: UnixMs) -> UnixMs {
+        let furthest = self.interval_ms.max(self.retry_after_ms);
+        now.saturating_add(furthest.saturating_add(self.jitter_ms))
+    }
+}
+
 impl Watch {
     /// Tells it something at `now`. What is refused changes nothing but what time has brought.
     pub fn turn(&mut self, around: &Around<'_>, event: WatchEvent, now: UnixMs) -> Turn {
@@ -74,8 +83,7 @@ impl Watch {
         if let Some(incident) = &mut self.incident {
             incident.bound(now);
         }
-        let furthest = plan.interval_ms.max(plan.retry_after_ms);
-        let latest = now.saturating_add(furthest.saturating_add(plan.jitter_ms));
+        let latest = plan.latest_check(now);
         self.check_at = if plan.heartbeat().is_some() || plan.paused {
             None
         } else {

@@ -53,11 +53,11 @@ pub use self::heartbeat::{Beat, HeartbeatCheck, HeartbeatPlan, Pulse};
 pub use self::http::{
     HttpAnswer, HttpCheck, HttpExpectation, HttpMethod, HttpPlan, MAX_ANSWER_BYTES, MAX_REDIRECTS,
 };
-pub use self::incident::{Acknowledgement, Entry, Hold, Incident, ResolvedBy, What};
+pub use self::incident::{Acknowledgement, Entry, Hold, Incident, IncidentState, ResolvedBy, What};
 pub use self::ladder::{LadderDefinition, LadderPlan, Sound, Step, StepDefinition, Whom};
 pub use self::machine::Around;
 pub use self::maintenance::{Maintenance, MaintenanceWindow};
-pub use self::notice::{Notice, collapse_id};
+pub use self::notice::{INCIDENT_KEY, INCIDENT_LINK_PATH, Notice, collapse_id};
 pub use self::page::{
     CALL_SCREEN, CALL_SCREEN_RULE, Detour, Instead, Page, PageHow, PageNo, PhoneFacts, RingRules,
     Rings, Told,
@@ -68,12 +68,12 @@ pub use self::rotation::{
     RotationPlan,
 };
 pub use self::server::{
-    CredentialFact, LaneFact, ServerCheck, ServerFacts, ServerPart, ServerPlan, TimersFact,
-    WaitingFact, gateways_in_trouble,
+    CredentialFact, LaneFact, LaneTroubles, ServerCheck, ServerFacts, ServerPart, ServerPlan,
+    TimersFact, WaitingFact,
 };
 pub use self::shifts::{Gap, Shift};
 pub use self::status_range::StatusRange;
 pub use self::tally::Tally;
 pub use self::text_rule::{TextRule, TextTest};
 pub use self::value_rule::ValueRule;
-pub use self::watch::{LastCheck, Refused, Turn, Watch, WatchEvent, WatchState};
+pub use self::watch::{IncidentMove, LastCheck, Refused, Turn, Watch, WatchEvent, WatchState};

@@ -5,7 +5,12 @@ use super::page::PageHow;
 use super::result::Fault;
 use crate::UnixMs;
 use crate::content::Urgency;
-use crate::duration::format_ms;
+use crate::duration::format_secs;
+
+/// Under this key a push about an incident has it in its data, with the link that acts in its reader's name.
+pub const INCIDENT_KEY: &str = "carillon_incident";
+/// The path of a link to an incident, up to its token.
+pub const INCIDENT_LINK_PATH: &str = "/i/";
 
 /// A notification about an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +43,7 @@ impl Notice {
         how: PageHow,
         at: UnixMs,
     ) -> Option<Self> {
-        // Whole seconds: nobody who is woken wants to read milliseconds.
-        let for_secs = |ms: i64| format_ms(ms.max(0) / 1_000 * 1_000);
-        let lasted = for_secs(at.saturating_sub(opened_at));
+        let lasted = format_secs(at.saturating_sub(opened_at));
         let quiet = |title: String, body: String| {
             Some(Self {
                 title,
@@ -70,7 +73,7 @@ impl Notice {
                 lasted_ms,
                 is_told: true,
             } => {
-                let lasted = for_secs(*lasted_ms);
+                let lasted = format_secs(*lasted_ms);
                 match by {
                     ResolvedBy::Recovery => quiet(
                         format!("{monitor} is up again"),

@@ -1,12 +1,13 @@
 //! A page, and by which means it goes to one device.
 //!
 //! iOS ends an app that gets a VoIP push and reports no call, and then stops waking it for VoIP pushes at all. So a device
-//! is rung only where its app has declared a call screen, at most so often, and not again while it does not answer; else
-//! it gets a critical alert instead, and the reason is written down.
+//! is rung only where its app has declared a call screen, at most so often, and not again while it does not answer, unless
+//! nothing but a ring reaches it; else it gets a critical alert instead, and the reason is written down.
 
 use super::ladder::Sound;
+use super::server::LaneTroubles;
 use crate::UnixMs;
-use crate::lane::Gateway;
+use crate::lane::{Gateway, Lane};
 use serde::{Deserialize, Serialize};
 
 /// The capability that an app declares for a device when every VoIP push is reported to the system as an incoming call.
@@ -25,6 +26,18 @@ pub enum PageHow {
     Critical,
     /// A VoIP push that rings like a call.
     Ring,
+}
+
+impl PageHow {
+    /// The word used in JSON, events and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Critical => "critical",
+            Self::Ring => "ring",
+        }
+    }
 }
 
 /// Which of an incident's pages it is: each comes once.
@@ -60,6 +73,8 @@ pub struct PhoneFacts {
     pub has_call_screen: bool,
     /// It has a VoIP push token.
     pub has_voip_token: bool,
+    /// It has a push token for alerts.
+    pub has_alert_token: bool,
 }
 
 /// Why a device is paged more quietly than the step says.
@@ -97,49 +112,46 @@ impl Instead {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Detour {
-    /// It goes by another gateway than usual.
+    /// It goes by another gateway than usual, or by Apple's other environment.
     OtherGateway,
-    /// Every gateway by which the device is reached is in trouble: the page waits for one.
+    /// All by which it could go is in trouble: the page waits for its lane.
     NoOtherGateway,
 }
 
 impl Detour {
-    /// How a device is paged, and by which gateway alone, given those at which it has a push token for alerts, the
-    /// usual one first, and those in trouble. Only Apple's rings: by another gateway it is a critical alert.
+    /// How a device is paged, and by which gateway alone, given the lane of its VoIP push token and those of its push
+    /// tokens for alerts, the usual one first. What would ring is a critical alert by another lane.
     #[must_use]
     pub fn take(
         how: PageHow,
-        reached: &[Gateway],
-        in_trouble: &[Gateway],
+        ring: Option<Lane>,
+        alerts: &[Lane],
+        troubles: &LaneTroubles,
     ) -> (PageHow, Option<Gateway>, Option<Self>) {
         let usual = match how {
-            PageHow::Ring => Some(Gateway::Apns),
-            PageHow::Alert | PageHow::Critical => reached.first().copied(),
+            PageHow::Ring => ring,
+            PageHow::Alert | PageHow::Critical => alerts.first().copied(),
         };
-        if !usual.is_some_and(|usual| in_trouble.contains(&usual)) {
+        let Some(usual) = usual.filter(|usual| troubles.has(*usual)) else {
             return (how, None, None);
+        };
+        if let Some(well) = alerts.iter().find(|lane| !troubles.has(**lane)) {
+            let how = how.min(PageHow::Critical);
+            return (how, Some(well.gateway), Some(Self::OtherGateway));
         }
-        let well = reached.iter().find(|gateway| !in_trouble.contains(gateway));
-        match well {
-            Some(well) => (
-                how.min(PageHow::Critical),
-                Some(*well),
-                Some(Self::OtherGateway),
-            ),
-            None if reached.is_empty() => (how, None, Some(Self::NoOtherGateway)),
-            // A ring would not wait for it.
-            None => {
-                let how = how.min(PageHow::Critical);
-                (how, None, Some(Self::NoOtherGateway))
-            }
-        }
+        // A ring would not wait until the lane is well, and an alert by another lane would never find out that it is.
+        let how = match troubles.is_blocked(usual) && alerts.contains(&usual) {
+            true => how.min(PageHow::Critical),
+            false => how,
+        };
+        (how, None, Some(Self::NoOtherGateway))
     }
 
     /// A sentence for people.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::OtherGateway => "by another gateway: the usual one is in trouble",
+            Self::OtherGateway => "by another of its push tokens: the usual gateway is in trouble",
             Self::NoOtherGateway => {
                 "waits for its gateway, which is in trouble: it has no push token of another"
             }
@@ -177,7 +189,8 @@ pub struct RingRules {
     pub most: u16,
     /// … within so many milliseconds.
     pub within_ms: i64,
-    /// After so many rings in a row that brought no word from the device it is rung no more, until it is heard of.
+    /// After so many rings in a row that brought no word from the device it is rung no more, until it is heard of. But it
+    /// is where it has no push token for alerts: nothing else would reach it.
     pub unanswered: u16,
 }
 
@@ -222,7 +235,7 @@ impl Rings {
             Some(Instead::NoCallScreen)
         } else if !phone.has_voip_token {
             Some(Instead::NoVoipToken)
-        } else if self.unanswered >= rules.unanswered {
+        } else if phone.has_alert_token && self.unanswered >= rules.unanswered {
             Some(Instead::Unanswered)
         } else if self.at.len() >= usize::from(rules.most) {
             Some(Instead::RingCap)
@@ -233,24 +246,28 @@ impl Rings {
             return (PageHow::Critical, instead);
         }
         self.at.push(now);
-        self.unanswered += 1;
+        self.unanswered = self.unanswered.saturating_add(1);
         (PageHow::Ring, None)
     }
 
-    /// The device was heard of: a receipt, an acknowledgement, a registration.
-    pub fn answered(&mut self) {
+    /// The device was heard of: a receipt of a page, or its user moved an incident.
+    pub fn heard_of(&mut self) {
         self.unanswered = 0;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::server::LaneFact;
     use super::*;
+    use crate::environment::TokenEnvironment;
+    use crate::id::AppNo;
     use proptest::prelude::*;
 
     const PHONE: PhoneFacts = PhoneFacts {
         has_call_screen: true,
         has_voip_token: true,
+        has_alert_token: true,
     };
 
     #[test]
@@ -283,10 +300,10 @@ mod tests {
         assert_eq!(ring(PHONE, 0), rung);
         assert_eq!(ring(PHONE, 1), rung);
         assert_eq!(ring(PHONE, 2), critical(Instead::Unanswered));
-        rings.answered();
+        rings.heard_of();
         let mut ring = |now| rings.page(PageHow::Ring, PHONE, &rules, now);
         assert_eq!(ring(3), rung);
-        rings.answered();
+        rings.heard_of();
         let mut ring = |now| rings.page(PageHow::Ring, PHONE, &rules, now);
         assert_eq!(ring(4), critical(Instead::RingCap));
         assert_eq!(
@@ -297,30 +314,136 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_ring_reaches_is_rung_on_until_the_cap() {
+        let rules = RingRules {
+            most: 3,
+            within_ms: 1_000,
+            unanswered: 1,
+        };
+        let mut rings = Rings::default();
+        let mut ring = |has_alert_token, now| {
+            let phone = PhoneFacts {
+                has_alert_token,
+                ..PHONE
+            };
+            rings.page(PageHow::Ring, phone, &rules, now)
+        };
+        for now in 0..3 {
+            assert_eq!(ring(false, now), (PageHow::Ring, None));
+        }
+        let critical = |instead| (PageHow::Critical, Some(instead));
+        assert_eq!(ring(false, 3), critical(Instead::RingCap));
+        assert_eq!(ring(true, 1_000), critical(Instead::Unanswered));
+        assert_eq!(ring(false, 1_000), (PageHow::Ring, None), "the next day");
+    }
+
+    fn lane(gateway: Gateway, environment: TokenEnvironment) -> Lane {
+        Lane {
+            app: AppNo(1),
+            gateway,
+            environment,
+        }
+    }
+
+    /// What lanes of the App itself, and of another one whose gateway is in trouble, tell.
+    fn troubles(own: &[Lane], elsewhere: &[Lane]) -> LaneTroubles {
+        let fact = |lane: Lane, is_own: bool| LaneFact {
+            app: "shop".to_owned(),
+            lane: match is_own {
+                true => lane,
+                false => Lane {
+                    app: AppNo(2),
+                    ..lane
+                },
+            },
+            reason: String::new(),
+            mend: String::new(),
+            is_credential: is_own,
+            since: 0,
+            tried_at: 0,
+        };
+        let own = own.iter().map(|lane| fact(*lane, true));
+        let elsewhere = elsewhere.iter().map(|lane| fact(*lane, false));
+        let all: Vec<LaneFact> = own.chain(elsewhere).collect();
+        LaneTroubles::of(&all, 0)
+    }
+
+    #[test]
     fn a_page_goes_by_a_gateway_that_works_where_there_is_one() {
-        use Gateway::{Apns, Fcm, WebPush};
         use PageHow::{Alert, Critical, Ring};
+        let [apns, fcm, web] =
+            Gateway::ALL.map(|gateway| lane(gateway, TokenEnvironment::Production));
+        let (by_fcm, by_web) = (Some(Gateway::Fcm), Some(Gateway::WebPush));
         let (other, none) = (Some(Detour::OtherGateway), Some(Detour::NoOtherGateway));
-        for (how, reached, in_trouble, expected) in [
-            (Alert, &[Apns, Fcm][..], &[][..], (Alert, None, None)),
-            (Alert, &[Apns, Fcm], &[Fcm], (Alert, None, None)),
-            (Alert, &[Apns, Fcm], &[Apns], (Alert, Some(Fcm), other)),
+        for (how, alerts, blocked, expected) in [
+            (Alert, &[apns, fcm][..], &[][..], (Alert, None, None)),
+            (Alert, &[apns, fcm], &[fcm], (Alert, None, None)),
+            (Alert, &[apns, fcm], &[apns], (Alert, by_fcm, other)),
             (
                 Critical,
-                &[Apns, Fcm, WebPush],
-                &[Apns, Fcm],
-                (Critical, Some(WebPush), other),
+                &[apns, fcm, web],
+                &[apns, fcm],
+                (Critical, by_web, other),
             ),
-            (Ring, &[Apns, Fcm], &[Apns], (Critical, Some(Fcm), other)),
-            (Ring, &[Fcm], &[Apns], (Critical, Some(Fcm), other)),
-            (Ring, &[Apns, Fcm], &[Fcm], (Ring, None, None)),
-            (Ring, &[], &[Apns], (Ring, None, none)),
-            (Ring, &[Apns], &[Apns], (Critical, None, none)),
-            (Alert, &[Apns], &[Apns, Fcm], (Alert, None, none)),
-            (Alert, &[], &[Apns], (Alert, None, None)),
+            (Ring, &[apns, fcm], &[apns], (Critical, by_fcm, other)),
+            (Ring, &[fcm], &[apns], (Critical, by_fcm, other)),
+            (Ring, &[apns, fcm], &[fcm], (Ring, None, None)),
+            (Ring, &[], &[apns], (Ring, None, none)),
+            (Ring, &[apns], &[apns], (Critical, None, none)),
+            (Alert, &[apns], &[apns, fcm], (Alert, None, none)),
+            (Alert, &[], &[apns], (Alert, None, None)),
         ] {
-            let taken = Detour::take(how, reached, in_trouble);
-            assert_eq!(taken, expected, "{how:?} {reached:?} {in_trouble:?}");
+            let taken = Detour::take(how, Some(apns), alerts, &troubles(blocked, &[]));
+            assert_eq!(taken, expected, "{how:?} {alerts:?} {blocked:?}");
+        }
+    }
+
+    #[test]
+    fn a_phone_is_rung_unless_its_own_lane_is_blocked() {
+        use PageHow::{Critical, Ring};
+        use TokenEnvironment::{Auto, Production, Sandbox};
+        let [apple, sandbox, unknown] =
+            [Production, Sandbox, Auto].map(|of| lane(Gateway::Apns, of));
+        let (by_apns, by_fcm) = (Some(Gateway::Apns), Some(Gateway::Fcm));
+        let (other, none) = (Some(Detour::OtherGateway), Some(Detour::NoOtherGateway));
+        let fcm = lane(Gateway::Fcm, Production);
+        for (ring, alerts, own, elsewhere, expected) in [
+            (
+                apple,
+                &[apple][..],
+                &[sandbox][..],
+                &[][..],
+                (Ring, None, None),
+            ),
+            (apple, &[apple], &[], &[sandbox], (Ring, None, None)),
+            (sandbox, &[sandbox], &[sandbox], &[], (Critical, None, none)),
+            // Nobody knows whether this App's own lane is well.
+            (apple, &[apple], &[], &[apple], (Ring, None, none)),
+            (
+                apple,
+                &[apple, fcm],
+                &[],
+                &[apple],
+                (Critical, by_fcm, other),
+            ),
+            (
+                unknown,
+                &[apple],
+                &[unknown],
+                &[],
+                (Critical, by_apns, other),
+            ),
+            (
+                unknown,
+                &[apple],
+                &[unknown, apple],
+                &[],
+                (Ring, None, none),
+            ),
+        ] {
+            let taken = Detour::take(Ring, Some(ring), alerts, &troubles(own, elsewhere));
+            let found = format!("{ring:?} {alerts:?} {own:?} {elsewhere:?}");
+            assert_eq!(taken, expected, "{found}");
         }
     }
 
@@ -335,7 +458,7 @@ mod tests {
             for (ms, is_heard) in steps {
                 now += if jumps { ms } else { ms.abs() };
                 if is_heard {
-                    rings.answered();
+                    rings.heard_of();
                     row = 0;
                 }
                 let stored = serde_json::to_string(&rings).unwrap();

@@ -3,14 +3,17 @@
 //! Who gathers the facts is no business of this module, nor which gateway a page goes by.
 
 use super::result::{CheckResult, FaultKind};
-use crate::duration::{format_ms, parse_ms};
-use crate::lane::Gateway;
+use crate::duration::{format_ms, format_secs, parse_ms};
+use crate::environment::TokenEnvironment;
+use crate::lane::{Gateway, Lane};
 use crate::problem::FieldProblem;
 use crate::{UnixMs, size};
 use serde::{Deserialize, Serialize};
 
 /// Most things that a sentence names; the others are counted.
 const NAMED: usize = 3;
+/// Trouble that nobody met for so long may be over: the next push sees.
+const TRIED_MS: u64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// A check of this server itself, as it is written.
@@ -155,8 +158,8 @@ pub struct ServerFacts {
 pub struct LaneFact {
     /// Public id of its App.
     pub app: String,
-    /// Its gateway.
-    pub gateway: Gateway,
+    /// Which.
+    pub lane: Lane,
     /// The gateway's reason, or our word.
     pub reason: String,
     /// What to do.
@@ -165,6 +168,8 @@ pub struct LaneFact {
     pub is_credential: bool,
     /// Since when.
     pub since: UnixMs,
+    /// When a push last met it.
+    pub tried_at: UnixMs,
 }
 
 /// A credential.
@@ -229,7 +234,7 @@ impl ServerPlan {
             FaultKind::Lanes,
             stuck.iter().map(|lane| {
                 let lasts = ago(lane.since, now);
-                let (app, gateway) = (&lane.app, lane.gateway.as_str());
+                let (app, gateway) = (&lane.app, lane.lane.gateway.as_str());
                 let (reason, mend) = (&lane.reason, &lane.mend);
                 format!("{gateway} of {app} sends nothing for {lasts}: {reason} ({mend})")
             }),
@@ -344,27 +349,55 @@ fn or_all(name: &str) -> &str {
     }
 }
 
-/// Whole seconds: nobody who is woken wants to read milliseconds.
 fn ago(since: UnixMs, now: UnixMs) -> String {
-    format_ms(now.saturating_sub(since).max(0) / 1_000 * 1_000)
+    format_secs(now.saturating_sub(since))
 }
 
-/// Gateways by which a page of this App had better not go: one that cannot send for it, and one that is in trouble
-/// itself, whoever noticed. `lanes`: those that cannot send.
-#[must_use]
-pub fn gateways_in_trouble(app: &str, lanes: &[LaneFact]) -> Vec<Gateway> {
-    let is_in_trouble = |gateway: &Gateway| {
-        lanes
-            .iter()
-            .any(|lane| lane.gateway == *gateway && (lane.app == app || !lane.is_credential))
-    };
-    Gateway::ALL.into_iter().filter(is_in_trouble).collect()
+/// Lanes by which a page had better not go: those that cannot send, and those whose gateway is in trouble itself,
+/// whoever noticed. In Apple's one environment may be when the other is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneTroubles {
+    blocked: Vec<Lane>,
+    gateways: Vec<(Gateway, TokenEnvironment)>,
+}
+
+impl LaneTroubles {
+    /// `lanes`: those of all Apps that cannot send. What none has met for an hour is no reason: a lane from which pages stay
+    /// away sends nothing that would find it well again.
+    #[must_use]
+    pub fn of(lanes: &[LaneFact], now: UnixMs) -> Self {
+        let mut troubles = Self::default();
+        for fact in lanes {
+            if now.abs_diff(fact.tried_at) >= TRIED_MS {
+                continue;
+            }
+            troubles.blocked.push(fact.lane);
+            if !fact.is_credential {
+                let of = (fact.lane.gateway, fact.lane.environment);
+                troubles.gateways.push(of);
+            }
+        }
+        troubles
+    }
+
+    /// Whether this very lane cannot send.
+    #[must_use]
+    pub fn is_blocked(&self, lane: Lane) -> bool {
+        self.blocked.contains(&lane)
+    }
+
+    /// Whether it cannot send, or its gateway is in trouble.
+    #[must_use]
+    pub fn has(&self, lane: Lane) -> bool {
+        self.is_blocked(lane) || self.gateways.contains(&(lane.gateway, lane.environment))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::result::Verdict;
     use super::*;
+    use crate::id::AppNo;
     use serde_json::json;
 
     const NOW: UnixMs = 1_800_000_000_000;
@@ -378,11 +411,16 @@ mod tests {
     fn lane(app: &str, gateway: Gateway, is_credential: bool, ago_ms: i64) -> LaneFact {
         LaneFact {
             app: app.to_owned(),
-            gateway,
+            lane: Lane {
+                app: AppNo(1),
+                gateway,
+                environment: TokenEnvironment::Production,
+            },
             reason: "InvalidProviderToken".to_owned(),
             mend: "upload another key".to_owned(),
             is_credential,
             since: NOW - ago_ms,
+            tried_at: NOW,
         }
     }
 
@@ -552,15 +590,38 @@ mod tests {
     }
 
     #[test]
-    fn pages_avoid_gateways_that_cannot_send_for_their_app_or_at_all() {
-        let key_of_another = lane("shop", Gateway::Apns, true, 0);
-        let google_down = lane("shop", Gateway::Fcm, false, 0);
-        let lanes = [key_of_another, google_down];
-        assert_eq!(gateways_in_trouble("ops", &lanes), [Gateway::Fcm]);
-        assert_eq!(
-            gateways_in_trouble("shop", &lanes),
-            [Gateway::Apns, Gateway::Fcm]
-        );
-        assert_eq!(gateways_in_trouble("ops", &[]), []);
+    fn pages_avoid_lanes_that_cannot_send_and_gateways_in_trouble() {
+        use TokenEnvironment::{Auto, Production, Sandbox};
+        let lane_of = |app, gateway, environment| Lane {
+            app: AppNo(app),
+            gateway,
+            environment,
+        };
+        let apple = |app, environment| lane_of(app, Gateway::Apns, environment);
+        let no_key = lane("shop", Gateway::Apns, true, 0);
+        let mut apple_down = lane("shop", Gateway::Apns, false, 0);
+        apple_down.lane.environment = Sandbox;
+        let troubles = LaneTroubles::of(&[no_key, apple_down.clone()], NOW);
+        for (lane, is_blocked, has) in [
+            (apple(1, Production), true, true),
+            (apple(1, Sandbox), true, true),
+            (apple(1, Auto), false, false),
+            (apple(2, Production), false, false),
+            (apple(2, Sandbox), false, true),
+            (lane_of(1, Gateway::Fcm, Production), false, false),
+        ] {
+            let found = (troubles.is_blocked(lane), troubles.has(lane));
+            assert_eq!(found, (is_blocked, has), "{lane:?}");
+        }
+        // Also where the clock was set back since.
+        for (tried_at, counts) in [
+            (NOW - 3_599_999, true),
+            (NOW - 3_600_000, false),
+            (NOW + 3_600_000, false),
+        ] {
+            apple_down.tried_at = tried_at;
+            let troubles = LaneTroubles::of(std::slice::from_ref(&apple_down), NOW);
+            assert_eq!(troubles != LaneTroubles::default(), counts, "{tried_at}");
+        }
     }
 }

@@ -189,6 +189,50 @@ pub enum WatchEvent {
     },
 }
 
+/// What a person does with an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncidentMove {
+    /// They take it in hand.
+    Acknowledge,
+    /// They give it back.
+    Unacknowledge,
+    /// They put its next page off.
+    Snooze {
+        /// For how long: milliseconds, 1 min to 1 day.
+        for_ms: i64,
+    },
+    /// They close it.
+    Resolve,
+}
+
+impl IncidentMove {
+    /// What the incident's monitor is told when this person does it.
+    #[must_use]
+    pub fn event(self, incident: u32, by: String) -> WatchEvent {
+        match self {
+            Self::Acknowledge => WatchEvent::Acknowledge { incident, by },
+            Self::Unacknowledge => WatchEvent::Unacknowledge { incident, by },
+            Self::Snooze { for_ms } => WatchEvent::Snooze {
+                incident,
+                by,
+                for_ms,
+            },
+            Self::Resolve => WatchEvent::Resolve { incident, by },
+        }
+    }
+
+    /// The word used in the audit log.
+    #[must_use]
+    pub fn audit_word(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "incident.acknowledge",
+            Self::Unacknowledge => "incident.unacknowledge",
+            Self::Snooze { .. } => "incident.snooze",
+            Self::Resolve => "incident.resolve",
+        }
+    }
+}
+
 /// Why a move is not possible. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {

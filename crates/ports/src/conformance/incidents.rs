@@ -76,14 +76,14 @@ pub async fn incidents_are_made_of_their_entries(subject: &mut dyn Subject) {
     assert_eq!(f.hot.incident_entries(monitor, 2, 2).await.unwrap(), []);
     // One that never ends keeps its newest.
     let mut long = next(&f, monitor).await;
-    let many = (0..=INCIDENT_ENTRIES).map(|n| paged(2, T0 + 9 + n));
+    let many = (0..=INCIDENT_ENTRIES).map(|n| paged(2, T0 + 9 + i64::from(n)));
     long.entries = std::iter::once(opened(2, T0 + 8)).chain(many).collect();
     assert!(write(&f, long).await);
     let kept = f.hot.incident_entries(monitor, 2, u32::MAX).await.unwrap();
-    assert_eq!(kept.len() as i64, INCIDENT_ENTRIES);
+    assert_eq!(kept.len(), INCIDENT_ENTRIES as usize);
     assert_eq!(kept[0].no, 3, "the newest are kept");
     let pages = incident(&f, monitor, 2).await.pages;
-    assert_eq!(i64::from(pages), INCIDENT_ENTRIES + 1);
+    assert_eq!(pages, INCIDENT_ENTRIES + 1);
 }
 
 /// The latest opened first, page by page; of one monitor, open ones, closed ones, those since an instant.

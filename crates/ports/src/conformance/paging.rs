@@ -7,7 +7,7 @@ use crate::watch::{PagePhone, RingChange, StoredWatch, WatchClaim};
 use carillon_model::device::PushTokenRegistration;
 use carillon_model::environment::TokenEnvironment;
 use carillon_model::id::DeviceNo;
-use carillon_model::lane::Gateway;
+use carillon_model::lane::{Gateway, Lane};
 use carillon_model::monitor::{CALL_SCREEN, PageHow, PhoneFacts, RingRules, Rings};
 use carillon_model::push_type::TokenKind;
 
@@ -15,6 +15,7 @@ fn rung(rings: &Rings) -> Rings {
     let facts = PhoneFacts {
         has_call_screen: true,
         has_voip_token: true,
+        has_alert_token: true,
     };
     let mut now = rings.clone();
     let how = now.page(PageHow::Ring, facts, &RingRules::default(), T0);
@@ -73,12 +74,12 @@ pub async fn what_a_monitor_pages_is_its_step(subject: &mut dyn Subject) {
     );
     assert_eq!(rings().await, rung(&rung(&rung(&none))));
     // It is heard of, and goes with its device.
-    let mut answered = rings().await;
-    answered.answered();
+    let mut after = rings().await;
+    after.heard_of();
     f.hot.heard_of(devices.clone()).await.unwrap();
-    assert_eq!(rings().await, answered);
+    assert_eq!(rings().await, after);
     f.hot.heard_of(devices.clone()).await.unwrap();
-    assert_eq!(rings().await, answered);
+    assert_eq!(rings().await, after);
     let deleted = f.registry.delete_device(f.app, "d0".into(), T0, nobody());
     assert!(deleted.await.unwrap());
     let mut third = next(&f, a.monitor).await;
@@ -134,13 +135,21 @@ pub async fn devices_are_rung_apart(subject: &mut dyn Subject) {
     assert_eq!(rings().await, [rung(&twice), known]);
 }
 
+/// Where push tokens of [`phones_are_found_by_person`] are.
+fn environment(kind: TokenKind) -> TokenEnvironment {
+    match kind {
+        TokenKind::Voip => TokenEnvironment::Sandbox,
+        _ => TokenEnvironment::Production,
+    }
+}
+
 /// Of each user those devices that were seen last, with what counts for how they are paged.
 pub async fn phones_are_found_by_person(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;
     let with = |id: &str, user: &str, kinds: &[(TokenKind, u64)], capabilities: &[&str]| {
         let mut device = registration(id, user, 0);
         let tokens = kinds.iter().map(|(kind, number)| {
-            PushTokenRegistration::new(*kind, address(*number), TokenEnvironment::Production)
+            PushTokenRegistration::new(*kind, address(*number), environment(*kind))
         });
         device.push_tokens = tokens.collect();
         device.capabilities = capabilities.iter().map(|&name| name.to_owned()).collect();
@@ -163,13 +172,18 @@ pub async fn phones_are_found_by_person(subject: &mut dyn Subject) {
         let users = users.iter().map(|&user| user.to_owned()).collect();
         f.hot.page_phones(f.app, users, most).await.unwrap()
     };
+    let lane = |kind: TokenKind| Lane {
+        app: f.app,
+        gateway: kind.gateway(),
+        environment: environment(kind),
+    };
     let expected = |device, id: &str, user: &str, facts: [bool; 2], at: &[Gateway]| PagePhone {
         device,
         id: id.into(),
         user: user.into(),
         has_call_screen: facts[0],
-        has_voip_token: facts[1],
-        alert_gateways: at.to_vec(),
+        ring_lane: facts[1].then(|| lane(TokenKind::Voip)),
+        alert_lanes: at.iter().map(|at| lane(at.alert_kind())).collect(),
         rings: Rings::default(),
     };
     let of_ann = [

@@ -48,7 +48,7 @@ pub(super) async fn write(f: &Fixture, step: WatchStep) -> bool {
 
 pub(super) async fn read(f: &Fixture, monitor: DefinitionNo) -> StoredWatch {
     let found = f.hot.watches(vec![monitor]).await.unwrap().remove(0);
-    found.unwrap()
+    found.unwrap().unwrap()
 }
 
 /// A monitor whose record is there.
@@ -220,7 +220,7 @@ pub async fn monitors_are_stepped_together(subject: &mut dyn Subject) {
     let found = f.hot.watches(wanted).await.unwrap();
     let found: Vec<_> = found
         .iter()
-        .map(|one| one.as_ref().map(|one| one.monitor))
+        .map(|one| one.as_ref().map(|one| one.as_ref().unwrap().monitor))
         .collect();
     assert_eq!(found, [Some(c), None, Some(b.monitor), Some(c)]);
     assert_eq!(read(&f, b.monitor).await, b);
@@ -249,7 +249,7 @@ pub async fn monitors_are_stepped_together(subject: &mut dyn Subject) {
     assert_eq!((other.pages, other.resolved.is_some()), (1, true));
 }
 
-/// What is due first comes first; those of deleted Apps are passed over.
+/// What is due first comes first, page by page; those of deleted Apps are passed over.
 pub async fn checks_are_due_in_their_order(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;
     let mut all = Vec::new();
@@ -258,6 +258,7 @@ pub async fn checks_are_due_in_their_order(subject: &mut dyn Subject) {
         ("b", None),
         ("c", Some(T0 + 3)),
         ("d", Some(T0 + 5)),
+        ("f", Some(T0 + 5)),
     ] {
         let no = put(&f, name).await.no;
         let mut step = step(&f, no, WatchClaim::New);
@@ -266,13 +267,29 @@ pub async fn checks_are_due_in_their_order(subject: &mut dyn Subject) {
         all.push(no);
     }
     let due = async |until, limit| {
-        let due = f.hot.due_checks(until, limit).await.unwrap();
-        due.into_iter().map(|one| one.monitor).collect::<Vec<_>>()
+        let due = f.hot.due_checks(until, None, limit).await.unwrap();
+        let due = due.checks.into_iter().map(|one| one.unwrap().monitor);
+        due.collect::<Vec<_>>()
     };
     assert_eq!(due(T0 + 2, 10).await, []);
-    assert_eq!(due(T0 + 5, 10).await, [all[2], all[3]]);
+    assert_eq!(due(T0 + 5, 10).await, [all[2], all[3], all[4]]);
     assert_eq!(due(T0 + 99, 2).await, [all[2], all[3]]);
-    assert_eq!(due(T0 + 99, 10).await, [all[2], all[3], all[0]]);
+    let in_order = [all[2], all[3], all[4], all[0]];
+    assert_eq!(due(T0 + 99, 10).await, in_order);
+    for limit in [1, 2, 3, 10] {
+        let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = f.hot.due_checks(T0 + 99, after, limit).await.unwrap();
+            assert!(page.checks.len() <= limit as usize);
+            found.extend(page.checks.into_iter().map(|one| one.unwrap().monitor));
+            (after, pages) = (page.next, pages + 1);
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, in_order, "in pages of {limit}");
+        assert_eq!(pages, 4 / limit + 1, "a full page may be followed by none");
+    }
     let no = put(&f, "e").await.no;
     let mut firing = step(&f, no, WatchClaim::New);
     firing.state = WatchState::Firing;
@@ -280,7 +297,7 @@ pub async fn checks_are_due_in_their_order(subject: &mut dyn Subject) {
     assert!(write(&f, firing).await);
     assert_eq!(
         f.hot.watch_counts().await.unwrap(),
-        [(f.app, state, 4), (f.app, WatchState::Firing, 1)]
+        [(f.app, state, 5), (f.app, WatchState::Firing, 1)]
     );
     assert!(f.registry.delete_app(f.app, T0, nobody()).await.unwrap());
     assert_eq!(due(T0 + 99, 10).await, []);

@@ -217,6 +217,9 @@ impl HotStore for MemoryStore {
         no: NotificationNo,
         now: UnixMs,
     ) -> Result<Option<CancelMark>> {
+        if let Some(error) = &*self.shared.cancel_failure.lock() {
+            return Err(error.clone());
+        }
         let mut state = self.write()?;
         let Some(notification) = state
             .notifications

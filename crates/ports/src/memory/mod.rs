@@ -33,6 +33,7 @@ pub use sources::FakeSources;
 pub use webhooks::{FakeReceivers, answered};
 
 use crate::store::{Result, StoreError};
+use carillon_model::id::DefinitionNo;
 use instances::Process;
 use parking_lot::{Mutex, MutexGuard};
 use state::State;
@@ -49,7 +50,9 @@ pub struct MemoryStore {
 struct Shared {
     state: Mutex<State>,
     failure: Mutex<Option<StoreError>>,
+    cancel_failure: Mutex<Option<StoreError>>,
     unreadable_user: Mutex<Option<String>>,
+    failing_monitor: Mutex<Option<DefinitionNo>>,
     free_bytes: Mutex<Option<u64>>,
     is_shared: bool,
 }
@@ -85,9 +88,19 @@ impl MemoryStore {
         *self.shared.failure.lock() = with;
     }
 
+    /// From now on every cancel fails with this; `None`: no more. All else goes on.
+    pub fn fail_cancels(&self, with: Option<StoreError>) {
+        *self.shared.cancel_failure.lock() = with;
+    }
+
     /// From now on the devices of this user cannot be read; `None`: all can.
     pub fn spoil_user(&self, user: Option<&str>) {
         *self.shared.unreadable_user.lock() = user.map(str::to_owned);
+    }
+
+    /// From now on no step of this monitor can be written, nor one that is written with it; `None`: all can.
+    pub fn fail_monitor(&self, no: Option<DefinitionNo>) {
+        *self.shared.failing_monitor.lock() = no;
     }
 
     fn readable(&self, users: &[String]) -> Result<()> {

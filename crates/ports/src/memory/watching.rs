@@ -3,26 +3,29 @@
 use super::MemoryStore;
 use super::state::State;
 use super::timers::{Of, Timer};
-use crate::store::Result;
+use crate::store::{Result, StoreError};
 use crate::watch::{
-    HOUR_MS, HourTally, INCIDENT_ENTRIES, IncidentFilter, PagePhone, StoredEntry, StoredIncident,
-    StoredWatch, TALLY_HOURS, WatchClaim, WatchEntry, WatchStep, WatchStore,
+    DueChecks, HOUR_MS, HourTally, INCIDENT_ENTRIES, IncidentFilter, PagePhone, ReadWatch,
+    StoredEntry, StoredIncident, StoredWatch, TALLY_HOURS, UnreadableWatch, WatchClaim, WatchEntry,
+    WatchStep, WatchStore,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DefinitionNo, DeviceNo, NotificationNo};
-use carillon_model::lane::Gateway;
+use carillon_model::lane::{Gateway, Lane};
 use carillon_model::monitor::{CALL_SCREEN, Rings, Tally, WatchState};
-use carillon_model::push_type::{Reach, TokenKind};
+use carillon_model::push_type::TokenKind;
 use carillon_model::timer::MissedRun;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the fake keeps of them.
 #[derive(Debug, Default)]
 pub(super) struct Watching {
     watches: BTreeMap<DefinitionNo, StoredWatch>,
+    /// Whose records cannot be read.
+    spoilt: BTreeSet<DefinitionNo>,
     incidents: BTreeMap<(DefinitionNo, u32), Kept>,
     pages: BTreeMap<NotificationNo, (DefinitionNo, u32)>,
     rings: BTreeMap<DeviceNo, Rings>,
@@ -61,13 +64,24 @@ impl Watching {
         kept.incident.happened(&entry.entry);
         let no = kept.entries.keys().next_back().map_or(1, |last| last + 1);
         kept.entries.insert(no, entry.clone());
-        kept.entries.remove(&(no - INCIDENT_ENTRIES));
+        kept.entries.remove(&(no - i64::from(INCIDENT_ENTRIES)));
     }
 }
 
 impl State {
     pub(super) fn due_watch(&self, no: DefinitionNo) -> Option<StoredWatch> {
         self.watching.watches.get(&no).cloned()
+    }
+
+    fn read_watch(&self, monitor: DefinitionNo) -> Option<ReadWatch> {
+        let stored = self.due_watch(monitor)?;
+        Some(match self.watching.spoilt.contains(&monitor) {
+            false => Ok(stored),
+            true => {
+                let why = format!("the record of monitor {monitor} is spoilt");
+                Err(UnreadableWatch { monitor, why })
+            }
+        })
     }
 
     fn is_monitor(&self, no: DefinitionNo) -> bool {
@@ -142,6 +156,7 @@ impl State {
         self.timers.retain(|_, timer| timer.of != Of::Watch(no));
         let watching = &mut self.watching;
         watching.watches.remove(&no);
+        watching.spoilt.remove(&no);
         watching.incidents.retain(|(of, _), _| *of != no);
         watching.pages.retain(|_, (of, _)| *of != no);
         watching.tallies.retain(|(of, _), _| *of != no);
@@ -176,25 +191,44 @@ impl State {
 
     fn page_phone(&self, no: DeviceNo) -> Option<PagePhone> {
         let row = self.devices.get(&no)?;
-        let is_reached =
-            |gateway: &Gateway| self.is_within_reach(no, Reach::only(gateway.alert_kind()));
+        let lane = |kind: TokenKind| {
+            let found = self.push_tokens.get(&(no, kind))?;
+            found.retired_at.is_none().then_some(Lane {
+                app: row.app,
+                gateway: kind.gateway(),
+                environment: found.environment,
+            })
+        };
+        let alerts = Gateway::ALL.map(Gateway::alert_kind).into_iter();
         Some(PagePhone {
             device: no,
             id: row.id(no),
             user: row.registration.user_id.clone()?,
             has_call_screen: row.registration.has_capability(CALL_SCREEN),
-            has_voip_token: self.is_within_reach(no, Reach::only(TokenKind::Voip)),
-            alert_gateways: Gateway::ALL.into_iter().filter(is_reached).collect(),
+            ring_lane: lane(TokenKind::Voip),
+            alert_lanes: alerts.filter_map(lane).collect(),
             rings: self.watching.rings_of(no),
         })
     }
 }
 
+impl MemoryStore {
+    /// From now on the record of this monitor cannot be read, or can again.
+    pub fn spoil_watch(&self, monitor: DefinitionNo, is_spoilt: bool) {
+        let mut state = self.read();
+        let spoilt = &mut state.watching.spoilt;
+        match is_spoilt {
+            true => spoilt.insert(monitor),
+            false => spoilt.remove(&monitor),
+        };
+    }
+}
+
 #[async_trait]
 impl WatchStore for MemoryStore {
-    async fn watches(&self, monitors: Vec<DefinitionNo>) -> Result<Vec<Option<StoredWatch>>> {
+    async fn watches(&self, monitors: Vec<DefinitionNo>) -> Result<Vec<Option<ReadWatch>>> {
         let state = self.read();
-        let all = monitors.iter().map(|no| state.due_watch(*no));
+        let all = monitors.iter().map(|no| state.read_watch(*no));
         Ok(all.collect())
     }
 
@@ -213,20 +247,35 @@ impl WatchStore for MemoryStore {
             .collect())
     }
 
-    async fn due_checks(&self, until: UnixMs, limit: u32) -> Result<Vec<StoredWatch>> {
+    async fn due_checks(
+        &self,
+        until: UnixMs,
+        after: Option<(UnixMs, DefinitionNo)>,
+        limit: u32,
+    ) -> Result<DueChecks> {
+        let limit = limit.max(1) as usize;
         let state = self.read();
         let all = state.watching.watches.values();
-        let due = all.filter(|watch| {
-            watch.check_at.is_some_and(|at| at <= until) && state.apps.contains_key(&watch.app)
-        });
-        let mut due: Vec<_> = due.cloned().collect();
-        due.sort_by_key(|watch| (watch.check_at, watch.monitor));
-        due.truncate(limit as usize);
-        Ok(due)
+        let of_apps = all.filter(|watch| state.apps.contains_key(&watch.app));
+        let places = of_apps.filter_map(|watch| Some((watch.check_at?, watch.monitor)));
+        let mut due: Vec<_> = places
+            .filter(|place| place.0 <= until && after.is_none_or(|after| *place > after))
+            .collect();
+        due.sort_unstable();
+        due.truncate(limit);
+        let checks = due.iter().filter_map(|(_, no)| state.read_watch(*no));
+        Ok(DueChecks {
+            checks: checks.collect(),
+            next: due.last().copied().filter(|_| due.len() == limit),
+        })
     }
 
     async fn step_watches(&self, steps: Vec<WatchStep>) -> Result<Vec<bool>> {
         let mut state = self.write()?;
+        let failing = *self.shared.failing_monitor.lock();
+        if steps.iter().any(|step| Some(step.monitor) == failing) {
+            return Err(StoreError::Failed("a step is spoilt".into()));
+        }
         Ok(steps
             .into_iter()
             .map(|step| state.step_watch(step))
@@ -256,7 +305,7 @@ impl WatchStore for MemoryStore {
         let mut state = self.write()?;
         for device in devices {
             if let Some(rings) = state.watching.rings.get_mut(&device) {
-                rings.answered();
+                rings.heard_of();
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 
 use super::figures::Figures;
 use super::gateway::OwnProcess;
-use super::http::{HttpConnection, head};
+use super::http::each;
 use super::pipeline::blind;
 use super::process::thread_cpu;
 use super::server::{Home, MeasuredServer, push_token};
@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
 const APP: &str = "activities";
 /// What the server calls these timers.
@@ -62,17 +61,15 @@ pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Fai
     let begun_at = machine_now();
     let burst_at = begun_at + load.lead * 1_000;
     let burst = load.burst.min(load.count);
-    each(&server, load.count, move |number| {
+    each(&server, CONNECTIONS, load.count, move |number| {
         let soon = number < burst;
         let first_at = match soon {
             true => burst_at,
             // Spread over the hour after it.
             false => burst_at + 3_600_000 + (number % 3_600) as i64 * 1_000,
         };
-        (
-            "PUT",
-            declaration(number, begun_at, first_at, burst_at + LASTS * 1_000),
-        )
+        let body = declaration(number, begun_at, first_at, burst_at + LASTS * 1_000);
+        ("PUT", path_of(number), body.to_string(), None)
     })
     .await?;
     let declared_at = machine_now();
@@ -98,8 +95,9 @@ pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Fai
     let began = Instant::now();
     let later =
         Timestamp::from_millisecond(burst_at + (LASTS + 1_800) * 1_000).unwrap_or(Timestamp::MAX);
-    each(&server, replanned, move |_| {
-        ("PATCH", json!({ "ends_at": later.to_string() }))
+    each(&server, CONNECTIONS, replanned, move |number| {
+        let body = json!({ "ends_at": later.to_string() });
+        ("PATCH", path_of(number), body.to_string(), None)
     })
     .await?;
     let replanning = began.elapsed();
@@ -137,6 +135,10 @@ pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Fai
     );
     server.stop().await?;
     Ok(figures)
+}
+
+fn path_of(number: u64) -> String {
+    format!("/v1/apps/{APP}/live-activities/lesson-{number}")
 }
 
 /// One that runs from `starts_at` on, with its first phase at an instant, and an update token of its own.
@@ -187,43 +189,6 @@ fn planning() -> Result<f64, Failure> {
     }
     let cpu = thread_cpu().saturating_sub(cpu_before);
     Ok(cpu.as_secs_f64() * 1e6 / f64::from(PLANNED))
-}
-
-/// A request for each activity, many at once.
-async fn each(
-    server: &MeasuredServer,
-    count: u64,
-    request: impl Fn(u64) -> (&'static str, Value) + Clone + Send + 'static,
-) -> Result<(), Failure> {
-    let mut callers = JoinSet::new();
-    for first in 0..CONNECTIONS.min(count) {
-        let (address, api_key, request) = (
-            server.address.clone(),
-            server.api_key.clone(),
-            request.clone(),
-        );
-        callers.spawn(async move {
-            let mut connection = HttpConnection::open(&address).await?;
-            for number in (first..count).step_by(CONNECTIONS as usize) {
-                let (method, body) = request(number);
-                let path = format!("/v1/apps/{APP}/live-activities/lesson-{number}");
-                let head = head(method, &path, &api_key, "application/json");
-                let body = body.to_string();
-                let whole = format!("{head}{}\r\n\r\n{body}", body.len());
-                let answer = connection.call(whole.as_bytes()).await?;
-                if !matches!(answer.status, 200 | 201) {
-                    let text = String::from_utf8_lossy(&answer.body);
-                    let what = format!("{method} {path}: {} {text}", answer.status);
-                    return Err(Failure::new(Exit::Software, what));
-                }
-            }
-            Ok(())
-        });
-    }
-    while let Some(done) = callers.join_next().await {
-        done.map_err(|error| Failure::new(Exit::Software, error.to_string()))??;
-    }
-    Ok(())
 }
 
 /// How late the burst was, when all of it has fired.

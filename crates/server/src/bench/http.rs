@@ -1,10 +1,14 @@
 //! A load generator's HTTP/1.1 client: one keep-alive connection that costs next to nothing, so that
 //! the generator is not what is measured. Only for our own server on this machine.
 
+use super::server::MeasuredServer;
 use crate::exit::{Exit, Failure};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 /// A connection.
 pub(super) struct HttpConnection {
@@ -53,10 +57,47 @@ pub(super) fn post_head(path: &str, api_key: &str, content_type: &str) -> String
 }
 
 /// The same of any method.
-pub(super) fn head(method: &str, path: &str, api_key: &str, content_type: &str) -> String {
+fn head(method: &str, path: &str, api_key: &str, content_type: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {api_key}\r\ncontent-type: {content_type}\r\ncontent-length: "
     )
+}
+
+/// A request for each number, on so many connections at once: method, path, body, and when it is due after the first.
+pub(super) async fn each(
+    server: &MeasuredServer,
+    connections: u64,
+    count: u64,
+    request: impl Fn(u64) -> (&'static str, String, String, Option<Duration>) + Clone + Send + 'static,
+) -> Result<(), Failure> {
+    let mut callers = JoinSet::new();
+    let began = Instant::now();
+    for first in 0..connections.min(count) {
+        let (address, api_key) = (server.address.clone(), server.api_key.clone());
+        let request = request.clone();
+        callers.spawn(async move {
+            let mut connection = HttpConnection::open(&address).await?;
+            for number in (first..count).step_by(connections as usize) {
+                let (method, path, body, due) = request(number);
+                if let Some(due) = due {
+                    sleep_until(began + due).await;
+                }
+                let head = head(method, &path, &api_key, "application/json");
+                let whole = format!("{head}{}\r\n\r\n{body}", body.len());
+                let answer = connection.call(whole.as_bytes()).await?;
+                if !(200..300).contains(&answer.status) {
+                    let text = String::from_utf8_lossy(&answer.body);
+                    let what = format!("{method} {path}: {} {text}", answer.status);
+                    return Err(Failure::new(Exit::Software, what));
+                }
+            }
+            Ok(())
+        });
+    }
+    while let Some(done) = callers.join_next().await {
+        done.map_err(|error| Failure::new(Exit::Software, error.to_string()))??;
+    }
+    Ok(())
 }
 
 async fn read_answer(

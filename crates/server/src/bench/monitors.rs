@@ -5,7 +5,7 @@
 //! gateway is a simulator that records when each page arrived.
 
 use super::figures::{Figures, Latencies};
-use super::http::{HttpConnection, head};
+use super::http::each;
 use super::latency::{SimulatedApple, wall_us};
 use super::server::{Home, MeasuredServer, topic};
 use crate::exit::{Exit, Failure};
@@ -18,7 +18,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 const APP: &str = "monitors";
 /// Requests at once.
@@ -156,7 +155,7 @@ async fn put(
     count: u64,
     definition: impl Fn(u64) -> (String, Value) + Clone + Send + 'static,
 ) -> Result<(), Failure> {
-    each(server, count, move |number| {
+    each(server, CONNECTIONS, count, move |number| {
         let (path, body) = definition(number);
         (
             "PUT",
@@ -166,42 +165,6 @@ async fn put(
         )
     })
     .await
-}
-
-/// A request for each number, many at once: method, path, body, and when it is due after the first.
-async fn each(
-    server: &MeasuredServer,
-    count: u64,
-    request: impl Fn(u64) -> (&'static str, String, String, Option<Duration>) + Clone + Send + 'static,
-) -> Result<(), Failure> {
-    let mut callers = JoinSet::new();
-    let began = tokio::time::Instant::now();
-    for first in 0..CONNECTIONS.min(count) {
-        let (address, api_key) = (server.address.clone(), server.api_key.clone());
-        let request = request.clone();
-        callers.spawn(async move {
-            let mut connection = HttpConnection::open(&address).await?;
-            for number in (first..count).step_by(CONNECTIONS as usize) {
-                let (method, path, body, due) = request(number);
-                if let Some(due) = due {
-                    tokio::time::sleep_until(began + due).await;
-                }
-                let head = head(method, &path, &api_key, "application/json");
-                let whole = format!("{head}{}\r\n\r\n{body}", body.len());
-                let answer = connection.call(whole.as_bytes()).await?;
-                if !(200..300).contains(&answer.status) {
-                    let text = String::from_utf8_lossy(&answer.body);
-                    let what = format!("{method} {path}: {} {text}", answer.status);
-                    return Err(Failure::new(Exit::Software, what));
-                }
-            }
-            Ok(())
-        });
-    }
-    while let Some(done) = callers.join_next().await {
-        done.map_err(|error| Failure::new(Exit::Software, error.to_string()))??;
-    }
-    Ok(())
 }
 
 /// Lets the services fail that page somebody, and waits for all pages: from each failing answer to its page.
@@ -251,7 +214,7 @@ async fn beats(server: &MeasuredServer, load: &Load) -> Result<Beats, Failure> {
     }
     let (count, rate) = (load.beats * load.beat_seconds, load.beats);
     let (cpu, began) = (server.cpu_secs(), Instant::now());
-    each(server, count, move |number| {
+    each(server, CONNECTIONS, count, move |number| {
         let path = paths[(number % CONNECTIONS) as usize].clone();
         let due = Duration::from_micros(number * 1_000_000 / rate);
         ("POST", path, String::new(), Some(due))

@@ -1,4 +1,4 @@
-//! What the commands of segments, schedules, triggers and templates have in common: list, show, put and delete.
+//! What the commands of everything that is defined by name have in common: list, show, put and delete.
 
 use super::json_file;
 use crate::client::{ApiClient, escape};

@@ -338,7 +338,9 @@ fn roles(status: &Value) -> Option<Check> {
     let said = match missing {
         Role::Api => "nobody accepts",
         Role::Scheduler => "nobody fires timers: what was to happen later does not",
-        Role::Worker => "nobody does what is slow: large audiences, webhooks and retention wait",
+        Role::Worker => {
+            "nobody does what is slow: no monitor is checked, and large audiences, webhooks and retention wait"
+        }
         Role::Sender => "nobody sends: every push waits",
     };
     Some(Check::bad(

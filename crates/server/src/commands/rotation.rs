@@ -71,7 +71,7 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             let row = |rotation: &Value| {
                 vec![
                     shown(rotation, "/name"),
-                    on_call(rotation),
+                    on_call(rotation, "/on_call"),
                     shown(rotation, "/definition/time_zone"),
                     shown(rotation, "/definition/description"),
                 ]
@@ -106,8 +106,8 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn on_call(rotation: &Value) -> String {
-    match shown(rotation, "/on_call") {
+fn on_call(value: &Value, pointer: &str) -> String {
+    match shown(value, pointer) {
         nobody if nobody.is_empty() => "nobody".to_owned(),
         user => user,
     }
@@ -119,10 +119,7 @@ fn shifts(rotation: &Value, output: Output) {
         vec![
             whole_seconds(&shown(shift, "/from")),
             whole_seconds(&shown(shift, "/until")),
-            match shown(shift, "/user") {
-                nobody if nobody.is_empty() => "nobody".to_owned(),
-                user => user,
-            },
+            on_call(shift, "/user"),
         ]
     };
     output.table(

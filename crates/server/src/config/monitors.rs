@@ -50,9 +50,7 @@ impl Monitors {
             },
         }
     }
-}
 
-impl Monitors {
     /// How the server watches itself.
     pub(super) fn self_watch(&self) -> SelfWatch {
         let url = self.heartbeat_url.as_ref();

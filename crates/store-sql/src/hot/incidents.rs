@@ -74,12 +74,13 @@ impl Changing {
                 "INSERT INTO incident_entries (monitor_no, incident_no, entry_no, what) VALUES (?1, ?2, ?3, ?4)",
             )?
             .run(params![step.monitor.0, no, *entries, json(serde_json::to_string(one))?])?;
-        if *entries > INCIDENT_ENTRIES {
+        let most = i64::from(INCIDENT_ENTRIES);
+        if *entries > most {
             tx.conn
                 .prepare_cached(
                     "DELETE FROM incident_entries WHERE monitor_no = ?1 AND incident_no = ?2 AND entry_no = ?3",
                 )?
-                .run(params![step.monitor.0, no, *entries - INCIDENT_ENTRIES])?;
+                .run(params![step.monitor.0, no, *entries - most])?;
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! How often devices were rung, and the devices of those who are to be paged.
 
-use super::rows::device_id;
+use super::rows::{device_id, token_environment};
 use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::error::{Done, corrupt};
 use crate::writer::Tx;
 use carillon_model::id::{AppNo, DeviceNo};
-use carillon_model::lane::Gateway;
+use carillon_model::lane::{Gateway, Lane};
 use carillon_model::monitor::{CALL_SCREEN, Rings};
-use carillon_model::push_type::{Reach, TokenKind};
+use carillon_model::push_type::TokenKind;
 use carillon_ports::watch::{PagePhone, RingChange, WatchStep};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -109,7 +109,7 @@ fn changes(conn: &Connection, devices: &[DeviceNo]) -> Done<Vec<(DeviceNo, Rings
             continue;
         };
         let mut now = was.clone();
-        now.answered();
+        now.heard_of();
         if now != was {
             all.push((*device, now));
         }
@@ -140,51 +140,58 @@ pub(super) fn phones(
 ) -> Done<Vec<PagePhone>> {
     let mut statement = conn.prepare_cached(
         "SELECT d.device_no, d.id, d.created_at, d.user_id, d.capabilities, r.record,
-             EXISTS (SELECT 1 FROM push_tokens t
-                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND (?4 >> t.kind) & 1),
-             EXISTS (SELECT 1 FROM push_tokens t
-                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND (?5 >> t.kind) & 1),
-             EXISTS (SELECT 1 FROM push_tokens t
-                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND (?6 >> t.kind) & 1),
-             EXISTS (SELECT 1 FROM push_tokens t
-                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND (?7 >> t.kind) & 1)
+             (SELECT t.environment FROM push_tokens t
+                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND t.kind = ?4),
+             (SELECT t.environment FROM push_tokens t
+                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND t.kind = ?5),
+             (SELECT t.environment FROM push_tokens t
+                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND t.kind = ?6),
+             (SELECT t.environment FROM push_tokens t
+                WHERE t.device_no = d.device_no AND t.retired_at IS NULL AND t.kind = ?7)
          FROM (SELECT device_no, id, created_at, user_id, capabilities FROM devices INDEXED BY devices_user
                 WHERE app_no = ?1 AND user_id = ?2 ORDER BY last_seen_at DESC, device_no DESC LIMIT ?3) d
          LEFT JOIN rings r ON r.device_no = d.device_no
          ORDER BY d.device_no",
     )?;
-    let of = |kind| Reach::only(kind).bits();
-    let voip = of(TokenKind::Voip);
-    let [apns, fcm, webpush] = Gateway::ALL.map(|gateway| of(gateway.alert_kind()));
+    let voip = TokenKind::Voip.code();
+    let [apns, fcm, webpush] = Gateway::ALL.map(|gateway| gateway.alert_kind().code());
     let mut all = Vec::new();
     for user in users {
         let mut found =
             statement.query(params![app.0, user, most_each, voip, apns, fcm, webpush])?;
         while let Some(row) = found.next()? {
-            all.push(phone(row)?);
+            all.push(phone(app, row)?);
         }
     }
     Ok(all)
 }
 
-fn phone(row: Row<'_>) -> Done<PagePhone> {
+fn phone(app: AppNo, row: Row<'_>) -> Done<PagePhone> {
     let device = DeviceNo(row.get(0)?);
     let capabilities = capabilities(device, row.get(4)?)?;
     let record: Option<String> = row.get(5)?;
     let rings = record.map(|record| read(device, &record)).transpose()?;
-    let mut alert_gateways = Vec::new();
+    let lane = |column: usize, gateway: Gateway| -> Done<Option<Lane>> {
+        let Some(code) = row.get(column)? else {
+            return Ok(None);
+        };
+        Ok(Some(Lane {
+            app,
+            gateway,
+            environment: token_environment(code, "push_tokens", device)?,
+        }))
+    };
+    let mut alert_lanes = Vec::new();
     for (column, gateway) in (7..).zip(Gateway::ALL) {
-        if row.get(column)? {
-            alert_gateways.push(gateway);
-        }
+        alert_lanes.extend(lane(column, gateway)?);
     }
     Ok(PagePhone {
         device,
         id: device_id(row.get(1)?, device, row.get(2)?),
         user: row.get(3)?,
         has_call_screen: capabilities.iter().any(|name| name == CALL_SCREEN),
-        has_voip_token: row.get(6)?,
-        alert_gateways,
+        ring_lane: lane(6, Gateway::Apns)?,
+        alert_lanes,
         rings: rings.unwrap_or_default(),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{accept, incidents, records, rows};
 use crate::db::{self, Connection, OptionalExtension, Row, params};
-use crate::error::{At, Done, corrupt};
+use crate::error::{At, Done, Fault, corrupt};
 use crate::queue::Class;
 use crate::store::SqlStore;
 use crate::writer::Tx;
@@ -13,14 +13,14 @@ use carillon_model::monitor::{Tally, WatchState};
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::store::{Acceptance, Result, StoreError};
 use carillon_ports::watch::{
-    HOUR_MS, HourTally, IncidentFilter, PagePhone, StoredEntry, StoredIncident, StoredWatch,
-    TALLY_HOURS, WatchClaim, WatchStep, WatchStore,
+    DueChecks, HOUR_MS, HourTally, IncidentFilter, PagePhone, ReadWatch, StoredEntry,
+    StoredIncident, StoredWatch, TALLY_HOURS, UnreadableWatch, WatchClaim, WatchStep, WatchStore,
 };
 use std::collections::BTreeMap;
 
 #[async_trait]
 impl WatchStore for SqlStore {
-    async fn watches(&self, monitors: Vec<DefinitionNo>) -> Result<Vec<Option<StoredWatch>>> {
+    async fn watches(&self, monitors: Vec<DefinitionNo>) -> Result<Vec<Option<ReadWatch>>> {
         self.read_hot(move |conn| some(conn, &monitors)).await
     }
 
@@ -28,8 +28,13 @@ impl WatchStore for SqlStore {
         self.read(counts).await
     }
 
-    async fn due_checks(&self, until: UnixMs, limit: u32) -> Result<Vec<StoredWatch>> {
-        self.read_hot(move |conn| due_checks(conn, until, limit))
+    async fn due_checks(
+        &self,
+        until: UnixMs,
+        after: Option<(UnixMs, DefinitionNo)>,
+        limit: u32,
+    ) -> Result<DueChecks> {
+        self.read_hot(move |conn| due_checks(conn, until, after, limit))
             .await
     }
 
@@ -113,6 +118,8 @@ impl WatchStore for SqlStore {
 /// Columns of [`stored_at`], of a table `w`.
 pub(super) const WATCH: &str =
     "w.monitor_no, w.app_no, w.fence, w.state, w.record, w.version, w.check_at, w.updated_at";
+/// The place of `check_at` among them.
+const CHECK_AT: usize = 6;
 
 fn stored_at(row: Row<'_>, at: usize) -> Done<StoredWatch> {
     let monitor = DefinitionNo(row.get(at)?);
@@ -123,7 +130,7 @@ fn stored_at(row: Row<'_>, at: usize) -> Done<StoredWatch> {
         state: WatchState::from_code(row.get(at + 3)?).at("watches", "state", monitor)?,
         record: row.get(at + 4)?,
         version: row.get(at + 5)?,
-        check_at: row.get(at + 6)?,
+        check_at: row.get(at + CHECK_AT)?,
         updated_at: row.get(at + 7)?,
     })
 }
@@ -136,22 +143,27 @@ pub(super) fn due(row: Row<'_>, at: usize, timer: i64) -> Done<StoredWatch> {
     }
 }
 
-fn collect(mut found: db::Rows<'_>) -> Done<Vec<StoredWatch>> {
-    let mut all = Vec::new();
-    while let Some(row) = found.next()? {
-        all.push(stored_at(row, 0)?);
+/// The columns of [`WATCH`]. A row that is there and cannot be read is told as that.
+fn read(row: Row<'_>) -> Done<ReadWatch> {
+    match stored_at(row, 0) {
+        Ok(stored) => Ok(Ok(stored)),
+        Err(Fault::Store(StoreError::Corrupt(what) | StoreError::Failed(what))) => {
+            let monitor = DefinitionNo(row.get(0)?);
+            let why = format!("the record of monitor {monitor} cannot be read: {what}");
+            Ok(Err(UnreadableWatch { monitor, why }))
+        }
+        Err(fault) => Err(fault),
     }
-    Ok(all)
 }
 
-fn some(conn: &Connection, monitors: &[DefinitionNo]) -> Done<Vec<Option<StoredWatch>>> {
+fn some(conn: &Connection, monitors: &[DefinitionNo]) -> Done<Vec<Option<ReadWatch>>> {
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {WATCH} FROM watches w WHERE w.monitor_no = ?1"
     ))?;
     statement.ahead(monitors.iter().map(|no| [no.0]))?;
     let one = |no: &DefinitionNo| {
         let mut found = statement.query([no.0])?;
-        found.next()?.map(|row| stored_at(row, 0)).transpose()
+        found.next()?.map(read).transpose()
     };
     monitors.iter().map(one).collect()
 }
@@ -172,14 +184,32 @@ fn counts(conn: &Connection) -> Done<Vec<(AppNo, WatchState, u64)>> {
     Ok(all)
 }
 
-fn due_checks(conn: &Connection, until: UnixMs, limit: u32) -> Done<Vec<StoredWatch>> {
+fn due_checks(
+    conn: &Connection,
+    until: UnixMs,
+    after: Option<(UnixMs, DefinitionNo)>,
+    limit: u32,
+) -> Done<DueChecks> {
+    let limit = limit.max(1);
+    let (at, no) = after.map_or((i64::MIN, i64::MIN), |(at, no)| (at, no.0));
+    // Not as one comparison of two rows: of those MariaDB makes no range of the index.
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {WATCH} FROM watches w INDEXED BY watches_due
-         WHERE w.check_at IS NOT NULL AND w.check_at <= ?1
+         WHERE w.check_at IS NOT NULL AND w.check_at <= ?1 AND w.check_at >= ?2
+             AND (w.check_at > ?2 OR w.monitor_no > ?3)
              AND EXISTS (SELECT 1 FROM apps a WHERE a.app_no = w.app_no)
-         ORDER BY w.check_at, w.monitor_no LIMIT ?2"
+         ORDER BY w.check_at, w.monitor_no LIMIT ?4"
     ))?;
-    collect(statement.query(params![until, limit])?)
+    let mut found = statement.query(params![until, at, no, limit])?;
+    let mut due = DueChecks::default();
+    while let Some(row) = found.next()? {
+        due.next = Some((row.get(CHECK_AT)?, DefinitionNo(row.get(0)?)));
+        due.checks.push(read(row)?);
+    }
+    if due.checks.len() < limit as usize {
+        due.next = None;
+    }
+    Ok(due)
 }
 
 const FENCE: &str = "SELECT fence, look_at FROM watches WHERE monitor_no = ?1";

@@ -1,12 +1,15 @@
 //! Group commit: one command's failure is its own, and every queue has its bound.
 
 use crate::support::{APP, accepted, open, place, single, stored};
+use carillon_model::definition::DefinitionKind;
 use carillon_model::id::NotificationNo;
+use carillon_model::monitor::WatchState;
 use carillon_model::timer::{MissedRun, TimerKind};
 use carillon_ports::conformance::T0;
 use carillon_ports::registry::{Actor, Registry};
 use carillon_ports::store::{Acceptance, HotStore, Result, StoreError};
 use carillon_ports::timer::{DueAsk, NewTimer, TimerStore as _, When};
+use carillon_ports::watch::{ReadWatch, WatchClaim, WatchStep, WatchStore as _};
 use carillon_store_sql::{SqlStore, SqliteConfig};
 use rusqlite::Connection;
 use std::path::Path;
@@ -312,5 +315,83 @@ async fn an_unreadable_timer_fails_alone() {
     assert_eq!(words[2], "");
     let kinds: Vec<_> = due.iter().map(|timer| timer.kind).collect();
     assert_eq!(kinds, [Some(TimerKind::Send); 3], "what it is for is known");
+    store.close().await;
+}
+
+/// A monitor whose row cannot be read is handed out as that, with the others, in its place.
+#[tokio::test]
+async fn an_unreadable_monitor_fails_alone() {
+    let (_directory, path) = place();
+    let store = open(&path);
+    let nobody = || Actor {
+        api_key: None,
+        request_id: None,
+    };
+    let settings = carillon_model::app::AppSettings::default();
+    let put = store.put_app("shop".into(), "Shop".into(), settings, T0, nobody());
+    let app = put.await.unwrap().0.no;
+    let mut monitors = Vec::new();
+    for n in 1..=4 {
+        let (kind, name) = (DefinitionKind::Monitor, format!("m{n}"));
+        let no = store.definition_no(app, kind, name.clone()).await.unwrap();
+        let put = store.put_definition(no, app, kind, name, "{}".into(), None, T0, nobody());
+        put.await.unwrap();
+        let step = WatchStep {
+            monitor: no,
+            app,
+            claim: WatchClaim::New,
+            state: WatchState::Ok,
+            record: "{}".into(),
+            version: 1,
+            check_at: Some(T0 + n),
+            look_at: None,
+            entries: Vec::new(),
+            events: Vec::new(),
+            rings: Vec::new(),
+            pages: Vec::new(),
+            now: T0,
+        };
+        assert_eq!(store.step_watches(vec![step]).await.unwrap(), [true]);
+        monitors.push(no);
+    }
+    let spoilt = [
+        (monitors[0], "state = 99", "column state"),
+        (monitors[1], "version = -1", "-1"),
+        (monitors[3], "record = CAST(x'ff' AS TEXT)", ""),
+    ];
+    for (no, set, _) in spoilt {
+        let sql = format!("UPDATE watches SET {set} WHERE monitor_no = ?1");
+        let conn = Connection::open(&path).unwrap();
+        assert_eq!(conn.execute(&sql, [no.0]).unwrap(), 1);
+    }
+    let known: Vec<_> = monitors
+        .iter()
+        .map(|no| match spoilt.iter().find(|(spoilt, ..)| spoilt == no) {
+            Some((_, _, word)) => Err((*no, *word)),
+            None => Ok(*no),
+        })
+        .collect();
+    let is_known = |found: &[ReadWatch]| {
+        assert_eq!(found.len(), known.len());
+        for (found, known) in found.iter().zip(&known) {
+            match (found, known) {
+                (Ok(stored), Ok(no)) => assert_eq!(stored.monitor, *no),
+                (Err(found), Err((no, word))) => {
+                    assert_eq!(found.monitor, *no);
+                    let named = format!("monitor {no} cannot be read");
+                    let why = &found.why;
+                    assert!(why.contains(&named) && why.contains(word), "{why}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let found = store.watches(monitors.clone()).await.unwrap();
+    is_known(&found.into_iter().map(Option::unwrap).collect::<Vec<_>>());
+    let first = store.due_checks(T0 + 9, None, 3).await.unwrap();
+    assert_eq!(first.next, Some((T0 + 3, monitors[2])));
+    let second = store.due_checks(T0 + 9, first.next, 3).await.unwrap();
+    assert_eq!(second.next, None);
+    is_known(&[first.checks, second.checks].concat());
     store.close().await;
 }

@@ -37,6 +37,7 @@ async fn fill(store: &SqlStore) -> (AppNo, DefinitionNo) {
     let facts = PhoneFacts {
         has_call_screen: true,
         has_voip_token: true,
+        has_alert_token: true,
     };
     now.page(PageHow::Ring, facts, &RingRules::default(), T0);
     let fault = Fault::new(FaultKind::Status, "shop.example answered 503");

@@ -30,8 +30,8 @@ pub(crate) struct CampaignItem<'a> {
     #[schema(example = "ntf_019876aa-bbbb-7000-8000-000000000007")]
     notification: String,
     /// `scheduled` (it waits for its time), `set_aside` (its time came, and it could not begin),
-    /// `gathering` (its audience is written down), `waiting` (for its next wave), `sending`, `holding` (for
-    /// what comes of the canary), `paused`, `halted` (it paused by itself: see `progress.canary`),
+    /// `gathering` (its audience is written down), `waiting` (for its next slice or wave), `sending`, `holding` (for
+    /// what comes of the canary), `paused`, `halted` (it paused by itself: see `progress.halted`),
     /// `cancelling`, `completed` or `cancelled`.
     #[schema(example = "sending")]
     status: &'static str,

@@ -129,7 +129,7 @@ pub(crate) fn read(
             kind,
             bytes,
             environment: match kind.gateway().has_environments() {
-                true => token.environment.unwrap_or(TokenEnvironment::Auto),
+                true => token.environment.unwrap_or_default(),
                 false => TokenEnvironment::Production,
             },
             registered_at,

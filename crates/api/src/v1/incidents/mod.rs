@@ -12,7 +12,7 @@ use crate::v1::monitors::FaultView;
 use carillon_engine::watch::IncidentRefusal;
 use carillon_model::definition::Definition;
 use carillon_model::duration::format_ms;
-use carillon_model::monitor::{Refused, ResolvedBy};
+use carillon_model::monitor::Refused;
 use carillon_model::problem::FieldProblem;
 use carillon_ports::watch::StoredIncident;
 use serde::Serialize;
@@ -80,7 +80,7 @@ impl IncidentView {
         Self {
             monitor: monitor.to_owned(),
             no: incident.no,
-            state: state(incident),
+            state: incident.state().as_str(),
             opened_at: instant::rfc3339(incident.opened_at),
             fault: FaultView::of(&incident.fault),
             acknowledged: incident.acknowledged.as_ref().map(|(by, at)| TakenView {
@@ -89,29 +89,13 @@ impl IncidentView {
             }),
             pages: incident.pages,
             is_given_up: incident.is_given_up,
-            resolved: incident.resolved.as_ref().map(|(by, at)| {
-                let (how, who) = match by {
-                    ResolvedBy::Recovery => ("recovery", None),
-                    ResolvedBy::Person(who) => ("person", Some(who.clone())),
-                    ResolvedBy::Pause => ("pause", None),
-                };
-                ResolvedView {
-                    how,
-                    by: who,
-                    at: instant::rfc3339(*at),
-                    lasted: lasted(*at),
-                }
+            resolved: incident.resolved.as_ref().map(|(by, at)| ResolvedView {
+                how: by.as_str(),
+                by: by.person().map(str::to_owned),
+                at: instant::rfc3339(*at),
+                lasted: lasted(*at),
             }),
         }
-    }
-}
-
-/// Where an incident is, in a word.
-pub(crate) fn state(incident: &StoredIncident) -> &'static str {
-    match (&incident.resolved, &incident.acknowledged) {
-        (Some(_), _) => "resolved",
-        (None, Some(_)) => "acknowledged",
-        (None, None) => "firing",
     }
 }
 

@@ -12,7 +12,7 @@ use crate::v1::definitions::MONITORS;
 use axum::extract::State;
 use axum::response::Response;
 use carillon_model::duration;
-use carillon_model::monitor::WatchEvent;
+use carillon_model::monitor::IncidentMove;
 use carillon_model::problem::FieldProblem;
 use carillon_ports::registry::Scope;
 use serde::Deserialize;
@@ -81,9 +81,7 @@ pub(crate) async fn acknowledge(
     PathOf(path): PathOf<(String, String, u32)>,
     Json(body): Json<Move>,
 ) -> Result<Response, Problem> {
-    let (by, incident) = (who(body.by)?, path.2);
-    let event = WatchEvent::Acknowledge { incident, by };
-    carry_out(&api, &caller, path, event).await
+    carry_out(&api, &caller, path, body.by, IncidentMove::Acknowledge).await
 }
 
 /// Give an incident back.
@@ -105,9 +103,7 @@ pub(crate) async fn unacknowledge(
     PathOf(path): PathOf<(String, String, u32)>,
     Json(body): Json<Move>,
 ) -> Result<Response, Problem> {
-    let (by, incident) = (who(body.by)?, path.2);
-    let event = WatchEvent::Unacknowledge { incident, by };
-    carry_out(&api, &caller, path, event).await
+    carry_out(&api, &caller, path, body.by, IncidentMove::Unacknowledge).await
 }
 
 /// Put the next page of an incident off.
@@ -132,12 +128,8 @@ pub(crate) async fn snooze(
 ) -> Result<Response, Problem> {
     let for_ms = duration::parse_ms(&body.r#for)
         .map_err(|why| Problem::invalid(vec![FieldProblem::new("/for", "incident.snooze", why)]))?;
-    let event = WatchEvent::Snooze {
-        incident: path.2,
-        by: who(body.by)?,
-        for_ms,
-    };
-    carry_out(&api, &caller, path, event).await
+    let wanted = IncidentMove::Snooze { for_ms };
+    carry_out(&api, &caller, path, body.by, wanted).await
 }
 
 /// Close an incident.
@@ -160,34 +152,23 @@ pub(crate) async fn resolve(
     PathOf(path): PathOf<(String, String, u32)>,
     Json(body): Json<Move>,
 ) -> Result<Response, Problem> {
-    let (by, incident) = (who(body.by)?, path.2);
-    let event = WatchEvent::Resolve { incident, by };
-    carry_out(&api, &caller, path, event).await
+    carry_out(&api, &caller, path, body.by, IncidentMove::Resolve).await
 }
 
 async fn carry_out(
     api: &Api,
     caller: &Caller,
     (app, monitor, no): (String, String, u32),
-    event: WatchEvent,
+    by: String,
+    wanted: IncidentMove,
 ) -> Result<Response, Problem> {
+    let by = who(by)?;
     let app = caller.app(&app, &[Scope::Send])?;
     let monitor = MONITORS.find(caller, app, &monitor)?;
-    let action = match &event {
-        WatchEvent::Acknowledge { .. } => "incident.acknowledge",
-        WatchEvent::Unacknowledge { .. } => "incident.unacknowledge",
-        WatchEvent::Snooze { .. } => "incident.snooze",
-        _ => "incident.resolve",
-    };
-    let moved = api.engine.move_incident(monitor, event).await;
+    let moved = api.engine.move_incident(monitor, no, by, wanted).await;
     let moved = moved.map_err(refused)?;
-    note(
-        api,
-        caller,
-        action,
-        format!("{}/{}/{no}", app.id, monitor.name),
-    )
-    .await;
+    let subject = format!("{}/{}/{no}", app.id, monitor.name);
+    note(api, caller, wanted.audit_word(), subject).await;
     answer::ok(&IncidentView::of(&moved, &monitor.name))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::instant;
 use crate::v1::monitors::{FaultView, HoldView};
-use carillon_model::duration::format_ms;
+use carillon_model::duration::format_secs;
 use carillon_model::monitor::{Hold, PageHow, ResolvedBy, Told, What};
 use carillon_ports::watch::StoredEntry;
 use serde::Serialize;
@@ -91,7 +91,7 @@ impl EntryView {
                     run: page.no.run,
                     round: page.no.round,
                     step: page.no.step,
-                    how: how(page.how),
+                    how: page.how.as_str(),
                 }),
                 _ => None,
             },
@@ -113,19 +113,11 @@ impl ToldView {
         Self {
             user: told.user.clone(),
             device: told.device.clone(),
-            how: told.how.map(how),
+            how: told.how.map(PageHow::as_str),
             instead: told.instead.map(|instead| instead.sentence()),
             detour: told.detour.map(|detour| detour.sentence()),
             notification: told.notification.clone(),
         }
-    }
-}
-
-fn how(how: PageHow) -> &'static str {
-    match how {
-        PageHow::Alert => "alert",
-        PageHow::Critical => "critical",
-        PageHow::Ring => "ring",
     }
 }
 
@@ -151,10 +143,7 @@ fn by(what: &What) -> Option<String> {
     match what {
         What::Acknowledged { by } | What::Snoozed { by, .. } => Some(by.clone()),
         What::Unacknowledged { by } => by.clone(),
-        What::Resolved {
-            by: ResolvedBy::Person(who),
-            ..
-        } => Some(who.clone()),
+        What::Resolved { by, .. } => by.person().map(str::to_owned),
         _ => None,
     }
 }
@@ -199,7 +188,7 @@ fn sentence(what: &What) -> String {
         What::FlappingBegan => "it goes up and down too often".to_owned(),
         What::FlappingEnded => "it has stopped going up and down".to_owned(),
         What::Resolved { by, lasted_ms, .. } => {
-            let lasted = format_ms((*lasted_ms).max(0) / 1_000 * 1_000);
+            let lasted = format_secs(*lasted_ms);
             match by {
                 ResolvedBy::Recovery => format!("up again after {lasted}"),
                 ResolvedBy::Person(who) => format!("closed by {who} after {lasted}"),

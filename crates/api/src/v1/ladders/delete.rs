@@ -30,9 +30,7 @@ pub(crate) async fn delete(
     PathOf((app, name)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Admin])?;
-    let naming = api
-        .engine
-        .monitors_that_name(app.no, DefinitionKind::Ladder, &name);
+    let naming = api.engine.who_names(app.no, DefinitionKind::Ladder, &name);
     if !naming.is_empty() {
         let detail = format!("{name:?} is the ladder of {}", naming.join(", "));
         return Err(Problem::new(&codes::LADDER_IN_USE, detail));

@@ -30,17 +30,13 @@ pub(crate) struct TellStart {
     #[serde(rename = "token")]
     push_token: String,
     /// Default: Carillon finds out.
-    #[serde(default = "auto")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, example = "sandbox")]
     environment: TokenEnvironment,
     /// The app's registration token at Firebase: starts go through FCM then, and `environment` says nothing.
     fcm_token: Option<String>,
     /// With a publishable key: the signed id of the device's user, in the place of its secret.
     user_token: Option<String>,
-}
-
-fn auto() -> TokenEnvironment {
-    TokenEnvironment::Auto
 }
 
 mod put_problems {

@@ -40,7 +40,7 @@ pub(crate) struct TellToken {
     #[serde(rename = "token")]
     push_token: String,
     /// Default: Carillon finds out.
-    #[serde(default = "auto")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, example = "sandbox")]
     environment: TokenEnvironment,
     /// The app's registration token at Firebase: pushes go through FCM then, and `environment` says nothing.
@@ -58,10 +58,6 @@ pub(crate) struct TellToken {
     frequent_pushes: Option<bool>,
     /// With a publishable key: the signed id of the device's user, in the place of its secret.
     user_token: Option<String>,
-}
-
-fn auto() -> TokenEnvironment {
-    TokenEnvironment::Auto
 }
 
 problems!(GUARDED, IN_APP, BODY, WRITES; REQUEST_HEADER, AUTH_USER_TOKEN, DEVICE_NOT_OWN, DEVICE_UNKNOWN, LIVE_ACTIVITY_NOT_RECIPIENT, LIVE_ACTIVITY_UNKNOWN, LIVE_ACTIVITY_OVER);

@@ -33,9 +33,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Admin])?.clone();
     let stored = MONITORS.find(&caller, &app, &name)?.clone();
-    let naming = api
-        .engine
-        .monitors_that_name(app.no, DefinitionKind::Monitor, &name);
+    let naming = api.engine.who_names(app.no, DefinitionKind::Monitor, &name);
     if !naming.is_empty() {
         let detail = format!("{name:?} is what {} depends on", naming.join(", "));
         return Err(Problem::new(&codes::MONITOR_IN_USE, detail));

@@ -23,7 +23,7 @@ use axum::response::Response;
 use carillon_model::definition::Definition;
 use carillon_model::monitor::{
     Acknowledgement, CheckDefinition, CheckResult, Fault, Hold, Incident, MonitorDefinition, Pulse,
-    Verdict, Watch,
+    Watch,
 };
 use carillon_ports::registry::Scope;
 use schema::DefinitionSchema;
@@ -183,11 +183,7 @@ pub(crate) struct AcknowledgedView {
 impl CheckResultView {
     fn of(result: &CheckResult) -> Self {
         Self {
-            verdict: match result.verdict {
-                Verdict::Up => "up",
-                Verdict::Down => "down",
-                Verdict::Unknown => "unknown",
-            },
+            verdict: result.verdict.as_str(),
             fault: result.fault.as_ref().map(FaultView::of),
             elapsed_ms: result.elapsed_ms,
             certificate_until: instant::optional(result.certificate_until),

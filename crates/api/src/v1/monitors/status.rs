@@ -16,7 +16,6 @@ use carillon_engine::watch::MonitorStatus;
 use carillon_model::UnixMs;
 use carillon_model::app::App;
 use carillon_model::definition::Definition;
-use carillon_model::duration::parse_ms;
 use carillon_model::id::DefinitionNo;
 use carillon_model::monitor::{Tally, Watch};
 use carillon_ports::registry::Scope;
@@ -30,7 +29,6 @@ const LIST: List = List("mos");
 const MAX: u32 = 100;
 /// Most incidents that are counted for a page: the latest.
 const MOST_COUNTED: u32 = 2_000;
-const LONGEST_HOURS: i64 = 90 * 24;
 
 /// How a monitor did.
 #[derive(Serialize, ToSchema)]
@@ -138,12 +136,11 @@ pub(crate) async fn status(
     let page = LIST.page(rows, limit, |row| row.name.clone(), |row| row);
     let watches = api.engine.watched(&page.data).await?;
     let statuses = api.engine.monitor_status(app.no, &page.data).await?;
-    let now = api.now();
-    let opened = opened(&api, app, &page.data, now).await?;
+    let opened = opened(&api, app, &page.data, &statuses).await?;
     let all = page.data.iter().zip(watches).zip(&statuses);
     let view = |((row, watch), status): ((&Definition, Watch), &MonitorStatus)| {
         let opened = opened.get(&row.no).map_or(&[][..], Vec::as_slice);
-        StatusView::of(row, &watch, status, opened, now)
+        StatusView::of(row, &watch, status, opened)
     };
     answer::ok(&Page {
         data: all.map(view).collect::<Result<_, _>>()?,
@@ -156,15 +153,16 @@ async fn opened(
     api: &Api,
     app: &App,
     monitors: &[Definition],
-    now: UnixMs,
+    statuses: &[MonitorStatus],
 ) -> Result<HashMap<DefinitionNo, Vec<UnixMs>>, Problem> {
+    let windows = statuses.iter().flat_map(|status| &status.windows);
     let filter = IncidentFilter {
         monitor: match monitors {
             [] => return Ok(HashMap::new()),
             [one] => Some(one.no),
             _ => None,
         },
-        since: Some(begin(now, LONGEST_HOURS * HOUR_MS)),
+        since: windows.map(|window| window.from).min(),
         limit: MOST_COUNTED,
         ..IncidentFilter::default()
     };
@@ -176,23 +174,15 @@ async fn opened(
     Ok(opened)
 }
 
-/// When a window begins: windows are whole hours of the clock, the present one with them.
-fn begin(now: UnixMs, window_ms: i64) -> UnixMs {
-    (now.div_euclid(HOUR_MS) + 1) * HOUR_MS - window_ms
-}
-
 impl StatusView {
     fn of(
         stored: &Definition,
         watch: &Watch,
         status: &MonitorStatus,
         opened: &[UnixMs],
-        now: UnixMs,
     ) -> Result<Self, Problem> {
         let definition = super::read(stored)?;
-        let present = now.div_euclid(HOUR_MS);
-        let first = present - status.hours.len() as i64 + 1;
-        let hours = (first..).zip(&status.hours);
+        let hours = (status.first_hour..).zip(&status.hours);
         Ok(Self {
             name: stored.name.clone(),
             state: watch.state.as_str(),
@@ -200,7 +190,7 @@ impl StatusView {
             description: definition.description,
             tags: definition.tags,
             incident: watch.incident.as_ref().map(OpenIncidentView::of),
-            windows: WindowView::all(status, opened, now),
+            windows: WindowView::all(status, opened),
             hours: hours
                 .map(|(hour, tally)| HourView {
                     from: instant::rfc3339(hour * HOUR_MS),
@@ -214,12 +204,8 @@ impl StatusView {
 }
 
 impl WindowView {
-    fn all(status: &MonitorStatus, opened: &[UnixMs], now: UnixMs) -> Vec<Self> {
-        let since = |name| parse_ms(name).map_or(now, |ms| begin(now, ms));
-        let within = |name| {
-            let since = since(name);
-            opened.iter().filter(|at| **at >= since).count()
-        };
+    fn all(status: &MonitorStatus, opened: &[UnixMs]) -> Vec<Self> {
+        let since = |from: UnixMs| opened.iter().filter(|at| **at >= from).count();
         let windows = status.windows.iter();
         windows
             .map(|window| Self {
@@ -230,7 +216,7 @@ impl WindowView {
                 p95_ms: window.tally.percentile_ms(0.95),
                 p99_ms: window.tally.percentile_ms(0.99),
                 answers: window.tally.answers(),
-                incidents: within(window.name),
+                incidents: since(window.from),
             })
             .collect()
     }
@@ -273,18 +259,21 @@ mod tests {
             hour - 24 * HOUR_MS,
             hour - 100 * 24 * HOUR_MS,
         ];
-        let windows = ["1h", "1d", "7d", "30d", "90d"].map(|name| StatusWindow {
+        let windows = [("1h", 0), ("1d", 23), ("90d", 90 * 24 - 1)];
+        let windows = windows.map(|(name, before)| StatusWindow {
             name,
+            from: hour - before * HOUR_MS,
             tally: Tally::default(),
         });
         let status = MonitorStatus {
             windows: windows.to_vec(),
+            first_hour: 0,
             hours: Vec::new(),
         };
-        let counts: Vec<usize> = WindowView::all(&status, &opened, now)
+        let counts: Vec<usize> = WindowView::all(&status, &opened)
             .iter()
             .map(|window| window.incidents)
             .collect();
-        assert_eq!(counts, [2, 4, 5, 5, 5]);
+        assert_eq!(counts, [2, 4, 5]);
     }
 }

@@ -54,7 +54,8 @@ pub(crate) async fn test_definition(
     // No monitor has an empty name, so it is in no circle.
     let plan = api.engine.plan_monitor(app.no, "", &definition);
     let plan = plan.map_err(Problem::invalid)?;
-    answer::ok(&CheckResultView::of(&api.engine.try_monitor(&plan).await))
+    let result = api.engine.try_monitor(app.no, &plan).await;
+    answer::ok(&CheckResultView::of(&result))
 }
 
 /// Try a monitor.
@@ -75,15 +76,11 @@ pub(crate) async fn test(
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Admin])?;
     let (stored, sealed) = MONITORS.find_sealed(&caller, app, &name)?;
-    let mut definition = super::read(stored)?;
-    if definition.check.is_heartbeat() {
+    if super::read(stored)?.check.is_heartbeat() {
         let detail = format!("nothing is asked of {name:?}: it is heard of");
         return Err(Problem::new(&codes::MONITOR_NOT_CHECKED, detail));
     }
-    headers::put_back(&mut definition, &headers::open(&api, stored, sealed)?);
-    let plan = definition.plan().map_err(|problems| {
-        let first = problems.first().map(ToString::to_string);
-        super::unreadable(stored, &first.unwrap_or_default())
-    })?;
-    answer::ok(&CheckResultView::of(&api.engine.try_monitor(&plan).await))
+    let tried = api.engine.try_stored_monitor(stored, sealed).await;
+    let result = tried.map_err(|why| super::unreadable(stored, &why))?;
+    answer::ok(&CheckResultView::of(&result))
 }

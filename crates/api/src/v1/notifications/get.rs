@@ -10,13 +10,11 @@ use crate::state::Api;
 use crate::v1::monitors::headers::HIDDEN;
 use axum::extract::State;
 use axum::response::Response;
+use carillon_model::monitor::INCIDENT_KEY;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
-
-/// Under this key a page has its incident, with the link that acts in its reader's name.
-const INCIDENT: &str = "carillon_incident";
 
 /// A notification with its payload.
 #[derive(Serialize, ToSchema)]
@@ -72,7 +70,7 @@ pub(crate) async fn get(
 /// What is shown of a payload: all of it as it is stored, but no link to an incident.
 fn shown(payload: &[u8]) -> Option<Box<RawValue>> {
     let raw: Box<RawValue> = serde_json::from_slice(payload).ok()?;
-    if !raw.get().contains(INCIDENT) {
+    if !raw.get().contains(INCIDENT_KEY) {
         return Some(raw);
     }
     let mut payload: Value = serde_json::from_str(raw.get()).ok()?;
@@ -85,7 +83,7 @@ fn hide_links(value: &mut Value) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value.get_mut("link") {
-                    Some(link) if name == INCIDENT => *link = HIDDEN.into(),
+                    Some(link) if name == INCIDENT_KEY => *link = HIDDEN.into(),
                     _ => hide_links(value),
                 }
             }

@@ -176,7 +176,7 @@ async fn acknowledge(
     if deliveries.is_empty() {
         return Ok(());
     }
-    let found = api.engine.answered_pages(&deliveries).await?;
+    let found = api.engine.pages_of(&deliveries).await?;
     let mut pages = Vec::with_capacity(found.len());
     let mut problems = Vec::new();
     for (at, page) in places.into_iter().zip(found) {

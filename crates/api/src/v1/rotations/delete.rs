@@ -32,7 +32,7 @@ pub(crate) async fn delete(
     let app = caller.app(&app, &[Scope::Admin])?;
     let naming = api
         .engine
-        .monitors_that_name(app.no, DefinitionKind::Rotation, &name);
+        .who_names(app.no, DefinitionKind::Rotation, &name);
     if !naming.is_empty() {
         let detail = format!("{name:?} is paged by {}", naming.join(", "));
         return Err(Problem::new(&codes::ROTATION_IN_USE, detail));

@@ -11,6 +11,7 @@ use crate::problem::Problem;
 use carillon_model::UnixMs;
 use carillon_model::definition::Definition;
 use carillon_model::monitor::{RotationDefinition, RotationPlan, Shift};
+use carillon_model::problem::first_sentence;
 use schema::DefinitionSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -101,10 +102,9 @@ fn read(stored: &Definition, now: UnixMs) -> Result<RotationPlan, Problem> {
         allow_gaps: true,
         ..definition
     };
-    lenient.plan(now).map_err(|problems| {
-        let first = problems.first().map(ToString::to_string);
-        unreadable(stored, &first.unwrap_or_default())
-    })
+    lenient
+        .plan(now)
+        .map_err(|problems| unreadable(stored, &first_sentence(&problems)))
 }
 
 fn unreadable(stored: &Definition, why: &str) -> Problem {

@@ -19,6 +19,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use carillon_model::UnixMs;
 use carillon_model::definition::Definition;
+use carillon_model::problem::first_sentence;
 use carillon_model::schedule::{Occurrence, ScheduleDefinition, SchedulePlan};
 use jiff::tz::TimeZone;
 use schema::DefinitionSchema;
@@ -115,10 +116,9 @@ impl<'a> ScheduleView<'a> {
 fn read(stored: &Definition) -> Result<(ScheduleDefinition, SchedulePlan), Problem> {
     let definition: ScheduleDefinition = serde_json::from_str(&stored.body)
         .map_err(|error| unreadable(stored, &error.to_string()))?;
-    let plan = definition.plan().map_err(|problems| {
-        let first = problems.first().map(ToString::to_string);
-        unreadable(stored, &first.unwrap_or_default())
-    })?;
+    let plan = definition
+        .plan()
+        .map_err(|problems| unreadable(stored, &first_sentence(&problems)))?;
     Ok((definition, plan))
 }
 

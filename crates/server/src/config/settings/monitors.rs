@@ -37,7 +37,7 @@ pub(super) const MONITORS: &[Setting] = &[
     plain(
         "monitors.beat_pause",
         "\"50ms\"",
-        "How long a heartbeat waits for others to be written with it.",
+        "How long a beat waits for others to be written with it.",
     ),
     plain(
         "monitors.link_life",

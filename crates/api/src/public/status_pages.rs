@@ -17,7 +17,7 @@ const FRESH: Duration = Duration::from_secs(10);
 const STALE: Duration = Duration::from_secs(60);
 
 /// See the module's words.
-pub(crate) struct Pages<T>(Mutex<HashMap<AppNo, Arc<Slot<T>>>>);
+pub(crate) struct StatusPages<T>(Mutex<HashMap<AppNo, Arc<Slot<T>>>>);
 
 struct Slot<T> {
     made: Mutex<Option<Made<T>>>,
@@ -33,7 +33,7 @@ struct Made<T> {
     page: Arc<T>,
 }
 
-impl<T> Default for Pages<T> {
+impl<T> Default for StatusPages<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
@@ -60,7 +60,7 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T> Pages<T> {
+impl<T> StatusPages<T> {
     /// The page of an App, made by `make` now or a moment ago. `has_page`: whether an App still has one.
     pub(crate) async fn get(
         &self,
@@ -125,19 +125,19 @@ mod tests {
         }
     }
 
-    async fn get(pages: &Pages<u32>, app: &App, makes: u32) -> u32 {
+    async fn get(pages: &StatusPages<u32>, app: &App, makes: u32) -> u32 {
         let got = pages.get(app, |_| true, async move { Ok(makes) }).await;
         *got.unwrap()
     }
 
     /// One that is being made, for ever.
-    async fn stuck(pages: &Pages<u32>, app: &App) {
+    async fn stuck(pages: &StatusPages<u32>, app: &App) {
         let _never = pages.get(app, |_| true, pending()).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_page_is_made_at_most_once_in_a_while() {
-        let (pages, shop) = (Pages::default(), app(1, "Shop"));
+        let (pages, shop) = (StatusPages::default(), app(1, "Shop"));
         assert_eq!(get(&pages, &shop, 1).await, 1);
         tokio::time::advance(FRESH - Duration::from_millis(1)).await;
         assert_eq!(get(&pages, &shop, 2).await, 1, "it is kept");
@@ -148,7 +148,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_another_page_and_for_his_own_no_longer_than_needed() {
-        let (pages, shop) = (Pages::default(), app(1, "Shop"));
+        let (pages, shop) = (StatusPages::default(), app(1, "Shop"));
         assert_eq!(get(&pages, &shop, 1).await, 1);
         tokio::time::advance(FRESH).await;
         {
@@ -167,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_could_not_be_made_is_not_kept() {
-        let (pages, shop) = (Pages::default(), app(1, "Shop"));
+        let (pages, shop) = (StatusPages::default(), app(1, "Shop"));
         let failed = pages.get(&shop, |_| true, async { Err(Problem::internal("off")) });
         assert!(failed.await.is_err());
         assert_eq!(get(&pages, &shop, 1).await, 1);
