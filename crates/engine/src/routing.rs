@@ -31,14 +31,28 @@ pub(crate) fn choose<'a>(
 ) -> Option<&'a Credential> {
     let serves = |credential: &&Credential| {
         let facts = &credential.facts;
-        credential.gateway == gateway
-            && (facts.environments.is_empty() || facts.environments.contains(&environment))
+        is_in(credential, gateway, environment)
             && takes(facts.kind, options)
             && (gateway != Gateway::Apns || has_topic(facts, options.apns_topic.as_deref()))
     };
     let mut serving = credentials.iter().filter(serves);
     let is_key = |credential: &&Credential| credential.facts.kind == CredentialKind::SigningKey;
     serving.clone().find(is_key).or_else(|| serving.next())
+}
+
+/// Where push tokens of an unknown environment go first, by [`route_for`]: whatever their kind and topic.
+pub(crate) fn tried_first(credentials: &[Credential], gateway: Gateway) -> Environment {
+    let serves = |environment: &Environment| {
+        let mut all = credentials.iter();
+        all.any(|credential| is_in(credential, gateway, *environment))
+    };
+    let first = Environment::ALL.into_iter().find(serves);
+    first.unwrap_or(Environment::Production)
+}
+
+fn is_in(credential: &Credential, gateway: Gateway, environment: Environment) -> bool {
+    let of = &credential.facts.environments;
+    credential.gateway == gateway && (of.is_empty() || of.contains(&environment))
 }
 
 fn takes(kind: CredentialKind, options: &SendOptions) -> bool {
@@ -246,6 +260,10 @@ mod tests {
             Some((Production, false)),
             "it waits for a credential"
         );
+        for all in [&both[..], &sandbox, &[]] {
+            let first = auto(all, 0).map(|(environment, _)| environment);
+            assert_eq!(Some(tried_first(all, Gateway::Apns)), first);
+        }
         let elsewhere = route_for(
             &both,
             lane(Gateway::Fcm),

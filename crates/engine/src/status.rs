@@ -112,7 +112,7 @@ pub struct LaneProblem {
     pub is_credential: bool,
     /// Since when.
     pub since: UnixMs,
-    /// When a push last met it. An older version tells nothing of it.
+    /// When a push last met it; 0: just now, as an older version tells nothing of it.
     #[serde(default)]
     pub tried_at: UnixMs,
 }

@@ -1,10 +1,11 @@
 //! Gathers what is known of the server, for the rules that judge it. Nothing here is kept: each check looks anew.
 
+use crate::routing::tried_first;
 use crate::service::Shared;
 use crate::status::LaneStatus;
 use carillon_model::UnixMs;
 use carillon_model::id::AppNo;
-use carillon_model::lane::{Class, Lane};
+use carillon_model::lane::{Class, Gateway, Lane};
 use carillon_model::monitor::{
     CheckResult, CredentialFact, FaultKind, LaneFact, LaneTroubles, ServerFacts, ServerPart,
     ServerPlan, TimersFact, WaitingFact,
@@ -41,9 +42,11 @@ impl Shared {
         directory.app_by_no(app).is_some_and(|app| app.id == *named)
     }
 
-    /// Lanes by which a page had better not go now.
-    pub(crate) fn lane_troubles(&self, now: UnixMs) -> LaneTroubles {
-        LaneTroubles::of(&self.lane_facts(), now)
+    /// Lanes by which a page of that App had better not go now.
+    pub(crate) fn lane_troubles(&self, app: AppNo, now: UnixMs) -> LaneTroubles {
+        let directory = self.hub.directory.load();
+        let first = tried_first(directory.credentials(app), Gateway::Apns);
+        LaneTroubles::of(&self.lane_facts(), first, now)
     }
 
     /// What that check looks at, and nothing else.

@@ -3,8 +3,8 @@
 //!
 //! While the store takes nothing a beat is refused, and few jobs tell it again. That a job has ended well is remembered here all
 //! the same, and told in its place, before what the job tells next, or by itself when the store is back: nobody is to be woken
-//! up for a job that ran. A crash forgets it. Where a job was refused anything else, only its record is written then. Until
-//! the store has taken that, nobody was heard.
+//! up for a job that ran. A crash forgets it. Where a job was refused anything else, only its record is written then. Whether
+//! all jobs have their grace again is for [`super::listening`] to say.
 
 use super::Watching;
 use super::doors::BeatRefusal;
@@ -79,9 +79,10 @@ impl Watching {
             answer: Some(answer),
         };
         if !post.tray.try_bring(brought) {
-            hub.listens_anew();
+            let error = StoreError::Overloaded;
+            hub.refused(&error);
             post.remember(no, place, ended_well);
-            return Err(BeatRefusal::Store(StoreError::Overloaded));
+            return Err(BeatRefusal::Store(error));
         }
         // A gatherer that died on it has not answered: nobody knows, and it can be told again.
         let died = |_| {
@@ -274,9 +275,26 @@ async fn hear(shared: &Arc<Shared>, together: Vec<Brought>) -> bool {
     is_heard
 }
 
-/// Tells them together; where that fails, each alone, for one of them may be at fault. Of each, in order: what came of it, or
-/// why the store did not do it.
+/// Tells them. Of each, in order: what came of it, or why the store did not do it.
 async fn tell(
+    shared: &Arc<Shared>,
+    tellings: Vec<Telling>,
+    now: UnixMs,
+) -> Vec<Result<Turned, StoreError>> {
+    let all = try_to_tell(shared, tellings, now).await;
+    let is_written = |told: &Result<Turned, StoreError>| matches!(told, Ok(Turned::Done(_)));
+    if all.iter().any(is_written) {
+        shared.hub.took();
+    } else if all.iter().all(Result::is_err) {
+        for error in all.iter().filter_map(|told| told.as_ref().err()) {
+            shared.hub.refused(error);
+        }
+    }
+    all
+}
+
+/// Tells them together; where that fails, each alone, for one of them may be at fault.
+async fn try_to_tell(
     shared: &Arc<Shared>,
     tellings: Vec<Telling>,
     now: UnixMs,
@@ -285,21 +303,16 @@ async fn tell(
         Ok(told) => return told.into_iter().map(Ok).collect(),
         Err(error) => error,
     };
-    let is_failure = matches!(error, StoreError::Failed(_));
-    let is_alone = tellings.len() == 1;
+    let is_one_at_fault = matches!(error, StoreError::Failed(_)) && tellings.len() > 1;
     let mut all = Vec::with_capacity(tellings.len());
     for telling in tellings {
-        all.push(match is_failure && !is_alone {
+        all.push(match is_one_at_fault {
             true => {
                 let told = shared.tell_each(vec![telling], now).await;
                 told.map(|told| told.into_iter().next().unwrap_or(Turned::Lost))
             }
             false => Err(error.clone()),
         });
-    }
-    // One that fails again and again must not make everybody patient for ever.
-    if all.iter().all(Result::is_err) && !(is_failure && is_alone) {
-        shared.hub.listens_anew();
     }
     all
 }

@@ -203,7 +203,7 @@ impl Desk<'_> {
         people: &[String],
     ) -> Vec<Told> {
         let mut all = Vec::new();
-        let troubles = self.shared.lane_troubles(self.now);
+        let troubles = self.shared.lane_troubles(turning.monitor.app, self.now);
         for user in people {
             let mut by_means: BTreeMap<(PageHow, Option<Gateway>), Vec<Addressee>> =
                 BTreeMap::new();

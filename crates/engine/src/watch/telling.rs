@@ -9,7 +9,7 @@ use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::definition::DefinitionKind;
 use carillon_model::id::DefinitionNo;
-use carillon_model::monitor::{LadderPlan, Refused, Watch, WatchEvent, WatchState};
+use carillon_model::monitor::{Hold, LadderPlan, Refused, Watch, WatchEvent, WatchState};
 use carillon_ports::fault;
 use carillon_ports::store::StoreError;
 use carillon_ports::watch::{StoredWatch, WatchStep};
@@ -253,7 +253,8 @@ impl Shared {
         directory.watch.ladder(found.no).cloned()
     }
 
-    /// Which of those that these depend on is not up.
+    /// Which of those that these depend on is not up. One that cannot be read, as while a newer version has stored it, holds those
+    /// that it held.
     async fn look_at_dependencies(&self, turnings: &mut [Turning]) -> Result<(), StoreError> {
         let directory = self.hub.directory.load_full();
         let no_of = |monitor: &Monitor, name: &str| {
@@ -274,18 +275,26 @@ impl Shared {
         }
         let wanted: Vec<DefinitionNo> = wanted.into_iter().collect();
         let found = self.hub.parts.store.watches(wanted.clone()).await?;
-        let states: HashMap<DefinitionNo, WatchState> = wanted
+        // None: it cannot be read.
+        let states: HashMap<DefinitionNo, Option<WatchState>> = wanted
             .into_iter()
             .zip(found)
-            .filter_map(|(no, stored)| Some((no, stored?.ok()?.state)))
+            .filter_map(|(no, stored)| Some((no, stored?.ok().map(|stored| stored.state))))
             .collect();
         for turning in turnings {
             let names = &turning.monitor.definition.depends_on;
+            let state_of = |name: &str| states.get(&no_of(&turning.monitor, name)?).copied();
+            let holds_on = |name: &&String| {
+                let held = Hold::Dependency(String::clone(name));
+                turning.watch.hold == Some(held) && matches!(state_of(name), Some(None))
+            };
             let is_down = |name: &&String| {
-                let state = no_of(&turning.monitor, name).and_then(|no| states.get(&no));
+                let state = state_of(name).flatten();
                 state.is_some_and(|state| state.holds_dependents())
             };
-            turning.down = names.iter().find(is_down).cloned();
+            let down = names.iter().find(holds_on);
+            let down = down.or_else(|| names.iter().find(is_down)).cloned();
+            turning.down = down;
         }
         Ok(())
     }

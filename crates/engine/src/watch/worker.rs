@@ -237,7 +237,8 @@ impl CheckDesk {
         Ok(())
     }
 
-    /// Keeps a record that was read, if it is this process's to check. Returns whether it is.
+    /// Keeps a record that was read, if it is this process's to check. Returns whether it is and can be read: those
+    /// that cannot must not keep others away.
     fn keep(&mut self, found: ReadWatch) -> bool {
         let no = match &found {
             Ok(stored) => stored.monitor,
@@ -279,6 +280,7 @@ impl CheckDesk {
                 if self.unreadable.insert(no) {
                     tracing::error!(monitor = no.0, "a monitor is not checked: {why}");
                 }
+                return false;
             }
         }
         true

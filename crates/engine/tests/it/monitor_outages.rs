@@ -5,7 +5,7 @@ use crate::watched::{SHOP, step};
 use crate::world::{World, nobody};
 use carillon_engine::watch::BeatRefusal;
 use carillon_model::definition::{Definition, DefinitionKind};
-use carillon_model::monitor::{Beat, WatchState};
+use carillon_model::monitor::{Beat, Hold, WatchState};
 use carillon_model::timer::TimerKind;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::registry::Registry as _;
@@ -217,25 +217,75 @@ async fn an_end_for_which_there_was_no_room_is_remembered_in_its_place() {
 #[tokio::test(start_paused = true)]
 async fn what_a_store_refused_that_somebody_else_held_is_not_missing() {
     for beat in [Beat::Start, Beat::Finish] {
-        let world = World::new().await;
-        ann(&world).await;
-        let backup = job(&world, "backup").await;
-        finish(&world, &backup).await;
-        world.pass(58 * MINUTE).await;
-        world.store.fail(Some(StoreError::Busy));
-        world.pass(2 * MINUTE).await;
-        let refused = tell(&world, &backup, beat).await;
-        assert!(
-            matches!(refused, Err(BeatRefusal::Store(StoreError::Busy))),
-            "{refused:?}"
-        );
-        // Until long after it was due.
-        world.pass(18 * MINUTE).await;
-        world.store.fail(None);
-        world.pass(4 * MINUTE).await;
-        assert_eq!(world.got(), [], "it could not be heard");
-        world.until_got(1).await;
+        told_while_somebody_held_the_store(&World::new().await, beat).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_is_it_where_another_process_leads_the_timers() {
+    let api = World::shared("api").await;
+    let _other = api.another("scheduler,worker,sender").await;
+    told_while_somebody_held_the_store(&api, Beat::Start).await;
+}
+
+async fn told_while_somebody_held_the_store(world: &World, beat: Beat) {
+    ann(world).await;
+    let backup = job(world, "backup").await;
+    finish(world, &backup).await;
+    world.pass(58 * MINUTE).await;
+    world.store.fail(Some(StoreError::Busy));
+    world.pass(2 * MINUTE).await;
+    let refused = tell(world, &backup, beat).await;
+    assert!(
+        matches!(refused, Err(BeatRefusal::Store(StoreError::Busy))),
+        "{refused:?}"
+    );
+    // Until long after it was due.
+    world.pass(18 * MINUTE).await;
+    world.store.fail(None);
+    world.pass(4 * MINUTE).await;
+    assert_eq!(world.got(), [], "it could not be heard");
+    world.until_got(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_beat_that_was_refused_makes_nobody_patient() {
+    let world = World::new().await;
+    ann(&world).await;
+    let (backup, other) = (job(&world, "backup").await, job(&world, "other").await);
+    finish(&world, &backup).await;
+    world.pass(64 * MINUTE).await;
+    world.store.fail(Some(StoreError::Busy));
+    let refused = tell(&world, &other, Beat::Finish).await;
+    assert!(
+        matches!(refused, Err(BeatRefusal::Store(StoreError::Busy))),
+        "{refused:?}"
+    );
+    world.store.fail(None);
+    world.pass(2 * MINUTE).await;
+    assert_eq!(world.got().len(), 1, "it is missing all the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_beats_than_can_wait_make_nobody_patient_again_and_again() {
+    let world = World::new().await;
+    ann(&world).await;
+    let (backup, busy) = (job(&world, "backup").await, job(&world, "busy").await);
+    finish(&world, &backup).await;
+    world.pass(64 * MINUTE).await;
+    for _ in 0..2 {
+        let all: Vec<_> = (0..5_000)
+            .map(|_| telling(&world, &busy, Beat::Finish))
+            .collect();
+        let mut refused = 0;
+        for one in all {
+            refused += usize::from(one.await.unwrap().is_err());
+        }
+        assert!(refused > 0, "there is no room for all");
+        world.pass(12_000).await;
+    }
+    world.pass(2 * MINUTE).await;
+    assert_eq!(world.got().len(), 1, "it is missing all the same");
 }
 
 #[tokio::test(start_paused = true)]
@@ -398,4 +448,70 @@ async fn a_monitor_that_cannot_be_read_for_a_while_is_tried_on_and_told_once() {
     let kinds: Vec<_> = due.iter().map(|timer| timer.kind).collect();
     assert_eq!(kinds, [Some(TimerKind::Watch)]);
     assert!(due[0].attempts > 60, "{}", due[0].attempts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_read_holds_those_that_it_held() {
+    const ROUTER: &str = "router.example:1";
+    let world = World::new().await;
+    ann(&world).await;
+    let router = world.monitor("router", ROUTER, json!({})).await;
+    let with = json!({"ladder": "night", "depends_on": ["router"]});
+    let shop = world.monitor("shop", SHOP, with).await;
+    for monitor in [&router, &shop] {
+        world.until_state(monitor, WatchState::Ok).await;
+    }
+    for place in [ROUTER, SHOP] {
+        world.checker.break_down(place);
+    }
+    world.until_state(&router, WatchState::Firing).await;
+    world.pass(MINUTE).await;
+    let held = Some(Hold::Dependency("router".into()));
+    assert_eq!(world.watch(&shop).await.hold, held);
+    // As by a newer process.
+    world.store.spoil_watch(router.no, true);
+    world.pass(10 * MINUTE).await;
+    assert_eq!(world.watch(&shop).await.hold, held);
+    assert_eq!(world.got(), [], "it is behind the router");
+    world.store.spoil_watch(router.no, false);
+    world.checker.mend(ROUTER);
+    assert_eq!(world.until_got(1).await[0].incident["monitor"], "shop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_cannot_be_read_the_others_are_checked() {
+    let world = World::new().await;
+    let (kind, now) = (DefinitionKind::Monitor, world.clock.now());
+    let mut steps = Vec::new();
+    // More than are read at once.
+    for n in 0..2_050 {
+        let (name, body) = (format!("spoilt{n}"), "{}".to_owned());
+        let no = world.store.definition_no(world.app, kind, name.clone());
+        let no = no.await.unwrap();
+        let put = world
+            .store
+            .put_definition(no, world.app, kind, name, body, None, now, nobody());
+        put.await.unwrap();
+        steps.push(WatchStep {
+            monitor: no,
+            app: world.app,
+            claim: WatchClaim::New,
+            state: WatchState::Ok,
+            record: "{}".into(),
+            version: 1,
+            check_at: Some(now),
+            look_at: None,
+            entries: Vec::new(),
+            events: Vec::new(),
+            rings: Vec::new(),
+            pages: Vec::new(),
+            now,
+        });
+        world.store.spoil_watch(no, true);
+    }
+    let written = world.hot.step_watches(steps).await.unwrap();
+    assert!(written.into_iter().all(|is_written| is_written));
+    world.monitor("shop", SHOP, json!({})).await;
+    world.pass(30_000).await;
+    assert!(!world.checker.asked(SHOP).is_empty());
 }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// What is said again within so long at least is one beginning.
 const SAID_TWICE_MS: i64 = 60_000;
+/// A clock that is set back by so much at most was ahead by little: what was heard then is of this night, not of the next.
+const SET_BACK_MS: i64 = 600_000;
 /// Shortest and longest time between two beats, in milliseconds: 10 s to 100 days.
 const PERIOD_MS: std::ops::RangeInclusive<i64> = 10_000..=8_640_000_000;
 
@@ -179,8 +181,16 @@ impl HeartbeatPlan {
 }
 
 impl Pulse {
+    /// `now`, or when it was heard of where the clock was set back by little since.
+    fn not_before_heard(&self, now: UnixMs) -> UnixMs {
+        let latest = now.saturating_add(SET_BACK_MS);
+        let heard_at = self.heard_at.filter(|at| *at <= latest);
+        heard_at.map_or(now, |at| at.max(now))
+    }
+
     /// Hears a beat. What it says about the job's health, if anything.
     pub fn hear(&mut self, plan: &HeartbeatPlan, beat: &Beat, now: UnixMs) -> Option<CheckResult> {
+        let now = self.not_before_heard(now);
         self.heard_at = Some(now);
         let began_at = self.started_at.filter(|at| *at <= now);
         if *beat == Beat::Start {
@@ -243,7 +253,7 @@ impl Pulse {
         listening_since: UnixMs,
         now: UnixMs,
     ) -> Option<CheckResult> {
-        let due_at = self.due_at?.min(plan.latest(now));
+        let due_at = self.due_at?.min(plan.latest(self.not_before_heard(now)));
         self.due_at = Some(due_at);
         if due_at > now {
             return None;
@@ -470,6 +480,40 @@ mod tests {
         assert_eq!(pulse.due_at, Some(night(1) + 30 * MIN));
         assert_eq!(pulse.look(&plan, 0, night(1)), None);
         assert_eq!(pulse.due_at, Some(night(1) + 30 * MIN));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_little_asks_for_no_night_twice() {
+        const SEC: i64 = 1_000;
+        let plan = plan(json!({"cron": "0 3 * * *", "time_zone": "UTC", "grace": "30m"}));
+        let night = |night: i64| (night * 24 + 3) * 60 * MIN;
+        let ran = || {
+            let mut pulse = Pulse::default();
+            pulse.hear(&plan, &Beat::Start, night(1) + SEC);
+            pulse.hear(&plan, &Beat::Finish, night(1) + 4 * SEC);
+            pulse
+        };
+        let is_of_the_next = |pulse: &mut Pulse| {
+            for at in [night(1) - 5 * SEC, night(1), night(1) + 31 * MIN] {
+                assert_eq!(pulse.look(&plan, 0, at), None);
+                assert_eq!(pulse.due_at, Some(night(2) + 30 * MIN));
+            }
+        };
+        is_of_the_next(&mut ran());
+        // It is told once more.
+        let mut pulse = ran();
+        pulse.hear(&plan, &Beat::Finish, night(1) - 6 * SEC);
+        is_of_the_next(&mut pulse);
+        // It ends after the clock was set back.
+        let mut pulse = Pulse::default();
+        pulse.hear(&plan, &Beat::Start, night(1) + SEC);
+        let up = pulse.hear(&plan, &Beat::Finish, night(1) - 6 * SEC);
+        assert_eq!(up.unwrap().elapsed_ms, Some(0));
+        is_of_the_next(&mut pulse);
+        assert_eq!(
+            kind(pulse.look(&plan, 0, night(2) + 30 * MIN)),
+            Some(FaultKind::Missing)
+        );
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Detour {
             return (how, Some(well.gateway), Some(Self::OtherGateway));
         }
         // A ring would not wait until the lane is well, and an alert by another lane would never find out that it is.
-        let how = match troubles.is_blocked(usual) && alerts.contains(&usual) {
+        let how = match troubles.is_found_well_by(alerts, usual) {
             true => how.min(PageHow::Critical),
             false => how,
         };
@@ -260,7 +260,7 @@ impl Rings {
 mod tests {
     use super::super::server::LaneFact;
     use super::*;
-    use crate::environment::TokenEnvironment;
+    use crate::environment::{Environment, TokenEnvironment};
     use crate::id::AppNo;
     use proptest::prelude::*;
 
@@ -365,7 +365,7 @@ mod tests {
         let own = own.iter().map(|lane| fact(*lane, true));
         let elsewhere = elsewhere.iter().map(|lane| fact(*lane, false));
         let all: Vec<LaneFact> = own.chain(elsewhere).collect();
-        LaneTroubles::of(&all, 0)
+        LaneTroubles::of(&all, Environment::Production, 0)
     }
 
     #[test]
@@ -444,6 +444,33 @@ mod tests {
             let taken = Detour::take(Ring, Some(ring), alerts, &troubles(own, elsewhere));
             let found = format!("{ring:?} {alerts:?} {own:?} {elsewhere:?}");
             assert_eq!(taken, expected, "{found}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_unknown_environment_goes_around_where_production_is_in_trouble() {
+        use PageHow::{Alert, Critical, Ring};
+        use TokenEnvironment::{Auto, Production, Sandbox};
+        let [apple, sandbox, unknown] =
+            [Production, Sandbox, Auto].map(|of| lane(Gateway::Apns, of));
+        let fcm = lane(Gateway::Fcm, Production);
+        let (by_apns, by_fcm) = (Some(Gateway::Apns), Some(Gateway::Fcm));
+        let (other, none) = (Some(Detour::OtherGateway), Some(Detour::NoOtherGateway));
+        let (down, refused) = (troubles(&[], &[apple]), troubles(&[apple], &[]));
+        let aside = troubles(&[sandbox], &[sandbox]);
+        for (how, alerts, troubles, expected) in [
+            (Alert, &[unknown, fcm][..], &down, (Alert, by_fcm, other)),
+            (Ring, &[unknown, fcm], &down, (Critical, by_fcm, other)),
+            (Ring, &[unknown, fcm], &refused, (Critical, by_fcm, other)),
+            (Ring, &[unknown], &down, (Ring, None, none)),
+            // The same key would ring it.
+            (Ring, &[unknown], &refused, (Critical, None, none)),
+            (Ring, &[apple], &refused, (Critical, None, none)),
+            (Ring, &[sandbox, fcm], &refused, (Critical, by_apns, other)),
+            (Ring, &[unknown, fcm], &aside, (Ring, None, None)),
+        ] {
+            let taken = Detour::take(how, Some(unknown), alerts, troubles);
+            assert_eq!(taken, expected, "{how:?} {alerts:?} {troubles:?}");
         }
     }
 

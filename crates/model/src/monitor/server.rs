@@ -4,7 +4,7 @@
 
 use super::result::{CheckResult, FaultKind};
 use crate::duration::{format_ms, format_secs, parse_ms};
-use crate::environment::TokenEnvironment;
+use crate::environment::{Environment, TokenEnvironment};
 use crate::lane::{Gateway, Lane};
 use crate::problem::FieldProblem;
 use crate::{UnixMs, size};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// Most things that a sentence names; the others are counted.
 const NAMED: usize = 3;
-/// Trouble that nobody met for so long may be over: the next push sees.
+/// A gateway's trouble that nobody met for so long may be over: the next push sees.
 const TRIED_MS: u64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
 
@@ -136,6 +136,14 @@ fn within(
     }
 }
 
+impl LaneFact {
+    /// Whether it may be over, and nobody knows; also where the clock was set back since. What is wrong with a credential
+    /// stays so until that is changed, and then it is no fact any more.
+    fn is_stale(&self, now: UnixMs) -> bool {
+        !self.is_credential && self.tried_at != 0 && now.abs_diff(self.tried_at) >= TRIED_MS
+    }
+}
+
 /// What is known of the server. Only what the plan looks at need be there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerFacts {
@@ -168,7 +176,7 @@ pub struct LaneFact {
     pub is_credential: bool,
     /// Since when.
     pub since: UnixMs,
-    /// When a push last met it.
+    /// When a push last met it; 0: nobody says, so just now.
     pub tried_at: UnixMs,
 }
 
@@ -355,22 +363,25 @@ fn ago(since: UnixMs, now: UnixMs) -> String {
 
 /// Lanes by which a page had better not go: those that cannot send, and those whose gateway is in trouble itself,
 /// whoever noticed. In Apple's one environment may be when the other is not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneTroubles {
     blocked: Vec<Lane>,
     gateways: Vec<(Gateway, TokenEnvironment)>,
+    tried_first: Environment,
 }
 
 impl LaneTroubles {
-    /// `lanes`: those of all Apps that cannot send. What none has met for an hour is no reason: a lane from which pages stay
-    /// away sends nothing that would find it well again.
+    /// `lanes`: those of all Apps that cannot send. A gateway's trouble that none has met for an hour is no reason: a lane from
+    /// which pages stay away sends nothing that would find it well again. `tried_first`: where a push token goes whose
+    /// environment nobody knows yet.
     #[must_use]
-    pub fn of(lanes: &[LaneFact], now: UnixMs) -> Self {
-        let mut troubles = Self::default();
-        for fact in lanes {
-            if now.abs_diff(fact.tried_at) >= TRIED_MS {
-                continue;
-            }
+    pub fn of(lanes: &[LaneFact], tried_first: Environment, now: UnixMs) -> Self {
+        let mut troubles = Self {
+            blocked: Vec::new(),
+            gateways: Vec::new(),
+            tried_first,
+        };
+        for fact in lanes.iter().filter(|fact| !fact.is_stale(now)) {
             troubles.blocked.push(fact.lane);
             if !fact.is_credential {
                 let of = (fact.lane.gateway, fact.lane.environment);
@@ -383,13 +394,37 @@ impl LaneTroubles {
     /// Whether this very lane cannot send.
     #[must_use]
     pub fn is_blocked(&self, lane: Lane) -> bool {
-        self.blocked.contains(&lane)
+        self.blocking(lane).next().is_some()
     }
 
     /// Whether it cannot send, or its gateway is in trouble.
     #[must_use]
     pub fn has(&self, lane: Lane) -> bool {
-        self.is_blocked(lane) || self.gateways.contains(&(lane.gateway, lane.environment))
+        let is_down = |lane: Lane| self.gateways.contains(&(lane.gateway, lane.environment));
+        self.is_blocked(lane) || self.judging(lane).any(is_down)
+    }
+
+    /// Whether it cannot send, and an alert by one of these lanes is what finds it well again.
+    #[must_use]
+    pub fn is_found_well_by(&self, alerts: &[Lane], lane: Lane) -> bool {
+        let finds_all = || self.blocking(lane).all(|lane| alerts.contains(&lane));
+        self.is_blocked(lane) && (alerts.contains(&lane) || finds_all())
+    }
+
+    /// Those by which a lane is judged that cannot send.
+    fn blocking(&self, lane: Lane) -> impl Iterator<Item = Lane> {
+        self.judging(lane)
+            .filter(move |lane| self.blocked.contains(lane))
+    }
+
+    /// By which lanes one is judged: itself, and of an unknown environment also the one whose way it goes.
+    fn judging(&self, lane: Lane) -> impl Iterator<Item = Lane> {
+        let first = Lane {
+            environment: self.tried_first.into(),
+            ..lane
+        };
+        let is_unknown = lane.environment.known().is_none();
+        std::iter::once(lane).chain(is_unknown.then_some(first))
     }
 }
 
@@ -591,6 +626,7 @@ mod tests {
 
     #[test]
     fn pages_avoid_lanes_that_cannot_send_and_gateways_in_trouble() {
+        use Environment::{Production as Live, Sandbox as Test};
         use TokenEnvironment::{Auto, Production, Sandbox};
         let lane_of = |app, gateway, environment| Lane {
             app: AppNo(app),
@@ -598,30 +634,53 @@ mod tests {
             environment,
         };
         let apple = |app, environment| lane_of(app, Gateway::Apns, environment);
+        let fcm = lane_of(1, Gateway::Fcm, Production);
         let no_key = lane("shop", Gateway::Apns, true, 0);
         let mut apple_down = lane("shop", Gateway::Apns, false, 0);
         apple_down.lane.environment = Sandbox;
-        let troubles = LaneTroubles::of(&[no_key, apple_down.clone()], NOW);
-        for (lane, is_blocked, has) in [
-            (apple(1, Production), true, true),
-            (apple(1, Sandbox), true, true),
-            (apple(1, Auto), false, false),
-            (apple(2, Production), false, false),
-            (apple(2, Sandbox), false, true),
-            (lane_of(1, Gateway::Fcm, Production), false, false),
+        let mut unknown_down = lane("news", Gateway::Apns, false, 0);
+        unknown_down.lane = apple(3, Auto);
+        let (apart, unknown) = ([no_key, apple_down], [unknown_down]);
+        let (apart, sandbox, unknown) = (&apart[..], &apart[1..], &unknown[..]);
+        for (facts, first, lane, is_blocked, has) in [
+            (apart, Live, apple(1, Production), true, true),
+            (apart, Live, apple(1, Sandbox), true, true),
+            (apart, Live, apple(2, Production), false, false),
+            (apart, Live, apple(2, Sandbox), false, true),
+            (apart, Live, fcm, false, false),
+            // An unknown one is judged by where it goes.
+            (apart, Live, apple(1, Auto), true, true),
+            (apart, Live, apple(2, Auto), false, false),
+            (apart, Test, apple(2, Auto), false, true),
+            (sandbox, Live, apple(1, Auto), false, false),
+            (unknown, Live, apple(3, Auto), true, true),
+            (unknown, Live, apple(2, Auto), false, true),
+            (unknown, Live, apple(3, Production), false, false),
         ] {
+            let troubles = LaneTroubles::of(facts, first, NOW);
             let found = (troubles.is_blocked(lane), troubles.has(lane));
-            assert_eq!(found, (is_blocked, has), "{lane:?}");
+            assert_eq!(found, (is_blocked, has), "{first:?} {lane:?}");
         }
-        // Also where the clock was set back since.
-        for (tried_at, counts) in [
-            (NOW - 3_599_999, true),
-            (NOW - 3_600_000, false),
-            (NOW + 3_600_000, false),
+    }
+
+    #[test]
+    fn only_a_gateways_trouble_grows_stale() {
+        for (is_credential, tried_at, counts) in [
+            (false, NOW - 3_599_999, true),
+            (false, NOW - 3_600_000, false),
+            (false, NOW + 3_600_000, false),
+            // An older version tells no time.
+            (false, 0, true),
+            (true, NOW - 3_600_000, true),
+            (true, NOW + 3_600_000, true),
+            (true, 0, true),
         ] {
-            apple_down.tried_at = tried_at;
-            let troubles = LaneTroubles::of(std::slice::from_ref(&apple_down), NOW);
-            assert_eq!(troubles != LaneTroubles::default(), counts, "{tried_at}");
+            let mut fact = lane("shop", Gateway::Apns, is_credential, 0);
+            fact.tried_at = tried_at;
+            let lane = fact.lane;
+            let troubles = LaneTroubles::of(&[fact], Environment::Production, NOW);
+            let found = (troubles.is_blocked(lane), troubles.has(lane));
+            assert_eq!(found, (counts, counts), "{is_credential} {tried_at}");
         }
     }
 }
