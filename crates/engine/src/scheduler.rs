@@ -110,6 +110,9 @@ async fn round(
             return Ok(None);
         }
         let firing = fire(shared, app, timers).await?;
+        if !firing.lateness.is_empty() {
+            hub.took();
+        }
         conclude(shared, app, firing).await?;
     }
     Ok(None)

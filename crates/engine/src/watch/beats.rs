@@ -63,6 +63,11 @@ pub(super) struct Post {
 }
 
 impl Watching {
+    /// Whether something that this job told was refused, and is not written yet: until then nobody can have heard it.
+    pub(super) fn waits_to_be_heard(&self, no: DefinitionNo) -> bool {
+        self.post.has_unwritten(no)
+    }
+
     /// Waits until a beat is on disk.
     pub(super) async fn bring(&self, hub: &Hub, monitor: Arc<Monitor>, beat: Beat) -> Heard {
         if hub.is_stopping() {
@@ -97,6 +102,10 @@ impl Watching {
 impl Post {
     fn is_all_written(&self) -> bool {
         self.unwritten.lock().is_empty()
+    }
+
+    fn has_unwritten(&self, no: DefinitionNo) -> bool {
+        self.unwritten.lock().contains_key(&no)
     }
 
     /// What came up to this place was refused. `ended_well`: what the last of it said about that, if anything.
@@ -282,10 +291,7 @@ async fn tell(
     now: UnixMs,
 ) -> Vec<Result<Turned, StoreError>> {
     let all = try_to_tell(shared, tellings, now).await;
-    let is_written = |told: &Result<Turned, StoreError>| matches!(told, Ok(Turned::Done(_)));
-    if all.iter().any(is_written) {
-        shared.hub.took();
-    } else if all.iter().all(Result::is_err) {
+    if all.iter().all(Result::is_err) {
         for error in all.iter().filter_map(|told| told.as_ref().err()) {
             shared.hub.refused(error);
         }

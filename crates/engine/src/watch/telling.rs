@@ -352,6 +352,9 @@ impl Shared {
             .any(|step| !step.events.is_empty() || !step.pages.is_empty());
         let look_at = steps.iter().filter_map(|step| step.look_at).min();
         let answers = hub.parts.store.step_watches(steps).await?;
+        if answers.contains(&true) {
+            hub.took();
+        }
         if let Some(at) = look_at {
             hub.timer_set(at);
         }

@@ -114,7 +114,10 @@ impl Turning {
             plan: &self.monitor.plan,
             ladder: self.ladder.as_deref(),
             down: self.down.as_deref(),
-            listening_since: hub.listening_since(now),
+            listening_since: match hub.watching.waits_to_be_heard(self.monitor.no) {
+                true => now,
+                false => hub.listening_since(now),
+            },
             is_paused: hub.is_scheduler_paused.load(Relaxed),
             dice: hub.parts.clock.random(),
         };

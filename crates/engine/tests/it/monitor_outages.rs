@@ -267,6 +267,23 @@ async fn one_beat_that_was_refused_makes_nobody_patient() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_whose_end_was_refused_for_a_moment_is_not_missing() {
+    let world = World::new().await;
+    ann(&world).await;
+    let backup = job(&world, "backup").await;
+    finish(&world, &backup).await;
+    world.pass(65 * MINUTE - 4_000).await;
+    world.store.fail(Some(StoreError::Busy));
+    let refused = tell(&world, &backup, Beat::Finish).await;
+    assert!(refused.is_err(), "{refused:?}");
+    // It is due meanwhile, and looked at before what was refused is tried again.
+    world.pass(4_500).await;
+    world.store.fail(None);
+    world.pass(10 * MINUTE).await;
+    assert_eq!(world.got(), [], "it ran");
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_beats_than_can_wait_make_nobody_patient_again_and_again() {
     let world = World::new().await;
     ann(&world).await;

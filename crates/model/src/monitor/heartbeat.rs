@@ -181,8 +181,12 @@ impl HeartbeatPlan {
 }
 
 impl Pulse {
-    /// `now`, or when it was heard of where the clock was set back by little since.
-    fn not_before_heard(&self, now: UnixMs) -> UnixMs {
+    /// `now`, or when it was heard of where the clock was set back by little since: of what is due at times of the clock,
+    /// the time that was heard of must not come again.
+    fn not_before_heard(&self, plan: &HeartbeatPlan, now: UnixMs) -> UnixMs {
+        if let Rhythm::Period(_) = plan.rhythm {
+            return now;
+        }
         let latest = now.saturating_add(SET_BACK_MS);
         let heard_at = self.heard_at.filter(|at| *at <= latest);
         heard_at.map_or(now, |at| at.max(now))
@@ -190,7 +194,7 @@ impl Pulse {
 
     /// Hears a beat. What it says about the job's health, if anything.
     pub fn hear(&mut self, plan: &HeartbeatPlan, beat: &Beat, now: UnixMs) -> Option<CheckResult> {
-        let now = self.not_before_heard(now);
+        let now = self.not_before_heard(plan, now);
         self.heard_at = Some(now);
         let began_at = self.started_at.filter(|at| *at <= now);
         if *beat == Beat::Start {
@@ -253,7 +257,9 @@ impl Pulse {
         listening_since: UnixMs,
         now: UnixMs,
     ) -> Option<CheckResult> {
-        let due_at = self.due_at?.min(plan.latest(self.not_before_heard(now)));
+        let due_at = self
+            .due_at?
+            .min(plan.latest(self.not_before_heard(plan, now)));
         self.due_at = Some(due_at);
         if due_at > now {
             return None;
@@ -466,6 +472,16 @@ mod tests {
         pulse.hear(&plan, &Beat::Finish, 10_000 * MIN);
         assert_eq!(pulse.look(&plan, 0, 100 * MIN), None);
         assert_eq!(pulse.due_at, Some(111 * MIN));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_little_makes_no_period_longer() {
+        let plan = plan(json!({"period": "10s", "grace": "10s"}));
+        let mut pulse = Pulse::default();
+        pulse.hear(&plan, &Beat::Finish, 20 * MIN);
+        pulse.hear(&plan, &Beat::Finish, 11 * MIN);
+        let missing = pulse.look(&plan, 0, 11 * MIN + 20_000);
+        assert_eq!(kind(missing), Some(FaultKind::Missing));
     }
 
     #[test]
