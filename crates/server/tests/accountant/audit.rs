@@ -352,7 +352,9 @@ pub(crate) fn gateway_id(page: &Value) -> Result<u128> {
 fn heard(attempt: &Value) -> Option<Heard> {
     match (attempt["result"].as_str()?, attempt["status"].as_u64()) {
         // An acceptance may be on record without its status.
-        ("accepted", _) | ("late_answer", None | Some(200)) => Some(Heard::Yes),
+        ("accepted", _) | ("late_answer", Some(200)) => Some(Heard::Yes),
+        // That it was not processed, as a connection says of it when it ends, is no word about it.
+        ("late_answer", None) if attempt["reason"].is_null() => Some(Heard::Yes),
         // In one environment; the other one may know it.
         ("rejected", _) if attempt["reason"] == "BadDeviceToken" => None,
         ("rejected", _) => Some(Heard::No),
