@@ -1,7 +1,7 @@
 //! What is asked of the API while everything goes wrong: single notifications, lists, people with all their devices,
 //! fan-outs, files of many, calls and alerts, short and long lives, cancels. Chosen by the seed, sent as fast as the plan says.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -21,6 +21,11 @@ use crate::scene::{Entered, Scene, Wanted};
 const PACE: Duration = Duration::from_millis(5);
 /// Most deliveries asked for in a second once there are enough: what keeps the lanes warm for the last faults.
 const TRICKLE_PER_SECOND: u64 = 300;
+/// Most deliveries that wait in the lanes of Apps without trouble while callers ask for more. Machines differ in what an
+/// unoptimised program carries on them; what waits behind its own App's work says nothing about neighbours.
+const MAX_QUEUED: u64 = 2_000;
+/// How often it is looked how many wait.
+const QUEUE_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a notification is looked at.
 const SIGHTING_INTERVAL: Duration = Duration::from_millis(60);
 /// Most looks at one notification.
@@ -37,6 +42,8 @@ const LONG: i64 = 600 * SECOND;
 pub(crate) struct Pace {
     began: Instant,
     asked: AtomicU64,
+    /// Enough waits already.
+    is_held: AtomicBool,
 }
 
 impl Pace {
@@ -44,6 +51,7 @@ impl Pace {
         Self {
             began: Instant::now(),
             asked: AtomicU64::new(0),
+            is_held: AtomicBool::new(false),
         }
     }
 
@@ -53,7 +61,8 @@ impl Pace {
             if scene.is_over() {
                 return false;
             }
-            let so_far = self.began.elapsed().as_millis() as u64;
+            let held = scene.held_ms.load(Ordering::Relaxed);
+            let so_far = (self.began.elapsed().as_millis() as u64).saturating_sub(held);
             let is_enough = scene.accepted.load(Ordering::Relaxed) >= load.deliveries;
             let allowed = match is_enough {
                 false => so_far * load.per_second / 1000,
@@ -62,7 +71,8 @@ impl Pace {
                     load.deliveries + so_far * trickle / 1000
                 }
             };
-            if self.asked.load(Ordering::Relaxed) < allowed {
+            let is_held = self.is_held.load(Ordering::Relaxed);
+            if !is_held && self.asked.load(Ordering::Relaxed) < allowed {
                 return true;
             }
             tokio::time::sleep(PACE).await;
@@ -261,6 +271,36 @@ async fn file(scene: &Scene, load: &Load, pace: &Pace, dice: &mut Dice) -> Resul
 
 fn is_for_now(problem: &Value) -> bool {
     matches!(problem["status"].as_u64(), Some(408 | 409 | 429 | 500..))
+}
+
+/// Holds the callers back while enough waits already, as a backend does that watches what it asks for. Of processes that
+/// share the work, those that answer have no lanes: there the plan's rate alone bounds what waits.
+pub(crate) async fn hold_back(scene: &Scene, pace: &Pace) -> Result<()> {
+    let mut looked = Instant::now();
+    while !scene.is_over() {
+        let status = scene.caller.ask(&Question::get("/v1/status")).await?;
+        let queued = queued(&status.success()?)?;
+        let was_held = pace.is_held.swap(queued > MAX_QUEUED, Ordering::Relaxed);
+        let passed = std::mem::replace(&mut looked, Instant::now()).elapsed();
+        if was_held {
+            let passed = passed.as_millis() as u64;
+            scene.held_ms.fetch_add(passed, Ordering::Relaxed);
+        }
+        tokio::time::sleep(QUEUE_INTERVAL).await;
+    }
+    Ok(())
+}
+
+/// How many deliveries wait in lanes that have no trouble, of Apps that are not to have any.
+fn queued(status: &Value) -> Result<u64> {
+    let lanes = status["lanes"]
+        .as_array()
+        .context("a status without lanes")?;
+    let well = lanes
+        .iter()
+        .filter(|lane| lane["breaker"] == "closed" && lane["app"] != APPS[TROUBLED as usize].0);
+    well.map(|lane| lane["queued"].as_u64().context("a lane without a queue"))
+        .sum()
 }
 
 /// Looks at notifications, and notes those of which everything is final.

@@ -342,6 +342,10 @@ fn lives(outcome: &Outcome) {
         .map(|(kind, count)| format!("{kind} {count}x"))
         .collect();
     println!("asked again because of: {}", refusals.join(", "));
+    println!(
+        "callers were held back for {:.1} s because enough waited already",
+        outcome.held.as_secs_f64()
+    );
     let mut refused: BTreeMap<&str, u32> = BTreeMap::new();
     for codes in books
         .asked

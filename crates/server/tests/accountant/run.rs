@@ -99,6 +99,8 @@ pub(crate) struct Outcome {
     pub(crate) books: Books,
     /// How often the API said which kind of "come back later".
     pub(crate) refusals: BTreeMap<String, u64>,
+    /// How long callers were held back because enough waited already.
+    pub(crate) held: Duration,
     /// Deliveries that were still open when draining ended.
     pub(crate) open: u64,
     /// How long draining took.
@@ -126,6 +128,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         books: Mutex::default(),
         addresses: Mutex::default(),
         accepted: AtomicU64::new(0),
+        held_ms: AtomicU64::new(0),
         ahead,
         receivers,
         services: monitors::Services::start().await?,
@@ -214,6 +217,8 @@ impl Run {
             let dice = Dice::for_purpose(plan.seed, &format!("caller {caller}"));
             tasks.spawn(async move { load::call(&scene, &load, &pace, dice).await });
         }
+        let scene = Arc::clone(&self.scene);
+        tasks.spawn(async move { load::hold_back(&scene, &pace).await });
         for caller in 0..events::CALLERS {
             let scene = Arc::clone(&self.scene);
             let dice = Dice::for_purpose(plan.seed, &format!("events {caller}"));

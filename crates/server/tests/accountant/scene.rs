@@ -33,6 +33,8 @@ pub(crate) struct Scene {
     pub(crate) services: Services,
     /// Deliveries of everything that was accepted.
     pub(crate) accepted: AtomicU64,
+    /// How long callers were held back because enough waited already, in milliseconds.
+    pub(crate) held_ms: AtomicU64,
     /// Questions that go on being asked when whoever asked them was stopped: each must get its answer.
     pub(crate) errands: TaskTracker,
     /// Nothing new is asked any more.

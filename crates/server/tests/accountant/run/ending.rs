@@ -116,6 +116,7 @@ impl Run {
         Ok(Outcome {
             books,
             refusals,
+            held: Duration::from_millis(self.scene.held_ms.load(Ordering::Relaxed)),
             open: drained.open,
             drained_after: drained.after,
         })
