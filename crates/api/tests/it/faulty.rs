@@ -1,5 +1,5 @@
-//! Stores that fail on demand, in the methods that the API calls. What the engine does in the
-//! background goes through untouched.
+//! Stores that fail on demand, in the methods that the API calls. The engine calls some of them in the background, too: a
+//! planted panic can end it, so that a world where one was planted is of no use afterwards.
 
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -59,14 +59,15 @@ use carillon_ports::webhook::{
     CallSettlement, EndpointRow, Enqueue, QueuedEvent, WebhookAttempt, WebhookDefinition,
     WebhookStore,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What the stores are to do instead of their work.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// Fail.
     Error(StoreError),
-    /// Never answer.
+    /// Not answer until this is over.
     Hang,
     /// Panic.
     Panic,
@@ -77,28 +78,38 @@ pub(crate) enum Fault {
 }
 
 /// The switch.
-#[derive(Clone, Default)]
-pub(crate) struct Faults(Arc<Mutex<Option<Fault>>>);
+#[derive(Clone)]
+pub(crate) struct Faults(watch::Sender<Option<Fault>>);
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
 
 impl Faults {
     pub(crate) fn set(&self, fault: Option<Fault>) {
-        *self.0.lock().unwrap() = fault;
+        self.0.send_replace(fault);
     }
 
-    /// Never comes back where nothing is to answer.
+    fn now(&self) -> Option<Fault> {
+        self.0.borrow().clone()
+    }
+
+    /// Comes back once something is to answer.
     pub(crate) async fn hang(&self) {
-        let fault = self.0.lock().unwrap().clone();
-        if matches!(fault, Some(Fault::Hang)) {
+        let mut faults = self.0.subscribe();
+        let answers = faults.wait_for(|fault| !matches!(fault, Some(Fault::Hang)));
+        if answers.await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
     async fn strike(&self) -> Result<()> {
-        let fault = self.0.lock().unwrap().clone();
-        match fault {
-            None | Some(Fault::Contended | Fault::Kept) => Ok(()),
+        self.hang().await;
+        match self.now() {
+            None | Some(Fault::Contended | Fault::Kept | Fault::Hang) => Ok(()),
             Some(Fault::Error(error)) => Err(error),
-            Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Panic) => panic!("planted panic"),
         }
     }
@@ -193,14 +204,14 @@ macro_rules! registry {
         impl Registry for FaultyRegistry {
             async fn change_definition(&self, read: Definition, body: String, secret: NewSecret, now: UnixMs, by: Actor) -> Result<Option<Definition>> {
                 self.faults.strike().await?;
-                if matches!(*self.faults.0.lock().unwrap(), Some(Fault::Contended)) {
+                if matches!(self.faults.now(), Some(Fault::Contended)) {
                     return Ok(None);
                 }
                 self.inner.change_definition(read, body, secret, now, by).await
             }
             async fn delete_definition(&self, app: AppNo, kind: DefinitionKind, name: String, now: UnixMs, by: Actor) -> Result<bool> {
                 self.faults.strike().await?;
-                if matches!(*self.faults.0.lock().unwrap(), Some(Fault::Kept)) {
+                if matches!(self.faults.now(), Some(Fault::Kept)) {
                     return Err(StoreError::Busy);
                 }
                 self.inner.delete_definition(app, kind, name, now, by).await

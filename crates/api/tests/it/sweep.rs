@@ -49,9 +49,9 @@ async fn sweep(operation: &Operation) -> BTreeSet<Triple> {
     bodies(&world, operation).await;
     idempotency(&world, operation).await;
     gateways(&world, operation).await;
-    stores(&world, operation).await;
     good(&world, operation).await;
     seen.extend(world.document.seen());
+    seen.extend(stores(operation).await);
     seen.extend(special(operation).await);
     seen
 }
@@ -327,9 +327,9 @@ async fn gateways(world: &World, operation: &Operation) {
     world.gateway.set(Mood::Accept);
 }
 
-/// Every way in which a store can fail.
-async fn stores(world: &World, operation: &Operation) {
-    let path = fill(world, operation.path).await;
+/// Every way in which a store can fail, in a world of its own: the engine meets them in the background, too, and need not
+/// survive all of them.
+async fn stores(operation: &Operation) -> BTreeSet<Triple> {
     let mut failures = match operation.stands_on {
         StandsOn::Reads | StandsOn::Writes => vec![
             (StoreError::Busy, 503, "store.busy"),
@@ -345,8 +345,10 @@ async fn stores(world: &World, operation: &Operation) {
             (StoreError::Busy, 503, "server.unready"),
             (StoreError::DiskFull, 507, "store.full"),
         ],
-        _ => return,
+        _ => return BTreeSet::new(),
     };
+    let world = furnished(Setup::default()).await;
+    let path = fill(&world, operation.path).await;
     if operation.stands_on == StandsOn::Writes {
         failures.push((StoreError::Overloaded, 429, "store.overloaded"));
         failures.push((StoreError::DiskFull, 507, "store.full"));
@@ -373,7 +375,7 @@ async fn stores(world: &World, operation: &Operation) {
         let answer = world.send(operation.ask(&path)).await;
         trouble(operation, answer, 500, "server.error");
     }
-    world.faults.set(None);
+    world.document.seen()
 }
 
 /// The good request, and the other good answers that there are.
