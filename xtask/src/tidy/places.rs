@@ -1,5 +1,5 @@
 //! Nothing that is committed depends on one person's machine: no home folders, no path of this checkout, no addresses
-//! to download from.
+//! to download from, nothing of a server that was tried here.
 //!
 //! Packages are named and their ordinary clients know where they are; a lock file that remembers addresses would tie
 //! everyone to the mirror of whoever ran the client last.
@@ -13,6 +13,9 @@ const EVERYWHERE: &[&str] = &[
     "bin", "dev", "etc", "home", "lib", "mnt", "opt", "private", "proc", "root", "run",
 ];
 const EVERYWHERE_TOO: &[&str] = &["srv", "sys", "tmp", "usr", "Users", "var", "data"];
+
+/// The folder that a server makes where it is started.
+const DATA: &str = "carillon-data";
 
 /// Words by which a client is told where to download from, and the ending of the files they would stand in.
 const SOURCES: &[(&str, &str)] = &[
@@ -34,6 +37,11 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let ours = own_places(tree);
     let mut found = Vec::new();
     for (path, file) in &tree.files {
+        if path.split('/').any(|folder| folder == DATA) {
+            let message =
+                "is the data of a server that was tried here, with its master key: take it back";
+            found.push(Finding::new(NAME, path, 0, message));
+        }
         for (number, line) in (1..).zip(file.text.lines()) {
             let mut homes = ["/home/", "/Users/"]
                 .into_iter()
@@ -136,6 +144,14 @@ mod tests {
         let text = "/tmp/carillon/docs\n/tmp/other\n";
         assert_eq!(at("/tmp/carillon", "docs/a.md", text), [1]);
         assert_eq!(at("", "docs/a.md", text), [0; 0]);
+    }
+
+    #[test]
+    fn the_data_of_a_server_is_found() {
+        assert_eq!(lines("carillon-data/master.key", "a key\n"), [0]);
+        assert_eq!(lines("a/carillon-data/notes", "\n"), [0]);
+        let text = "path = \"carillon-data/carillon.db\"\n";
+        assert_eq!(lines("config.example.toml", text), [0; 0]);
     }
 
     #[test]
