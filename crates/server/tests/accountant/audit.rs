@@ -331,7 +331,7 @@ async fn read_details(caller: &Caller, books: &Books) -> Result<Vec<Detail>> {
                 place,
                 gateway_id: gateway_id(&page)?,
                 doubts: attempts.iter().filter(is_doubt).count() as u32,
-                heard: attempts.iter().filter_map(heard).max(),
+                heard: attempts.iter().filter_map(Heard::of).max(),
             })
         })
         .buffer_unordered(AT_ONCE)
@@ -346,20 +346,6 @@ pub(crate) fn gateway_id(page: &Value) -> Result<u128> {
     let text = page["gateway_id"].as_str();
     let text = text.context("a delivery without its gateway id")?;
     Ok(uuid::Uuid::parse_str(text)?.as_u128())
-}
-
-/// The word of the gateway that ends a delivery, if an attempt has one.
-fn heard(attempt: &Value) -> Option<Heard> {
-    match (attempt["result"].as_str()?, attempt["status"].as_u64()) {
-        // An acceptance may be on record without its status.
-        ("accepted", _) | ("late_answer", Some(200)) => Some(Heard::Yes),
-        // That it was not processed, as a connection says of it when it ends, is no word about it.
-        ("late_answer", None) if attempt["reason"].is_null() => Some(Heard::Yes),
-        // In one environment; the other one may know it.
-        ("rejected", _) if attempt["reason"] == "BadDeviceToken" => None,
-        ("rejected", _) => Some(Heard::No),
-        _ => None,
-    }
 }
 
 fn enter_details(books: &mut Books, details: Vec<Detail>) {

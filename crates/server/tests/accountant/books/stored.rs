@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::accepted::Kind;
 
 /// A notification as the store keeps it.
@@ -40,6 +42,22 @@ pub(crate) enum Heard {
     No,
     /// It took it.
     Yes,
+}
+
+impl Heard {
+    /// Reads an attempt of a delivery's record; `None`: nothing there ends it.
+    pub(crate) fn of(attempt: &Value) -> Option<Self> {
+        match (attempt["result"].as_str()?, attempt["status"].as_u64()) {
+            // An acceptance may be on record without its status.
+            ("accepted", _) | ("late_answer", Some(200)) => Some(Self::Yes),
+            // That it was not processed, as a connection says of it when it ends, is no word about it.
+            ("late_answer", None) if attempt["reason"].is_null() => Some(Self::Yes),
+            // In one environment; the other one may know it.
+            ("rejected", _) if attempt["reason"] == "BadDeviceToken" => None,
+            ("rejected", _) => Some(Self::No),
+            _ => None,
+        }
+    }
 }
 
 /// A final state, by the API's words.
@@ -89,4 +107,29 @@ pub(crate) struct KeptToken {
     pub(crate) device: u32,
     pub(crate) kind: Kind,
     pub(crate) is_retired: bool,
+}
+
+#[cfg(all(test, not(feature = "faults")))]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_ends_a_delivery_is_heard() {
+        for (result, status, reason, heard) in [
+            ("accepted", Some(200), None, Some(Heard::Yes)),
+            ("accepted", None, None, Some(Heard::Yes)),
+            ("late_answer", Some(200), None, Some(Heard::Yes)),
+            ("late_answer", None, None, Some(Heard::Yes)),
+            ("late_answer", None, Some("refused"), None),
+            ("late_answer", Some(503), Some("Shutdown"), None),
+            ("rejected", Some(400), Some("BadDeviceToken"), None),
+            ("rejected", Some(410), Some("Unregistered"), Some(Heard::No)),
+            ("timeout", None, None, None),
+        ] {
+            let attempt = json!({"result": result, "status": status, "reason": reason});
+            assert_eq!(Heard::of(&attempt), heard, "{attempt}");
+        }
+    }
 }
