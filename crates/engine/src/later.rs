@@ -8,7 +8,6 @@ use crate::draft::{Draft, Fired, Plan, draft, leave_out};
 use crate::hub::Hub;
 use crate::intake::{Ready, answers_for, make};
 use crate::list;
-use crate::live_activity::Moved;
 use crate::question::find;
 use crate::request::{ChangeRefusal, Origin, Refusal, SendItem};
 use crate::resolve::read_push_tokens;
@@ -155,7 +154,8 @@ pub(crate) struct Firing {
 }
 
 impl Shared {
-    /// Fires timers of one App, all in one transaction. One that cannot fire holds no other up.
+    /// Fires timers of one App: sends and schedules in one transaction, Live Activities in some. One that cannot fire holds no
+    /// other up.
     pub(crate) async fn fire(
         self: &Arc<Self>,
         app: AppNo,
@@ -234,24 +234,6 @@ impl Shared {
                 }
             }
         }
-        let (mut places, mut steps) = (Vec::new(), Vec::new());
-        for (at, moved) in self.activities_due(app, activities, now).await? {
-            match moved {
-                Ok(Moved::Push(push)) => ready.push(*push),
-                Ok(Moved::Quiet(step)) => {
-                    places.push(at);
-                    steps.push(*step);
-                }
-                Err(why) => firing.unfired.push(Unfired::new(&due[at], why)),
-            }
-        }
-        let written = self.activities_quiet(steps).await?;
-        let quiet_at = hub.parts.clock.now();
-        let quiet = places.iter().zip(written).filter(|(_, is)| *is);
-        let late = quiet.map(|(at, _)| (quiet_at - due[*at].due_at).max(0));
-        firing
-            .lateness
-            .extend(late.map(|late| (TimerKind::LiveActivity, late)));
         for (at, looked) in self.watches_due(watches, now).await? {
             match looked {
                 Ok(true) => {
@@ -263,9 +245,25 @@ impl Shared {
                 Err(why) => firing.unfired.push(Unfired::new(&due[at], why)),
             }
         }
+        self.fire_ready(app, &due, ready, now, &mut firing).await?;
+        self.fire_activities(app, &due, activities, now, &mut firing)
+            .await?;
+        Ok(firing)
+    }
+
+    /// Writes what timers come to, in one transaction with them.
+    pub(crate) async fn fire_ready(
+        self: &Arc<Self>,
+        app: AppNo,
+        due: &[DueTimer],
+        mut ready: Vec<Ready>,
+        now: UnixMs,
+        firing: &mut Firing,
+    ) -> Result<(), StoreError> {
         if ready.is_empty() {
-            return Ok(firing);
+            return Ok(());
         }
+        let hub = &self.hub;
         let places: Vec<usize> = ready.iter().map(|ready| ready.at).collect();
         let torn = self.tear(&mut ready, now).await?;
         let answers = self.commit(app, ready).await?;
@@ -293,7 +291,7 @@ impl Shared {
             // Some may be complete: nobody was there.
             hub.tell();
         }
-        Ok(firing)
+        Ok(())
     }
 
     /// A schedule's campaign that is there already is a failed run.

@@ -7,6 +7,7 @@ pub(crate) mod channels;
 pub(crate) mod crowd;
 mod declaring;
 mod doors;
+mod due;
 pub(crate) mod follower;
 mod refused;
 mod room;

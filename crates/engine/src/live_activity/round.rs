@@ -9,15 +9,14 @@ use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::id::{AppNo, DeviceNo};
 use carillon_model::live_activity::{
-    ActivityPush, ActivityState, FcmPhones, Look, Plan, PushKind, Recipient, Run, StartBy,
-    WordedPush,
+    ActivityPush, FcmPhones, Look, Plan, PushKind, Recipient, Run, StartBy, WordedPush,
 };
 use carillon_model::notification::Priority;
-use carillon_model::problem::{FieldProblem, first_sentence};
+use carillon_model::problem::FieldProblem;
 use carillon_model::push_type::{Reach, TokenKind};
-use carillon_ports::live_activity::{ActivityStep, ErrandChange, Startable, StoredActivity};
+use carillon_ports::live_activity::{ActivityStep, ErrandChange, Startable};
 use carillon_ports::store::{self, StoreError};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// An activity that is to make a step.
 pub(crate) struct ToMove {
@@ -54,54 +53,80 @@ struct Pushing {
     devices: Vec<DeviceNo>,
 }
 
+/// What some activities must know of phones, looked up once for all of them.
+pub(super) struct Known {
+    /// In their order; who is worked out is taken out.
+    each: VecDeque<KnownOfOne>,
+    /// How many pushes at once phones got within the hour, with those of whoever is worked out.
+    spent: BTreeMap<i64, u32>,
+}
+
+struct KnownOfOne {
+    /// Phones that can start it.
+    startable: Vec<Startable>,
+    /// Phones that have no room for it.
+    full: Vec<i64>,
+    /// Android phones that show it.
+    androids: Vec<i64>,
+}
+
 /// By place, what became of each.
-type Answers<E> = Vec<(usize, Result<Moved, E>)>;
+pub(super) type Answers = Vec<(usize, Result<Moved, Vec<FieldProblem>>)>;
 
 impl Shared {
-    /// What activities of an App whose moment has come are to do; an error is a sentence.
-    pub(crate) async fn activities_due(
-        &self,
-        app: AppNo,
-        due: Vec<(usize, &StoredActivity)>,
-        now: UnixMs,
-    ) -> Result<Answers<String>, StoreError> {
-        let mut unreadable = Vec::new();
-        let mut all = Vec::with_capacity(due.len());
-        for (at, stored) in due {
-            match OpenActivity::read(stored) {
-                Ok(mut open) => {
-                    open.unchanged = Some(open.run.state);
-                    let looks = open.run.state == ActivityState::Planned;
-                    all.push(ToMove { at, open, looks });
-                }
-                Err(why) => unreadable.push((at, Err(why))),
-            }
-        }
-        let moved = self.activities_moved(app, all, now).await?;
-        let why = |problems: Vec<FieldProblem>| first_sentence(&problems);
-        let moved = moved.into_iter();
-        unreadable.extend(moved.map(|(at, moved)| (at, moved.map_err(why))));
-        Ok(unreadable)
-    }
-
     /// Works out what each is to do at `now`, and makes the notification of it.
     pub(crate) async fn activities_moved(
         &self,
         app: AppNo,
         all: Vec<ToMove>,
         now: UnixMs,
-    ) -> Result<Answers<Vec<FieldProblem>>, StoreError> {
+    ) -> Result<Answers, StoreError> {
+        let mut known = self.known_of(app, &all, now).await?;
+        self.worked_out(app, all, &mut known, now).await
+    }
+
+    /// Looks up what some activities must know of phones.
+    pub(super) async fn known_of(
+        &self,
+        app: AppNo,
+        all: &[ToMove],
+        now: UnixMs,
+    ) -> Result<Known, StoreError> {
+        let mut startable = self.startable(app, all, now).await?;
+        let full = self.full(app, all, &mut startable, now).await?;
+        let androids = self.androids(app, all, &startable, now).await?;
+        let spent = self.spent(all, &startable, now).await?;
+        let each = startable.into_iter().zip(full).zip(androids);
+        let each = each.map(|((startable, full), androids)| KnownOfOne {
+            startable,
+            full,
+            androids,
+        });
+        Ok(Known {
+            each: each.collect(),
+            spent,
+        })
+    }
+
+    /// Works out what the next of those of whom that is known are to do at `now`, and makes the notifications of it.
+    pub(super) async fn worked_out(
+        &self,
+        app: AppNo,
+        next: Vec<ToMove>,
+        known: &mut Known,
+        now: UnixMs,
+    ) -> Result<Answers, StoreError> {
         let hub = &self.hub;
-        let mut startable = self.startable(app, &all, now).await?;
-        let full = self.full(app, &all, &mut startable, now).await?;
-        let androids = self.androids(app, &all, &startable, now).await?;
-        let mut spent = self.spent(&all, &startable, now).await?;
-        let mut moved = Vec::with_capacity(all.len());
+        let Known { each, spent } = known;
+        let mut moved = Vec::with_capacity(next.len());
         let mut pushing = Vec::new();
-        let known = startable.into_iter().zip(full).zip(androids);
-        for (ToMove { at, mut open, .. }, ((startable, full), androids)) in
-            all.into_iter().zip(known)
-        {
+        let of_next = each.drain(..next.len());
+        for (ToMove { at, mut open, .. }, of_one) in next.into_iter().zip(of_next) {
+            let KnownOfOne {
+                startable,
+                full,
+                androids,
+            } = of_one;
             let look = Look {
                 startable: startable.iter().map(|one| one.device.0).collect(),
                 full,

@@ -505,6 +505,46 @@ async fn pushes_at_once_are_counted_for_a_phone_and_not_for_an_activity() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn hundreds_in_one_second_are_each_shown_once_within_their_phones_budget() {
+    const COUNT: u32 = 300;
+    let mut config = carillon_engine::EngineConfig::default();
+    config.live_activities.urgent_per_hour = 3;
+    let world = World::with(config).await;
+    world.devices(1..2).await;
+    let device = world.device(1).await;
+    for n in 0..COUNT {
+        let id = format!("l{n}");
+        let request = lesson(json!({"start": "app", "alert": null}));
+        let put = world.engine.put_live_activity(world.app, &id, request);
+        put.await.unwrap().unwrap();
+        let told = ToldToken {
+            push_token: format!("{n:064x}"),
+            content_state: Some(json!({"status": "active"})),
+            ..told(1)
+        };
+        let told = world
+            .engine
+            .tell_update_token(world.app, &id, &device, &told);
+        told.await.unwrap().unwrap();
+    }
+    world.until_minute(56).await;
+    assert_eq!(world.gateway.written().len(), COUNT as usize);
+    let mut within = 0;
+    for n in 0..COUNT {
+        let stored = world.store.live_activity(world.app, format!("l{n}"));
+        let no = stored.await.unwrap().unwrap().no;
+        let records = world.store.live_activity_records(no, 10).await.unwrap();
+        let phases = records
+            .iter()
+            .filter(|record| record.what.what == RecordKind::Phase);
+        let reasons: Vec<_> = phases.map(|phase| phase.what.reason.as_deref()).collect();
+        assert_eq!(reasons.len(), 1, "l{n}: {reasons:?}");
+        within += u32::from(reasons != [Some("budget")]);
+    }
+    assert_eq!(within, 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_declared_is_adopted_where_the_app_allows_it() {
     let world = World::new().await;
     world.devices(1..2).await;
