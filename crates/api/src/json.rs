@@ -90,6 +90,9 @@ fn inner_problem<T: DeserializeOwned>(
     let message = without_place(&error.inner().to_string()).to_owned();
     let mut pointer = pointer(error.path());
     // serde has no types for its own errors; the tests below hold these words still.
+    if message.starts_with("invalid type: unit variant, expected ") {
+        return Some(bare_word(&pointer, error.path()));
+    }
     let named = |start: &str| {
         message
             .strip_prefix(start)
@@ -116,6 +119,20 @@ fn inner_problem<T: DeserializeOwned>(
         let _ = write!(pointer, "/{}", escape(name));
     }
     Some(FieldProblem::new(pointer, code, plain(&message)))
+}
+
+/// A word that only names what may stand there. serde's path has it as a step of its own; the body has not.
+fn bare_word(pointer: &str, path: &Path) -> FieldProblem {
+    let Some(Segment::Enum { variant }) = path.iter().next_back() else {
+        let message = "expected an object with one key, found a bare word";
+        return FieldProblem::new(pointer, "field.type", message);
+    };
+    let step = format!("/{}", escape(variant));
+    FieldProblem::new(
+        pointer.strip_suffix(step.as_str()).unwrap_or(pointer),
+        "field.type",
+        format!("expected an object such as {{\"{variant}\": …}}, found the word \"{variant}\""),
+    )
 }
 
 /// Which words may stand somewhere: what serde says of one that may not.
@@ -292,6 +309,23 @@ mod tests {
             );
             assert!(!found.2.contains(" at line "), "{}", found.2);
         }
+    }
+
+    #[test]
+    fn a_bare_word_for_an_object_is_told_where_it_stands() {
+        let told = |pointer: &str, word: &str| {
+            let message =
+                format!("expected an object such as {{\"{word}\": …}}, found the word \"{word}\"");
+            (pointer.to_owned(), "field.type".to_owned(), message)
+        };
+        for word in ["all", "users", "devices", "topic"] {
+            let body = format!(r#"{{"target":"{word}","content":{{"body":"x"}}}}"#);
+            assert_eq!(problem(&body), told("/target", word), "{body}");
+        }
+        let steps = br#"{"steps":[{"whom":{"users":["a"]}},{"whom":"users"}]}"#;
+        let ladder = read::<carillon_model::monitor::LadderDefinition>(steps).unwrap_err();
+        let document = serde_json::to_value(ladder.document(None)).unwrap();
+        assert_eq!(document["errors"][0]["pointer"], "/steps/1/whom");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! for no filter.
 
 use crate::problem::{Problem, codes};
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, Query, RawPathParams};
 use axum::http::request::Parts;
 use carillon_model::device::is_plain_name;
 use carillon_model::nearest::did_you_mean;
@@ -20,15 +22,58 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Path::from_request_parts(parts, state).await {
-            Ok(Path(values)) => Ok(Self(values)),
-            Err(error) => Err(Problem::parameter(
-                "path",
-                "query.parameter",
-                error.body_text(),
-            )),
-        }
+        let error = match Path::from_request_parts(parts, state).await {
+            Ok(Path(values)) => return Ok(Self(values)),
+            Err(error) => error,
+        };
+        let given = RawPathParams::from_request_parts(parts, state).await;
+        let names: Vec<&str> = given.iter().flatten().map(|(name, _)| name).collect();
+        let (name, sentence) = path_problem(&error, &names);
+        Err(Problem::parameter(name, "query.parameter", sentence))
     }
+}
+
+/// Which of the path's variables is wrong, and how. `names` are theirs, in order.
+fn path_problem<'m>(error: &'m PathRejection, names: &[&'m str]) -> (&'m str, String) {
+    const UNKNOWN: &str = "path";
+    let PathRejection::FailedToDeserializePathParams(failure) = error else {
+        return (UNKNOWN, error.body_text());
+    };
+    let (name, value, kind) = match failure.kind() {
+        ErrorKind::ParseErrorAtIndex {
+            index,
+            value,
+            expected_type,
+        } => (names.get(*index).copied(), value, *expected_type),
+        ErrorKind::ParseErrorAtKey {
+            key,
+            value,
+            expected_type,
+        } => (Some(key.as_str()), value, *expected_type),
+        ErrorKind::ParseError {
+            value,
+            expected_type,
+        } => (names.first().copied(), value, *expected_type),
+        ErrorKind::InvalidUtf8InPathParam { key } => {
+            let sentence = "expected UTF-8, percent-encoded, found other bytes";
+            return (key.as_str(), sentence.to_owned());
+        }
+        _ => return (UNKNOWN, failure.body_text()),
+    };
+    let expected = match kind {
+        // What is numbered is numbered from 1.
+        "u8" | "u16" | "u32" | "u64" => "a whole number from 1, of fitting size",
+        "i8" | "i16" | "i32" | "i64" => "a whole number of fitting size",
+        "bool" => "true or false",
+        other => other,
+    };
+    let sentence = format!("expected {expected}, found {}", shown(value));
+    (name.unwrap_or(UNKNOWN), sentence)
+}
+
+/// What was given, quoted and cut.
+fn shown(given: &str) -> String {
+    format!("{:?}", given.chars().take(40).collect::<String>())
 }
 
 /// The query string.
@@ -99,9 +144,7 @@ fn query_problem<'m>(message: &'m str, given: &[(String, String)]) -> (&'m str, 
         }
     };
     let found = given.iter().find(|(given, _)| given == name);
-    let found = found.map_or("something else".to_owned(), |(_, found)| {
-        format!("{:?}", found.chars().take(40).collect::<String>())
-    });
+    let found = found.map_or("something else".to_owned(), |(_, found)| shown(found));
     (name, format!("expected {expected}, found {found}"))
 }
 

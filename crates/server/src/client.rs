@@ -2,7 +2,7 @@
 //! sentences and exit codes.
 
 use crate::exit::{Exit, Failure};
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -166,8 +166,8 @@ impl ApiClient {
             .post(format!("{}{path}", self.base))
             .timeout(LONGEST)
             .json(body);
-        let (status, text) = self.send(request).await?;
-        read_answer(status, &text)
+        let (head, text) = self.send(request).await?;
+        read_answer(head, &text)
     }
 
     /// Any call with a JSON body or none.
@@ -181,8 +181,8 @@ impl ApiClient {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let (status, text) = self.send(request).await?;
-        read_answer(status, &text)
+        let (head, text) = self.send(request).await?;
+        read_answer(head, &text)
     }
 
     /// PUT of a stream with a content type of its own. Takes as long as it takes: the server bounds it.
@@ -198,8 +198,8 @@ impl ApiClient {
             .timeout(LONGEST)
             .header(reqwest::header::CONTENT_TYPE, content_type)
             .body(body);
-        let (status, text) = self.send(request).await?;
-        read_answer(status, &text)
+        let (head, text) = self.send(request).await?;
+        read_answer(head, &text)
     }
 
     /// POST of text with a content type of its own; the answer's text as it is.
@@ -218,11 +218,11 @@ impl ApiClient {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let (status, text) = self.send(request).await?;
-        if status.is_success() {
+        let (head, text) = self.send(request).await?;
+        if head.status.is_success() {
             Ok(text)
         } else {
-            Err(refusal(status, &text))
+            Err(refusal(head, &text))
         }
     }
 
@@ -249,13 +249,13 @@ impl ApiClient {
             .send()
             .await
             .map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        if !status.is_success() {
+        let head = Head::of(&response);
+        if !head.status.is_success() {
             let text = response
                 .text()
                 .await
                 .map_err(|error| self.unreachable(&error))?;
-            return Err(refusal(status, &text));
+            return Err(refusal(head, &text));
         }
         let mut rest = Vec::new();
         while let Some(chunk) = response
@@ -286,11 +286,11 @@ impl ApiClient {
         let request = self.http.get(format!("{}{path}", self.base));
         let sent = request.timeout(LONGEST).send().await;
         let mut response = sent.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        if !status.is_success() {
+        let head = Head::of(&response);
+        if !head.status.is_success() {
             let text = response.text().await;
             return Err(refusal(
-                status,
+                head,
                 &text.map_err(|error| self.unreachable(&error))?,
             ));
         }
@@ -328,13 +328,13 @@ impl ApiClient {
 
     /// GET of something that is not JSON.
     pub(crate) async fn get_text(&self, path: &str) -> Result<String, Failure> {
-        let (status, text) = self
+        let (head, text) = self
             .send(self.http.get(format!("{}{path}", self.base)))
             .await?;
-        if status.is_success() {
+        if head.status.is_success() {
             Ok(text)
         } else {
-            Err(refusal(status, &text))
+            Err(refusal(head, &text))
         }
     }
 
@@ -362,20 +362,17 @@ impl ApiClient {
         Ok(found)
     }
 
-    async fn send(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> Result<(StatusCode, String), Failure> {
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<(Head, String), Failure> {
         let response = request
             .send()
             .await
             .map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
+        let head = Head::of(&response);
         let text = response
             .text()
             .await
             .map_err(|error| self.unreachable(&error))?;
-        Ok((status, text))
+        Ok((head, text))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -398,9 +395,26 @@ impl ApiClient {
     }
 }
 
-fn read_answer(status: StatusCode, text: &str) -> Result<Answer, Failure> {
-    if !status.is_success() {
-        return Err(refusal(status, text));
+/// What an answer says before its body.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    status: StatusCode,
+    /// Whether it says when to ask again.
+    says_when: bool,
+}
+
+impl Head {
+    fn of(response: &reqwest::Response) -> Self {
+        Self {
+            status: response.status(),
+            says_when: response.headers().contains_key(RETRY_AFTER),
+        }
+    }
+}
+
+fn read_answer(head: Head, text: &str) -> Result<Answer, Failure> {
+    if !head.status.is_success() {
+        return Err(refusal(head, text));
     }
     let body = if text.trim().is_empty() {
         Value::Null
@@ -414,51 +428,65 @@ fn read_answer(status: StatusCode, text: &str) -> Result<Answer, Failure> {
         })?
     };
     Ok(Answer {
-        status: status.as_u16(),
+        status: head.status.as_u16(),
         body,
     })
 }
 
 /// A refused request as a sentence: the problem's own words (RFC 9457), each bad field on a line.
-fn refusal(status: StatusCode, text: &str) -> Failure {
+fn refusal(head: Head, text: &str) -> Failure {
     let problem: Value = serde_json::from_str(text).unwrap_or(Value::Null);
     let word = |name: &str| problem.get(name).and_then(Value::as_str);
-    let mut message = match (word("detail").or_else(|| word("title")), word("code")) {
+    let lists = ["errors", "problems", "fields"];
+    let fields = lists
+        .iter()
+        .filter_map(|name| problem.get(name)?.as_array());
+    let fields: Vec<(String, &str)> = fields.flatten().map(bad_field).collect();
+    // The detail of one bad field is that field's own sentence, and the field's code is the nearer one.
+    let only = match fields.as_slice() {
+        [(said, code)] if word("detail") == Some(said.as_str()) => Some(*code),
+        _ => None,
+    };
+    let code = only.filter(|code| !code.is_empty());
+    let code = code.or_else(|| word("code"));
+    let mut message = match (word("detail").or_else(|| word("title")), code) {
         (Some(said), Some(code)) => format!("{said} ({code})"),
         (Some(said), None) => said.to_owned(),
-        _ => format!("the server answered {status}"),
+        _ => format!("the server answered {}", head.status),
     };
-    for name in ["errors", "problems", "fields"] {
-        for field in problem
-            .get(name)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            let part = |name: &str| field.get(name).and_then(Value::as_str).unwrap_or_default();
-            let said = [part("message"), part("detail")].concat();
-            message.push_str(&format!(
-                "\n  {}: {said} ({})",
-                part("pointer"),
-                part("code")
-            ));
+    if only.is_none() {
+        for (said, code) in &fields {
+            message.push_str(&format!("\n  {said} ({code})"));
         }
     }
-    let failure = Failure::new(exit_for(status), message);
+    let failure = Failure::new(exit_for(head), message);
     match word("mend") {
         Some(mend) => failure.mend(mend),
-        None => match status.as_u16() {
+        None => match head.status.as_u16() {
             401 => failure.mend("give an API key with --api-key-file, or in CARILLON_API_KEY"),
             _ => failure,
         },
     }
 }
 
-fn exit_for(status: StatusCode) -> Exit {
-    match status.as_u16() {
+/// What is said of a bad field, in the words that a problem's detail has for it, and the code.
+fn bad_field(field: &Value) -> (String, &str) {
+    let part = |name: &str| field.get(name).and_then(Value::as_str).unwrap_or_default();
+    let place = match part("pointer") {
+        "" => "body",
+        pointer => pointer,
+    };
+    let said = format!("{place}: {}{}", part("message"), part("detail"));
+    (said, part("code"))
+}
+
+fn exit_for(head: Head) -> Exit {
+    match head.status.as_u16() {
         401 | 403 => Exit::NoPermission,
         404 => Exit::NoInput,
-        409 | 429 | 503 | 507 => Exit::TempFail,
+        429 | 503 | 507 => Exit::TempFail,
+        // Another conflict stays one, however often it is tried.
+        409 if head.says_when => Exit::TempFail,
         400..=499 => Exit::Data,
         502 | 504 => Exit::Unavailable,
         _ => Exit::Software,
@@ -511,6 +539,11 @@ pub(crate) fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn refusal(status: StatusCode, text: &str) -> Failure {
+        let says_when = false;
+        super::refusal(Head { status, says_when }, text)
+    }
+
     #[test]
     fn problems_become_sentences_and_codes() {
         let text = r#"{"title":"Bad request","detail":"the body is wrong","code":"request.invalid",
@@ -532,6 +565,39 @@ mod tests {
             refusal(StatusCode::TOO_MANY_REQUESTS, "").exit,
             Exit::TempFail
         );
+    }
+
+    #[test]
+    fn one_bad_field_is_said_once() {
+        let text = r#"{"detail":"/content/badge: expected a number","code":"request.invalid",
+            "errors":[{"pointer":"/content/badge","code":"content.badge","message":"expected a number"}]}"#;
+        let failure = refusal(StatusCode::UNPROCESSABLE_ENTITY, text);
+        assert_eq!(
+            failure.message,
+            "/content/badge: expected a number (content.badge)"
+        );
+        let whole = r#"{"detail":"body: expected JSON","code":"request.invalid",
+            "errors":[{"pointer":"","code":"body.json","message":"expected JSON"}]}"#;
+        let failure = refusal(StatusCode::UNPROCESSABLE_ENTITY, whole);
+        assert_eq!(failure.message, "body: expected JSON (body.json)");
+        let two = r#"{"detail":"2 fields are wrong","code":"request.invalid","errors":[
+            {"pointer":"/a","code":"x","message":"one"},{"pointer":"/b","code":"y","message":"two"}]}"#;
+        let failure = refusal(StatusCode::UNPROCESSABLE_ENTITY, two);
+        assert_eq!(
+            failure.message,
+            "2 fields are wrong (request.invalid)\n  /a: one (x)\n  /b: two (y)"
+        );
+    }
+
+    /// A script that tries again on 75 would do so for ever.
+    #[test]
+    fn a_conflict_is_worth_another_try_only_where_the_server_says_when() {
+        let text = r#"{"detail":"it is over","code":"campaign.over"}"#;
+        let status = StatusCode::CONFLICT;
+        assert_eq!(refusal(status, text).exit, Exit::Data);
+        let says_when = true;
+        let failure = super::refusal(Head { status, says_when }, text);
+        assert_eq!(failure.exit, Exit::TempFail);
     }
 
     #[test]

@@ -31,10 +31,7 @@ pub(crate) struct Listener {
 impl Listener {
     /// Reads the certificate, if one is set, and binds.
     pub(crate) fn bind(config: &config::Server) -> Result<Self, Failure> {
-        let tls = match (&config.tls_certificate_file, &config.tls_private_key_file) {
-            (Some(certificate), Some(key)) => Some(read_tls(certificate, key)?),
-            _ => None,
-        };
+        let tls = tls(config)?;
         let refused = |error: std::io::Error| refused(config.listen, &error);
         let socket = TcpListener::bind(config.listen).map_err(refused)?;
         socket.set_nonblocking(true).map_err(refused)?;
@@ -84,6 +81,14 @@ impl Listener {
                 server.acceptor(acceptor).serve(service).await
             }
         }
+    }
+}
+
+/// The certificate and its key, if they are set.
+pub(crate) fn tls(config: &config::Server) -> Result<Option<Arc<rustls::ServerConfig>>, Failure> {
+    match (&config.tls_certificate_file, &config.tls_private_key_file) {
+        (Some(certificate), Some(key)) => read_tls(certificate, key).map(Some),
+        _ => Ok(None),
     }
 }
 

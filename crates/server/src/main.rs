@@ -24,6 +24,7 @@ mod listener;
 mod memory;
 mod open_files;
 mod output;
+mod prepared;
 mod private_file;
 mod scratch;
 mod seal;

@@ -4,12 +4,13 @@
 //! Threads: the API has a runtime of its own, the engine and the store have theirs inside; the caller's
 //! runtime only supervises.
 
-use crate::clock::{ServerClock, fill_random, machine_now};
+use crate::clock::fill_random;
 use crate::config::Config;
 use crate::connection::Peer;
 use crate::exit::{Exit, Failure};
 use crate::lifecycle::{Lifecycle, Stop};
 use crate::listener::Listener;
+use crate::prepared::Prepared;
 use crate::seal::MasterKeys;
 use crate::telemetry::Metrics;
 use crate::wake::Waker;
@@ -25,7 +26,7 @@ use carillon_ports::registry::{Actor, ApiKey, Registry, Scope};
 use carillon_ports::secret::{Place, SecretBox};
 use carillon_ports::store::HotStore;
 use carillon_store_sql::SqlStore;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,11 +62,11 @@ pub(crate) async fn start(
 ) -> Result<Running, Failure> {
     let metrics = Metrics::install()?;
 
-    // The port first: a busy one must not touch the store, and neither must what is wrong with checks: the first start's
-    // admin key would be lost with it.
+    // The port first: a busy one must not touch the store, and neither must what is wrong with the settings: the first
+    // start's admin key would be lost with it.
     let listener = Listener::bind(&config.server)?;
     let url = listener.url();
-    let checker = crate::checks::open(&config.monitors)?;
+    let prepared = Prepared::of(config)?;
 
     let store = {
         let config = config.store.clone();
@@ -78,15 +79,10 @@ pub(crate) async fn start(
     let hot: Arc<dyn HotStore> = Arc::new(store.clone());
     let registry: Arc<dyn Registry> = Arc::new(store.clone());
 
-    let clock: Arc<dyn Clock> = Arc::new(if config.is_clock_moved() {
-        let at = config.clock.at.unwrap_or_else(machine_now);
-        ServerClock::moved(at + config.clock.offset.ms(), config.clock.speed)
-    } else {
-        ServerClock::system()
-    });
+    let clock = prepared.clock;
 
-    let master_keys = Arc::new(match &config.secrets.master_key {
-        Some(text) => MasterKeys::from_setting(text.expose_secret())?,
+    let master_keys = Arc::new(match prepared.master_keys {
+        Some(keys) => keys,
         None => {
             let file = config.master_key_file();
             // Beside a file that is the store it is there by now.
@@ -108,10 +104,9 @@ pub(crate) async fn start(
         None
     };
 
-    let gateways = crate::gateway::open(config, &clock)?;
     let webhooks = Webhooks {
         store: Arc::new(store.clone()),
-        sender: crate::webhooks::open(&config.webhooks)?,
+        sender: prepared.webhooks,
     };
     let receipts = Receipts {
         store: Arc::new(store.clone()),
@@ -144,14 +139,14 @@ pub(crate) async fn start(
         Parts {
             store: hot,
             registry: registry.clone(),
-            gateways,
+            gateways: prepared.gateways,
             clock: clock.clone(),
             secrets,
             webhooks,
             receipts,
             instances,
-            sources: crate::sources::open(config.sources.file.as_deref())?,
-            checker,
+            sources: prepared.sources,
+            checker: prepared.checker,
             config: config.engine.clone(),
         },
         memory::UPKEEP,

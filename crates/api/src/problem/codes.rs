@@ -157,7 +157,7 @@ codes! {
         "Declare another one under another id. Read it to see how it ended.";
     CAMPAIGN_OVER = 409 "campaign.over":
         "The campaign is over",
-        "Only one that is not over can be paused or go on. Read it to see how it ended.";
+        "Only one that is not over can be paused, go on or be cancelled. Read it to see how it ended.";
     TEMPLATE_IN_USE = 409 "template.in_use":
         "Triggers or schedules use the template",
         "Give the triggers and schedules that the detail names another template, or delete them first.";

@@ -181,7 +181,7 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
     ),
     (
         "campaign.audience",
-        "A campaign is for `all`, `tags`, a `segment`, a `list` or a `topic`. To single devices or users send a notification.",
+        "A campaign is for `all`, `tags`, a `segment`, a `list`, a `topic` or a `source`. To single devices or users send a notification.",
     ),
     (
         "campaign.audience_mode",

@@ -67,6 +67,81 @@ async fn a_panic_is_an_answer_and_the_next_request_works() {
 }
 
 #[tokio::test]
+async fn a_bare_word_for_an_object_is_told_where_it_stands() {
+    let world = World::furnished(Setup::default()).await;
+    let steps = json!({"steps": [{"whom": "users"}]});
+    for (method, path, body, pointer, word) in [
+        (
+            Method::POST,
+            "notifications",
+            json!({"target": "all"}),
+            "/target",
+            "all",
+        ),
+        (
+            Method::PUT,
+            "monitors/new",
+            json!({"check": "http"}),
+            "/check",
+            "http",
+        ),
+        (
+            Method::POST,
+            "campaigns",
+            json!({"audience": "all"}),
+            "/audience",
+            "all",
+        ),
+        (Method::PUT, "ladders/new", steps, "/steps/0/whom", "users"),
+        (
+            Method::PUT,
+            "live-activities/new",
+            json!({"recipient": "user"}),
+            "/recipient",
+            "user",
+        ),
+        (
+            Method::PUT,
+            "schedules/new",
+            json!({"missed": "fire_if_late_by_under"}),
+            "/missed",
+            "fire_if_late_by_under",
+        ),
+    ] {
+        let ask = Ask::new(method, &format!("/v1/apps/shop/{path}")).json(&body);
+        let problem = world.send(ask).await.problem(422, "request.invalid");
+        let error = &problem["errors"][0];
+        let message =
+            format!("expected an object such as {{\"{word}\": …}}, found the word \"{word}\"");
+        assert_eq!(
+            (&error["pointer"], &error["message"]),
+            (&json!(pointer), &json!(message)),
+            "{problem}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_number_in_the_path_is_named() {
+    let world = World::furnished(Setup::default()).await;
+    for no in ["abc", "-1", "1.5", "18446744073709551616"] {
+        for word in ["acknowledge", "unacknowledge", "snooze", "resolve"] {
+            let path = format!("/v1/apps/shop/incidents/web/{no}/{word}");
+            let problem = world
+                .post_to(path, json!({"by": "ann"}))
+                .await
+                .problem(400, "request.parameter");
+            let error = &problem["errors"][0];
+            assert_eq!(error["pointer"], "no", "{problem}");
+            assert_eq!(
+                error["message"],
+                format!("expected a whole number from 1, of fitting size, found \"{no}\"")
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_word_of_the_body_must_be_known() {
     let world = World::furnished(Setup::default()).await;
     for (body, pointer, code) in [

@@ -95,10 +95,33 @@ async fn a_campaign_is_started_seen_paused_and_ended() {
     let over = world.get(location).await.is(200).json();
     assert_eq!(over["status"], "cancelled");
     assert!(count(&over) < 41);
+    // A cancel may be repeated.
+    let again = world.post(&format!("{PATH}/{id}/cancel"), json!({})).await;
+    assert_eq!(again.is(200).json()["status"], "cancelled");
     world
         .post(&format!("{PATH}/{id}/pause"), json!({}))
         .await
         .problem(409, "campaign.over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_completed_cannot_be_cancelled() {
+    let world = world(1).await;
+    let made = world.post(PATH, body(json!({}))).await.is(202).json();
+    let path = format!("{PATH}/spring");
+    world
+        .wait(&path, |seen| seen["status"] == "completed")
+        .await;
+    let over = world
+        .post(&format!("{path}/cancel"), json!({}))
+        .await
+        .problem(409, "campaign.over");
+    assert!(over["detail"].as_str().unwrap().contains("completed"));
+    // Its notification is cancelled too late like any other.
+    let notification = made["notification"].as_str().unwrap();
+    let cancel = format!("/v1/apps/shop/notifications/{notification}/cancel");
+    world.post(&cancel, json!({})).await.is(200);
+    assert_eq!(world.get(&path).await.is(200).json()["status"], "completed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -211,6 +211,11 @@ async fn cancelling_what_is_out_and_what_is_done() {
         late,
         json!({"status": "cancelled", "not_sent": 0, "sent": 1})
     );
+    let seen = path.trim_end_matches("/cancel");
+    let seen = world.get(seen).await.is(200).json();
+    assert_eq!(seen["status"], "completed", "it came too late");
+    let listed = world.get(PATH).await.is(200).json();
+    assert_eq!(listed["data"][0]["status"], "completed");
 
     world.gateway.set(Mood::Hold);
     let sent = world.post(PATH, notification()).await.is(202);

@@ -668,9 +668,23 @@ async fn good(world: &World, operation: &Operation) {
                 .problem(409, "campaign.over");
         }
         "campaign_cancel" => {
-            world.gateway.set(Mood::Hold);
             let mut now = crate::catalogue::campaign();
             now.as_object_mut().unwrap().remove("send_at");
+            now["name"] = json!("done");
+            world
+                .post("/v1/apps/shop/campaigns", now.clone())
+                .await
+                .is(202);
+            world
+                .wait("/v1/apps/shop/campaigns/done", |seen| {
+                    seen["status"] == "completed"
+                })
+                .await;
+            world
+                .send(operation.ask("/v1/apps/shop/campaigns/done/cancel"))
+                .await
+                .problem(409, "campaign.over");
+            world.gateway.set(Mood::Hold);
             now["name"] = json!("now");
             world.post("/v1/apps/shop/campaigns", now).await.is(202);
             world

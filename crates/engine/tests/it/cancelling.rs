@@ -55,6 +55,7 @@ async fn it_is_not_confirmed_while_answers_are_missing() {
     );
     let view = world.completed(no).await;
     assert_eq!(view.states, [(FinalState::Accepted, 2)], "told as it was");
+    assert!(view.head.cancelled, "the cancel came before the answers");
     let again = world.engine.cancel(world.app, no).await.unwrap().unwrap();
     assert_eq!((again.confirmed, again.sent), (true, 2));
 }
@@ -155,6 +156,22 @@ async fn a_campaign_is_stopped_with_its_fan_out() {
     let view = world.view(no).await;
     assert_eq!(view.open, 0);
     assert!(view.completed_at.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_had_ended_before_stays_completed() {
+    let world = World::new().await;
+    world.devices(1..2).await;
+    let no = world.to(1..2).await;
+    let before = world.completed(no).await;
+    for _ in 0..2 {
+        let answer = world.engine.cancel(world.app, no).await.unwrap().unwrap();
+        assert!(answer.confirmed);
+        assert_eq!((answer.not_sent, answer.sent), (0, 1));
+        let after = world.view(no).await;
+        assert!(!after.head.cancelled);
+        assert_eq!(after.completed_at, before.completed_at);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -403,13 +403,15 @@ impl ActivityRequest {
 
     fn times(&self, declared_at: UnixMs, check: &mut Check) -> Vec<Named> {
         let mut times = Vec::new();
-        let mut add = |name: String, pointer: String, written: &Value| match When::parse(written) {
-            Ok(when) => times.push(Named {
+        let mut add = |name: String, pointer: String, written: &Value| {
+            let when = When::parse(written)
+                .map_err(|why| check.wrong(pointer.clone(), "live_activity.time", why))
+                .ok();
+            times.push(Named {
                 name,
                 pointer,
                 when,
-            }),
-            Err(why) => check.wrong(pointer, "live_activity.time", why),
+            });
         };
         if let Some(written) = &self.ends_at {
             add("ends_at".into(), "/ends_at".into(), written);
@@ -426,7 +428,7 @@ impl ActivityRequest {
             None => times.push(Named {
                 name: "starts_at".into(),
                 pointer: "/starts_at".into(),
-                when: When::At(declared_at),
+                when: Some(When::At(declared_at)),
             }),
         }
         times

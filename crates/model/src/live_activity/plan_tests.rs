@@ -185,6 +185,25 @@ fn bad_input_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_wrong_time_is_told_once_and_not_at_what_hangs_on_it() {
+    for (with, told) in [
+        (
+            json!({"starts_at": "morgen", "ends_at": "starts_at + 1h"}),
+            "/starts_at",
+        ),
+        (json!({"ends_at": "soon"}), "/ends_at"),
+        (json!({"ends_at": null}), "/phases/0/at"),
+    ] {
+        let problems = lesson(with.clone()).plan(0).unwrap_err();
+        let found: Vec<_> = problems
+            .iter()
+            .map(|found| (found.pointer.as_str(), found.code))
+            .collect();
+        assert_eq!(found, [(told, "live_activity.time")], "{with}");
+    }
+}
+
+#[test]
 fn the_largest_part_is_named_also_where_only_the_sum_is_too_large() {
     let half = "x".repeat(2_100);
     let with = json!({"attributes": {"photo": half}, "content_state": {"text": half, "room": 4}});

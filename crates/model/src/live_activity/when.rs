@@ -84,10 +84,12 @@ fn bare_number(number: &serde_json::Number) -> String {
 pub(super) struct Named {
     pub(super) name: String,
     pub(super) pointer: String,
-    pub(super) when: When,
+    /// Nothing where what is written cannot be read, which is told already.
+    pub(super) when: Option<When>,
 }
 
-/// Works all of them out. What names a time that is not there, or that hangs on itself, is a problem.
+/// Works all of them out. What names a time that is not there, or that hangs on itself, is a problem;
+/// what hangs on a time that cannot be read is not one more.
 pub(super) fn resolve(
     times: &[Named],
     problems: &mut Vec<FieldProblem>,
@@ -124,8 +126,9 @@ pub(super) fn resolve(
             }
             chain.push(at);
             match &at.when {
-                When::At(ms) => break Some(*ms),
-                When::From(name, _) => match by_name.get(name.as_str()) {
+                None => break None,
+                Some(When::At(ms)) => break Some(*ms),
+                Some(When::From(name, _)) => match by_name.get(name.as_str()) {
                     Some(next) => at = next,
                     None if chain.len() == 1 => {
                         problems.push(FieldProblem::new(
@@ -142,8 +145,9 @@ pub(super) fn resolve(
         let Some(mut ms) = found else { continue };
         for time in chain.iter().rev() {
             ms = match &time.when {
-                When::At(ms) => *ms,
-                When::From(_, offset) => ms.saturating_add(*offset),
+                None => break,
+                Some(When::At(ms)) => *ms,
+                Some(When::From(_, offset)) => ms.saturating_add(*offset),
             };
             known.insert(time.name.clone(), ms);
         }
@@ -192,7 +196,7 @@ mod tests {
             .map(|(name, when)| Named {
                 name: (*name).to_owned(),
                 pointer: format!("/{name}"),
-                when: When::parse(&json!(when)).unwrap(),
+                when: When::parse(&json!(when)).ok(),
             })
             .collect();
         let mut problems = Vec::new();
@@ -213,6 +217,20 @@ mod tests {
             (known["ends_at"], known["phases.b"], known["phases.c"]),
             (10_000, 8_000, 9_000)
         );
+    }
+
+    #[test]
+    fn what_hangs_on_an_unreadable_time_is_no_problem_of_its_own() {
+        let (known, problems) = times(&[
+            ("phases.a", "ends_at - 1m"),
+            ("ends_at", "starts_at + 1h"),
+            ("starts_at", "morgen"),
+            ("phases.b", "1970-01-01T00:00:00Z"),
+            ("phases.c", "phases.nobody"),
+        ]);
+        assert_eq!(known.keys().collect::<Vec<_>>(), ["phases.b"]);
+        let found: Vec<_> = problems.iter().map(|found| &*found.pointer).collect();
+        assert_eq!(found, ["/phases.c"]);
     }
 
     #[test]

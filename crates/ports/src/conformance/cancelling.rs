@@ -67,6 +67,36 @@ pub async fn cancels_what_is_held_later(subject: &mut dyn Subject) {
     assert_eq!(f.hot.waiting_lanes().await.unwrap(), []);
 }
 
+/// A cancel that comes when all has ended changes nothing, whatever a notification is made of.
+pub async fn what_had_ended_is_not_cancelled(subject: &mut dyn Subject) {
+    let f = Fixture::new(subject).await;
+    let devices = f.devices(1, 2).await;
+    let one = f.accept(f.notification(&devices, 2, true)).await;
+    let many = f.accept(f.notification(&devices, 1, true)).await;
+    let nobody = f.accept(f.notification(&[], 1, true)).await;
+    let all = vec![(0, FinalState::Accepted), (1, FinalState::Rejected)];
+    f.settle(one.batch(0), all, T0 + 1).await;
+    f.settle(many.batch(0), vec![(0, FinalState::Accepted)], T0 + 1)
+        .await;
+    let half = f.accept(f.notification(&devices, 1, true)).await;
+    f.settle(half.batch(0), vec![(0, FinalState::Accepted)], T0 + 1)
+        .await;
+    f.settle(many.batch(1), vec![(0, FinalState::Accepted)], T0 + 1)
+        .await;
+    for no in [one, many, nobody] {
+        let before = f.view(no).await;
+        assert!(before.completed_at.is_some());
+        let mark = f.hot.cancel(f.app, no, T0 + 2).await.unwrap().unwrap();
+        assert_eq!((mark.not_sent, mark.held), (0, false));
+        let after = f.view(no).await;
+        assert!(!after.head.cancelled);
+        assert_eq!(after.completed_at, before.completed_at);
+        assert_eq!(after.states, before.states);
+    }
+    f.hot.cancel(f.app, half, T0 + 2).await.unwrap().unwrap();
+    assert!(f.view(half).await.head.cancelled, "some of it is open");
+}
+
 /// What belongs to another App cannot be cancelled, nor what is not there.
 pub async fn cancel_knows_its_app(subject: &mut dyn Subject) {
     let f = Fixture::new(subject).await;

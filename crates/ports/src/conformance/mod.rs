@@ -160,6 +160,7 @@ macro_rules! store_suite {
             dead_push_tokens_are_told_by_device
             cancels_what_waits
             cancels_what_is_held_later
+            what_had_ended_is_not_cancelled
             cancel_knows_its_app
             cancelled_doubt_is_unknown
             rescues_what_may_be_sent_again

@@ -228,7 +228,8 @@ impl HotStore for MemoryStore {
         else {
             return Ok(None);
         };
-        notification.head.cancelled = true;
+        // What had ended before stays as it ended.
+        notification.head.cancelled |= notification.completed_at.is_none();
         notification.fanout = None;
         state.withdraw_timer(no, now);
         state.drop_chunks(no);

@@ -190,7 +190,8 @@ pub trait HotStore:
     async fn settle(&self, settlement: Settlement) -> Result<Vec<NotificationNo>>;
 
     /// Marks a notification cancelled, stops its fan-out, and settles all its waiting work as
-    /// cancelled; one that waits for its time is complete by this, without deliveries. `None`: no such notification in the App.
+    /// cancelled; one that waits for its time is complete by this, without deliveries. One that was complete before gets no
+    /// mark: it stays as it ended. `None`: no such notification in the App.
     async fn cancel(
         &self,
         app: AppNo,

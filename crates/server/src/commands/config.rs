@@ -2,7 +2,9 @@
 
 use crate::config::{self, Sources};
 use crate::exit::Failure;
+use crate::listener;
 use crate::output::Output;
+use crate::prepared::Prepared;
 use std::path::PathBuf;
 
 /// Arguments.
@@ -31,6 +33,9 @@ pub(crate) fn run(args: &Args, output: Output) -> Result<(), Failure> {
         None => output.text(&config::example()),
         Some(Command::Check { file }) => {
             let config = config::load(&Sources::of_process(Some(file)))?;
+            // What `serve` refuses before it opens anything is refused here.
+            drop(listener::tls(&config.server)?);
+            drop(Prepared::of(&config)?);
             output.line(format!("{} is fine", file.display()));
             if output.is_json() {
                 output.json(&serde_json::json!({

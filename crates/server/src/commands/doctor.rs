@@ -298,7 +298,7 @@ fn engine(status: &Value) -> Check {
         return Check::bad(
             "engine",
             "the store was restored from a backup: nothing that was to happen later does",
-            "look at `carillon notification scheduled`, cancel what was sent already, then `carillon resume`",
+            "look at `carillon notification scheduled --app APP`, cancel what was sent already, then `carillon resume`",
         );
     }
     if let Some(check) = roles(status) {

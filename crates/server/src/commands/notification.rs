@@ -165,7 +165,10 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
                 Failure::new(Exit::Usage, "--at or --in is missing")
                     .mend("say when it is to be sent, e.g. --at \"tomorrow 10:00\"")
             })?;
-            let change = json!({ "send_at": send_at });
+            let mut change = json!({ "send_at": send_at });
+            if let Some(if_past) = when.if_past() {
+                change["if_past"] = json!(if_past);
+            }
             let answer = client
                 .call(reqwest::Method::PATCH, &path(app, &id), Some(&change))
                 .await?
@@ -194,10 +197,13 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             }
             if output.is_json() {
                 output.json(&answer);
+                return Ok(());
             }
+            // A cancel that came too late is answered like any other: the notification says how it ended.
+            let notification = client.get(&path(app, &id)).await?;
             output.line(format!(
                 "{id} is {}: {} not sent, {} sent before",
-                shown(&answer, "/status"),
+                shown(&notification, "/status"),
                 shown(&answer, "/not_sent"),
                 shown(&answer, "/sent"),
             ));

@@ -87,7 +87,7 @@ pub(crate) struct Args {
     #[arg(long)]
     idempotency_key: Option<String>,
     /// Many notifications: a file with one JSON body on each line, or - for stdin
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "at", "after"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "at", "after", "if_past"])]
     ndjson: Option<PathBuf>,
     /// Wait until every delivery is final, and tell how they ended
     #[arg(long, conflicts_with = "ndjson")]
@@ -109,6 +109,9 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
     let mut body = body(&args)?;
     if let Some(send_at) = args.when.send_at()? {
         body["send_at"] = json!(send_at);
+    }
+    if let Some(if_past) = args.when.if_past() {
+        body["if_past"] = json!(if_past);
     }
     let text = client
         .post_text(&path, "application/json", &headers, body.to_string())
@@ -307,6 +310,20 @@ mod tests {
             "x",
         ];
         assert!(Only::try_parse_from(both).is_err());
+    }
+
+    #[test]
+    fn what_becomes_of_a_passed_time_stands_beside_it() {
+        let at = ["shop", "--all", "--at", "today 9:00", "--if-past"];
+        let args = read(&[&at[..], &["send_now"]].concat());
+        assert_eq!(args.when.if_past(), Some("send_now"));
+        for wrong in [
+            &["--if-past", "send_now"][..],
+            &["--at", "9:00", "--if-past", "later"],
+        ] {
+            let words = [&["send", "shop", "--all"][..], wrong].concat();
+            assert!(Only::try_parse_from(words).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

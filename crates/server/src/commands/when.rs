@@ -1,4 +1,4 @@
-//! `--at` and `--in`: when something is to happen, as people type it.
+//! `--at`, `--if-past` and `--in`: when something is to happen, as people type it.
 
 use crate::clock::machine_now;
 use crate::exit::{Exit, Failure};
@@ -6,7 +6,7 @@ use carillon_model::{UnixMs, duration, when_text};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// The two flags.
+/// The flags.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct When {
     /// When: "tomorrow 10:00 Asia/Seoul", "friday 9:30", 2026-12-01T09:00+09:00. Without a zone: this machine's
@@ -15,9 +15,17 @@ pub(crate) struct When {
     /// After this time, e.g. 30m
     #[arg(long = "in", value_name = "DURATION", conflicts_with = "at")]
     after: Option<String>,
+    /// When that time has passed: refuse it, or send it now [default: refuse]
+    #[arg(long, value_name = "WHAT", value_parser = ["refuse", "send_now"], requires = "at")]
+    if_past: Option<String>,
 }
 
 impl When {
+    /// What becomes of it when its time has passed, as the API takes it.
+    pub(crate) fn if_past(&self) -> Option<&str> {
+        self.if_past.as_deref()
+    }
+
     /// As the API takes it, if one of the flags is there; by this machine's clock and zone.
     pub(crate) fn send_at(&self) -> Result<Option<String>, Failure> {
         let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
@@ -59,6 +67,7 @@ mod tests {
         let when = When {
             at: at.map(str::to_owned),
             after: after.map(str::to_owned),
+            ..When::default()
         };
         when.read(NOW, &TimeZone::UTC)
     }

@@ -474,9 +474,11 @@ impl Config {
                 "1.0 is real time",
             );
         }
-        if self.is_clock_moved() && server.mode == Mode::Production {
+        if let Some(key) = self.moved_clock()
+            && server.mode == Mode::Production
+        {
             return wrong(
-                "clock.offset",
+                key,
                 "a moved clock is for trying out, and server.mode is \"production\"",
                 "remove [clock], or set server.mode = \"development\"",
             );
@@ -493,7 +495,19 @@ impl Config {
 
     /// Whether business time is not the machine's.
     pub(crate) fn is_clock_moved(&self) -> bool {
-        self.clock.at.is_some() || self.clock.offset.ms() != 0 || self.clock.speed != 1.0
+        self.moved_clock().is_some()
+    }
+
+    /// The first key that moves it.
+    fn moved_clock(&self) -> Option<&'static str> {
+        let clock = &self.clock;
+        [
+            ("clock.at", clock.at.is_some()),
+            ("clock.offset", clock.offset.ms() != 0),
+            ("clock.speed", clock.speed != 1.0),
+        ]
+        .into_iter()
+        .find_map(|(key, moves)| moves.then_some(key))
     }
 
     /// Where the master key file is.

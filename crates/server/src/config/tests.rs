@@ -307,7 +307,12 @@ fn wrong_values_name_key_source_and_default() {
             "[server]\ntls_certificate_file = \"a\"",
             ["server.tls_certificate_file", "both"],
         ),
-        ("[clock]\nspeed = 2", ["clock.offset", "production"]),
+        ("[clock]\nspeed = 2", ["clock.speed: ", "production"]),
+        ("[clock]\noffset = \"1h\"", ["clock.offset: ", "production"]),
+        (
+            "[clock]\nat = \"2026-12-01T16:00:00Z\"",
+            ["clock.at: ", "production"],
+        ),
         ("[log]\nlevel = \"a=b=c\"", ["log.level", "filter"]),
         (
             "[retention]\nrecords = \"1h\"",

@@ -227,6 +227,8 @@ async fn cancel(scene: &Scene, place: usize) -> Result<()> {
             Ok(())
         }
         202 => Ok(()),
+        // All of it had ended before.
+        409 if said.codes() == "campaign.over" => Ok(()),
         _ => bail!("cancelling {path}: {} {}", said.status, said.text),
     }
 }

@@ -327,6 +327,15 @@ fn a_cancelled_notification_is_not_sent() {
     ]);
     assert_eq!(later["deliveries"]["accepted"], 1, "{later}");
     assert_eq!(home.simulator.counters().answered.get(&200), Some(&1));
+    let id = later["id"].as_str().unwrap();
+    let late = server.carillon(&["notification", "cancel", id, "--app", "shop"]);
+    assert!(
+        late.stdout
+            .contains("is completed: 0 not sent, 1 sent before"),
+        "{late:?}"
+    );
+    let shown = server.json(&["notification", "show", id, "--app", "shop"]);
+    assert_eq!(shown["status"], "completed", "{shown}");
 }
 
 #[test]

@@ -71,6 +71,31 @@ fn a_wrong_configuration_ends_with_64_before_anything_is_made() {
 }
 
 #[test]
+fn what_serve_refuses_fails_the_check_too_and_makes_nothing() {
+    for (section, setting, code) in [
+        ("monitors", "allow_private = \"10.0.0.0/99\"", 64),
+        ("monitors", "allow_private = \"a:99999\"", 64),
+        ("webhooks", "allow_private = \"nonsense/99\"", 64),
+        ("secrets", "master_key = \"xx\"", 64),
+        ("apns", "ca_file = \"missing.pem\"", 66),
+        ("monitors", "ca_file = \"missing.pem\"", 66),
+        ("sources", "file = \"missing.toml\"", 66),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("[server]\nlisten = \"127.0.0.1:0\"\n[{section}]\n{setting}\n");
+        std::fs::write(directory.path().join("carillon.toml"), text).unwrap();
+        let key = format!("{section}.{}", setting.split(' ').next().unwrap());
+        for command in [&["config", "check", "carillon.toml"][..], &["serve"]] {
+            let ran = run_in(directory.path(), command, &[]);
+            assert_eq!(ran.code, code, "{command:?}, {setting}: {ran:?}");
+            assert!(ran.stderr.contains(&key), "{command:?}, {setting}: {ran:?}");
+        }
+        let left = std::fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(left, 1, "{setting}: no store was made");
+    }
+}
+
+#[test]
 fn wrong_arguments_end_with_64_and_help_with_0() {
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(run_in(directory.path(), &["srve"], &[]).code, 64);

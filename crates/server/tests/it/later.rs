@@ -88,7 +88,10 @@ fn rescheduled_and_cancelled_on_the_command_line() {
         "shop",
     ]);
     assert!(late.stderr.contains("does not wait"), "{late:?}");
+    assert_eq!(late.code, 65, "another try would find the same: {late:?}");
     assert_eq!(home.simulator.counters().requests, 0);
+    let passed = [&at[..], &["2020-01-01T09:00Z", "--if-past", "send_now"]].concat();
+    assert_eq!(server.json(&passed)["late"], "sent_now");
 }
 
 #[test]
@@ -120,6 +123,10 @@ fn a_restored_store_fires_nothing_until_it_is_resumed() {
     });
     let doctor = server.carillon(&["doctor"]);
     assert!(doctor.stdout.contains("carillon resume"), "{doctor:?}");
+    assert!(
+        doctor.stdout.contains("notification scheduled --app APP"),
+        "{doctor:?}"
+    );
     assert_eq!(server.json(&["resume"]), json!({"was_paused": true}));
     let show = ["notification", "show", &id, "--app", "shop", "--wait"];
     assert_eq!(server.json(&show)["deliveries"]["accepted"], 1);

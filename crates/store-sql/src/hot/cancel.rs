@@ -1,9 +1,9 @@
 //! Cancelling: the mark, then all that waits is settled, in slices.
 
-use super::ledger::{self, Ledger, Why};
+use super::ledger::{self, Ledger, Tally, Why};
 use super::rows;
 use super::{callouts, claim, records, timers};
-use crate::db::{OptionalExtension, params};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::Done;
 use crate::instances;
 use crate::writer::Tx;
@@ -36,11 +36,14 @@ pub(super) fn slice(
     if !known {
         return Ok(None);
     }
-    tx.conn
-        .prepare_cached(
-            "UPDATE notifications SET cancelled_at = ?2 WHERE notification_no = ?1 AND cancelled_at IS NULL",
-        )?
-        .run(params![no.0, now])?;
+    // What had ended before stays as it ended.
+    if !is_complete(tx.conn, no)? {
+        tx.conn
+            .prepare_cached(
+                "UPDATE notifications SET cancelled_at = ?2 WHERE notification_no = ?1 AND cancelled_at IS NULL",
+            )?
+            .run(params![no.0, now])?;
+    }
     let mut ledger = Ledger::default();
     if super::fanout::finish(tx, no)? {
         ledger.touch(no);
@@ -74,6 +77,15 @@ pub(super) fn slice(
         held,
         more,
     }))
+}
+
+/// Whether every delivery has ended, as a view says it.
+fn is_complete(conn: &Connection, no: NotificationNo) -> Done<bool> {
+    if let Some(tally) = Tally::read(conn, no)? {
+        return Ok(tally.completed_at.is_some());
+    }
+    let batch = rows::batch(conn, no.batch(0))?;
+    Ok(batch.is_some_and(|batch| batch.settled_at.is_some()))
 }
 
 fn due(tx: &Tx<'_>, no: NotificationNo) -> Done<Vec<Work>> {

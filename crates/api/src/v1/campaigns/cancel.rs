@@ -2,22 +2,23 @@
 
 use super::find;
 use super::switch::gone;
+use super::view::is_over;
 use crate::auth::Caller;
 use crate::params::PathOf;
-use crate::problem::Problem;
 use crate::problem::document::problems;
+use crate::problem::{Problem, codes};
 use crate::state::Api;
 use crate::v1::notifications::cancel::{Cancelled, cancelled};
 use axum::extract::State;
 use axum::response::Response;
 use carillon_ports::registry::Scope;
 
-problems!(GUARDED, IN_APP, WRITES; CAMPAIGN_UNKNOWN);
+problems!(GUARDED, IN_APP, WRITES; CAMPAIGN_UNKNOWN, CAMPAIGN_OVER);
 
 /// Cancel a campaign.
 ///
 /// It ends: who had no turn yet gets nothing, and what is not written yet is taken back. Only 200 is an
-/// acknowledged cancel. May be repeated. Needs the scope `send`.
+/// acknowledged cancel. May be repeated. 409 when all its deliveries had ended before. Needs the scope `send`.
 #[utoipa::path(
     post, path = "/v1/apps/{app}/campaigns/{campaign}/cancel", operation_id = "campaign_cancel", tag = "campaigns",
     params(
@@ -36,7 +37,15 @@ pub(crate) async fn cancel(
     PathOf((app, id)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Send])?;
-    let no = find(&api, app, &id).await?.notification.head.no;
+    let found = find(&api, app, &id).await?;
+    let no = found.notification.head.no;
+    // One that completes just now is cancelled as ever, and stays completed.
+    if is_over(&found) && !found.notification.head.cancelled {
+        return Err(Problem::new(
+            &codes::CAMPAIGN_OVER,
+            format!("all deliveries of the campaign {id:?} have ended: it is completed"),
+        ));
+    }
     let answer = api.engine.cancel(app.no, no).await?;
     cancelled(answer.ok_or_else(|| gone(&id))?)
 }

@@ -84,7 +84,8 @@ pub(crate) struct AcceptedView {
     accepted_at: String,
     /// Whether it was accepted before, with the same Idempotency-Key and body.
     repeated: bool,
-    /// When it begins, where that is not now. One by local time begins a while before its first wave.
+    /// When it begins, where that is not now. One by local time begins a while before its first wave. A repeated
+    /// answer leaves it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     send_at: Option<String>,

@@ -32,8 +32,8 @@ problems!(GUARDED, IN_APP, WRITES; NOTIFICATION_UNKNOWN);
 
 /// Cancel a notification.
 ///
-/// Takes back what is not written yet. Only 200 is an acknowledged cancel. May be repeated. Needs
-/// the scope `send`.
+/// Takes back what is not written yet. Only 200 is an acknowledged cancel. May be repeated. One whose deliveries had all
+/// ended before stays `completed`. Needs the scope `send`.
 #[utoipa::path(
     post, path = "/v1/apps/{app}/notifications/{id}/cancel", operation_id = "notification_cancel", tag = "notifications",
     params(

@@ -37,7 +37,7 @@ pub(crate) struct AcceptedView<'a> {
     deliveries: Option<u64>,
     /// Whether it was accepted before, with the same Idempotency-Key and body.
     repeated: bool,
-    /// When it will be sent, where that is not now.
+    /// When it will be sent, where that is not now. A repeated answer leaves it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     send_at: Option<String>,
