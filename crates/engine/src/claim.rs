@@ -76,8 +76,9 @@ impl Core {
         let mut orders = Vec::new();
         let lanes = self.lanes.all.len();
         let mut next_due: Option<UnixMs> = None;
-        for step in 0..lanes {
-            let index = (self.claim_cursor + step) % lanes;
+        // The cursor moves on the way: who comes after it does not.
+        let first = self.claim_cursor;
+        for index in (first..lanes).chain(0..first) {
             let state = &mut self.lanes.all[index];
             if !self.hub.owns(state.lane) {
                 state.disown();

@@ -50,14 +50,15 @@ pub(crate) struct Core {
     pub(crate) dirty: Vec<JobKey>,
     pub(crate) doubts: Doubts,
     pub(crate) floods: HashMap<(AppNo, Environment), FloodGuard>,
-    /// Notifications cancelled of late: their work may still surface from a commit or a claim.
     /// Campaigns that rest: those that were paused since the start.
     pub(crate) paused: HashSet<NotificationNo>,
+    /// Notifications cancelled of late: their work may still surface from a commit or a claim.
     pub(crate) tombstones: HashMap<NotificationNo, Tombstone>,
     /// Push token reads under way.
     pub(crate) loads: u32,
     /// Claims under way.
     pub(crate) claims: u32,
+    /// The lane that is asked for next.
     pub(crate) claim_cursor: usize,
     pub(crate) is_polling: bool,
     /// No reads and claims before this: the store refused.

@@ -183,3 +183,35 @@ async fn memory_is_bounded_and_the_rest_waits_in_the_store() {
     let written = world.gateway.written();
     assert_eq!(written.len(), 1_000, "each once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn lanes_whose_work_waits_in_the_store_are_asked_in_turn() {
+    // Two claims at once, of one batch each, over any number of lanes.
+    let config = EngineConfig {
+        claim_batches: 1,
+        ..EngineConfig::default()
+    };
+    for lanes in 2..8 {
+        let api = World::shared_with("api", config.clone()).await;
+        let mut credentials = Vec::new();
+        for n in 0..lanes {
+            let settings = AppSettings::default();
+            let (app, credential) = app(&api, &format!("app{n}"), settings, 1).await;
+            credentials.push(credential);
+            for _ in 0..40 {
+                api.try_send_to(app, to(1..2), None).await.unwrap();
+            }
+        }
+        let sender = api.another("sender").await;
+        let half = lanes * 20;
+        api.until(Duration::from_secs(60), async || {
+            sender.gateway.written().len() >= half
+        })
+        .await;
+        let written = &sender.gateway.written()[..half];
+        for credential in credentials {
+            let of_it = by_app(written, credential);
+            assert!((16..=24).contains(&of_it), "{of_it} of 20, {lanes} lanes");
+        }
+    }
+}

@@ -8,6 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::books::accepted::{Audience, Gateway, Kind, OnUnknown};
 use crate::books::{Micros, Probe};
+use crate::caller::Question;
+use crate::instant::now;
 use crate::scene::{Scene, Wanted};
 
 /// How often the simulator is asked at first. It answers nobody else meanwhile, so that it is asked less often the longer
@@ -18,6 +20,8 @@ const PATIENCE: u32 = 8;
 /// The longest that a lane may take: longer than any pause the program makes (a minute, where Google refused two access tokens
 /// one after the other), on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(75);
+/// From when on it is told what is on record about it.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// Sends one alert to the App's first device of a gateway; `from` is when the clock begins to run.
 pub(crate) async fn probe(
@@ -43,15 +47,27 @@ pub(crate) async fn probe(
         due: None,
     })?;
     let number = entered.number;
-    scene.send_surely(entered).await?;
+    let id = scene.send_surely(entered).await?;
     let began = Instant::now();
+    let accepted = now() - from;
     let mut took = None;
+    let mut record = None;
     while took.is_none() && began.elapsed() < DEADLINE {
         sleep(LOOK_INTERVAL.max(began.elapsed() / PATIENCE)).await;
+        if record.is_none() && began.elapsed() > SLOW {
+            record = Some(on_record(scene, app, id.as_deref()).await?);
+        }
         took = scene
             .gateway
             .taken_at(gateway, &push_token, number, after)
             .map(|at| at - from);
+    }
+    if let Some(record) = record {
+        let last = on_record(scene, app, id.as_deref()).await?;
+        println!(
+            "         slow: notification {number} of App {app} was accepted {} ms after {fault}; on record then: {record}; at last: {last}",
+            accepted / 1_000
+        );
     }
     Ok(Probe {
         fault,
@@ -59,4 +75,14 @@ pub(crate) async fn probe(
         gateway,
         took,
     })
+}
+
+/// What the API knows of the only delivery.
+async fn on_record(scene: &Scene, app: u32, id: Option<&str>) -> Result<String> {
+    let Some(id) = id else {
+        return Ok("it was refused".to_owned());
+    };
+    let path = format!("{}/notifications/{id}/deliveries", scene.app_path(app));
+    let said = scene.caller.ask(&Question::get(path)).await?.success()?;
+    Ok(said["data"].to_string())
 }
