@@ -26,6 +26,15 @@ pub(crate) struct Order {
     seen: u32,
 }
 
+/// Who is asked for next: a class after the other, and in each of them a lane after the other. So nobody waits for more than
+/// the others' turns, and what is urgent in one lane not for all that others have stored.
+#[derive(Debug, Default)]
+pub(crate) struct ClaimTurns {
+    class: usize,
+    /// By class.
+    lanes: [usize; 3],
+}
+
 impl Core {
     pub(crate) fn wants_poll(&mut self, moment: Moment) -> bool {
         let is_sender = self.hub.has(Role::Sender);
@@ -69,57 +78,66 @@ impl Core {
 
     /// Claims for lanes with due work and room, in turns.
     pub(crate) fn plan_claims(&mut self, moment: Moment) -> Vec<Order> {
-        let config = &self.hub.parts.config;
-        let (max_claims, batches) = (config.max_claims, config.claim_batches);
-        let most = config.claim_deliveries;
-        let is_behind = self.unsettled() >= config.max_unsettled as usize;
-        let mut orders = Vec::new();
-        let lanes = self.lanes.all.len();
         let mut next_due: Option<UnixMs> = None;
-        // The cursor moves on the way: who comes after it does not.
-        let first = self.claim_cursor;
-        for index in (first..lanes).chain(0..first) {
-            let state = &mut self.lanes.all[index];
+        for state in &mut self.lanes.all {
             if !self.hub.owns(state.lane) {
                 state.disown();
-                continue;
             }
-            for class in Class::ALL {
-                let at = usize::from(class.code());
-                let Some(due_at) = state.due[at] else {
-                    continue;
-                };
-                if due_at > moment.now {
-                    next_due = Some(next_due.map_or(due_at, |next| next.min(due_at)));
-                    continue;
-                }
-                if self.claims >= max_claims || state.is_claiming[at] || is_behind {
-                    continue;
-                }
-                let deliveries = self.hub.gauges.reserve_claim(&state.gauge, class, most);
-                if deliveries == 0 {
-                    continue;
-                }
-                state.is_claiming[at] = true;
-                self.claims += 1;
-                self.claim_cursor = (index + 1) % lanes;
-                orders.push(Order {
-                    index,
-                    lane: state.lane,
-                    class,
-                    now: moment.now,
-                    batches: batches.min(deliveries),
-                    deliveries,
-                    seen: state.gauge.stored(class),
-                });
-            }
+            let later = state.due.iter().flatten().filter(|due| **due > moment.now);
+            next_due = later.copied().chain(next_due).min();
         }
         if let Some(due_at) = next_due {
             let wait = (due_at - moment.now).clamp(1, 60_000) as u64;
             let at = moment.at + Duration::from_millis(wait);
             self.wake_at = Some(self.wake_at.map_or(at, |wake| wake.min(at)));
         }
+        let config = &self.hub.parts.config;
+        let (max_claims, max_unsettled) = (config.max_claims, config.max_unsettled);
+        let mut orders = Vec::new();
+        if self.unsettled() >= max_unsettled as usize {
+            return orders;
+        }
+        let mut without = 0;
+        while self.claims < max_claims && without < Class::ALL.len() {
+            let class = Class::ALL[self.claim_turns.class];
+            self.claim_turns.class = (self.claim_turns.class + 1) % Class::ALL.len();
+            let order = self.next_claim(class, moment);
+            without = if order.is_none() { without + 1 } else { 0 };
+            self.claims += u32::from(order.is_some());
+            orders.extend(order);
+        }
         orders
+    }
+
+    /// The next lane's claim of a class.
+    fn next_claim(&mut self, class: Class, moment: Moment) -> Option<Order> {
+        let config = &self.hub.parts.config;
+        let at = usize::from(class.code());
+        let (lanes, first) = (self.lanes.all.len(), self.claim_turns.lanes[at]);
+        for index in (first..lanes).chain(0..first) {
+            let state = &mut self.lanes.all[index];
+            let is_due = state.due[at].is_some_and(|due_at| due_at <= moment.now);
+            if !is_due || state.is_claiming[at] {
+                continue;
+            }
+            let most = config.claim_deliveries;
+            let deliveries = self.hub.gauges.reserve_claim(&state.gauge, class, most);
+            if deliveries == 0 {
+                continue;
+            }
+            state.is_claiming[at] = true;
+            self.claim_turns.lanes[at] = index + 1;
+            return Some(Order {
+                index,
+                lane: state.lane,
+                class,
+                now: moment.now,
+                batches: config.claim_batches.min(deliveries),
+                deliveries,
+                seen: state.gauge.stored(class),
+            });
+        }
+        None
     }
 
     fn claimed(&mut self, order: &Order, works: Vec<ClaimedWork>, moment: Moment) {

@@ -251,7 +251,7 @@ impl Default for EngineConfig {
             backlog_interval_ms: 5_000,
             claim_batches: 256,
             claim_deliveries: 8_000,
-            max_claims: 2,
+            max_claims: 8,
             max_not_sent: 16,
             store_retry_max_ms: 5_000,
             probe_interval_ms: 1_000,

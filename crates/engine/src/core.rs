@@ -5,6 +5,7 @@
 //! job's progress to the ledger. Every method is short: whoever holds the lock does not wait.
 
 use crate::breaker::ProbeRules;
+use crate::claim::ClaimTurns;
 use crate::flush::held_row;
 use crate::hub::Hub;
 use crate::job::{Incoming, Job, JobKey, Jobs, Move, Note, Progress, Slot, Step};
@@ -58,8 +59,7 @@ pub(crate) struct Core {
     pub(crate) loads: u32,
     /// Claims under way.
     pub(crate) claims: u32,
-    /// The lane that is asked for next.
-    pub(crate) claim_cursor: usize,
+    pub(crate) claim_turns: ClaimTurns,
     pub(crate) is_polling: bool,
     /// No reads and claims before this: the store refused.
     pub(crate) store_pause_until: Option<Instant>,
@@ -167,7 +167,7 @@ impl Core {
             paused: HashSet::new(),
             loads: 0,
             claims: 0,
-            claim_cursor: 0,
+            claim_turns: ClaimTurns::default(),
             is_polling: false,
             store_pause_until: None,
             store_refusals: 0,

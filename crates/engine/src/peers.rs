@@ -233,12 +233,14 @@ pub(crate) async fn beat(shared: Arc<Shared>) {
     let hub = &shared.hub;
     let config = &hub.parts.config;
     let mut steady_since = None;
+    let mut asked_at = Instant::now();
     loop {
-        tokio::time::sleep(ms(config.heartbeat_ms)).await;
+        // However long the last one waited for its turn.
+        tokio::time::sleep_until(asked_at + ms(config.heartbeat_ms)).await;
         if hub.has_left.load(Relaxed) {
             return;
         }
-        let asked_at = Instant::now();
+        asked_at = Instant::now();
         let timeout = ms(config.instance_timeout_ms);
         // Who was not heard of himself does not know why the others were not.
         let is_steady = steady_since.is_some_and(|since| since + timeout <= asked_at);

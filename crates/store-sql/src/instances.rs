@@ -140,15 +140,17 @@ fn heartbeat(tx: &mut Tx<'_>, give_up_after_ms: Option<u32>, report: &str) -> Do
     tx.conn
         .prepare_cached("UPDATE instances SET heartbeat_at = ?2, report = ?3 WHERE epoch = ?1")?
         .execute(params![tx.epoch, now, report])?;
-    // Whatever held this one up, as another that hangs in its turn, held the others up as well.
-    let was_held_up = |most: u32| (now - before) * 2 > i64::from(most);
-    if let Some(most) = give_up_after_ms.filter(|most| !was_held_up(*most)) {
+    if let Some(most) = give_up_after_ms {
+        // Whatever held this one up, as another that hangs in its turn, held the others up as well: they are asked for what they
+        // had shown when it last showed that it lives. Under load that is so at each heartbeat.
+        let was_held_up = (now - before) * 2 > i64::from(most);
+        let by = if was_held_up { before } else { now };
         let given_up = tx
             .conn
             .prepare_cached(
                 "DELETE FROM instances WHERE heartbeat_at < CASE WHEN joined_no > 0 THEN ?1 ELSE ?2 END",
             )?
-            .execute([now - i64::from(most), now - JOIN_WITHIN_MS])?;
+            .execute([by - i64::from(most), by - JOIN_WITHIN_MS])?;
         if given_up > 0 {
             tracing::warn!(
                 given_up,

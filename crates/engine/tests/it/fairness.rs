@@ -184,34 +184,79 @@ async fn memory_is_bounded_and_the_rest_waits_in_the_store() {
     assert_eq!(written.len(), 1_000, "each once");
 }
 
-#[tokio::test(start_paused = true)]
-async fn lanes_whose_work_waits_in_the_store_are_asked_in_turn() {
-    // Two claims at once, of one batch each, over any number of lanes.
-    let config = EngineConfig {
-        claim_batches: 1,
-        ..EngineConfig::default()
-    };
-    for lanes in 2..8 {
-        let api = World::shared_with("api", config.clone()).await;
-        let mut credentials = Vec::new();
-        for n in 0..lanes {
-            let settings = AppSettings::default();
-            let (app, credential) = app(&api, &format!("app{n}"), settings, 1).await;
-            credentials.push(credential);
-            for _ in 0..40 {
-                api.try_send_to(app, to(1..2), None).await.unwrap();
+/// Many one after the other are accepted by one process, before another one is there to send them.
+async fn stored(api: &World, apps: &[AppNo], classes: &[&str], each: usize) {
+    for app in apps {
+        for class in classes {
+            for _ in 0..each {
+                let mut body = to_with(1..2, json!({ "class": class }));
+                body["content"] = json!({ "body": class });
+                api.try_send_to(*app, body, None).await.unwrap();
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lanes_whose_work_waits_in_the_store_are_asked_in_turn() {
+    for (at_once, lanes) in [1, 2, 3, 8]
+        .into_iter()
+        .flat_map(|n| [(n, 3), (n, 6), (n, 7)])
+    {
+        let config = EngineConfig {
+            max_claims: at_once,
+            claim_batches: 1,
+            ..EngineConfig::default()
+        };
+        let api = World::shared_with("api", config).await;
+        let (mut apps, mut credentials) = (Vec::new(), Vec::new());
+        for n in 0..lanes {
+            let (app, credential) = app(&api, &format!("app{n}"), AppSettings::default(), 1).await;
+            apps.push(app);
+            credentials.push(credential);
+        }
+        stored(&api, &apps, &["normal"], 40).await;
         let sender = api.another("sender").await;
         let half = lanes * 20;
-        api.until(Duration::from_secs(60), async || {
-            sender.gateway.written().len() >= half
-        })
-        .await;
+        sender
+            .until(Duration::from_secs(60), async || {
+                sender.gateway.written().len() >= half
+            })
+            .await;
         let written = &sender.gateway.written()[..half];
         for credential in credentials {
             let of_it = by_app(written, credential);
-            assert!((16..=24).contains(&of_it), "{of_it} of 20, {lanes} lanes");
+            let what = format!("{of_it} of 20 in one of {lanes} lanes, {at_once} claims at once");
+            assert!((15..=25).contains(&of_it), "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_class_whose_work_waits_in_the_store_waits_for_another() {
+    for at_once in [1, 2, 3, 8] {
+        let config = EngineConfig {
+            max_claims: at_once,
+            claim_batches: 1,
+            ..EngineConfig::default()
+        };
+        let api = World::shared_with("api", config).await;
+        let (one, _) = app(&api, "one", AppSettings::default(), 1).await;
+        let (two, _) = app(&api, "two", AppSettings::default(), 1).await;
+        stored(&api, &[one, two], &["urgent", "normal", "bulk"], 40).await;
+        let sender = api.another("sender").await;
+        sender
+            .until(Duration::from_secs(60), async || {
+                sender.gateway.written().len() >= 120
+            })
+            .await;
+        let written = &sender.gateway.written()[..120];
+        for class in ["urgent", "normal", "bulk"] {
+            let says = |text: &[u8]| String::from_utf8_lossy(text).contains(class);
+            let of_it = written.iter().filter(|written| says(&written.payload));
+            let of_it = of_it.count();
+            let what = format!("{of_it} of 40 are {class}, {at_once} claims at once");
+            assert!((30..=50).contains(&of_it), "{what}");
         }
     }
 }

@@ -154,6 +154,29 @@ pub async fn who_was_held_up_gives_nobody_up(shared: &dyn Shared) {
     one.gives_up(other.epoch()).await;
 }
 
+/// Under load each heartbeat waits for its turn, and so each process is always a little late: the dead are given up all the same.
+pub async fn the_dead_are_given_up_by_those_who_are_late(shared: &dyn Shared) {
+    let dead = Process::joined(shared, "sender").await;
+    let late = [
+        Process::joined(shared, "sender").await,
+        Process::joined(shared, "sender").await,
+    ];
+    let waits = async {
+        while late[0].living().await.contains(&dead.epoch()) {
+            // By the store's own clock, so that it is a delay and no signal.
+            tokio::time::sleep(Duration::from_millis(u64::from(GIVE_UP_MS) * 2 / 3)).await;
+            for one in &late {
+                let beat = one.instances.heartbeat(Some(GIVE_UP_MS), String::new());
+                beat.await.unwrap();
+            }
+        }
+    };
+    let given_up = tokio::time::timeout(PATIENCE, waits).await;
+    given_up.expect("who is dead is given up");
+    let living = late.each_ref().map(Process::epoch);
+    assert_eq!(late[0].living().await, living, "who is late lives");
+}
+
 /// A process that is silent is given up, and nothing that it writes afterwards is taken.
 pub async fn who_was_given_up_writes_nothing(shared: &dyn Shared) {
     let silent = Process::joined(shared, "sender").await;
@@ -335,6 +358,7 @@ macro_rules! shared_store_suite {
             processes_join_and_leave
             who_was_given_up_writes_nothing
             who_was_held_up_gives_nobody_up
+            the_dead_are_given_up_by_those_who_are_late
             only_what_the_dead_held_is_rescued
             work_is_claimed_by_one
             cancels_are_told_to_the_holder

@@ -170,7 +170,8 @@ impl InstanceStore for MemoryStore {
         if let Some(most) = give_up_after_ms {
             let most = Duration::from_millis(most.into());
             let was_held_up = (now - before) * 2 > most;
-            let is_late = |living: &Living| !was_held_up && living.heartbeat_at + most < now;
+            let by = if was_held_up { before } else { now };
+            let is_late = |living: &Living| living.heartbeat_at + most < by;
             instances.living.retain(|living| !is_late(living));
         }
         instances

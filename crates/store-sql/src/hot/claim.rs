@@ -4,7 +4,7 @@ use super::campaigns::{self, PARKED};
 use super::cancel::withdraw;
 use super::ledger::Ledger;
 use super::rows;
-use crate::db::{self, Connection, OptionalExtension, params};
+use crate::db::{self, Connection, Dialect, OptionalExtension, params};
 use crate::error::{At, Done, Fault};
 use crate::statements::Statement;
 use crate::writer::Tx;
@@ -19,26 +19,35 @@ const SET_ASIDE_MS: i64 = 3_600_000;
 
 /// Jumps from one (lane, class) to the next in the index, so that the length of a lane costs nothing.
 pub(super) fn waiting_lanes(conn: &Connection) -> Done<Vec<(Lane, Class, UnixMs)>> {
-    let mut next = conn.prepare_cached(
-        "SELECT lane, class, due_at FROM work INDEXED BY work_due
-         WHERE due_at IS NOT NULL AND (lane, class) > (?1, ?2) ORDER BY lane, class, due_at LIMIT 1",
-    )?;
-    let mut lanes = Vec::new();
-    let mut last = (i64::MIN, 0u8);
-    while let Some((lane, class, due)) = next
-        .query_row(params![last.0, last.1], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()?
-    {
-        last = (lane, class);
-        lanes.push((
+    type Found = (i64, u8, UnixMs);
+    let found = |row: db::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let mut lanes: Vec<Found> = Vec::new();
+    if conn.dialect() == Dialect::Mysql {
+        // It compares rows by walking through the whole lane, and jumps by itself where it groups.
+        let mut all = conn.prepare_cached(
+            "SELECT lane, class, min(due_at) FROM work INDEXED BY work_due
+             WHERE due_at IS NOT NULL GROUP BY lane, class ORDER BY lane, class",
+        )?;
+        lanes = all.query_map([], found)?.collect::<db::Result<_>>()?;
+    } else {
+        let mut next = conn.prepare_cached(
+            "SELECT lane, class, due_at FROM work INDEXED BY work_due
+             WHERE due_at IS NOT NULL AND (lane, class) > (?1, ?2) ORDER BY lane, class, due_at LIMIT 1",
+        )?;
+        let mut last = (i64::MIN, 0u8);
+        while let Some(one) = next.query_row(params![last.0, last.1], found).optional()? {
+            last = (one.0, one.1);
+            lanes.push(one);
+        }
+    }
+    let read = |(lane, class, due): Found| {
+        Ok((
             Lane::from_code(lane).at("work", "lane", lane)?,
             Class::from_code(class).at("work", "class", class)?,
             due,
-        ));
-    }
-    Ok(lanes)
+        ))
+    };
+    lanes.into_iter().map(read).collect()
 }
 
 pub(super) fn backlog(conn: &Connection, limit: u32) -> Done<Vec<(Lane, u32, UnixMs)>> {

@@ -105,7 +105,7 @@ pub(super) const ENGINE: &[Setting] = &[
         "How often the store is asked for the age of the oldest work that waits there.",
     ),
     plain("engine.claim_batches", "256", "Most batches of one claim."),
-    plain("engine.max_claims", "2", "Most claims at once."),
+    plain("engine.max_claims", "8", "Most claims at once."),
     plain(
         "engine.max_not_sent",
         "16",
