@@ -248,6 +248,10 @@ pub(crate) async fn beat(shared: Arc<Shared>) {
         let store = &hub.parts.instances.store;
         match store.heartbeat(give_up, shared.trouble()).await {
             Ok(()) => {
+                // What held it up for so long may hold the others up a little longer.
+                if asked_at.elapsed() * 2 > timeout {
+                    steady_since = None;
+                }
                 steady_since.get_or_insert_with(Instant::now);
                 hub.was_heard_of(asked_at);
             }

@@ -19,8 +19,8 @@ use carillon_ports::store::Result;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The bound for a new leader.
@@ -138,10 +138,17 @@ async fn another_scheduler_takes_over_in_time() {
     assert!(dead_at.elapsed() < Duration::from_secs(15));
 }
 
-/// Heartbeats stop, and nothing else.
+/// Heartbeats stop, or wait, and nothing else.
 struct Mute {
     inner: MemoryStore,
-    is_mute: Arc<AtomicBool>,
+    is_mute: watch::Receiver<bool>,
+}
+
+/// A process whose heartbeats wait while the switch says so.
+async fn mutable(world: &World, roles: &str) -> (World, watch::Sender<bool>) {
+    let (switch, is_mute) = watch::channel(false);
+    let known_by = |inner| -> Arc<dyn InstanceStore> { Arc::new(Mute { inner, is_mute }) };
+    (world.another_known_by(roles, known_by).await, switch)
 }
 
 #[async_trait]
@@ -153,7 +160,8 @@ impl InstanceStore for Mute {
         self.inner.join(presence).await
     }
     async fn heartbeat(&self, give_up_after_ms: Option<u32>, report: String) -> Result<()> {
-        if self.is_mute.load(Relaxed) {
+        let mut is_mute = self.is_mute.clone();
+        if is_mute.wait_for(|is_mute| !is_mute).await.is_err() {
             std::future::pending().await
         }
         self.inner.heartbeat(give_up_after_ms, report).await
@@ -181,13 +189,7 @@ impl InstanceStore for Mute {
 #[tokio::test(start_paused = true)]
 async fn who_was_given_up_writes_nothing_and_stops() {
     let api = World::shared("api").await;
-    let is_mute = Arc::new(AtomicBool::new(false));
-    let switch = is_mute.clone();
-    let mute = api
-        .another_known_by("scheduler,worker,sender", |inner| {
-            Arc::new(Mute { inner, is_mute })
-        })
-        .await;
+    let (mute, switch) = mutable(&api, "scheduler,worker,sender").await;
     let other = api.another("scheduler,worker,sender").await;
     api.devices(1..201).await;
     for n in 1..201 {
@@ -196,7 +198,7 @@ async fn who_was_given_up_writes_nothing_and_stops() {
     }
     api.pass(62_000).await;
     assert!(once_each(&api) > 30, "it fires and sends");
-    switch.store(true, Relaxed);
+    switch.send_replace(true);
     let engine = mute.engine.clone();
     let sentence = tokio::time::timeout(HAND_OVER, engine.failed()).await;
     let sentence = sentence.expect("it learns that it was given up");
@@ -208,13 +210,28 @@ async fn who_was_given_up_writes_nothing_and_stops() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_common_wait_who_is_back_first_gives_the_others_time() {
+    let api = World::shared("api").await;
+    let (first, of_first) = mutable(&api, "sender").await;
+    let (second, of_second) = mutable(&api, "sender").await;
+    // Nobody else is there to judge.
+    api.engine.leave().await.unwrap();
+    api.pass(10_000).await;
+    of_first.send_replace(true);
+    of_second.send_replace(true);
+    api.pass(10_000).await;
+    of_first.send_replace(false);
+    api.pass(1_500).await;
+    of_second.send_replace(false);
+    api.pass(10_000).await;
+    sees(&first, &["sender", "sender"]).await;
+    sees(&second, &["sender", "sender"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_not_heard_of_begins_to_send_nothing() {
     let api = World::shared("api,scheduler,worker").await;
-    let is_mute = Arc::new(AtomicBool::new(false));
-    let switch = is_mute.clone();
-    let mute = api
-        .another_known_by("sender", |inner| Arc::new(Mute { inner, is_mute }))
-        .await;
+    let (mute, switch) = mutable(&api, "sender").await;
     sees(&api, &["api,scheduler,worker", "sender"]).await;
     api.devices(1..11).await;
     // It holds work that waits for room, when it is heard of no more.
@@ -226,7 +243,7 @@ async fn who_is_not_heard_of_begins_to_send_nothing() {
         api.gateway.written().len() == 1
     })
     .await;
-    switch.store(true, Relaxed);
+    switch.send_replace(true);
     let from = Instant::now();
     api.pass(3_500).await;
     let last = api.gateway.written().iter().map(|push| push.at).max();
