@@ -145,25 +145,17 @@ fn entries_of(target: &Target) -> usize {
     }
 }
 
-/// What firing some timers came to.
-#[derive(Default)]
-pub(crate) struct Firing {
-    /// How late each was that fired, in milliseconds, by what it was for.
-    pub(crate) lateness: Vec<(TimerKind, i64)>,
-    pub(crate) unfired: Vec<Unfired>,
-}
-
 impl Shared {
     /// Fires timers of one App: sends and schedules in one transaction, Live Activities in some. One that cannot fire holds no
-    /// other up.
+    /// other up, and is among those that are returned.
     pub(crate) async fn fire(
         self: &Arc<Self>,
         app: AppNo,
         due: Arc<[DueTimer]>,
-    ) -> Result<Firing, StoreError> {
+    ) -> Result<Vec<Unfired>, StoreError> {
         let hub = &self.hub;
         let now = hub.parts.clock.now();
-        let mut firing = Firing::default();
+        let mut unfired = Vec::new();
         let mut drafts = Vec::with_capacity(due.len());
         let mut entries = 0;
         let mut asking = Vec::new();
@@ -210,7 +202,7 @@ impl Shared {
                         break;
                     }
                 }
-                Err(why) => firing.unfired.push(Unfired::new(timer, why)),
+                Err(why) => unfired.push(Unfired::new(timer, why)),
             }
         }
         self.begin_asking(asking).await?;
@@ -230,7 +222,7 @@ impl Shared {
                         continue;
                     }
                     let why = first_sentence(&problems);
-                    firing.unfired.push(Unfired::new(timer, why));
+                    unfired.push(Unfired::new(timer, why));
                 }
             }
         }
@@ -238,17 +230,26 @@ impl Shared {
             match looked {
                 Ok(true) => {
                     let late = (hub.parts.clock.now() - due[at].due_at).max(0);
-                    firing.lateness.push((TimerKind::Watch, late));
+                    self.fired(&[(TimerKind::Watch, late)]);
                 }
                 // It was turned since it was read, and its timer with it.
                 Ok(false) => {}
-                Err(why) => firing.unfired.push(Unfired::new(&due[at], why)),
+                Err(why) => unfired.push(Unfired::new(&due[at], why)),
             }
         }
-        self.fire_ready(app, &due, ready, now, &mut firing).await?;
-        self.fire_activities(app, &due, activities, now, &mut firing)
+        self.fire_ready(app, &due, ready, now, &mut unfired).await?;
+        self.fire_activities(app, &due, activities, now, &mut unfired)
             .await?;
-        Ok(firing)
+        Ok(unfired)
+    }
+
+    /// Counts timers that fired, each so many milliseconds late. As soon as they are written: what fails after them takes
+    /// nothing of that back.
+    pub(crate) fn fired(&self, lateness: &[(TimerKind, i64)]) {
+        if !lateness.is_empty() {
+            self.hub.took();
+            self.hub.meters.timers_fired(lateness);
+        }
     }
 
     /// Writes what timers come to, in one transaction with them.
@@ -258,7 +259,7 @@ impl Shared {
         due: &[DueTimer],
         mut ready: Vec<Ready>,
         now: UnixMs,
-        firing: &mut Firing,
+        unfired: &mut Vec<Unfired>,
     ) -> Result<(), StoreError> {
         if ready.is_empty() {
             return Ok(());
@@ -272,24 +273,25 @@ impl Shared {
             Some(turns) => self.follow(turns, now).await?,
         }
         let stored_at = hub.parts.clock.now();
+        let stored = places.iter().zip(&answers).filter(|(_, is)| is.is_ok());
+        let late = stored.map(|(at, _)| &due[*at]);
+        let late = late.map(|timer| (kind_of(timer), (stored_at - timer.due_at).max(0)));
+        let late: Vec<_> = late.collect();
+        self.fired(&late);
+        if !late.is_empty() {
+            // Some may be complete: nobody was there.
+            hub.tell();
+        }
         for (at, answer) in places.into_iter().zip(answers) {
             match answer {
-                Ok(_) => {
-                    let late = (stored_at - due[at].due_at).max(0);
-                    firing.lateness.push((kind_of(&due[at]), late));
-                }
-                // It was changed or cancelled since it was read.
-                Err(Refusal::Stale) => {}
+                // It fired; or it was changed or cancelled since it was read.
+                Ok(_) | Err(Refusal::Stale) => {}
                 Err(Refusal::NameTaken { no, .. }) => self.name_taken(&due[at], no, now).await?,
                 Err(other) => {
                     let why = format!("it was refused: {other:?}");
-                    firing.unfired.push(Unfired::new(&due[at], why));
+                    unfired.push(Unfired::new(&due[at], why));
                 }
             }
-        }
-        if !firing.lateness.is_empty() {
-            // Some may be complete: nobody was there.
-            hub.tell();
         }
         Ok(())
     }

@@ -10,7 +10,7 @@
 //! or cancelled has nowhere to be forgotten, and ten million that wait cost no memory (docs/adr/0005).
 
 use crate::dispatch::pause_ms;
-use crate::later::{Firing, Unfired};
+use crate::later::Unfired;
 use crate::moment::ms;
 use crate::service::Shared;
 use carillon_model::UnixMs;
@@ -109,11 +109,8 @@ async fn round(
         if hub.is_stopping() {
             return Ok(None);
         }
-        let firing = fire(shared, app, timers).await?;
-        if !firing.lateness.is_empty() {
-            hub.took();
-        }
-        conclude(shared, app, firing).await?;
+        let unfired = fire(shared, app, timers).await?;
+        conclude(shared, app, unfired).await?;
     }
     Ok(None)
 }
@@ -134,32 +131,23 @@ async fn fire(
     shared: &Arc<Shared>,
     app: AppNo,
     timers: Vec<DueTimer>,
-) -> Result<Firing, StoreError> {
+) -> Result<Vec<Unfired>, StoreError> {
     let timers: Arc<[DueTimer]> = timers.into();
     let why = match attempt(shared, app, timers.clone()).await? {
-        Ok(firing) => return Ok(firing),
+        Ok(unfired) => return Ok(unfired),
         Err(why) => why,
     };
     if let [timer] = &timers[..] {
-        return Ok(failed(timer, why));
+        return Ok(vec![Unfired::new(timer, why)]);
     }
-    let mut all = Firing::default();
+    let mut all = Vec::new();
     for timer in &timers[..] {
-        let firing = match attempt(shared, app, Arc::new([timer.clone()])).await? {
-            Ok(firing) => firing,
-            Err(why) => failed(timer, why),
-        };
-        all.lateness.extend(firing.lateness);
-        all.unfired.extend(firing.unfired);
+        match attempt(shared, app, Arc::new([timer.clone()])).await? {
+            Ok(unfired) => all.extend(unfired),
+            Err(why) => all.push(Unfired::new(timer, why)),
+        }
     }
     Ok(all)
-}
-
-fn failed(timer: &DueTimer, why: String) -> Firing {
-    Firing {
-        lateness: Vec::new(),
-        unfired: vec![Unfired::new(timer, why)],
-    }
 }
 
 /// In a task of its own, so that a panic is an answer. The sentence: what one of them is to blame for; the
@@ -168,11 +156,11 @@ async fn attempt(
     shared: &Arc<Shared>,
     app: AppNo,
     timers: Arc<[DueTimer]>,
-) -> Result<Result<Firing, String>, StoreError> {
+) -> Result<Result<Vec<Unfired>, String>, StoreError> {
     let of_task = shared.clone();
     let firing = tokio::spawn(async move { of_task.fire(app, timers).await });
     match firing.await {
-        Ok(Ok(firing)) => Ok(Ok(firing)),
+        Ok(Ok(unfired)) => Ok(Ok(unfired)),
         // A row of whom it is for, as a rule.
         Ok(Err(error @ StoreError::Corrupt(_))) => Ok(Err(error.to_string())),
         Ok(Err(error)) => Err(error),
@@ -184,12 +172,15 @@ async fn attempt(
     }
 }
 
-/// Counts what fired, and writes down what did not.
-async fn conclude(shared: &Arc<Shared>, app: AppNo, firing: Firing) -> Result<(), StoreError> {
+/// Writes down what did not fire.
+async fn conclude(
+    shared: &Arc<Shared>,
+    app: AppNo,
+    unfired: Vec<Unfired>,
+) -> Result<(), StoreError> {
     let hub = &shared.hub;
     let config = &hub.parts.config;
-    hub.meters.timers_fired(&firing.lateness);
-    if firing.unfired.is_empty() {
+    if unfired.is_empty() {
         return Ok(());
     }
     let now = hub.parts.clock.now();
@@ -198,8 +189,7 @@ async fn conclude(shared: &Arc<Shared>, app: AppNo, firing: Firing) -> Result<()
         backoff_ms: config.timer_backoff_ms,
         backoff_max_ms: config.timer_backoff_max_ms,
     };
-    let failures = firing
-        .unfired
+    let failures = unfired
         .into_iter()
         .map(|unfired| {
             let kind = unfired.kind;

@@ -3,7 +3,7 @@
 
 use super::OpenActivity;
 use super::round::{Answers, Moved, ToMove};
-use crate::later::{Firing, Unfired};
+use crate::later::Unfired;
 use crate::service::Shared;
 use carillon_model::UnixMs;
 use carillon_model::id::AppNo;
@@ -15,7 +15,7 @@ use carillon_ports::store::StoreError;
 use carillon_ports::timer::DueTimer;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 /// Most activities that are written in one transaction. What phones got before is looked up once for all that are due
 /// together, so that a phone's budget holds over portions.
@@ -29,7 +29,7 @@ impl Shared {
         due: &Arc<[DueTimer]>,
         activities: Vec<(usize, &StoredActivity)>,
         now: UnixMs,
-        firing: &mut Firing,
+        unfired: &mut Vec<Unfired>,
     ) -> Result<(), StoreError> {
         let mut all = VecDeque::with_capacity(activities.len());
         for (at, stored) in activities {
@@ -39,7 +39,7 @@ impl Shared {
                     let looks = open.run.state == ActivityState::Planned;
                     all.push_back(ToMove { at, open, looks });
                 }
-                Err(why) => firing.unfired.push(Unfired::new(&due[at], why)),
+                Err(why) => unfired.push(Unfired::new(&due[at], why)),
             }
         }
         if all.is_empty() {
@@ -48,26 +48,39 @@ impl Shared {
         let mut known = self.known_of(app, all.make_contiguous(), now).await?;
         let mut writing = None;
         while !all.is_empty() {
-            let next = all.drain(..all.len().min(PORTION)).collect();
-            let moved = self.worked_out(app, next, &mut known, now).await;
-            // Also where this one fails: nothing is written behind the back of whoever tries again.
-            written(&mut writing, firing).await?;
+            let next: Vec<ToMove> = all.drain(..all.len().min(PORTION)).collect();
+            let shared = self.clone();
+            let work = async move {
+                let moved = shared.worked_out(app, next, &mut known, now).await;
+                (moved, known)
+            };
+            let worked = tokio::spawn(work).await;
+            // Also where this one failed or panicked: nothing is written behind the back of whoever tries again.
+            if let Err(error) = written(writing.take(), unfired).await {
+                if let Ok((Ok(moved), _)) = worked {
+                    let moved = moved.iter().filter_map(|(_, moved)| moved.as_ref().ok());
+                    moved.for_each(|moved| moved.give_back(&self.hub));
+                }
+                return Err(error);
+            }
+            let (moved, left) = ended(worked)?;
+            known = left;
             let (shared, due, moved) = (self.clone(), due.clone(), moved?);
             let write = async move { shared.write_activities(app, &due, moved, now).await };
             writing = Some(tokio::spawn(write));
         }
-        written(&mut writing, firing).await
+        written(writing, unfired).await
     }
 
-    /// Writes a portion.
+    /// Writes a portion. Returns what of it cannot fire.
     async fn write_activities(
         self: &Arc<Self>,
         app: AppNo,
         due: &[DueTimer],
         moved: Answers,
         now: UnixMs,
-    ) -> Result<Firing, StoreError> {
-        let mut firing = Firing::default();
+    ) -> Result<Vec<Unfired>, StoreError> {
+        let mut unfired = Vec::new();
         let mut ready = Vec::with_capacity(moved.len());
         let (mut places, mut steps) = (Vec::new(), Vec::new());
         for (at, moved) in moved {
@@ -79,36 +92,37 @@ impl Shared {
                 }
                 Err(problems) => {
                     let why = first_sentence(&problems);
-                    firing.unfired.push(Unfired::new(&due[at], why));
+                    unfired.push(Unfired::new(&due[at], why));
                 }
             }
         }
+        // First: as long as they are not stored they hold room.
+        self.fire_ready(app, due, ready, now, &mut unfired).await?;
         let written = self.activities_quiet(steps).await?;
         let quiet_at = self.hub.parts.clock.now();
         let quiet = places.into_iter().zip(written).filter(|(_, is)| *is);
         let late = quiet.map(|(at, _)| (quiet_at - due[at].due_at).max(0));
-        let late = late.map(|late| (TimerKind::LiveActivity, late));
-        firing.lateness.extend(late);
-        self.fire_ready(app, due, ready, now, &mut firing).await?;
-        Ok(firing)
+        let late: Vec<_> = late.map(|late| (TimerKind::LiveActivity, late)).collect();
+        self.fired(&late);
+        Ok(unfired)
     }
 }
 
 /// Waits for the portion that is being written, if one is.
 async fn written(
-    writing: &mut Option<JoinHandle<Result<Firing, StoreError>>>,
-    firing: &mut Firing,
+    writing: Option<JoinHandle<Result<Vec<Unfired>, StoreError>>>,
+    unfired: &mut Vec<Unfired>,
 ) -> Result<(), StoreError> {
-    let Some(writing) = writing.take() else {
-        return Ok(());
-    };
-    let of_it = match writing.await {
-        Ok(of_it) => of_it?,
-        // Whoever tries the timers tells of it, and looks for the one that is to blame.
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => return Err(StoreError::Closed),
-    };
-    firing.lateness.extend(of_it.lateness);
-    firing.unfired.extend(of_it.unfired);
+    if let Some(writing) = writing {
+        unfired.extend(ended(writing.await)??);
+    }
     Ok(())
+}
+
+/// What a task came to. A panic goes on: whoever tries the timers tells of it, and looks for the one that is to blame.
+fn ended<T>(task: Result<T, JoinError>) -> Result<T, StoreError> {
+    task.map_err(|error| match error.is_panic() {
+        true => std::panic::resume_unwind(error.into_panic()),
+        false => StoreError::Closed,
+    })
 }

@@ -15,7 +15,10 @@ use carillon_model::outcome::TokenFate;
 use carillon_ports::clock::Clock as _;
 use carillon_ports::live_activity::{ActivityRecord, LiveActivityStore as _, StoredActivity};
 use carillon_ports::registry::{Device, Registry as _};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 const MINUTE: i64 = 60_000;
@@ -104,6 +107,37 @@ impl World {
     async fn records(&self) -> Vec<ActivityRecord> {
         let no = self.activity().await.no;
         self.store.live_activity_records(no, 100).await.unwrap()
+    }
+
+    /// Many that the app started on one phone, `l0` and on. `is_let`: whether the person lets the app push often for each.
+    async fn many(&self, count: u32, is_let: impl Fn(u32) -> Option<bool>) {
+        self.devices(1..2).await;
+        let device = self.device(1).await;
+        for n in 0..count {
+            let id = format!("l{n}");
+            let request = lesson(json!({"start": "app", "alert": null}));
+            let put = self.engine.put_live_activity(self.app, &id, request);
+            put.await.unwrap().unwrap();
+            let told = ToldToken {
+                push_token: format!("{n:064x}"),
+                content_state: Some(json!({"status": "active"})),
+                frequent_pushes: is_let(n),
+                ..told(1)
+            };
+            let tell = self.engine.tell_update_token(self.app, &id, &device, &told);
+            tell.await.unwrap().unwrap();
+        }
+    }
+
+    /// Of each phase that `l<n>` has shown: why it was not pushed at once.
+    async fn phases(&self, n: u32) -> Vec<Option<String>> {
+        let stored = self.store.live_activity(self.app, format!("l{n}"));
+        let no = stored.await.unwrap().unwrap().no;
+        let records = self.store.live_activity_records(no, 10).await.unwrap();
+        let phases = records
+            .into_iter()
+            .filter(|record| record.what.what == RecordKind::Phase);
+        phases.map(|phase| phase.what.reason).collect()
     }
 
     /// Until so many minutes after [`T0`], and a little more.
@@ -317,29 +351,7 @@ async fn what_the_app_started_is_adopted_and_strangers_are_not() {
 #[tokio::test(start_paused = true)]
 async fn a_burst_at_the_same_second_is_fired_whole() {
     let world = World::new().await;
-    world.devices(1..2).await;
-    let device = world.device(1).await;
-    for n in 0..300 {
-        let id = format!("l{n}");
-        let request = lesson(json!({"start": "app", "alert": null}));
-        world
-            .engine
-            .put_live_activity(world.app, &id, request)
-            .await
-            .unwrap()
-            .unwrap();
-        let told = ToldToken {
-            push_token: format!("{n:064x}"),
-            content_state: Some(json!({"status": "active"})),
-            ..told(1)
-        };
-        world
-            .engine
-            .tell_update_token(world.app, &id, &device, &told)
-            .await
-            .unwrap()
-            .unwrap();
-    }
+    world.many(300, |_| None).await;
     let is_so = async || world.gateway.written().len() == 300;
     world.until_minute(55).await;
     world.until(Duration::from_secs(60), is_so).await;
@@ -467,36 +479,12 @@ async fn pushes_at_once_are_counted_for_a_phone_and_not_for_an_activity() {
     let mut config = carillon_engine::EngineConfig::default();
     config.live_activities.urgent_per_hour = 3;
     let world = World::with(config).await;
-    world.devices(1..2).await;
-    let device = world.device(1).await;
-    for n in 0..5 {
-        let id = format!("l{n}");
-        let request = lesson(json!({"start": "app", "alert": null}));
-        let put = world.engine.put_live_activity(world.app, &id, request);
-        put.await.unwrap().unwrap();
-        let told = ToldToken {
-            push_token: format!("{n:064x}"),
-            content_state: Some(json!({"status": "active"})),
-            // The person lets one of them.
-            frequent_pushes: Some(n == 4),
-            ..told(1)
-        };
-        let told = world
-            .engine
-            .tell_update_token(world.app, &id, &device, &told);
-        told.await.unwrap().unwrap();
-    }
+    world.many(5, |n| Some(n == 4)).await;
     world.until_minute(56).await;
     assert_eq!(world.gateway.written().len(), 5);
     let mut beyond = Vec::new();
     for n in 0..5 {
-        let stored = world.store.live_activity(world.app, format!("l{n}"));
-        let no = stored.await.unwrap().unwrap().no;
-        let records = world.store.live_activity_records(no, 10).await.unwrap();
-        let phase = records
-            .iter()
-            .find(|record| record.what.what == RecordKind::Phase);
-        if phase.unwrap().what.reason.as_deref() == Some("budget") {
+        if world.phases(n).await[0].as_deref() == Some("budget") {
             beyond.push(n);
         }
     }
@@ -510,38 +498,64 @@ async fn hundreds_in_one_second_are_each_shown_once_within_their_phones_budget()
     let mut config = carillon_engine::EngineConfig::default();
     config.live_activities.urgent_per_hour = 3;
     let world = World::with(config).await;
-    world.devices(1..2).await;
-    let device = world.device(1).await;
-    for n in 0..COUNT {
-        let id = format!("l{n}");
-        let request = lesson(json!({"start": "app", "alert": null}));
-        let put = world.engine.put_live_activity(world.app, &id, request);
-        put.await.unwrap().unwrap();
-        let told = ToldToken {
-            push_token: format!("{n:064x}"),
-            content_state: Some(json!({"status": "active"})),
-            ..told(1)
-        };
-        let told = world
-            .engine
-            .tell_update_token(world.app, &id, &device, &told);
-        told.await.unwrap().unwrap();
-    }
+    world.many(COUNT, |_| None).await;
     world.until_minute(56).await;
     assert_eq!(world.gateway.written().len(), COUNT as usize);
     let mut within = 0;
     for n in 0..COUNT {
-        let stored = world.store.live_activity(world.app, format!("l{n}"));
-        let no = stored.await.unwrap().unwrap().no;
-        let records = world.store.live_activity_records(no, 10).await.unwrap();
-        let phases = records
-            .iter()
-            .filter(|record| record.what.what == RecordKind::Phase);
-        let reasons: Vec<_> = phases.map(|phase| phase.what.reason.as_deref()).collect();
+        let reasons = world.phases(n).await;
         assert_eq!(reasons.len(), 1, "l{n}: {reasons:?}");
-        within += u32::from(reasons != [Some("budget")]);
+        within += u32::from(reasons[0].as_deref() != Some("budget"));
     }
     assert_eq!(within, 3);
+}
+
+/// Counts the timers of activities that fired.
+#[derive(Default)]
+struct FiredTimers(Arc<AtomicU64>);
+
+impl Recorder for FiredTimers {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let has = |value: &str| key.labels().any(|label| label.value() == value);
+        let is_meant = key.name() == "carillon_timers_total" && has("live_activity");
+        match is_meant && has("fired") {
+            true => Counter::from_arc(self.0.clone()),
+            false => Counter::noop(),
+        }
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_before_the_store_refused_the_rest_is_counted() {
+    const COUNT: usize = 300;
+    let fired = FiredTimers::default();
+    let _guard = metrics::set_default_local_recorder(&fired);
+    let world = World::new().await;
+    world.many(COUNT as u32, |_| None).await;
+    world.until_minute(54).await;
+    let before = fired.0.load(Relaxed);
+    // The last: it is written after others.
+    let last = format!("l{}", COUNT - 1);
+    world.store.fail_pushes_of(Some(&last));
+    world.until_minute(56).await;
+    let written = world.gateway.written().len();
+    assert!((1..COUNT).contains(&written), "{written}");
+    world.store.fail_pushes_of(None);
+    world.until_minute(57).await;
+    assert_eq!(world.gateway.written().len(), COUNT, "each once");
+    assert_eq!(fired.0.load(Relaxed) - before, COUNT as u64);
 }
 
 #[tokio::test(start_paused = true)]

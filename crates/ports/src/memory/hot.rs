@@ -8,7 +8,7 @@ use crate::segment::{SegmentFilter, SegmentPage};
 use crate::store::{
     Acceptance, Attempt, CancelMark, ClaimedWork, Count, DeliveryFilter, DeliveryView, DueFanouts,
     Event, Fanout, FanoutPage, HotStore, NewNotification, NotificationView, Person, Recipient,
-    Result, Retention, Settlement, Work, WorkId,
+    Result, Retention, Settlement, StoreError, Work, WorkId,
 };
 use async_trait::async_trait;
 use carillon_model::UnixMs;
@@ -39,6 +39,12 @@ impl HotStore for MemoryStore {
     }
 
     async fn accept(&self, items: Vec<NewNotification>) -> Result<Vec<Acceptance>> {
+        if let Some(failing) = &*self.shared.failing_activity.lock() {
+            let mut steps = items.iter().filter_map(|item| item.activity.as_ref());
+            if steps.any(|step| step.id == *failing) {
+                return Err(StoreError::Busy);
+            }
+        }
         let mut state = self.write()?;
         Ok(items.into_iter().map(|item| state.accept(item)).collect())
     }

@@ -53,6 +53,7 @@ struct Shared {
     cancel_failure: Mutex<Option<StoreError>>,
     unreadable_user: Mutex<Option<String>>,
     failing_monitor: Mutex<Option<DefinitionNo>>,
+    failing_activity: Mutex<Option<String>>,
     free_bytes: Mutex<Option<u64>>,
     is_shared: bool,
 }
@@ -101,6 +102,11 @@ impl MemoryStore {
     /// From now on no step of this monitor can be written, nor one that is written with it; `None`: all can.
     pub fn fail_monitor(&self, no: Option<DefinitionNo>) {
         *self.shared.failing_monitor.lock() = no;
+    }
+
+    /// From now on no push of this Live Activity can be stored, nor one that is stored with it; `None`: all can.
+    pub fn fail_pushes_of(&self, activity: Option<&str>) {
+        *self.shared.failing_activity.lock() = activity.map(str::to_owned);
     }
 
     fn readable(&self, users: &[String]) -> Result<()> {
