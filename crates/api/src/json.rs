@@ -99,11 +99,7 @@ fn inner_problem<T: DeserializeOwned>(
             .and_then(|rest| rest.split('`').next())
     };
     let (code, inner) = if is_word_missing {
-        let message = match known_words::<T>(bytes, &pointer) {
-            Some(words) => format!("invalid type: expected {words}"),
-            None => "invalid type: expected a string that is one of the known words".to_owned(),
-        };
-        return Some(FieldProblem::new(pointer, "field.type", message));
+        return Some(word_missing::<T>(bytes, pointer));
     } else if message.starts_with("unknown field") {
         ("field.unknown", None)
     } else if let Some(name) = named("missing field `") {
@@ -133,6 +129,38 @@ fn bare_word(pointer: &str, path: &Path) -> FieldProblem {
         "field.type",
         format!("expected an object such as {{\"{variant}\": …}}, found the word \"{variant}\""),
     )
+}
+
+/// Neither a word nor an object with one key, where that is what may stand there.
+fn word_missing<T: DeserializeOwned>(bytes: &[u8], pointer: String) -> FieldProblem {
+    let words = known_words::<T>(bytes, &pointer);
+    let Some(names) = found_names(bytes, &pointer) else {
+        let words = words.as_deref();
+        let words = words.unwrap_or("a string that is one of the known words");
+        let message = format!("invalid type: expected {words}");
+        return FieldProblem::new(pointer, "field.type", message);
+    };
+    let known = match words.as_deref() {
+        Some(words) => format!("exactly one of {}", words.trim_start_matches("one of ")),
+        None => "exactly one name".to_owned(),
+    };
+    let found = match names.as_slice() {
+        [] => "none: name one".to_owned(),
+        // A JSON value has each name once.
+        [name] => format!("{name} more than once: leave out all but one"),
+        [others @ .., last] => {
+            format!("{} and {last}: leave out all but one", others.join(", "))
+        }
+    };
+    let message = format!("expected {known}; found {found}");
+    FieldProblem::new(pointer, "field.one_of", message)
+}
+
+/// The names that an object somewhere has, at most four; `None`: there is no object.
+fn found_names(bytes: &[u8], pointer: &str) -> Option<Vec<String>> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let names = value.pointer(pointer)?.as_object()?.keys();
+    Some(names.take(4).map(|name| format!("`{name}`")).collect())
 }
 
 /// Which words may stand somewhere: what serde says of one that may not.
@@ -236,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_words_that_may_stand_there_are_told() {
-        let (pointer, code, message) = problem(r#"{"target":{},"content":{}}"#);
+        let (pointer, code, message) = problem(r#"{"target":7,"content":{}}"#);
         assert_eq!((&*pointer, &*code), ("/target", "field.type"));
         assert!(
             message.contains("`devices`") && message.contains("`channel`"),
@@ -246,6 +274,48 @@ mod tests {
         let (pointer, _, message) = problem(body);
         assert_eq!(pointer, "/options/priority");
         assert!(message.contains("`high`"), "{message}");
+    }
+
+    #[test]
+    fn of_alternatives_exactly_one_is_expected() {
+        for (target, found) in [
+            (r#"{}"#, "none: name one"),
+            (
+                r#"{"all":true,"devices":["a"]}"#,
+                "`all` and `devices`: leave out all but one",
+            ),
+            (
+                r#"{"segment":"vips","tags":"a"}"#,
+                "`segment` and `tags`: leave out all but one",
+            ),
+            (
+                r#"{"all":true,"list":"b","topic":"c","x":1,"y":2}"#,
+                "`all`, `list`, `topic` and `x`: leave out all but one",
+            ),
+            (
+                r#"{"all":true,"all":true}"#,
+                "`all` more than once: leave out all but one",
+            ),
+        ] {
+            let body = format!(r#"{{"target":{target},"content":{{"body":"x"}}}}"#);
+            let (pointer, code, message) = problem(&body);
+            assert_eq!((&*pointer, &*code), ("/target", "field.one_of"), "{body}");
+            assert_eq!(
+                message,
+                format!(
+                    "expected exactly one of `devices`, `users`, `push_tokens`, `all`, `topic`, `tags`, `segment`, `list`, `source`, `channel`; found {found}"
+                )
+            );
+        }
+        let steps = br#"{"steps":[{"whom":{"on_call":"web","users":["ann"]}}]}"#;
+        let ladder = read::<carillon_model::monitor::LadderDefinition>(steps).unwrap_err();
+        let document = serde_json::to_value(ladder.document(None)).unwrap();
+        let error = &document["errors"][0];
+        assert_eq!(error["pointer"], "/steps/0/whom");
+        assert_eq!(
+            error["message"],
+            "expected exactly one of `on_call`, `next`, `everybody`, `users`; found `on_call` and `users`: leave out all but one"
+        );
     }
 
     #[test]

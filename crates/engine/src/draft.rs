@@ -263,7 +263,7 @@ fn plan_of(hub: &Hub, request: &NotificationRequest, now: UnixMs) -> Result<Plan
             "/send_at",
             "send_at.too_far",
             format!(
-                "expected a time at most {} ahead (scheduler.send_ahead_max), found {}",
+                "expected a time at most {} ahead, found {}: choose an earlier one, or have scheduler.send_ahead_max raised",
                 duration::format_ms(most),
                 later::shown(due_at)
             ),

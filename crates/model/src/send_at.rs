@@ -7,6 +7,7 @@ use crate::UnixMs;
 use crate::problem::FieldProblem;
 use crate::time_zone;
 use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -81,11 +82,12 @@ impl SendAt {
                 .parse::<jiff::Timestamp>()
                 .map(jiff::Timestamp::as_millisecond)
                 .map_err(|error| {
-                    FieldProblem::new(
-                        "/send_at",
-                        "send_at.time",
-                        format!("expected an RFC 3339 time such as \"2026-12-01T09:00:00+09:00\", or {{\"local\": …, \"time_zone\": …}}; found {text:?} ({error})"),
-                    )
+                    let message = if is_beyond(text) {
+                        format!("expected a time before 9999-12-30, found {text:?}: choose an earlier one")
+                    } else {
+                        format!("expected an RFC 3339 time such as \"2026-12-01T09:00:00+09:00\", or {{\"local\": …, \"time_zone\": …}}; found {text:?} ({error})")
+                    };
+                    FieldProblem::new("/send_at", "send_at.time", message)
                 }),
             Self::Local(LocalTime { local, time_zone }) => {
                 let zone = time_zone::parse(time_zone);
@@ -99,12 +101,18 @@ impl SendAt {
                     FieldProblem::new(
                         "/send_at/local",
                         "send_at.local",
-                        format!("expected a time that the calendar reaches, found {local:?}"),
+                        format!("expected a time before 9999-12-30, found {local:?}: choose an earlier one"),
                     )
                 })
             }
         }
     }
+}
+
+/// Whether it is written as an instant, and only lies where the calendar ends: what jiff says of that is not for people.
+fn is_beyond(text: &str) -> bool {
+    let pieces = Pieces::parse(text);
+    pieces.is_ok_and(|pieces| pieces.time().is_some() && pieces.offset().is_some())
 }
 
 pub(crate) fn read_local(text: &str) -> Result<DateTime, String> {
@@ -201,6 +209,16 @@ mod tests {
             (r#""tomorrow""#, "/send_at", "RFC 3339"),
             (r#""2026-02-31T09:00:00Z""#, "/send_at", "2026-02-31"),
             (r#""2026-12-01T09:00""#, "/send_at", "RFC 3339"),
+            (
+                r#""9999-12-31T23:59:59Z""#,
+                "/send_at",
+                "expected a time before 9999-12-30, found \"9999-12-31T23:59:59Z\": choose an earlier one",
+            ),
+            (
+                r#"{"local": "9999-12-31T23:59:59", "time_zone": "UTC"}"#,
+                "/send_at/local",
+                "expected a time before 9999-12-30, found \"9999-12-31T23:59:59\": choose an earlier one",
+            ),
             (
                 r#"{"local": "2026-02-30T09:00", "time_zone": "Asia/Seoul"}"#,
                 "/send_at/local",

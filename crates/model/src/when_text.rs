@@ -189,7 +189,8 @@ impl Said {
                 Err(_) => {
                     let known = ["today", "tomorrow"].into_iter();
                     let known = known.chain(WEEKDAYS.iter().map(|(name, _)| *name));
-                    let hint = did_you_mean(&lower, known);
+                    let hint = time_zone::meant_by(word.text)
+                        .unwrap_or_else(|| did_you_mean(&lower, known));
                     return Err(problem(format!(
                         "expected today, tomorrow, a weekday, a date, a time of day or a time zone such as Asia/Seoul, found {:?}{hint}",
                         word.text
@@ -322,6 +323,7 @@ mod tests {
             ("tomorrow monday 10:00", 10, "already"),
             ("10:00 11:00", 7, "already"),
             ("10:00 Asia/Soul", 7, "Asia/Seoul"),
+            ("10:00 PST", 7, "America/Los_Angeles"),
             ("10:00 UTC Asia/Seoul", 11, "already"),
             ("2026-02-31 10:00", 1, "2026-02-31"),
             ("übermorgen 10:00", 1, "weekday"),

@@ -85,6 +85,10 @@ static FIELDS: &[(&str, &str)] = &[
         "`$date` is an RFC 3339 time, alone in its object.",
     ),
     (
+        "live_activity.too_long",
+        "Only a warning: the system ends an activity 8 hours after its start, and Carillon 5 minutes before that.",
+    ),
+    (
         "live_activity.unix_time",
         "Only a warning: a number of the size of a Unix time, which Swift reads as a date 31 years off.",
     ),
@@ -164,6 +168,10 @@ static FIELDS: &[(&str, &str)] = &[
     ),
     ("field.twice", "The field stands there twice."),
     ("field.type", "The value has the wrong JSON type."),
+    (
+        "field.one_of",
+        "Of names that exclude each other exactly one stands there. The message lists them, and those that were found.",
+    ),
     (
         "field.value",
         "The value is not one of those allowed, or out of its range.",

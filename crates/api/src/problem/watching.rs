@@ -150,6 +150,10 @@ pub(super) static FIELDS: &[(&str, &str)] = &[
         "Somebody is on call at every time of the next four weeks, unless the rotation says `allow_gaps`. The message shows the first gap.",
     ),
     (
+        "on_call.no_device",
+        "Only a warning: who may be paged has a device with a push token.",
+    ),
+    (
         "ladder.steps",
         "A ladder has 1 to 20 steps that page somebody.",
     ),

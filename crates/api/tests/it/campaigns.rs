@@ -1,5 +1,6 @@
 //! Campaigns: started, looked at, paused, let go on, cancelled, followed.
 
+use crate::faulty::Fault;
 use crate::world::{Ask, Setup, World};
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -117,6 +118,13 @@ async fn one_that_is_completed_cannot_be_cancelled() {
         .await
         .problem(409, "campaign.over");
     assert!(over["detail"].as_str().unwrap().contains("completed"));
+    // It ended after it was looked at, and before the store was to cancel it.
+    world.faults.set(Some(Fault::Unfinished));
+    for _ in 0..2 {
+        let late = world.post(&format!("{path}/cancel"), json!({})).await;
+        late.problem(409, "campaign.over");
+    }
+    world.faults.set(None);
     // Its notification is cancelled too late like any other.
     let notification = made["notification"].as_str().unwrap();
     let cancel = format!("/v1/apps/shop/notifications/{notification}/cancel");

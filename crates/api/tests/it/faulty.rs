@@ -75,6 +75,8 @@ pub(crate) enum Fault {
     Contended,
     /// Keep every definition that is to be deleted.
     Kept,
+    /// Say of every campaign that some of its deliveries are open: it is as somebody saw it before it ended.
+    Unfinished,
 }
 
 /// The switch.
@@ -108,7 +110,7 @@ impl Faults {
     async fn strike(&self) -> Result<()> {
         self.hang().await;
         match self.now() {
-            None | Some(Fault::Contended | Fault::Kept | Fault::Hang) => Ok(()),
+            None | Some(Fault::Contended | Fault::Kept | Fault::Unfinished | Fault::Hang) => Ok(()),
             Some(Fault::Error(error)) => Err(error),
             Some(Fault::Panic) => panic!("planted panic"),
         }
@@ -279,9 +281,11 @@ macro_rules! port {
         $trait:ident for $faulty:ident
         struck { $(async fn $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)* }
         passed { $(async fn $passed:ident($($parg:ident: $pty:ty),*) -> $pout:ty;)* }
+        $(own { $($own:tt)* })?
     ) => {
         #[async_trait]
         impl $trait for $faulty {
+            $($($own)*)?
             $(async fn $name(&self, $($arg: $ty),*) -> Result<$out> {
                 self.faults.strike().await?;
                 self.inner.$name($($arg),*).await
@@ -402,7 +406,6 @@ port! {
 port! {
     CampaignStore for FaultyStore
     struck {
-        async fn campaign(app: AppNo, no: NotificationNo) -> Option<CampaignView>;
         async fn campaign_named(app: AppNo, name: String) -> Option<NotificationNo>;
         async fn campaign_names(app: AppNo, limit: u32) -> Vec<String>;
         async fn campaigns(app: AppNo, before: Option<NotificationNo>, limit: u32) -> Vec<CampaignView>;
@@ -415,6 +418,16 @@ port! {
         async fn recipients(devices: Vec<DeviceNo>, reach: Reach) -> Vec<Recipient>;
         async fn time_zones(devices: Vec<DeviceNo>) -> Vec<Option<String>>;
         async fn bring_back(limit: u32) -> u64;
+    }
+    own {
+        async fn campaign(&self, app: AppNo, no: NotificationNo) -> Result<Option<CampaignView>> {
+            self.faults.strike().await?;
+            let mut found = self.inner.campaign(app, no).await?;
+            if let (Some(seen), Some(Fault::Unfinished)) = (&mut found, self.faults.now()) {
+                seen.notification.completed_at = None;
+            }
+            Ok(found)
+        }
     }
 }
 

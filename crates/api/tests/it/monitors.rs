@@ -347,6 +347,56 @@ async fn a_ladder_rings_who_has_declared_a_call_screen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_device_is_told_where_he_is_named() {
+    let world = bare().await;
+    let token = json!([{"kind": "alert", "token": format!("{:064x}", 7)}]);
+    for (id, device, user) in [("a", &token, "ann"), ("b", &json!([]), "bob")] {
+        let path = format!("/v1/apps/shop/devices/{id}");
+        let body = json!({"user_id": user, "push_tokens": device});
+        world.put(&path, body).await.is(201);
+    }
+    let stand_in =
+        json!({"user": "eve", "from": "2026-08-02T00:00:00Z", "until": "2026-08-03T00:00:00Z"});
+    let layers = json!([{"members": ["ann", "bob"]}, {"members": ["bob"]}]);
+    for (path, body, told) in [
+        (
+            "rotations/web",
+            json!({"time_zone": "UTC", "layers": layers, "overrides": [stand_in]}),
+            vec![("/layers/0/members/1", "bob"), ("/overrides/0/user", "eve")],
+        ),
+        (
+            "ladders/night",
+            json!({"steps": [{"whom": {"on_call": "web"}}, {"whom": {"users": ["ann", "boss"]}}]}),
+            vec![("/steps/1/whom/users/1", "boss")],
+        ),
+        (
+            "ladders/day",
+            json!({"steps": [{"whom": {"users": ["ann"]}}]}),
+            vec![],
+        ),
+    ] {
+        let path = format!("/v1/apps/shop/{path}");
+        // Stored the first time, and the same as before the second.
+        for status in [201, 200] {
+            let put = world.put(&path, body.clone()).await.is(status).json();
+            let warnings = put["warnings"].as_array().unwrap();
+            assert_eq!(warnings.len(), told.len(), "{put}");
+            for (warning, (pointer, user)) in warnings.iter().zip(&told) {
+                assert_eq!(
+                    (&warning["pointer"], &warning["code"]),
+                    (&json!(pointer), &json!("on_call.no_device")),
+                    "{put}"
+                );
+                let message = warning["message"].as_str().unwrap();
+                assert!(message.contains(&format!("found {user:?}")), "{message}");
+            }
+        }
+        let seen = world.get(&path).await.is(200).json();
+        assert_eq!(seen["warnings"], Value::Null);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_heard_and_its_failure_is_an_incident() {
     let world = bare().await;
     world

@@ -173,6 +173,26 @@ impl Engine {
         Ok(reaches.map(|()| plan.clone()))
     }
 
+    /// Those of these users who have no device that a page reaches.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn without_phone(
+        &self,
+        app: AppNo,
+        users: BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let asked = users.iter().cloned().collect();
+        let phones = self.store().page_phones(app, asked, MOST_DEVICES).await?;
+        let mut without = users;
+        for phone in phones {
+            if phone.ring_lane.is_some() || !phone.alert_lanes.is_empty() {
+                without.remove(&phone.user);
+            }
+        }
+        Ok(without)
+    }
+
     /// Who names a rotation, a ladder or a monitor of an App, such as `monitor shop` or `ladder night`: what is named is not
     /// deleted.
     #[must_use]

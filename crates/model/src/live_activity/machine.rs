@@ -1,6 +1,6 @@
 //! The state machine: what a Live Activity is to do at an instant, and when to look again. See the chart of [`super`].
 
-use super::plan::{Phase, Plan};
+use super::plan::{LONGEST_MS, Phase, Plan};
 use super::push::{ActivityPush, PushKind};
 use super::refused::RefusedPush;
 use super::request::{ActivityAlert, PhasePriority, StartBy};
@@ -63,7 +63,7 @@ impl Default for Rules {
             urgent_per_hour: 12,
             urgent_per_hour_frequent: 60,
             most_on_a_phone: 5,
-            longest_ms: 8 * HOUR_MS - 300_000,
+            longest_ms: LONGEST_MS,
             warn_before_ms: HOUR_MS / 2,
             channel_tries: 12,
             channel_pause_ms: 5_000,

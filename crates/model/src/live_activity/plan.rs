@@ -20,6 +20,9 @@ pub const MAX_PHASES: usize = 64;
 /// Most bytes of a push, and so of attributes and state together (Apple: 4 KB).
 pub const MAX_PAYLOAD_BYTES: usize = 4_096;
 
+/// The system ends an activity 8 hours after its start; it is ended five minutes before.
+pub(super) const LONGEST_MS: i64 = 8 * 3_600_000 - 300_000;
+
 /// The system takes an ended activity off the lock screen after four hours.
 const LONGEST_DISMISSAL_MS: i64 = 4 * 3_600_000;
 
@@ -135,6 +138,27 @@ impl Check {
         }
     }
 
+    fn length(&mut self, starts_at: UnixMs, ends_at: UnixMs) {
+        let lasts_ms = ends_at.saturating_sub(starts_at);
+        if lasts_ms <= 0 {
+            self.wrong(
+                "/ends_at",
+                "live_activity.ends_before_start",
+                "expected an instant after starts_at: this activity would end before it begins",
+            );
+        } else if lasts_ms > LONGEST_MS {
+            self.warnings.push(FieldProblem::new(
+                "/ends_at",
+                "live_activity.too_long",
+                format!(
+                    "expected an instant at most {} after starts_at, found {}: the system ends an activity 8h after its start, so this one is ended by then, without its later phases; end it earlier, or declare another that follows it",
+                    duration::format_ms(LONGEST_MS),
+                    duration::format_ms(lasts_ms)
+                ),
+            ));
+        }
+    }
+
     fn end(&mut self, pointer: &str, end: &EndRequest) -> End {
         let place = format!("{pointer}/content_state");
         let content_state = end
@@ -235,14 +259,8 @@ impl ActivityRequest {
         let known = resolve(&times, &mut check.problems);
         let starts_at = known.get("starts_at").copied();
         let ends_at = known.get("ends_at").copied();
-        if let (Some(starts_at), Some(ends_at)) = (starts_at, ends_at)
-            && ends_at <= starts_at
-        {
-            check.wrong(
-                "/ends_at",
-                "live_activity.ends_before_start",
-                "expected an instant after starts_at: this activity would end before it begins",
-            );
+        if let (Some(starts_at), Some(ends_at)) = (starts_at, ends_at) {
+            check.length(starts_at, ends_at);
         }
         let mut phases = Vec::new();
         for (place, phase) in self.phases.iter().enumerate() {

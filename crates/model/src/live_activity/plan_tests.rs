@@ -233,6 +233,29 @@ fn suspicious_numbers_are_told_and_kept() {
 }
 
 #[test]
+fn one_that_lasts_longer_than_the_system_lets_it_is_told() {
+    for (ends_at, found) in [
+        ("starts_at + 10h", Some("10h")),
+        ("starts_at + 8h", Some("8h")),
+        ("starts_at + 7h55m", None),
+    ] {
+        let Checked { plan, warnings } = lesson(json!({"ends_at": ends_at})).plan(0).unwrap();
+        assert!(plan.ends_at.is_some());
+        let told: Vec<_> = warnings
+            .iter()
+            .map(|told| (told.pointer.as_str(), told.code, told.message.as_str()))
+            .collect();
+        let message = found.map(|found| {
+            format!("expected an instant at most 7h55m after starts_at, found {found}: the system ends an activity 8h after its start, so this one is ended by then, without its later phases; end it earlier, or declare another that follows it")
+        });
+        let expected = message
+            .iter()
+            .map(|message| ("/ends_at", "live_activity.too_long", message.as_str()));
+        assert_eq!(told, expected.collect::<Vec<_>>(), "{ends_at}");
+    }
+}
+
+#[test]
 fn payloads_are_what_the_phone_expects() {
     let plan = lesson(json!({"relevance": 50})).plan(0).unwrap().plan;
     let alert = plan.alert.clone();

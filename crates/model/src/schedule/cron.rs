@@ -38,12 +38,15 @@ pub struct CronError {
     pub message: String,
 }
 
-/// A field: its name, what may stand in it, the names it knows, and the signs besides digits.
+/// A field: its name, what may stand in it, the names it knows, the signs besides digits, its first and last value, and
+/// in what it begins anew.
 struct Field {
     name: &'static str,
     expected: &'static str,
     names: &'static [&'static str],
     signs: &'static str,
+    values: (u32, u32),
+    within: &'static str,
 }
 
 const FIELDS: [Field; 5] = [
@@ -52,18 +55,24 @@ const FIELDS: [Field; 5] = [
         expected: "0 to 59, lists (0,30), ranges (10-20), * or steps (*/15)",
         names: &[],
         signs: "*/,-",
+        values: (0, 59),
+        within: "an hour",
     },
     Field {
         name: "hour",
         expected: "0 to 23, lists (9,18), ranges (9-17), * or steps (*/2)",
         names: &[],
         signs: "*/,-",
+        values: (0, 23),
+        within: "a day",
     },
     Field {
         name: "day",
         expected: "1 to 31, lists, ranges, *, L for the last day or 15W for the weekday nearest to the 15th",
         names: &["L", "W", "LW"],
         signs: "*/,-?",
+        values: (1, 31),
+        within: "a month",
     },
     Field {
         name: "month",
@@ -72,12 +81,16 @@ const FIELDS: [Field; 5] = [
             "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
         ],
         signs: "*/,-",
+        values: (1, 12),
+        within: "a year",
     },
     Field {
         name: "weekday",
         expected: "0 to 7 or SUN to SAT (0 and 7 are Sunday), lists, ranges, *, MON#2 for the second Monday or FRI#L for the last Friday of the month",
         names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "L"],
         signs: "*/,-?#+",
+        values: (0, 6),
+        within: "a week",
     },
 ];
 
@@ -126,6 +139,12 @@ impl CronRule {
                     message: format!(
                         "the field for the {name}: expected {expected}; found {field:?}"
                     ),
+                });
+            }
+            if let Some(message) = long_step(at, field) {
+                return Err(CronError {
+                    column: column(pattern, at),
+                    message,
                 });
             }
         }
@@ -275,6 +294,32 @@ fn is_readable(at: usize, field: &str) -> bool {
     parse(&alone.join(" ")).is_some()
 }
 
+/// What is wrong with a step that leaves its field at once: `*/90` is not every hour and a half. One of the field's size
+/// does what it says.
+fn long_step(at: usize, field: &str) -> Option<String> {
+    let Field {
+        name,
+        values: (first, last),
+        within,
+        ..
+    } = &FIELDS[at];
+    let most = last - first + 1;
+    field.split(',').find_map(|part| {
+        let (from, step) = part.split_once('/')?;
+        if step.parse::<u32>().ok()? <= most {
+            return None;
+        }
+        let from = from.trim_start_matches('+').split('-').next()?;
+        let once = match from {
+            "*" | "?" => first.to_string(),
+            from => from.to_owned(),
+        };
+        Some(format!(
+            "the field for the {name}: expected a step of at most {most}, found {part:?}: it begins anew at {first} after {last}, so this comes once {within}; write {once:?} for that"
+        ))
+    })
+}
+
 /// By croner, with exactly five fields.
 fn parse(pattern: &str) -> Option<Cron> {
     let parser = CronParser::builder()
@@ -345,6 +390,10 @@ mod tests {
             ("@daily", "2026-11-28T00:01", "2026-11-29T00:00"),
             ("@Weekly", "2026-11-28T00:01", "2026-11-29T00:00"),
             (" 0  9 * * *\t", "2026-11-28T00:01", "2026-11-28T09:00"),
+            // Steps of the size of their field, and some that leave a shorter rest.
+            ("*/60 * * * *", "2026-11-28T00:01", "2026-11-28T01:00"),
+            ("*/45 * * * *", "2026-11-28T00:46", "2026-11-28T01:00"),
+            ("0 */24 * * *", "2026-11-28T00:01", "2026-11-29T00:00"),
         ] {
             let found = rule(text).next(at(from), |_| true);
             assert_eq!(found, Some(at(next)), "{text} from {from}");
@@ -391,6 +440,15 @@ mod tests {
             ("0 */0 * * *", 3, "*/0"),
             ("0 9 * * é", 9, "the weekday"),
             ("0 9, * * *", 3, "9,"),
+            (
+                "*/90 * * * *",
+                1,
+                "the minute: expected a step of at most 60, found \"*/90\": it begins anew at 0 after 59, so this comes once an hour; write \"0\" for that",
+            ),
+            ("0 9-17/25 * * *", 3, "once a day; write \"9\""),
+            ("0 9 15,*/40 * *", 5, "once a month; write \"1\""),
+            ("0 9 * */13 *", 7, "a step of at most 12"),
+            ("0 9 * * MON-FRI/8", 9, "once a week; write \"MON\""),
         ] {
             let error = CronRule::parse(text).expect_err(text);
             assert_eq!(error.column, column, "{text}: {error:?}");

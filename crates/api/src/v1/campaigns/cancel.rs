@@ -2,7 +2,6 @@
 
 use super::find;
 use super::switch::gone;
-use super::view::is_over;
 use crate::auth::Caller;
 use crate::params::PathOf;
 use crate::problem::document::problems;
@@ -37,15 +36,16 @@ pub(crate) async fn cancel(
     PathOf((app, id)): PathOf<(String, String)>,
 ) -> Result<Response, Problem> {
     let app = caller.app(&app, &[Scope::Send])?;
-    let found = find(&api, app, &id).await?;
-    let no = found.notification.head.no;
-    // One that completes just now is cancelled as ever, and stays completed.
-    if is_over(&found) && !found.notification.head.cancelled {
+    let no = find(&api, app, &id).await?.notification.head.no;
+    let answer = api.engine.cancel(app.no, no).await?;
+    let answer = answer.ok_or_else(|| gone(&id))?;
+    // Only the store knows which came first: what had ended by then has no mark of a cancel.
+    let seen = api.store().notification(app.no, no).await?;
+    if seen.is_some_and(|seen| !seen.head.cancelled) {
         return Err(Problem::new(
             &codes::CAMPAIGN_OVER,
             format!("all deliveries of the campaign {id:?} have ended: it is completed"),
         ));
     }
-    let answer = api.engine.cancel(app.no, no).await?;
-    cancelled(answer.ok_or_else(|| gone(&id))?)
+    cancelled(answer)
 }

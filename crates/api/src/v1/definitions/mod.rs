@@ -1,6 +1,10 @@
 //! What lists, segments, schedules, triggers, templates, monitors, rotations and ladders have in common: each is found by
 //! its name, listed page by page, stored, and deleted unless another uses it. What each of them says is its own room's business.
 
+mod paged;
+
+pub(crate) use paged::unreached;
+
 use crate::answer;
 use crate::auth::Caller;
 use crate::page::{List, MAX, Page, PageParams};

@@ -7,8 +7,9 @@ pub(crate) mod put;
 pub(crate) mod schema;
 
 use crate::instant;
-use crate::problem::Problem;
+use crate::problem::{FieldProblemSchema, Problem};
 use carillon_model::definition::Definition;
+use carillon_model::problem::FieldProblem;
 use schema::DefinitionSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -32,6 +33,10 @@ pub(crate) struct LadderView<'a> {
     /// When it was last changed.
     #[schema(format = DateTime)]
     updated_at: String,
+    /// Only in the answer to a change: people without a device that a page reaches. It was stored all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<FieldProblemSchema>>)]
+    warnings: Option<Vec<FieldProblem>>,
 }
 
 impl<'a> LadderView<'a> {
@@ -43,6 +48,7 @@ impl<'a> LadderView<'a> {
                 .map_err(|error| Problem::internal(format!("definition {}: {error}", stored.no)))?,
             created_at: instant::rfc3339(stored.created_at),
             updated_at: instant::rfc3339(stored.updated_at),
+            warnings: None,
         })
     }
 }

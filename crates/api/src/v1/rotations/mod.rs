@@ -7,11 +7,11 @@ pub(crate) mod put;
 pub(crate) mod schema;
 
 use crate::instant;
-use crate::problem::Problem;
+use crate::problem::{FieldProblemSchema, Problem};
 use carillon_model::UnixMs;
 use carillon_model::definition::Definition;
 use carillon_model::monitor::{RotationDefinition, RotationPlan, Shift};
-use carillon_model::problem::first_sentence;
+use carillon_model::problem::{FieldProblem, first_sentence};
 use schema::DefinitionSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -45,6 +45,10 @@ pub(crate) struct RotationView<'a> {
     /// When it was last changed.
     #[schema(format = DateTime)]
     updated_at: String,
+    /// Only in the answer to a change: people without a device that a page reaches. It was stored all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<FieldProblemSchema>>)]
+    warnings: Option<Vec<FieldProblem>>,
 }
 
 /// A time in which the same person is on call.
@@ -90,6 +94,7 @@ impl<'a> RotationView<'a> {
                 .map_err(|error| unreadable(stored, &error.to_string()))?,
             created_at: instant::rfc3339(stored.created_at),
             updated_at: instant::rfc3339(stored.updated_at),
+            warnings: None,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::params::{PathOf, plain_name};
 use crate::problem::Problem;
 use crate::problem::document::problems;
 use crate::state::Api;
-use crate::v1::definitions::{ROTATIONS, written};
+use crate::v1::definitions::{ROTATIONS, unreached, written};
 use axum::extract::State;
 use axum::response::Response;
 use carillon_model::monitor::RotationDefinition;
@@ -20,8 +20,8 @@ problems!(GUARDED, IN_APP, BODY, WRITES);
 /// Make a rotation, or change it.
 ///
 /// Refused where there are times within the next four weeks at which nobody is on call, with the first of them, unless it
-/// says `allow_gaps`. The answer has who is on call when. A body that says the same changes nothing. Needs the scope
-/// `admin`.
+/// says `allow_gaps`. The answer has who is on call when, and in `warnings` who of them has no device. A body that says
+/// the same changes nothing. Needs the scope `admin`.
 #[utoipa::path(
     put, path = "/v1/apps/{app}/rotations/{name}", operation_id = "rotation_put", tag = "rotations",
     params(
@@ -47,10 +47,32 @@ pub(crate) async fn put(
     plan.map_err(Problem::invalid)?;
     let (body, now) = (written(&definition)?, api.now());
     let shown = Some((now, now.saturating_add(SHOWN_MS)));
+    let warnings = Some(unreached(&api, app, people(&definition)).await?);
     let former = ROTATIONS.find(&caller, app, &name).ok();
     if let Some(same) = former.filter(|former| former.body == body) {
-        return answer::ok(&RotationView::of(same, now, shown)?);
+        return answer::ok(&RotationView {
+            warnings,
+            ..RotationView::of(same, now, shown)?
+        });
     }
     let stored = ROTATIONS.put(&api, &caller, app, name, body).await?;
-    answer::stored(former.is_none(), &RotationView::of(&stored, now, shown)?)
+    let view = RotationView {
+        warnings,
+        ..RotationView::of(&stored, now, shown)?
+    };
+    answer::stored(former.is_none(), &view)
+}
+
+/// Whom it names, and where.
+fn people(definition: &RotationDefinition) -> Vec<(String, &str)> {
+    let mut found = Vec::new();
+    for (layer, written) in definition.layers.iter().enumerate() {
+        for (at, user) in written.members.iter().enumerate() {
+            found.push((format!("/layers/{layer}/members/{at}"), user.as_str()));
+        }
+    }
+    for (at, written) in definition.overrides.iter().enumerate() {
+        found.push((format!("/overrides/{at}/user"), written.user.as_str()));
+    }
+    found
 }
