@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// The parts that need no store.
 pub(crate) struct Prepared {
     pub(crate) clock: Arc<dyn Clock>,
-    /// `None`: they are in a file, which the first start makes.
+    /// `None`: their file is not there yet, and the first start makes it.
     pub(crate) master_keys: Option<MasterKeys>,
     pub(crate) gateways: Gateways,
     pub(crate) webhooks: Arc<dyn WebhookSender>,
@@ -31,7 +31,7 @@ impl Prepared {
     pub(crate) fn of(config: &Config) -> Result<Self, Failure> {
         let master_keys = match &config.secrets.master_key {
             Some(text) => Some(MasterKeys::from_setting(text.expose_secret())?),
-            None => None,
+            None => MasterKeys::existing(&config.master_key_file())?,
         };
         let store = &config.store;
         for (key, file) in [

@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use carillon_ports::registry::Sealed;
 use carillon_ports::secret::{Place, SecretBox};
 use parking_lot::RwLock;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -26,6 +26,8 @@ const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 1 + ID_BYTES;
 const ID_BYTES: usize = 4;
 const MASTER_KEY_BYTES: usize = 32;
+/// The setting that names the key file.
+const FILE_KEY: &str = "secrets.master_key_file";
 /// Keys that a key file keeps: the one that seals and the one before it.
 const KEPT_KEYS: usize = 2;
 
@@ -44,19 +46,27 @@ struct MasterKey {
 impl MasterKeys {
     /// Reads the key file, or makes it with a fresh key. `true`: it was made now.
     pub(crate) fn from_file(path: &Path) -> Result<(Self, bool), Failure> {
-        match std::fs::read_to_string(path).map(Zeroizing::new) {
-            Ok(text) => {
-                refuse_loose_permissions(path)?;
-                let ring = parse_ring(&text, &format!("the master key file {}", path.display()))?;
-                Ok((Self::new(ring, Some(path.to_owned())), false))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let ring = vec![MasterKey::fresh()];
-                write_ring(path, &ring)?;
-                Ok((Self::new(ring, Some(path.to_owned())), true))
-            }
-            Err(error) => Err(Failure::io("read the master key file", path, &error)),
+        if let Some(keys) = Self::existing(path)? {
+            return Ok((keys, false));
         }
+        let ring = vec![MasterKey::fresh()];
+        write_ring(path, &ring)?;
+        Ok((Self::new(ring, Some(path.to_owned())), true))
+    }
+
+    /// Reads the key file, and makes nothing. `None`: there is none.
+    pub(crate) fn existing(path: &Path) -> Result<Option<Self>, Failure> {
+        let from = format!("{FILE_KEY}, {},", path.display());
+        let text = match std::fs::read(path).map(Zeroizing::new) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Failure::io(&format!("read {FILE_KEY},"), path, &error)),
+        };
+        refuse_loose_permissions(path)?;
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| no_key(&from, &format!("{} bytes that are no text", text.len())))?;
+        let ring = parse_ring(text, &from)?;
+        Ok(Some(Self::new(ring, Some(path.to_owned()))))
     }
 
     /// Takes the keys from a setting: one, or several with commas between them, the first of which
@@ -205,30 +215,34 @@ fn parse_ring(text: &str, from: &str) -> Result<Vec<MasterKey>, Failure> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let decoded = Zeroizing::new(
-            BASE64
-                .decode(line)
-                .ok()
-                .filter(|bytes| bytes.len() == MASTER_KEY_BYTES)
-                .or_else(|| unhex(line))
-                .unwrap_or_default(),
-        );
+        let decoded = unhex(line).or_else(|| BASE64.decode(line).ok());
+        let Some(decoded) = decoded.map(Zeroizing::new) else {
+            let found = format!("{} characters that are neither", line.chars().count());
+            return Err(no_key(from, &found));
+        };
         if decoded.len() != MASTER_KEY_BYTES {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("{from} is not a master key: expected 32 bytes in base64 (or 64 hex digits), found {} characters that are not", line.len()),
-            )
-            .mend("make one with: head -c 32 /dev/urandom | base64"));
+            return Err(no_key(from, &format!("base64 of {} bytes", decoded.len())));
         }
         let mut bytes = Zeroizing::new([0; MASTER_KEY_BYTES]);
         bytes.copy_from_slice(&decoded);
         ring.push(MasterKey::new(bytes));
     }
     if ring.is_empty() {
-        return Err(Failure::new(Exit::Usage, format!("{from} holds no key"))
+        let message = format!("{from} holds no key: expected at least one, found none");
+        return Err(Failure::new(Exit::Usage, message)
             .mend("put back the file from your backup; without it the sealed credentials cannot be opened"));
     }
     Ok(ring)
+}
+
+/// What is found is told by its length only: it may be a key.
+fn no_key(from: &str, found: &str) -> Failure {
+    let message = format!(
+        "{from} is not a master key: expected 32 bytes in base64, or 64 hex digits, found {found}"
+    );
+    Failure::new(Exit::Usage, message).mend(
+        "put back the key with which the store was used, or, where nothing is sealed yet, make one with: head -c 32 /dev/urandom | base64",
+    )
 }
 
 /// Writes the ring beside the file, syncs, and moves it into place, so that no crash leaves half a
@@ -264,13 +278,13 @@ fn write_ring(path: &Path, ring: &[MasterKey]) -> Result<(), Failure> {
 fn refuse_loose_permissions(path: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::MetadataExt as _;
     let file = std::fs::metadata(path)
-        .map_err(|error| Failure::io("look at the master key file", path, &error))?;
+        .map_err(|error| Failure::io(&format!("look at {FILE_KEY},"), path, &error))?;
     let mode = file.mode();
     if is_loose(mode, file.uid()) {
         return Err(Failure::new(
             Exit::NoPermission,
             format!(
-                "the master key file {} may be read by others (mode {:04o})",
+                "{FILE_KEY}, {}, may be read or changed by others: expected mode 0600, found {:04o}",
                 path.display(),
                 mode & 0o7777
             ),

@@ -27,6 +27,7 @@ pub(crate) mod ladder;
 pub(crate) mod list;
 pub(crate) mod migrate;
 pub(crate) mod monitor;
+mod monitor_change;
 pub(crate) mod notification;
 pub(crate) mod openapi;
 pub(crate) mod restore;

@@ -1,8 +1,8 @@
-//! `carillon monitor list|show|add|put|test|ack|rotate-secret|delete`.
+//! `carillon monitor list|show|add|put|test|ack|pause|resume|maintenance|rotate-secret|delete`.
 
 use super::definition::Definitions;
 use super::sparkline::sparkline;
-use super::{incident, json_file};
+use super::{incident, json_file, monitor_change};
 use crate::client::{ApiClient, ServerOptions};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, shown};
@@ -61,6 +61,18 @@ enum Command {
         #[command(flatten)]
         by: incident::By,
     },
+    /// Let one rest: nothing is checked, nobody is paged, and an incident that is open is closed
+    Pause {
+        /// Its name
+        monitor: String,
+    },
+    /// Let one go on
+    Resume {
+        /// Its name
+        monitor: String,
+    },
+    /// Say when it may be down on purpose: nobody is paged then. With its name alone, print these times
+    Maintenance(Box<monitor_change::Maintenance>),
     /// Make another secret address for a heartbeat; the former one ends within a second or so
     RotateSecret {
         /// Its name
@@ -148,6 +160,9 @@ pub(crate) async fn run(args: Args, output: Output) -> anyhow::Result<()> {
             };
             incidents.acknowledge(&monitor, no, &by).await?;
         }
+        Command::Pause { monitor } => monitor_change::pause(&monitors, &monitor).await?,
+        Command::Resume { monitor } => monitor_change::resume(&monitors, &monitor).await?,
+        Command::Maintenance(asked) => monitor_change::maintenance(&monitors, &asked).await?,
         Command::RotateSecret { monitor } => {
             let path = format!("{}/rotate-secret", monitors.one(&monitor));
             let stored = client.post(&path, &json!({})).await?.body;
@@ -314,6 +329,7 @@ fn show(monitor: &Value, output: Output) {
         ("check", check.unwrap_or_default()),
         ("ladder", shown(monitor, "/definition/ladder")),
         ("state", shown(monitor, "/state")),
+        ("paused", shown(monitor, "/definition/paused")),
         ("since", shown(monitor, "/since")),
         ("last check", shown(monitor, "/last/at")),
         (

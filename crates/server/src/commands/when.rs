@@ -1,4 +1,4 @@
-//! `--at`, `--if-past` and `--in`: when something is to happen, as people type it.
+//! `--at`, `--if-past` and `--in`, and what flags like them are made of: when something is to happen, as people type it.
 
 use crate::clock::machine_now;
 use crate::exit::{Exit, Failure};
@@ -28,26 +28,50 @@ impl When {
 
     /// As the API takes it, if one of the flags is there; by this machine's clock and zone.
     pub(crate) fn send_at(&self) -> Result<Option<String>, Failure> {
-        let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-        self.read(machine_now(), &zone)
+        self.read(machine_now(), &home())
     }
 
     fn read(&self, now: UnixMs, zone: &TimeZone) -> Result<Option<String>, Failure> {
-        let wrong = |flag: &str, why: String| Failure::new(Exit::Usage, format!("{flag}: {why}"));
-        let at = match (&self.at, &self.after) {
-            (Some(text), _) => when_text::parse(text, now, zone).map_err(|problem| {
-                wrong("--at", problem.message.clone()).mend(pointed(text, problem.column))
-            })?,
-            (None, Some(text)) => {
-                let ms = duration::parse_ms(text).map_err(|why| wrong("--in", why))?;
-                now.saturating_add(ms)
-            }
+        let (flag, at) = match (&self.at, &self.after) {
+            (Some(text), _) => ("--at", instant("--at", text, now, zone)?),
+            (None, Some(text)) => ("--in", after("--in", text, now)?),
             (None, None) => return Ok(None),
         };
-        let at = Timestamp::from_millisecond(at)
-            .map_err(|error| wrong("--in", format!("no calendar reaches it ({error})")))?;
-        Ok(Some(at.to_string()))
+        written(flag, at).map(Some)
     }
+}
+
+/// This machine's zone.
+pub(super) fn home() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+/// The instant that a flag names.
+pub(super) fn instant(
+    flag: &str,
+    text: &str,
+    now: UnixMs,
+    zone: &TimeZone,
+) -> Result<UnixMs, Failure> {
+    when_text::parse(text, now, zone)
+        .map_err(|problem| wrong(flag, &problem.message).mend(pointed(text, problem.column)))
+}
+
+/// The instant that is as much later as a flag says.
+pub(super) fn after(flag: &str, text: &str, begin: UnixMs) -> Result<UnixMs, Failure> {
+    let ms = duration::parse_ms(text).map_err(|why| wrong(flag, &why))?;
+    Ok(begin.saturating_add(ms))
+}
+
+/// As the API takes it.
+pub(super) fn written(flag: &str, at: UnixMs) -> Result<String, Failure> {
+    let at = Timestamp::from_millisecond(at)
+        .map_err(|error| wrong(flag, &format!("no calendar reaches it ({error})")))?;
+    Ok(at.to_string())
+}
+
+fn wrong(flag: &str, why: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("{flag}: {why}"))
 }
 
 /// A text with a mark under the word that is not understood.

@@ -1,5 +1,6 @@
 //! The commands against a running server.
 
+use crate::receiver::{Receiver, Reply};
 use crate::support::Home;
 use serde_json::json;
 
@@ -274,6 +275,123 @@ fn one_key_that_may_send_takes_an_incident_in_hand() {
         assert_eq!(taken.code, 0, "also said again: {taken:?}");
         assert!(taken.stdout.contains("ann is on it"), "{taken:?}");
     }
+}
+
+#[test]
+fn a_monitor_rests_and_goes_on() {
+    let home = Home::new();
+    let server = home.serve();
+    server.json(&["app", "put", "shop"]);
+    let add = ["monitor", "add", "job", "heartbeat:1d", "--app", "shop"];
+    server.json(&[&add[..], &["--tag", "night"]].concat());
+    let made = server.json(&["monitor", "show", "job", "--app", "shop"]);
+    let url = made["heartbeat_url"].as_str().unwrap();
+    let beat = |end: &str| {
+        let path = format!("{url}{end}");
+        server.call("POST", &path, None, &json!("full")).0
+    };
+    let switch = |word: &str| server.carillon(&["monitor", word, "job", "--app", "shop"]);
+    let switched = |word: &str| server.json(&["monitor", word, "job", "--app", "shop"]);
+
+    assert_eq!(beat("/fail"), 204);
+    let rests = switch("pause");
+    assert_eq!(rests.code, 0, "{rests:?}");
+    let said = "job rests; its incident 1 is closed\n";
+    assert_eq!(rests.stdout, said, "{rests:?}");
+    assert_eq!(beat(""), 409);
+    let again = switch("pause");
+    assert_eq!((again.code, &*again.stdout), (0, "job rests\n"));
+    let paused = switched("pause");
+    let mut definition = made["definition"].clone();
+    definition["paused"] = json!(true);
+    assert_eq!(
+        (&paused["definition"], &paused["version"]),
+        (&definition, &json!(2))
+    );
+    let shown = server.carillon(&["monitor", "show", "job", "--app", "shop"]);
+    assert!(shown.stdout.contains("paused "), "{shown:?}");
+
+    let goes_on = switched("resume");
+    assert_eq!(
+        (&goes_on["definition"], &goes_on["version"]),
+        (&made["definition"], &json!(3))
+    );
+    assert_eq!(beat(""), 204);
+    let again = switch("resume");
+    assert_eq!((again.code, &*again.stdout), (0, "job goes on\n"));
+
+    let unknown = server.carillon(&["monitor", "pause", "jop", "--app", "shop"]);
+    assert_eq!(unknown.code, 66, "{unknown:?}");
+    let key = server.json(&["keys", "create", "reader", "--scope", "read"]);
+    let key = key["secret"].as_str().unwrap();
+    let pause = ["monitor", "pause", "job", "--app", "shop", "--api-key", key];
+    assert_eq!(server.carillon(&pause).code, 77);
+    assert_eq!(beat(""), 204, "it did not rest");
+}
+
+#[test]
+fn a_monitor_is_given_maintenance_and_keeps_the_rest() {
+    let home = Home::new();
+    let server = home.serve();
+    server.json(&["app", "put", "shop"]);
+    // It rests, so that nothing is asked.
+    let http = json!({"url": "https://shop.example.com/", "headers": {"x-key": "secret"}});
+    let web = json!({"check": {"http": http}, "tags": ["web"], "paused": true});
+    std::fs::write(home.path().join("web.json"), web.to_string()).unwrap();
+    let mut definition =
+        server.json(&["monitor", "put", "web.json", "--app", "shop"])["definition"].take();
+    let command = ["monitor", "maintenance", "web", "--app", "shop"];
+    let told = |args: &[&str]| server.carillon(&[&command[..], args].concat());
+    let windows = |args: &[&str]| server.json(&[&command[..], args].concat())["definition"].take();
+
+    assert_eq!(told(&[]).stdout, "none\n");
+    let zone = "Europe/Berlin";
+    let weekly = ["--cron", "0 22 * * FRI", "--for", "9h", "--time-zone", zone];
+    let added = told(&weekly);
+    assert_eq!(added.code, 0, "{added:?}");
+    for part in ["version 2", "0 22 * * FRI", "9h", zone] {
+        assert!(added.stdout.contains(part), "{part}: {added:?}");
+    }
+    let (from, until) = ("2030-12-01T22:00:00Z", "2030-12-02T02:00:00Z");
+    let weekly = json!({"cron": "0 22 * * FRI", "lasts": "9h", "time_zone": zone});
+    let once = json!({"from": from, "until": until});
+    definition["maintenance"] = json!([weekly, once]);
+    assert_eq!(windows(&["--from", from, "--until", until]), definition);
+
+    let wrong = told(&["--from", until, "--until", from]);
+    assert_eq!(wrong.code, 65, "{wrong:?}");
+    assert!(wrong.stderr.contains("/maintenance/2/until"), "{wrong:?}");
+    let wrong = told(&["--remove", "3"]);
+    assert_eq!(wrong.code, 66, "{wrong:?}");
+    assert!(wrong.stderr.contains("expected 1 to 2"), "{wrong:?}");
+    assert_eq!(told(&["--until", "tomorow 10:00"]).code, 64);
+
+    definition["maintenance"] = json!([once]);
+    assert_eq!(windows(&["--remove", "1"]), definition);
+    assert_eq!(windows(&[]), definition);
+    let now = windows(&["--for", "2h"])["maintenance"][1].take();
+    assert!(now["from"].is_string() && now["until"].is_string(), "{now}");
+    let cleared = told(&["--clear"]);
+    assert!(cleared.stdout.ends_with("none\n"), "{cleared:?}");
+    assert_eq!(windows(&[])["maintenance"], json!(null));
+}
+
+/// The API stores without a condition, so that it can only be told.
+#[test]
+fn a_change_that_takes_the_place_of_somebody_elses_is_told() {
+    let read = r#"{"version": 3, "created_at": "a", "definition": {"check": {"heartbeat": {"period": "1d"}}}}"#;
+    let stored = r#"{"version": 5, "created_at": "a", "definition": {}}"#;
+    let server = Receiver::start(&[Reply::Says(read), Reply::Says(stored)]);
+    let directory = tempfile::tempdir().unwrap();
+    let url = server.url();
+    let pause = ["monitor", "pause", "web", "--app", "shop", "--url", &url];
+    let ran = crate::support::run_in(directory.path(), &pause, &[]);
+    assert_eq!(ran.code, 65, "{ran:?}");
+    for part in ["somebody else", "version 3 was read, 5 is stored"] {
+        assert!(ran.stderr.contains(part), "{part}: {ran:?}");
+    }
+    let expected = json!({"check": {"heartbeat": {"period": "1d"}}, "paused": true});
+    assert_eq!(server.calls()[1].json(), expected);
 }
 
 #[test]

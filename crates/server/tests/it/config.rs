@@ -1,6 +1,7 @@
 //! Configuration errors as a person meets them.
 
 use crate::support::run_in;
+use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
 fn the_printed_configuration_is_the_committed_one_and_passes_its_check() {
@@ -93,6 +94,71 @@ fn what_serve_refuses_fails_the_check_too_and_makes_nothing() {
         let left = std::fs::read_dir(directory.path()).unwrap().count();
         assert_eq!(left, 1, "{setting}: no store was made");
     }
+}
+
+#[test]
+fn a_broken_master_key_file_fails_the_check_as_it_fails_serve() {
+    let (key, short) = (format!("{}=", "A".repeat(43)), "A".repeat(40));
+    let cases: [(&[u8], u32, i32, &str); 5] = [
+        (short.as_bytes(), 0o600, 64, "base64 of 30 bytes"),
+        (b"hunter2", 0o600, 64, "found 7 characters"),
+        (&[0xff; 32], 0o600, 64, "32 bytes that are no text"),
+        (b"# nothing else\n", 0o600, 64, "found none"),
+        (key.as_bytes(), 0o644, 77, "expected mode 0600, found 0644"),
+    ];
+    for (text, mode, code, said) in cases {
+        for (secrets, file) in [
+            ("", "data/master.key"),
+            ("[secrets]\nmaster_key_file = \"the.key\"\n", "the.key"),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = |name: &str| directory.path().join(name);
+            std::fs::create_dir(path("data")).unwrap();
+            let settings = format!(
+                "[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"data/carillon.db\"\n{secrets}"
+            );
+            std::fs::write(path("carillon.toml"), settings).unwrap();
+            std::fs::write(path(file), text).unwrap();
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path(file), mode).unwrap();
+            for command in [&["config", "check", "carillon.toml"][..], &["serve"]] {
+                let ran = run_in(directory.path(), command, &[]);
+                assert_eq!(ran.code, code, "{command:?}, {said}: {ran:?}");
+                for part in ["secrets.master_key_file", file, said] {
+                    assert!(ran.stderr.contains(part), "{command:?}, {part}: {ran:?}");
+                }
+            }
+            assert!(!path("data/carillon.db").exists(), "{said}: no store");
+            assert_eq!(std::fs::read(path(file)).unwrap(), text, "{said}");
+        }
+    }
+}
+
+#[test]
+fn the_check_reads_a_master_key_file_and_makes_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = "[secrets]\nmaster_key_file = \"the.key\"\n";
+    std::fs::write(directory.path().join("carillon.toml"), settings).unwrap();
+    let check = || {
+        let args = ["config", "check", "carillon.toml"];
+        run_in(directory.path(), &args, &[])
+    };
+    let ran = check();
+    assert_eq!(ran.code, 0, "serve makes it: {ran:?}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+
+    let file = directory.path().join("the.key");
+    std::fs::write(&file, format!("{}=\n", "A".repeat(43))).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let ran = check();
+    assert_eq!(ran.code, 0, "{ran:?}");
+
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let ran = check();
+    assert_eq!(ran.code, 74, "{ran:?}");
+    let said = "cannot read secrets.master_key_file, the.key: ";
+    assert!(ran.stderr.contains(said), "{ran:?}");
 }
 
 #[test]

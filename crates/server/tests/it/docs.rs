@@ -176,6 +176,9 @@ fn monitors_work_as_printed() {
         "\"state\":\"resolved\"",
         "\"uptime_percent\"",
         "\"title\":\"Shop\"",
+        "backup rests\n",
+        "backup goes on\n",
+        "0 22 * * FRI",
         "still paged",
         "backup is deleted",
     ] {

@@ -398,6 +398,12 @@ fn the_program_takes_what_the_manifests_give_it() {
         let directory = tempfile::tempdir().unwrap();
         for workload in manifests.workloads() {
             let contained = Contained::make(&manifests, workload, directory.path());
+            let key = contained.root.join("secrets/master.key");
+            if key.exists() {
+                let refused = check_config(&contained.config(), &contained.env);
+                assert_eq!(refused.code, 64, "it is to be replaced: {refused:?}");
+                std::fs::write(key, BASE64.encode([7; 32])).unwrap();
+            }
             let checked = check_config(&contained.config(), &contained.env);
             assert_eq!(checked.code, 0, "{checked:?}");
             let mut words: Vec<&str> = contained.args.iter().map(String::as_str).collect();
