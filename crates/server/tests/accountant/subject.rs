@@ -137,10 +137,7 @@ impl Subject {
     /// Starts it and waits until it is ready, or has ended.
     pub(crate) async fn start(&mut self, wish: &Wish) -> Result<Started> {
         self.lives += 1;
-        let role = wish.role.map(|role| format!("-{role}")).unwrap_or_default();
-        let log = self
-            .folder
-            .join(format!("life-{:03}{role}.log", self.lives));
+        let log = self.log(wish.role);
         let log = std::fs::File::create(&log)
             .with_context(|| format!("cannot make {}", log.display()))?;
         let mut command = self.command(wish);
@@ -178,6 +175,18 @@ impl Subject {
         // Whatever it says later is read, so that it never waits for us.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Started::Ready(Box::new(alive)))
+    }
+
+    /// What the newest life has told, where one process does everything.
+    pub(crate) fn told(&self) -> Result<String> {
+        let log = self.log(None);
+        std::fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))
+    }
+
+    fn log(&self, role: Option<&str>) -> PathBuf {
+        let role = role.map(|role| format!("-{role}")).unwrap_or_default();
+        self.folder
+            .join(format!("life-{:03}{role}.log", self.lives))
     }
 
     /// In its folder, with nothing of our environment that would change it.

@@ -16,9 +16,9 @@ use crate::subject::Wish;
 
 /// The longest that a life may last that is to end at a stage, or by a full disk.
 const LIFE_LIMIT: Duration = Duration::from_secs(15);
-/// How one ends whose connection was lost during a commit, where the database stays away for longer than it is waited for:
-/// whether the commit was made, only a new start finds out.
-const IN_DOUBT: &str = "exit status: 74";
+/// How one ends, and what it says, whose connection was lost during a commit, where the database stays away for longer than it
+/// is waited for: whether the commit was made, only a new start finds out.
+const IN_DOUBT: (&str, &str) = ("exit status: 74", "the connection was lost during a commit");
 /// Refusals because of the full disk after which its life may end.
 const ENOUGH_REFUSALS: u64 = 3;
 
@@ -123,7 +123,9 @@ impl Run {
             life.ready_after / 1000
         ));
         let has_server = plan.faults.iter().any(|fault| !fault.is_of_file());
-        if has_server && life.ending.ends_with(IN_DOUBT) {
+        let (status_of_it, word) = IN_DOUBT;
+        if has_server && life.ending.ends_with(status_of_it) && self.subject.told()?.contains(word)
+        {
             // Before what was planned for it could happen: that is for another one.
             self.plan.lives.push_back(LifePlan {
                 ending: plan.ending,
