@@ -155,8 +155,7 @@ impl Core {
                 work: claimed.work,
                 devices: claimed.devices,
                 positions,
-                reserved: 0,
-                reserved_bytes: 0,
+                room: None,
             };
             self.adopt(incoming, moment);
         }

@@ -241,8 +241,7 @@ impl Core {
             devices,
             positions,
             note,
-            reserved,
-            reserved_bytes,
+            room,
         } = incoming;
         let lane = self.lane_index(work.lane, moment.at);
         let count = devices.count();
@@ -269,7 +268,7 @@ impl Core {
         let gauges = &self.hub.gauges;
         let gauge = &self.lanes.all[lane].gauge;
         gauges.hold(gauge, work.class, open, bytes);
-        gauges.free(gauge, work.class, reserved, reserved_bytes);
+        drop(room);
 
         let flushes = usize::from(self.hub.parts.config.flushes_per_batch);
         let is_small = open as usize <= carillon_model::batch::INLINE_BATCH;

@@ -98,6 +98,23 @@ pub(crate) enum Room {
     None,
 }
 
+/// Room in memory that was reserved for work of a lane. It is free again when this is dropped, whatever became of the work.
+#[derive(Debug)]
+pub(crate) struct HeldRoom {
+    gauges: Arc<Gauges>,
+    gauge: Arc<LaneGauge>,
+    class: Class,
+    count: u32,
+    bytes: usize,
+}
+
+impl Drop for HeldRoom {
+    fn drop(&mut self) {
+        self.gauges
+            .free(&self.gauge, self.class, self.count, self.bytes);
+    }
+}
+
 /// All lanes' counts.
 #[derive(Debug)]
 pub(crate) struct Gauges {
@@ -147,24 +164,28 @@ impl Gauges {
 
     /// Reserves room for hot work, if its lane has some and the store has nothing that goes first.
     pub(crate) fn reserve_hot(
-        &self,
-        gauge: &LaneGauge,
+        self: &Arc<Self>,
+        gauge: &Arc<LaneGauge>,
         class: Class,
         count: u32,
         bytes: usize,
-    ) -> bool {
+    ) -> Option<HeldRoom> {
         if self.is_shut.load(Relaxed) || gauge.has_stored_before(class) {
-            return false;
+            return None;
         }
         self.hold(gauge, class, count, bytes);
+        let room = HeldRoom {
+            gauges: self.clone(),
+            gauge: gauge.clone(),
+            class,
+            count,
+            bytes,
+        };
         let held = gauge.held(class);
         let is_full = self.deliveries.load(Relaxed) > self.max_deliveries
             || self.bytes.load(Relaxed) > self.max_bytes;
-        if held > gauge.room.load(Relaxed) || (is_full && held > self.floor) {
-            self.free(gauge, class, count, bytes);
-            return false;
-        }
-        true
+        let has_room = held <= gauge.room.load(Relaxed) && (!is_full || held <= self.floor);
+        has_room.then_some(room)
     }
 
     /// Keeps room for hot work of this class, or says whether it is worth waiting for some: in a lane
@@ -262,28 +283,32 @@ mod tests {
         }
     }
 
-    fn gauges() -> Gauges {
-        Gauges::new(&EngineConfig {
+    fn gauges() -> Arc<Gauges> {
+        Arc::new(Gauges::new(&EngineConfig {
             lane_min_deliveries: 100,
             lane_floor_deliveries: 10,
             total_deliveries: 120,
             total_bytes: 1_000,
             ..EngineConfig::default()
-        })
+        }))
     }
 
     #[test]
     fn each_class_has_room_of_its_own() {
-        let gauges = Gauges::new(&EngineConfig {
+        let gauges = Arc::new(Gauges::new(&EngineConfig {
             lane_min_deliveries: 100,
             ..EngineConfig::default()
-        });
+        }));
         let lane = gauges.lane(lane(1));
+        let mut rooms = Vec::new();
         for class in [Class::Bulk, Class::Normal, Class::Urgent] {
-            assert!(gauges.reserve_hot(&lane, class, 100, 0));
-            assert!(!gauges.reserve_hot(&lane, class, 1, 0));
+            rooms.extend(gauges.reserve_hot(&lane, class, 100, 0));
+            assert!(gauges.reserve_hot(&lane, class, 1, 0).is_none());
             assert_eq!(lane.held(class), 100, "refusals leave no trace");
         }
+        assert_eq!(gauges.held(), (300, 0));
+        drop(rooms);
+        assert_eq!(gauges.held(), (0, 0), "whatever became of the work");
     }
 
     #[test]
@@ -291,15 +316,16 @@ mod tests {
         let gauges = gauges();
         let lane = gauges.lane(lane(1));
         lane.mark_stored(Class::Normal);
-        assert!(!gauges.reserve_hot(&lane, Class::Normal, 1, 0));
-        assert!(!gauges.reserve_hot(&lane, Class::Bulk, 1, 0));
-        assert!(gauges.reserve_hot(&lane, Class::Urgent, 1, 0));
+        let has_room = |class| gauges.reserve_hot(&lane, class, 1, 0).is_some();
+        assert!(!has_room(Class::Normal));
+        assert!(!has_room(Class::Bulk));
+        assert!(has_room(Class::Urgent));
         let seen = lane.stored(Class::Normal);
         lane.mark_stored(Class::Normal);
         lane.clear_stored(Class::Normal, seen);
         assert!(lane.has_stored(), "some came meanwhile");
         lane.clear_stored(Class::Normal, lane.stored(Class::Normal));
-        assert!(gauges.reserve_hot(&lane, Class::Normal, 1, 0));
+        assert!(has_room(Class::Normal));
     }
 
     #[test]
@@ -341,16 +367,16 @@ mod tests {
     fn a_busy_app_does_not_shut_out_a_quiet_one() {
         let gauges = gauges();
         let (busy, quiet) = (gauges.lane(lane(1)), gauges.lane(lane(2)));
-        assert!(gauges.reserve_hot(&busy, Class::Urgent, 100, 1_000));
-        assert!(
-            gauges.reserve_hot(&quiet, Class::Normal, 10, 10),
-            "the floor"
-        );
-        assert!(!gauges.reserve_hot(&quiet, Class::Normal, 1, 10));
+        let all = gauges.reserve_hot(&busy, Class::Urgent, 100, 1_000);
+        assert!(all.is_some());
+        let floor = gauges.reserve_hot(&quiet, Class::Normal, 10, 10);
+        assert!(floor.is_some(), "the floor");
+        let more = || gauges.reserve_hot(&quiet, Class::Normal, 1, 10);
+        assert!(more().is_none());
         assert_eq!(gauges.reserve_claim(&quiet, Class::Normal, 50), 0);
-        gauges.free(&busy, Class::Urgent, 100, 1_000);
+        drop(all);
         assert_eq!(gauges.reserve_claim(&quiet, Class::Normal, 50), 50);
         gauges.shut();
-        assert!(!gauges.reserve_hot(&quiet, Class::Urgent, 1, 0));
+        assert!(gauges.reserve_hot(&quiet, Class::Urgent, 1, 0).is_none());
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Hub {
     pub(crate) directory: ArcSwap<Directory>,
     /// The number that the store had when it was read, or a later one: where others change it, too.
     pub(crate) directory_no: AtomicI64,
-    pub(crate) gauges: Gauges,
+    pub(crate) gauges: Arc<Gauges>,
     pub(crate) inbox: Inbox,
     pub(crate) bells: Bells,
     pub(crate) meters: Meters,

@@ -250,7 +250,10 @@ pub(crate) fn make(
             let bytes = weight(devices.len(), payload.len());
             let devices = BatchDevices::new(devices.to_vec());
             let batch = no.batch(batches.len() as u32);
-            let is_hot = is_ours && hub.gauges.reserve_hot(&gauge, class, count, bytes);
+            let room = is_ours
+                .then(|| hub.gauges.reserve_hot(&gauge, class, count, bytes))
+                .flatten();
+            let is_hot = room.is_some();
             if is_hot {
                 let note = note.get_or_insert_with(|| {
                     Arc::new(Note::new(NotificationHead {
@@ -272,8 +275,7 @@ pub(crate) fn make(
                     devices: devices.clone(),
                     positions: None,
                     note: note.clone(),
-                    reserved: count,
-                    reserved_bytes: bytes,
+                    room,
                 });
             } else if is_ours {
                 gauge.mark_spilled(class, count);
@@ -403,9 +405,6 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
     let acceptances = match hub.parts.store.accept(new).await {
         Ok(acceptances) => acceptances,
         Err(error) => {
-            for incoming in kept.iter().flat_map(|(_, hot)| hot) {
-                release(hub, incoming);
-            }
             if matches!(error, StoreError::DiskFull | StoreError::Failed(_)) {
                 hub.store_refused("accepting notifications", &error);
             }
@@ -426,8 +425,6 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
             has_fanout |= said.is_fanout;
             cold.extend(said.cold.iter().copied());
             hot_now.extend(hot);
-        } else {
-            hot.iter().for_each(|incoming| release(hub, incoming));
         }
         answers.push(said.answer(acceptance));
     }
@@ -494,16 +491,6 @@ impl Said {
     }
 }
 
-fn release(hub: &Hub, incoming: &Incoming) {
-    let gauge = hub.gauges.lane(incoming.work.lane);
-    hub.gauges.free(
-        &gauge,
-        incoming.work.class,
-        incoming.reserved,
-        incoming.reserved_bytes,
-    );
-}
-
 /// One in so many batches is lost or doubled when such a bug is planted.
 const PLANTED_EVERY: u32 = 5;
 
@@ -523,12 +510,9 @@ fn hand_over(hub: &Hub, mut hot: Vec<Incoming>) {
                     devices: incoming.devices.clone(),
                     positions: None,
                     note: incoming.note.clone(),
-                    reserved: 0,
-                    reserved_bytes: 0,
+                    room: None,
                 });
                 kept.push(incoming);
-            } else {
-                release(hub, &incoming);
             }
         }
         hot = kept;

@@ -4,6 +4,7 @@
 //! that an outcome finds its delivery without a table of pushes. Holds state only; what an outcome
 //! means is in `conclude`.
 
+use crate::gauge::HeldRoom;
 use crate::late::Late;
 use bytes::Bytes;
 use carillon_model::UnixMs;
@@ -142,10 +143,8 @@ pub(crate) struct Incoming {
     /// Positions still to be sent; `None`: all of the batch.
     pub(crate) positions: Option<Vec<u16>>,
     pub(crate) note: Arc<Note>,
-    /// Deliveries that were reserved for it in its lane's gauge.
-    pub(crate) reserved: u32,
-    /// Bytes that were reserved for it.
-    pub(crate) reserved_bytes: usize,
+    /// What was reserved for it, until it is counted as it is.
+    pub(crate) room: Option<HeldRoom>,
 }
 
 /// About what a job weighs in memory.

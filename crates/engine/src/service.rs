@@ -69,7 +69,7 @@ pub(crate) async fn start(
     let hub = Arc::new(Hub {
         seed: parts.store.installation_seed(),
         watching: Watching::new(&parts.receipts.receipt_key),
-        gauges: Gauges::new(&parts.config),
+        gauges: Arc::new(Gauges::new(&parts.config)),
         parts,
         runtime: runtime.clone(),
         directory: ArcSwap::from_pointee(Directory::new(read, &Directory::default())),

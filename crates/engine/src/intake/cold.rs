@@ -1,6 +1,6 @@
 //! Notifications that another step stores in its own transaction: all their work waits in the store.
 
-use super::{Ready, make, release};
+use super::make;
 use crate::claim::note_spilled;
 use crate::draft::Draft;
 use crate::hub::Hub;
@@ -47,7 +47,7 @@ pub(crate) fn make_cold(
     now: UnixMs,
 ) -> (NewNotification, Cold) {
     let mut ready = make(hub, app, draft, recipients, now);
-    ready.give_back(hub);
+    ready.hot.clear();
     let batches = &mut ready.new.batches;
     batches.iter_mut().for_each(|batch| batch.hot = false);
     let cold = Cold {
@@ -58,11 +58,4 @@ pub(crate) fn make_cold(
         accepted: vec![(app, ready.new.options.push_type)],
     };
     (ready.new, cold)
-}
-
-impl Ready {
-    /// Gives back the room that its work has in memory.
-    pub(crate) fn give_back(&self, hub: &Hub) {
-        self.hot.iter().for_each(|incoming| release(hub, incoming));
-    }
 }

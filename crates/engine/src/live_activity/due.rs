@@ -56,13 +56,7 @@ impl Shared {
             };
             let worked = tokio::spawn(work).await;
             // Also where this one failed or panicked: nothing is written behind the back of whoever tries again.
-            if let Err(error) = written(writing.take(), unfired).await {
-                if let Ok((Ok(moved), _)) = worked {
-                    let moved = moved.iter().filter_map(|(_, moved)| moved.as_ref().ok());
-                    moved.for_each(|moved| moved.give_back(&self.hub));
-                }
-                return Err(error);
-            }
+            written(writing.take(), unfired).await?;
             let (moved, left) = ended(worked)?;
             known = left;
             let (shared, due, moved) = (self.clone(), due.clone(), moved?);

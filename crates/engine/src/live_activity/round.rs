@@ -3,7 +3,6 @@
 
 use super::{OpenActivity, item, words};
 use crate::draft::{Draft, draft};
-use crate::hub::Hub;
 use crate::intake::{Ready, make};
 use crate::segment::find_campaigns;
 use crate::service::Shared;
@@ -44,13 +43,6 @@ impl Moved {
             Self::Quiet(step) => Some(&**step),
         };
         step.is_some_and(|step| matches!(step.errand, ErrandChange::At(_)))
-    }
-
-    /// It is not written: gives the room of its notification back.
-    pub(super) fn give_back(&self, hub: &Hub) {
-        if let Self::Push(ready) = self {
-            ready.give_back(hub);
-        }
     }
 }
 
