@@ -1,8 +1,8 @@
 //! At most so many in so long: a sliding window, exact, for triggers ("at most 3 an hour for each
 //! user") and for the frequency caps of preferences.
 //!
-//! The state is the times of what was allowed within the last window, never more than the rule's
-//! maximum: a few bytes each when stored. A time that goes backwards counts as the latest known.
+//! The state is the latest times of what was allowed, never more than the rule's maximum: a few bytes
+//! each when stored. They may come in any order: what was accepted first may be written last.
 
 use crate::codec::{Reader, Unreadable, put_uint};
 use crate::{UnixMs, duration};
@@ -85,8 +85,7 @@ impl ThrottleState {
     /// Whether one more is allowed at `now`, without counting it.
     #[must_use]
     pub fn peek(&self, rule: Throttle, now: UnixMs) -> ThrottleDecision {
-        let now = self.times.last().map_or(now, |last| now.max(*last));
-        // The one that must have left the window before another may come.
+        // Also later ones count: they may be in one window with it. The one that must have left the window before another may come.
         let limit = self.times.len().checked_sub(usize::from(rule.max));
         match limit.and_then(|at| self.times.get(at)) {
             Some(time) if time.saturating_add(rule.per_ms) > now => ThrottleDecision::Denied {
@@ -100,21 +99,19 @@ impl ThrottleState {
     pub fn take(&mut self, rule: Throttle, now: UnixMs) -> ThrottleDecision {
         let decision = self.peek(rule, now);
         if decision == ThrottleDecision::Allowed {
-            let now = self.times.last().map_or(now, |last| now.max(*last));
-            self.times.push(now);
-            self.forget(rule, now);
+            let at = self.times.partition_point(|time| *time <= now);
+            self.times.insert(at, now);
+            let too_many = self.times.len().saturating_sub(usize::from(rule.max));
+            self.times.drain(..too_many);
         }
         decision
     }
 
-    /// Drops what no longer matters for `rule` at `now`; true when nothing is left, so that the
-    /// state need not be kept.
-    pub fn forget(&mut self, rule: Throttle, now: UnixMs) -> bool {
-        let start = now.saturating_sub(rule.per_ms);
-        let old = self.times.partition_point(|time| *time <= start);
-        let too_many = self.times.len().saturating_sub(usize::from(rule.max));
-        self.times.drain(..old.max(too_many));
-        self.times.is_empty()
+    /// From when on nothing of it matters for `rule`, so that it need not be kept.
+    #[must_use]
+    pub fn keep_until(&self, rule: Throttle) -> UnixMs {
+        let last = self.times.last().copied().unwrap_or(0);
+        last.saturating_add(rule.per_ms)
     }
 
     /// The stored form: the first time, and each as its distance from the one before.
@@ -191,13 +188,11 @@ mod tests {
         assert_eq!(state.take(RULE, 10_999), denied);
         assert_eq!(state.peek(RULE, 11_000), Allowed);
         assert_eq!(state.take(RULE, 11_000), Allowed);
-        // Backwards: as if at 11,000.
-        assert_eq!(
-            state.take(RULE, 0),
-            Denied {
-                next_allowed_at: 14_000
-            }
-        );
+        // Accepted before, written after: with it there would be three from 4,000 to 11,000.
+        let denied = Denied {
+            next_allowed_at: 14_000,
+        };
+        assert_eq!(state.take(RULE, 10_990), denied);
         // A rule that became stricter looks at the latest.
         let stricter = Throttle { max: 1, ..RULE };
         assert_eq!(
@@ -206,8 +201,22 @@ mod tests {
                 next_allowed_at: 21_000
             }
         );
-        assert!(!state.forget(RULE, 20_999));
-        assert!(state.forget(RULE, 21_000));
+        assert_eq!(state.keep_until(RULE), 21_000);
+    }
+
+    /// One that is written late counts as accepted when it was, and the others keep their distance.
+    #[test]
+    fn what_is_written_late_is_in_its_own_window() {
+        let mut state = ThrottleState::default();
+        for now in [0, 1_000, 11_500] {
+            assert_eq!(state.take(RULE, now), Allowed, "{now}");
+        }
+        let denied = Denied {
+            next_allowed_at: 11_000,
+        };
+        assert_eq!(state.take(RULE, 9_990), denied, "the third from 0 on");
+        assert_eq!(state.take(RULE, 11_100), Allowed);
+        assert_eq!(state.keep_until(RULE), 21_500);
     }
 
     #[test]
@@ -244,6 +253,31 @@ mod tests {
                     }
                 }
                 prop_assert!(state.times.len() <= usize::from(max));
+            }
+        }
+
+        #[test]
+        fn nor_where_they_are_written_in_another_order(
+            steps in proptest::collection::vec((0i64..4_000, 0i64..9_000), 1..200),
+            max in 1u16..6,
+            per_ms in 1_000i64..20_000,
+        ) {
+            let rule = Throttle { max, per_ms };
+            let (mut state, mut clock) = (ThrottleState::default(), 10_000);
+            let mut allowed: Vec<i64> = Vec::new();
+            for (step, late) in steps {
+                clock += step;
+                let now = clock - late;
+                let after = allowed.iter().filter(|time| **time > now - per_ms).count();
+                match state.take(rule, now) {
+                    Allowed => allowed.push(now),
+                    Denied { .. } => prop_assert!(after >= usize::from(max), "denied for nothing"),
+                }
+                prop_assert!(state.keep_until(rule) >= allowed.iter().max().unwrap_or(&0) + per_ms);
+            }
+            allowed.sort_unstable();
+            for some in allowed.windows(usize::from(max) + 1) {
+                prop_assert!(some[usize::from(max)] - some[0] >= per_ms, "{some:?}");
             }
         }
 

@@ -176,6 +176,14 @@ pub async fn throttles_let_so_many_through(subject: &mut dyn Subject) {
         "each user apart"
     );
     assert_eq!(send("kim", T0 + MINUTE, "3").await, Acceptance::New);
+    for (at, key) in [(0, "5"), (10, "6"), (MINUTE + 500, "7")] {
+        assert_eq!(send("ada", T0 + at, key).await, Acceptance::New);
+    }
+    let denied = Acceptance::Throttled {
+        next_allowed_at: T0 + MINUTE + 10,
+    };
+    let late = send("ada", T0 + MINUTE - 10, "8").await;
+    assert_eq!(late, denied, "accepted before the last, written after it");
 }
 
 /// With its user or its App, what was gathered goes.

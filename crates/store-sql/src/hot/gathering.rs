@@ -146,7 +146,7 @@ pub(super) fn take(
             claim.trigger.0,
             claim.user,
             app.0,
-            now.saturating_add(claim.rule.per_ms),
+            state.keep_until(claim.rule),
             state.encode()
         ])?;
     Ok(None)
