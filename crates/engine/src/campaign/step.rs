@@ -363,12 +363,17 @@ impl<'a> Going<'a> {
                 }
                 let count = numbers.len() as u32;
                 self.state.took(&self.plan, wave, count, self.now);
-                let next = match self.state.turn(&self.plan, self.now) {
-                    Turn::Wait(at) => at,
-                    Turn::Done | Turn::Take { .. } => 0,
-                };
+                let next = self.next_turn();
                 self.made(numbers, taken, next).await
             }
+        }
+    }
+
+    /// When there is more to do.
+    fn next_turn(&self) -> UnixMs {
+        match self.state.turn(&self.plan, self.now) {
+            Turn::Wait(at) => at,
+            Turn::Done | Turn::Take { .. } => 0,
         }
     }
 
@@ -377,28 +382,30 @@ impl<'a> Going<'a> {
             self.state.phase = Phase::Send;
             return Ok(Made::default());
         };
-        let (wave, at) = match self.state.turn(&self.plan, self.now) {
+        let (wave, together) = match self.state.turn(&self.plan, self.now) {
             Turn::Done => return Ok(Made::done()),
             Turn::Wait(at) => return Ok(Made::wait(at)),
-            Turn::Take { wave, .. } => (wave, self.state.waves[wave].at),
+            Turn::Take { wave, devices } => (wave, self.most(devices)),
         };
+        let at = self.state.waves[wave].at;
         let missing = canary.size - self.state.canary.min(canary.size);
-        let most = missing.min(self.plan.slice_size) as usize;
+        let most = missing.min(together) as usize;
         let chunks = self.chunks(at, CANARY_PIECES).await?;
         let (numbers, taken) = take_spread(chunks, most);
         if numbers.is_empty() && most > 0 {
             self.lost(wave);
         }
-        let left = &mut self.state.waves[wave].left;
-        *left = left.saturating_sub(numbers.len() as u64);
-        self.state.canary += numbers.len() as u32;
+        let count = numbers.len() as u32;
+        self.state.took(&self.plan, wave, count, self.now);
+        self.state.canary += count;
         let is_whole = self.state.canary >= canary.size || self.state.waves[wave].left == 0;
-        let mut due_at = 0;
-        if is_whole {
+        let due_at = if is_whole {
             self.state.phase = Phase::Hold;
             self.state.hold_until = self.now.saturating_add(canary.hold_ms());
-            due_at = self.state.hold_until;
-        }
+            self.state.hold_until
+        } else {
+            self.next_turn()
+        };
         self.made(numbers, taken, due_at).await
     }
 

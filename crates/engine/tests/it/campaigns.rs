@@ -274,6 +274,31 @@ async fn a_good_canary_goes_first_and_the_rest_follows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_canary_keeps_the_pace_and_is_judged_after_the_last_of_it() {
+    let mut world = World::new().await;
+    world.devices(1..1_001).await;
+    let canary = json!({"size": 45, "hold": "1m", "halt_if": {"failed": 0.05}});
+    let with = json!({"canary": canary, "pace": {"per_second": 10}});
+    let no = create(&world, with).await.unwrap();
+    for second in 1..=4 {
+        world.pass(1_000).await;
+        let made = world.view(no).await.deliveries;
+        assert!(made <= 10 * (second + 1), "{made} after {second} s");
+        if second == 2 {
+            world = world.crash().await;
+        }
+    }
+    world.pass(30_000).await;
+    assert_eq!(world.view(no).await.deliveries, 45, "the others wait");
+    let held = state(&world, no).await;
+    assert_eq!((held.phase, held.canary), (Phase::Hold, 45));
+    world
+        .until(DAY, async || world.view(no).await.completed_at.is_some())
+        .await;
+    assert_once(&world, 1..1_001);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bad_canary_halts_it_and_says_why() {
     let world = World::new().await;
     world.devices(1..1_001).await;
