@@ -10,12 +10,12 @@ use tokio::time::Instant;
 
 use crate::audience::{APPS, TOPICS, TROUBLED};
 use crate::books::SECOND;
-use crate::books::accepted::{Audience, DeviceEntry, Kind, OnUnknown, Sighting};
+use crate::books::accepted::{Audience, DeviceEntry, Gateway, Kind, OnUnknown, Sighting};
 use crate::caller::Question;
 use crate::dice::Dice;
 use crate::instant::now;
 use crate::plan::Load;
-use crate::scene::{Entered, Scene, Wanted};
+use crate::scene::{Entered, Only, Scene, Wanted};
 
 /// How often a caller who is ahead of the plan looks again.
 const PACE: Duration = Duration::from_millis(5);
@@ -24,6 +24,10 @@ const TRICKLE_PER_SECOND: u64 = 300;
 /// Most deliveries that wait in the lanes of Apps without trouble while callers ask for more. Machines differ in what an
 /// unoptimised program carries on them; what waits behind its own App's work says nothing about neighbours.
 const MAX_QUEUED: u64 = 2_000;
+/// So many in a lane that rests: some wait for their next attempt.
+const FEW: u64 = 20;
+/// How long neighbours are waited for that are to rest.
+const REST_DEADLINE: Duration = Duration::from_secs(60);
 /// How often it is looked how many wait.
 const QUEUE_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a notification is looked at.
@@ -116,6 +120,11 @@ pub(crate) async fn call(scene: &Scene, load: &Load, pace: &Pace, mut dice: Dice
             _ => devices(scene, app, kind, 1, &mut dice),
         };
         let Some(audience) = audience else { continue };
+        if !scene.lets_ask(app, &audience) {
+            // As if it had been: nothing is made up for later.
+            pace.asked(entries(&audience));
+            continue;
+        }
         let entered = scene.enter(wanted(load, app, kind, audience, &mut dice))?;
         pace.asked(entered.deliveries);
         if let Some(id) = scene.send(&entered).await?
@@ -128,6 +137,14 @@ pub(crate) async fn call(scene: &Scene, load: &Load, pace: &Pace, mut dice: Dice
         }
     }
     Ok(())
+}
+
+/// How many an audience names.
+fn entries(audience: &Audience) -> u64 {
+    match audience {
+        Audience::Devices(list) | Audience::Users(list) => list.len() as u64,
+        Audience::Topic(_) | Audience::All => 1,
+    }
 }
 
 fn app(load: &Load, dice: &mut Dice) -> u32 {
@@ -220,6 +237,10 @@ async fn file(scene: &Scene, load: &Load, pace: &Pace, dice: &mut Dice) -> Resul
         let Some(audience) = devices(scene, app, kind, 1, dice) else {
             continue;
         };
+        if !scene.lets_ask(app, &audience) {
+            pace.asked(entries(&audience));
+            continue;
+        }
         entered.push(scene.enter(wanted(load, app, kind, audience, dice))?);
     }
     let Some(first) = entered.first() else {
@@ -293,14 +314,43 @@ pub(crate) async fn hold_back(scene: &Scene, pace: &Pace) -> Result<()> {
 
 /// How many deliveries wait in lanes that have no trouble, of Apps that are not to have any.
 fn queued(status: &Value) -> Result<u64> {
-    let lanes = status["lanes"]
-        .as_array()
-        .context("a status without lanes")?;
-    let well = lanes
+    let well = lanes(status)?
         .iter()
         .filter(|lane| lane["breaker"] == "closed" && lane["app"] != APPS[TROUBLED as usize].0);
     well.map(|lane| lane["queued"].as_u64().context("a lane without a queue"))
         .sum()
+}
+
+fn lanes(status: &Value) -> Result<&[Value]> {
+    let lanes = status["lanes"].as_array();
+    Ok(lanes.context("a status without lanes")?)
+}
+
+/// Waits until hardly anything waits in the lanes beside those of `only`, or the deadline is over: what new work of a
+/// neighbour waits for then is not what was asked for before it.
+pub(crate) async fn until_neighbours_rest(scene: &Scene, only: Only) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let status = scene.caller.ask(&Question::get("/v1/status")).await?;
+        let status = status.success()?;
+        let mut neighbours = lanes(&status)?.iter().filter(|lane| {
+            let is_of_it = match only {
+                // The probes are for iPhones.
+                Only::App(app) => {
+                    lane["app"] == APPS[app as usize].0 || lane["gateway"] != Gateway::Apns.name()
+                }
+                Only::Gateway(gateway) => lane["gateway"] == gateway.name(),
+            };
+            !is_of_it && lane["breaker"] == "closed"
+        });
+        let is_busy = |lane: &Value| {
+            lane["backlog"] == true || lane["queued"].as_u64().is_none_or(|queued| queued > FEW)
+        };
+        if !neighbours.any(is_busy) || began.elapsed() >= REST_DEADLINE {
+            return Ok(());
+        }
+        tokio::time::sleep(QUEUE_INTERVAL).await;
+    }
 }
 
 /// Looks at notifications, and notes those of which everything is final.

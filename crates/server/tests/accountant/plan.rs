@@ -139,7 +139,7 @@ impl Plan {
             last_faults: all_but_quota(store),
             bugs: Vec::new(),
             length: None,
-            drain_deadline: Duration::from_secs(90),
+            drain_deadline: Duration::from_secs(180),
             musts: Happening::ALL
                 .into_iter()
                 .filter(|happening| happening.is_of_file())
@@ -172,7 +172,7 @@ impl Plan {
             last_faults,
             bugs: Vec::new(),
             length: None,
-            drain_deadline: Duration::from_secs(120),
+            drain_deadline: Duration::from_secs(180),
             musts,
             is_complete: false,
         }
@@ -232,7 +232,6 @@ impl Plan {
     pub(crate) fn lasting(self, length: Duration) -> Self {
         Self {
             length: Some(length),
-            drain_deadline: Duration::from_secs(180),
             ..self
         }
     }
@@ -251,7 +250,7 @@ impl Plan {
     fn out_of_quota() -> LifePlan {
         LifePlan {
             ending: Ending::AtRandom {
-                after: Duration::from_secs(4),
+                after: Duration::ZERO,
             },
             faults: vec![Happening::FcmQuota],
         }

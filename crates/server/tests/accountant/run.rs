@@ -134,6 +134,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         services: monitors::Services::start().await?,
         errands: TaskTracker::new(),
         is_over: AtomicBool::new(false),
+        only: Mutex::default(),
     });
     let dice = Dice::for_purpose(plan.seed, "faults");
     let lag = Arc::new(AtomicI64::new(0));

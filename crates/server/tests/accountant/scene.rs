@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
 use crate::audience::{topic_id, user_id};
-use crate::books::accepted::{Asked, Audience, Cancelled, Kind, OnUnknown};
+use crate::books::accepted::{Asked, Audience, Cancelled, Gateway, Kind, OnUnknown};
 use crate::books::later::{Planned, UNCHANGED};
 use crate::books::{Books, Micros};
 use crate::caller::{Caller, Question};
-use crate::gateway::Gateway;
+use crate::gateway;
 use crate::instant::{Ahead, now, rfc3339};
 use crate::monitors::Services;
 use crate::receiver::Receivers;
@@ -22,7 +22,7 @@ use crate::receiver::Receivers;
 /// A run in progress.
 #[derive(Debug)]
 pub(crate) struct Scene {
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: gateway::Gateway,
     pub(crate) caller: Caller,
     pub(crate) books: Mutex<Books>,
     /// Every push token that was registered, by its hexadecimal form.
@@ -39,6 +39,24 @@ pub(crate) struct Scene {
     pub(crate) errands: TaskTracker,
     /// Nothing new is asked any more.
     pub(crate) is_over: AtomicBool,
+    /// Whom callers send to just now, and nobody else; `None`: everybody.
+    pub(crate) only: Mutex<Option<Only>>,
+}
+
+/// A part of those who are sent to: the one that is in trouble while its neighbours are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Only {
+    App(u32),
+    Gateway(Gateway),
+}
+
+/// As long as it is there, callers send to that part only.
+pub(crate) struct Restraint<'s>(&'s Scene);
+
+impl Drop for Restraint<'_> {
+    fn drop(&mut self) {
+        *self.0.only.lock() = None;
+    }
 }
 
 /// A notification to ask for.
@@ -66,6 +84,34 @@ pub(crate) struct Entered {
 impl Scene {
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Has callers send to that part only, until what is returned is dropped.
+    pub(crate) fn restrain(&self, only: Only) -> Restraint<'_> {
+        *self.only.lock() = Some(only);
+        Restraint(self)
+    }
+
+    /// Whether callers send this just now.
+    pub(crate) fn lets_ask(&self, app: u32, audience: &Audience) -> bool {
+        let only = *self.only.lock();
+        match only {
+            None => true,
+            Some(Only::App(only)) => app == only,
+            Some(Only::Gateway(only)) => match audience {
+                Audience::Devices(devices) => {
+                    let books = self.books.lock();
+                    let mut all = devices
+                        .iter()
+                        .map(|device| &books.devices[*device as usize]);
+                    all.all(|device| {
+                        let mut addresses = device.addresses.iter();
+                        addresses.all(|at| books.addresses[*at as usize].gateway == only)
+                    })
+                }
+                Audience::Users(_) | Audience::Topic(_) | Audience::All => false,
+            },
+        }
     }
 
     pub(crate) fn app_path(&self, app: u32) -> String {

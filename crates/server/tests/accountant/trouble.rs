@@ -16,11 +16,12 @@ use crate::books::{Micros, Probe};
 use crate::dice::Dice;
 use crate::gateway::script;
 use crate::instant::now;
+use crate::load;
 use crate::lock::Lock;
 use crate::place::Place;
 use crate::plan::happening::Happening;
 use crate::probe::probe;
-use crate::scene::{Scene, Wanted};
+use crate::scene::{Only, Scene, Wanted};
 
 /// How long a database is away, in milliseconds: see the configuration for how long it is waited for.
 const AWAY_MS: (u64, u64) = (100, 7_000);
@@ -107,7 +108,12 @@ impl Trouble {
                 let before = gateway.count(fault);
                 gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
                 // Where nothing meets it, the count says so at the end.
-                let _ = timeout(script::LONGEST, self.until_met(fault, before)).await;
+                let longest = match fault {
+                    // It has one life only.
+                    Happening::FcmQuota => script::LONGEST * 5,
+                    _ => script::LONGEST,
+                };
+                let _ = timeout(longest, self.until_met(fault, before)).await;
                 sleep(script::lasts(fault)).await;
                 gateway.culminate(fault);
                 gateway.calm_side(fault.side());
@@ -162,6 +168,9 @@ impl Trouble {
         // Whatever was before is over: its lanes work.
         let lanes = Gateway::ALL.map(|of| probe(&self.scene, (app, of), fault.name(), now()));
         futures_util::future::try_join_all(lanes).await?;
+        let only = Only::Gateway(fault.side());
+        let restraint = self.scene.restrain(only);
+        load::until_neighbours_rest(&self.scene, only).await?;
         let gateway = &self.scene.gateway;
         let before = gateway.count(fault);
         gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
@@ -176,6 +185,7 @@ impl Trouble {
         let probes = others.map(|other| probe(&self.scene, (app, other), fault.name(), now()));
         let found = futures_util::future::try_join_all(probes).await?;
         self.probes.lock().neighbours.extend(found);
+        drop(restraint);
         gateway.calm_side(fault.side());
         self.measure_recovery(fault, app).await
     }
@@ -206,6 +216,9 @@ impl Trouble {
 
     /// One App is in trouble: its lane must stop, and nobody else's.
     async fn trouble_one_app(&self, fault: Happening, dice: &mut Dice) -> Result<()> {
+        let only = Only::App(TROUBLED);
+        let _restraint = self.scene.restrain(only);
+        load::until_neighbours_rest(&self.scene, only).await?;
         let gateway = &self.scene.gateway;
         let before = gateway.count(fault);
         gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;

@@ -56,8 +56,12 @@ impl Run {
         let troubles = self.troubles(&plan.faults, self.dice.clone(), before);
         self.dice.roll();
         let refused = self.disk_refusals();
-        // Whoever lets provider tokens expire sees to it that they are renewed: not to be ended on the way.
-        let is_patient = plan.faults.contains(&Happening::ExpiredProviderToken);
+        // Whoever lets provider tokens expire sees to it that they are renewed: not to be ended on the way. And a quota has
+        // this life only to be met in.
+        let is_patient = plan
+            .faults
+            .iter()
+            .any(|fault| matches!(fault, Happening::ExpiredProviderToken | Happening::FcmQuota));
         let over = async {
             match troubles.await {
                 Ok(()) if is_patient => Ok(()),
