@@ -112,7 +112,7 @@ pub(crate) fn run(mut args: Args) -> Result<()> {
 }
 
 /// The short run of the accountant. The program needs a feature for it that nothing else is built with, so it is a second
-/// build; its own output says what broke and how to see it again.
+/// build. What broke is said again at the end: other runs follow, and print as much.
 fn accountant(tally: &mut Tally, server: Option<(&str, Own)>) -> Result<()> {
     let mut cargo = workspace::cargo();
     cargo.args(ACCOUNTANT).stdin(Stdio::null());
@@ -123,16 +123,61 @@ fn accountant(tally: &mut Tally, server: Option<(&str, Own)>) -> Result<()> {
     let what = process::line(&cargo);
     println!("{what}");
     // No deadline here either: the accountant has one for every step.
-    let status = cargo
-        .status()
+    let mut child = cargo
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .with_context(|| format!("cannot start `{what}`"))?;
+    let errors = child.stderr.take().context("no errors to read")?;
+    let errors = std::thread::spawn(move || -> std::io::Result<Vec<String>> {
+        let echo = |line: std::io::Result<String>| line.inspect(|line| eprintln!("{line}"));
+        BufReader::new(errors).lines().map(echo).collect()
+    });
+    let mut printed = Vec::new();
+    for line in BufReader::new(child.stdout.take().context("no output to read")?).lines() {
+        let line = line.with_context(|| format!("cannot read what `{what}` prints"))?;
+        println!("{line}");
+        printed.push(line);
+    }
+    let status = child
+        .wait()
+        .with_context(|| format!("cannot wait for `{what}`"))?;
+    let errors = errors
+        .join()
+        .map_err(|_| anyhow!("reading the errors of `{what}` panicked"))?
+        .with_context(|| format!("cannot read the errors of `{what}`"))?;
     let result = if status.success() {
         Ok(())
     } else {
-        Err(anyhow!("`{what}`"))
+        Err(anyhow!("`{what}`{}", gist(&printed, &errors)))
     };
     tally.count("the accountant", result);
     Ok(())
+}
+
+/// Most lines of a failed run of the accountant that are said again, and most characters of each.
+const GIST: (usize, usize) = (24, 240);
+
+/// What of the accountant's output tells why it failed: its broken laws, each with the places where it is broken; and its last
+/// errors.
+fn gist(printed: &[String], errors: &[String]) -> String {
+    let mut told = Vec::new();
+    let mut is_broken = false;
+    for line in printed {
+        is_broken = line.contains(" BROKEN ") || (is_broken && line.starts_with("    "));
+        if is_broken || line.trim_start().starts_with("slow: ") {
+            told.push(line);
+        }
+    }
+    told.truncate(GIST.0);
+    let last = errors.iter().filter(|line| !line.trim().is_empty());
+    let last: Vec<&String> = last.rev().take(3).collect();
+    told.extend(last.into_iter().rev());
+    let cut = |line: &String| {
+        let cut: String = line.chars().take(GIST.1).collect();
+        format!("\n      {cut}")
+    };
+    told.into_iter().map(cut).collect()
 }
 
 fn report(tally: &Tally, skipped: &[String]) {
@@ -247,6 +292,38 @@ test result: ok. 41 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; fin
             failures: vec!["pool::tests::ends".to_owned()],
         };
         assert_eq!(tally(), expected);
+    }
+
+    #[test]
+    fn a_failed_run_of_the_accountant_says_again_what_broke() {
+        let lines = |text: &str| -> Vec<String> { text.lines().map(str::to_owned).collect() };
+        let printed = lines(
+            "   7.0 s  life   2: killed
+         slow: notification 7 of App alpha
+once             held               nothing that is final is sent again
+neighbours       BROKEN 1 times     the trouble of one App does not stop another
+    App alpha waited 18000 ms
+memory           held               memory stays bounded
+    not of a broken law",
+        );
+        let told = gist(&printed, &lines("warning: x\n\nlaws are broken (seed 1)"));
+        let told: Vec<&str> = told.lines().map(str::trim).collect();
+        assert_eq!(
+            told,
+            [
+                "",
+                "slow: notification 7 of App alpha",
+                "neighbours       BROKEN 1 times     the trouble of one App does not stop another",
+                "App alpha waited 18000 ms",
+                "warning: x",
+                "laws are broken (seed 1)",
+            ]
+        );
+        let long = "x".repeat(GIST.1 * 2);
+        assert!(
+            gist(&[], &[long]).len() < GIST.1 + 20,
+            "the end of a log may be cut"
+        );
     }
 
     #[test]
