@@ -55,22 +55,28 @@ pub(super) fn take_in_order(chunks: Vec<Chunk>, most: usize) -> (Vec<DeviceNo>, 
     (numbers, taken)
 }
 
-/// At most so many devices, about as many from each piece and from all over it. What is taken ascends.
-pub(super) fn take_spread(chunks: Vec<Chunk>, most: usize) -> (Vec<DeviceNo>, Vec<TakenChunk>) {
+/// At most so many devices, about as many from each piece and from all over it. What is taken ascends. Which ones these are
+/// depends on `from`: who takes a few at a time takes others of them each time.
+pub(super) fn take_spread(
+    chunks: Vec<Chunk>,
+    most: usize,
+    from: usize,
+) -> (Vec<DeviceNo>, Vec<TakenChunk>) {
     let total: usize = chunks
         .iter()
         .map(|chunk| chunk.devices.as_slice().len())
         .sum();
     let most = most.min(total);
     let (mut numbers, mut taken) = (Vec::new(), Vec::new());
-    let (mut looked, mut is_mine) = (0, 0);
+    // As if so many had been looked at before.
+    let mut looked = from % total.max(1);
     for chunk in chunks {
         let (mut mine, mut left) = (Vec::new(), Vec::new());
         for device in chunk.devices.as_slice() {
+            let before = looked * most / total;
             looked += 1;
             // The share of all that were looked at, to the device.
-            if is_mine * total < looked * most {
-                is_mine += 1;
+            if looked * most / total > before {
                 mine.push(*device);
             } else {
                 left.push(*device);
@@ -116,11 +122,12 @@ mod tests {
     proptest! {
         /// Whoever is taken is not left, and nobody is lost.
         #[test]
-        fn nobody_is_lost_or_doubled(sizes in proptest::collection::vec(1u16..300, 0..20), most in 0usize..1_000) {
+        fn nobody_is_lost_or_doubled(
+            sizes in proptest::collection::vec(1u16..300, 0..20), most in 0usize..1_000, from in 0usize..=u32::MAX as usize,
+        ) {
             let pieces = chunks(&sizes);
             let all: BTreeSet<DeviceNo> = pieces.iter().flat_map(|chunk| chunk.devices.as_slice().to_vec()).collect();
-            for take in [take_in_order, take_spread] {
-                let (numbers, taken) = take(pieces.clone(), most);
+            for (numbers, taken) in [take_in_order(pieces.clone(), most), take_spread(pieces.clone(), most, from)] {
                 prop_assert_eq!(numbers.len(), most.min(all.len()));
                 prop_assert!(numbers.is_sorted_by(|a, b| a < b));
                 let mut seen: BTreeSet<DeviceNo> = numbers.iter().copied().collect();
@@ -156,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_canary_is_of_all_parts() {
-        let (numbers, taken) = take_spread(chunks(&[100, 100, 100, 100]), 40);
+        let (numbers, taken) = take_spread(chunks(&[100, 100, 100, 100]), 40, 0);
         assert_eq!(taken.len(), 4);
         for part in 0..4i64 {
             let inside =

@@ -363,17 +363,12 @@ impl<'a> Going<'a> {
                 }
                 let count = numbers.len() as u32;
                 self.state.took(&self.plan, wave, count, self.now);
-                let next = self.next_turn();
+                let next = match self.state.turn(&self.plan, self.now) {
+                    Turn::Wait(at) => at,
+                    Turn::Done | Turn::Take { .. } => 0,
+                };
                 self.made(numbers, taken, next).await
             }
-        }
-    }
-
-    /// When there is more to do.
-    fn next_turn(&self) -> UnixMs {
-        match self.state.turn(&self.plan, self.now) {
-            Turn::Wait(at) => at,
-            Turn::Done | Turn::Take { .. } => 0,
         }
     }
 
@@ -382,7 +377,7 @@ impl<'a> Going<'a> {
             self.state.phase = Phase::Send;
             return Ok(Made::default());
         };
-        let (wave, together) = match self.state.turn(&self.plan, self.now) {
+        let (wave, together) = match self.state.canary_turn(&self.plan, self.now) {
             Turn::Done => return Ok(Made::done()),
             Turn::Wait(at) => return Ok(Made::wait(at)),
             Turn::Take { wave, devices } => (wave, self.most(devices)),
@@ -391,7 +386,8 @@ impl<'a> Going<'a> {
         let missing = canary.size - self.state.canary.min(canary.size);
         let most = missing.min(together) as usize;
         let chunks = self.chunks(at, CANARY_PIECES).await?;
-        let (numbers, taken) = take_spread(chunks, most);
+        let from = scattered(self.state.canary) as usize;
+        let (numbers, taken) = take_spread(chunks, most, from);
         if numbers.is_empty() && most > 0 {
             self.lost(wave);
         }
@@ -404,7 +400,10 @@ impl<'a> Going<'a> {
             self.state.hold_until = self.now.saturating_add(canary.hold_ms());
             self.state.hold_until
         } else {
-            self.next_turn()
+            match self.state.canary_turn(&self.plan, self.now) {
+                Turn::Wait(at) => at,
+                Turn::Done | Turn::Take { .. } => 0,
+            }
         };
         self.made(numbers, taken, due_at).await
     }

@@ -292,6 +292,10 @@ async fn a_canary_keeps_the_pace_and_is_judged_after_the_last_of_it() {
     assert_eq!(world.view(no).await.deliveries, 45, "the others wait");
     let held = state(&world, no).await;
     assert_eq!((held.phase, held.canary), (Phase::Hold, 45));
+    let told = written(&world);
+    let young = (501..1_001).filter(|n| told.contains_key(&address(*n).0.to_vec()));
+    let young = young.count();
+    assert!((15..=30).contains(&young), "from all over: {young} of 45");
     world
         .until(DAY, async || world.view(no).await.completed_at.is_some())
         .await;

@@ -16,7 +16,7 @@ const MAX_HOLD_MS: i64 = 7 * 86_400_000;
 pub struct Canary {
     /// How many devices.
     pub size: u32,
-    /// How long the others wait, counted from when the canary was handed to sending.
+    /// How long the others wait, counted from when the last of it was handed to sending.
     pub hold: String,
     /// When the campaign halts instead of going on.
     pub halt_if: HaltIf,

@@ -193,6 +193,17 @@ impl CampaignState {
     pub fn turn(&self, plan: &CampaignPlan, now: UnixMs) -> Turn {
         let open = (0..).zip(&self.waves).filter(|(_, wave)| wave.left > 0);
         let next = open.min_by_key(|(_, wave)| (wave.next_at, wave.at));
+        self.turn_of(next, plan, now)
+    }
+
+    /// Which devices of the canary go next: it is of the first wave alone.
+    #[must_use]
+    pub fn canary_turn(&self, plan: &CampaignPlan, now: UnixMs) -> Turn {
+        let open = (0..).zip(&self.waves).filter(|(_, wave)| wave.left > 0);
+        self.turn_of(open.min_by_key(|(_, wave)| wave.at), plan, now)
+    }
+
+    fn turn_of(&self, next: Option<(usize, &Wave)>, plan: &CampaignPlan, now: UnixMs) -> Turn {
         let Some((place, wave)) = next else {
             return Turn::Done;
         };
@@ -247,13 +258,19 @@ impl CampaignState {
             }
             _ => None,
         };
-        waves.chain(paced).chain(hold).max().filter(|at| *at > now)
+        let ends_at = waves.chain(paced).chain(hold).max();
+        let ends_at = match (self.phase, &plan.canary) {
+            // The others wait for what comes of it.
+            (Phase::Canary, Some(canary)) => ends_at.map(|at| at.saturating_add(canary.hold_ms())),
+            _ => ends_at,
+        };
+        ends_at.filter(|at| *at > now)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AudienceMode, Pace};
+    use super::super::{AudienceMode, Canary, HaltIf, Pace};
     use super::*;
     use crate::target::Target;
     use proptest::prelude::*;
@@ -303,6 +320,35 @@ mod tests {
         state.took(&plan, 1, 100, 5_000);
         assert_eq!(state.turn(&plan, 5_000), Turn::Done);
         assert_eq!((state.left(), state.ends_at(&plan, 5_000)), (0, None));
+    }
+
+    #[test]
+    fn a_canary_is_of_the_first_wave_whatever_its_pace() {
+        let canary = Canary {
+            size: 8,
+            hold: "1m".into(),
+            halt_if: HaltIf::default(),
+        };
+        let plan = CampaignPlan {
+            canary: Some(canary),
+            ..plan(Some(Pace::Over("10s".into())))
+        };
+        let mut state = CampaignState {
+            phase: Phase::Canary,
+            ..CampaignState::default()
+        };
+        state.gathered(1_000, 10);
+        state.gathered(2_000, 1);
+        let one = Turn::Take {
+            wave: 0,
+            devices: 1,
+        };
+        assert_eq!(state.canary_turn(&plan, 5_000), one);
+        state.took(&plan, 0, 1, 5_000);
+        // The second wave waits for what comes of the canary, though its time has come.
+        assert_eq!(state.canary_turn(&plan, 5_000), Turn::Wait(6_000));
+        assert_eq!(state.canary_turn(&plan, 6_000), one);
+        assert_eq!(state.ends_at(&plan, 6_000), Some(6_000 + 10_000 + 60_000));
     }
 
     #[test]
