@@ -142,7 +142,6 @@ impl Core {
 
     fn claimed(&mut self, order: &Order, works: Vec<ClaimedWork>, moment: Moment) {
         let class = order.class;
-        let at = usize::from(class.code());
         let rows = works.len() as u32;
         let mut deliveries = 0;
         for claimed in works {
@@ -164,8 +163,7 @@ impl Core {
             .gauges
             .free(&state.gauge, class, order.deliveries, 0);
         if rows < order.batches && deliveries < order.deliveries {
-            state.due[at] = None;
-            state.gauge.clear_stored(class, order.seen);
+            state.claimed_all(class, order.seen);
         }
     }
 }

@@ -61,15 +61,14 @@ impl LaneGauge {
         self.stored[usize::from(class.code())].load(Relaxed)
     }
 
-    /// The store had no more of this class, unless some came since `seen`.
-    pub(crate) fn clear_stored(&self, class: Class, seen: u32) {
+    /// The store had no more of this class, unless some came since `seen`: then `false`.
+    pub(crate) fn clear_stored(&self, class: Class, seen: u32) -> bool {
         let at = usize::from(class.code());
-        if self.stored[at]
-            .compare_exchange(seen, 0, Relaxed, Relaxed)
-            .is_ok()
-        {
+        let cleared = self.stored[at].compare_exchange(seen, 0, Relaxed, Relaxed);
+        if cleared.is_ok() {
             self.has_more_stored[at].store(false, Relaxed);
         }
+        cleared.is_ok()
     }
 
     /// Whether work of this class or a more urgent one is in the store.

@@ -228,6 +228,14 @@ impl LaneState {
         }
     }
 
+    /// A claim found less than there was room for. What was put into the store since `seen` may or may not have been among
+    /// it: only another claim tells, and nothing else would ask for one before the next look.
+    pub(crate) fn claimed_all(&mut self, class: Class, seen: u32) {
+        if self.gauge.clear_stored(class, seen) {
+            self.due[usize::from(class.code())] = None;
+        }
+    }
+
     pub(crate) fn note_due(&mut self, class: Class, due_at: UnixMs) {
         let due = &mut self.due[usize::from(class.code())];
         *due = Some(due.map_or(due_at, |known| known.min(due_at)));
@@ -307,6 +315,34 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::EngineConfig;
+    use crate::gauge::Gauges;
+    use carillon_model::environment::TokenEnvironment;
+    use carillon_model::id::AppNo;
+    use carillon_model::lane::Gateway;
+
+    #[test]
+    fn what_is_stored_during_a_claim_asks_for_another() {
+        let lane = Lane {
+            app: AppNo(1),
+            gateway: Gateway::Apns,
+            environment: TokenEnvironment::Production,
+        };
+        let gauges = Gauges::new(&EngineConfig::default());
+        let mut lanes = Lanes::default();
+        let at = lanes.add(lane, gauges.lane(lane));
+        let state = &mut lanes.all[at];
+        let normal = usize::from(Class::Normal.code());
+        state.gauge.mark_spilled(Class::Normal, 3);
+        state.note_due(Class::Normal, 7);
+        let seen = state.gauge.stored(Class::Normal);
+        state.gauge.mark_spilled(Class::Normal, 1);
+        state.note_due(Class::Normal, 8);
+        state.claimed_all(Class::Normal, seen);
+        assert!(state.due[normal].is_some() && state.gauge.has_stored());
+        state.claimed_all(Class::Normal, state.gauge.stored(Class::Normal));
+        assert!(state.due[normal].is_none() && !state.gauge.has_stored());
+    }
 
     #[test]
     fn chunks_come_from_the_front() {
