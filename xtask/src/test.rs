@@ -161,15 +161,21 @@ const GIST: (usize, usize) = (24, 240);
 /// What of the accountant's output tells why it failed: its broken laws, each with the places where it is broken; and its last
 /// errors.
 fn gist(printed: &[String], errors: &[String]) -> String {
-    let mut told = Vec::new();
+    let (mut told, mut slow) = (Vec::new(), Vec::new());
     let mut is_broken = false;
     for line in printed {
         is_broken = line.contains(" BROKEN ") || (is_broken && line.starts_with("    "));
-        if is_broken || line.trim_start().starts_with("slow: ") {
+        if is_broken {
             told.push(line);
+        } else if line.trim_start().starts_with("slow: ") {
+            slow.push(line);
         }
     }
+    told.append(&mut slow);
+    let more = told.len().saturating_sub(GIST.0);
     told.truncate(GIST.0);
+    let more = (more > 0).then(|| format!("and {more} more lines, see above"));
+    told.extend(&more);
     let last = errors.iter().filter(|line| !line.trim().is_empty());
     let last: Vec<&String> = last.rev().take(3).collect();
     told.extend(last.into_iter().rev());
@@ -312,13 +318,15 @@ memory           held               memory stays bounded
             told,
             [
                 "",
-                "slow: notification 7 of App alpha",
                 "neighbours       BROKEN 1 times     the trouble of one App does not stop another",
                 "App alpha waited 18000 ms",
+                "slow: notification 7 of App alpha",
                 "warning: x",
                 "laws are broken (seed 1)",
             ]
         );
+        let many = lines(&"law BROKEN 1 times\n".repeat(GIST.0 + 2));
+        assert!(gist(&many, &[]).ends_with("and 2 more lines, see above"));
         let long = "x".repeat(GIST.1 * 2);
         assert!(
             gist(&[], &[long]).len() < GIST.1 + 20,

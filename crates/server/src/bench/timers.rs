@@ -50,7 +50,14 @@ pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Fai
         .await?;
     let begun_at = machine_now();
     let first_at = begun_at + load.lead as i64 * 1_000;
-    store(&server, load, first_at).await?;
+    let sends = Sends {
+        app: APP,
+        devices: DEVICES,
+        count: load.count,
+        seconds: load.seconds,
+        first_at,
+    };
+    sends.store(&server).await?;
     let stored_at = machine_now();
     if stored_at >= first_at {
         return Err(Failure::new(
@@ -90,32 +97,46 @@ pub(crate) async fn run(load: &Load, data: Option<&Path>) -> Result<Figures, Fai
     Ok(figures)
 }
 
-async fn store(server: &MeasuredServer, load: &Load, first_at: UnixMs) -> Result<(), Failure> {
-    let path = format!("/v1/apps/{APP}/notifications");
-    let mut number = 0;
-    while number < load.count {
-        let mut body = Vec::new();
-        for number in number..(number + LINES).min(load.count) {
-            let at = first_at + (number * load.seconds * 1_000 / load.count) as i64;
-            write_notification(&mut body, number % DEVICES, number);
-            // The object is opened again.
-            body.truncate(body.len() - 2);
-            let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX);
-            body.extend_from_slice(format!(",\"send_at\":\"{at}\"}}\n").as_bytes());
+/// Sends at a time, due one after the other at a steady rate.
+pub(super) struct Sends<'a> {
+    pub(super) app: &'a str,
+    /// Devices of the App that are sent to in turns.
+    pub(super) devices: u64,
+    pub(super) count: u64,
+    /// Due over so many seconds.
+    pub(super) seconds: u64,
+    pub(super) first_at: UnixMs,
+}
+
+impl Sends<'_> {
+    pub(super) async fn store(&self, server: &MeasuredServer) -> Result<(), Failure> {
+        let path = format!("/v1/apps/{}/notifications", self.app);
+        let mut number = 0;
+        while number < self.count {
+            let mut body = Vec::new();
+            for number in number..(number + LINES).min(self.count) {
+                let after = u128::from(number) * u128::from(self.seconds) * 1_000;
+                let at = self.first_at + (after / u128::from(self.count)) as i64;
+                write_notification(&mut body, number % self.devices, number);
+                // The object is opened again.
+                body.truncate(body.len() - 2);
+                let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX);
+                body.extend_from_slice(format!(",\"send_at\":\"{at}\"}}\n").as_bytes());
+            }
+            number += LINES;
+            let answer = server
+                .client
+                .post_text(&path, "application/x-ndjson", &[], body)
+                .await?;
+            if let Some(problem) = answer.lines().find(|line| line.contains("\"problem\"")) {
+                return Err(Failure::new(
+                    Exit::Software,
+                    format!("a line was refused: {problem}"),
+                ));
+            }
         }
-        number += LINES;
-        let answer = server
-            .client
-            .post_text(&path, "application/x-ndjson", &[], body)
-            .await?;
-        if let Some(problem) = answer.lines().find(|line| line.contains("\"problem\"")) {
-            return Err(Failure::new(
-                Exit::Software,
-                format!("a line was refused: {problem}"),
-            ));
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// When the last of them had fired.

@@ -367,6 +367,7 @@ pub(crate) async fn end(scene: &Scene) -> Result<()> {
     let count = scene.books.lock().activities.len() as u32;
     for number in 0..count {
         let began = Instant::now();
+        let mut is_asked = false;
         while !is_over(scene, number).await? {
             if began.elapsed() > END_DEADLINE {
                 bail!(
@@ -374,8 +375,9 @@ pub(crate) async fn end(scene: &Scene) -> Result<()> {
                     END_DEADLINE.as_secs()
                 );
             }
-            if began.elapsed() < LOOK_INTERVAL {
+            if !is_asked {
                 end_one(scene, number).await?;
+                is_asked = true;
             }
             sleep(LOOK_INTERVAL).await;
         }

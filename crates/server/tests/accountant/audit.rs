@@ -43,9 +43,9 @@ pub(crate) fn counts(deliveries: &Value) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// Waits until nothing is open any more, or the deadline is over; how many deliveries are open then.
+/// Waits until nothing is open any more, or nothing more ends for so long; how many deliveries are open then.
 pub(crate) async fn drain(scene: &Scene, deadline: Duration) -> Result<u64> {
-    let began = Instant::now();
+    let (mut fewest, mut since) = (u64::MAX, Instant::now());
     let mut ticks = tokio::time::interval(DRAIN_INTERVAL);
     let mut suspects: Option<Vec<String>> = None;
     loop {
@@ -54,7 +54,10 @@ pub(crate) async fn drain(scene: &Scene, deadline: Duration) -> Result<u64> {
             None => open_notifications(scene).await?,
             Some(paths) => look_again(scene, paths).await?,
         };
-        if still.is_empty() || began.elapsed() >= deadline {
+        if open < fewest {
+            (fewest, since) = (open, Instant::now());
+        }
+        if still.is_empty() || since.elapsed() >= deadline {
             return Ok(open);
         }
         suspects = Some(still);

@@ -103,6 +103,8 @@ pub(crate) struct Probe {
     pub(crate) gateway: Gateway,
     /// From the question (or from the fault's end) to the gateway's 200; `None`: never, within the deadline.
     pub(crate) took: Option<Micros>,
+    /// Whether hardly anything else was asked of its lane meanwhile.
+    pub(crate) is_alone: bool,
 }
 
 impl Books {

@@ -40,6 +40,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) async fn call(scene: &Scene, mut dice: Dice) -> Result<()> {
     while !scene.is_over() {
         pass(&mut dice, PAUSE_MS).await;
+        scene.until_let().await;
         let place = create(scene, &mut dice).await?;
         match dice.between(0, 9) {
             0..=3 => {}
@@ -233,15 +234,16 @@ async fn cancel(scene: &Scene, place: usize) -> Result<()> {
     }
 }
 
-/// Lets all go on that rest, and waits until none of them is on its way any more, or the deadline is over.
+/// Lets all go on that rest, and waits until none of them is on its way any more, or for so long nothing more of them ends.
 pub(crate) async fn end(scene: &Scene, deadline: Duration) -> Result<()> {
-    let began = Instant::now();
+    let (mut ended, mut since) = (0, Instant::now());
     let mut open: Vec<usize> = (0..scene.books.lock().campaigns.len()).collect();
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-    while !open.is_empty() && began.elapsed() < deadline {
+    while !open.is_empty() && since.elapsed() < deadline {
         ticks.tick().await;
         let mut still = Vec::new();
-        for place in open {
+        let mut so_far = 0;
+        for &place in &open {
             let Some(seen) = look(scene, place).await? else {
                 continue;
             };
@@ -250,8 +252,13 @@ pub(crate) async fn end(scene: &Scene, deadline: Duration) -> Result<()> {
                 switch(scene, place, Switch::Resume).await?;
             }
             if !matches!(seen.status.as_str(), "completed" | "cancelled") {
+                so_far += seen.counts.values().sum::<u64>();
                 still.push(place);
             }
+        }
+        // What is over is not counted any more: then there are fewer.
+        if so_far != ended || still.len() < open.len() {
+            (ended, since) = (so_far, Instant::now());
         }
         open = still;
     }

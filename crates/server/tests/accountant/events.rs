@@ -155,11 +155,11 @@ fn note(scene: &Scene, number: u32, said: &Said) -> Result<()> {
     Ok(())
 }
 
-/// Waits until every acknowledged event that is gathered has arrived at the simulator, or the deadline is over: the law says
-/// which one has not.
+/// Waits until every acknowledged event that is gathered has arrived at the simulator, or for so long no other one does: the
+/// law says which one has not.
 pub(crate) async fn until_told(scene: &Scene, deadline: Duration) {
     sleep(ALL_CLOSED).await;
-    let began = Instant::now();
+    let mut since = Instant::now();
     let mut open: HashSet<u32> = {
         let books = scene.books.lock();
         let due = (0u32..)
@@ -168,10 +168,12 @@ pub(crate) async fn until_told(scene: &Scene, deadline: Duration) {
         due.map(|(number, _)| number).collect()
     };
     let mut after_seq = 0;
-    while !open.is_empty() && began.elapsed() < deadline {
+    while !open.is_empty() && since.elapsed() < deadline {
         sleep(LOOK_INTERVAL).await;
         for number in scene.gateway.events_received(&mut after_seq) {
-            open.remove(&number);
+            if open.remove(&number) {
+                since = Instant::now();
+            }
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::scene::Scene;
 const APPS: [u32; 2] = [0, 1];
 /// How often it is looked whether everything has been told.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// The least time that events get to be told: where the machine stalls, the second attempt may fail too, and the third is
+/// due up to six minutes later. When all is well, nothing waits for so long.
+const LEAST_DEADLINE: Duration = Duration::from_secs(400);
 /// Events of one page.
 const PAGE: usize = 1_000;
 
@@ -37,8 +40,10 @@ pub(crate) async fn set_up(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-/// Waits until nothing waits for the living endpoints any more, or the deadline is over: the law says what does.
+/// Waits until nothing waits for the living endpoints any more, or the deadline, at least [`LEAST_DEADLINE`], is
+/// over: the law says what does.
 pub(crate) async fn until_told(scene: &Scene, deadline: Duration) -> Result<()> {
+    let deadline = deadline.max(LEAST_DEADLINE);
     let began = Instant::now();
     for app in APPS {
         while endpoint(scene, app, Temper::Living).await?.queued > 0 && began.elapsed() < deadline {

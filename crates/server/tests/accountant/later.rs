@@ -32,6 +32,7 @@ const MOST: u64 = 12;
 pub(crate) async fn call(scene: &Scene, mut dice: Dice) -> Result<()> {
     while !scene.is_over() {
         sleep(Duration::from_millis(dice.between(1, PAUSE_MS))).await;
+        scene.until_let().await;
         let app = dice.index(TROUBLED as usize) as u32;
         let Some(audience) = audience(scene, app, &mut dice) else {
             continue;

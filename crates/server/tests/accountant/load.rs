@@ -1,7 +1,7 @@
 //! What is asked of the API while everything goes wrong: single notifications, lists, people with all their devices,
 //! fan-outs, files of many, calls and alerts, short and long lives, cancels. Chosen by the seed, sent as fast as the plan says.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -46,8 +46,8 @@ const LONG: i64 = 600 * SECOND;
 pub(crate) struct Pace {
     began: Instant,
     asked: AtomicU64,
-    /// Enough waits already.
-    is_held: AtomicBool,
+    /// Of these, what nobody was to be asked for at the moment.
+    skipped: AtomicU64,
 }
 
 impl Pace {
@@ -55,7 +55,7 @@ impl Pace {
         Self {
             began: Instant::now(),
             asked: AtomicU64::new(0),
-            is_held: AtomicBool::new(false),
+            skipped: AtomicU64::new(0),
         }
     }
 
@@ -72,10 +72,11 @@ impl Pace {
                 false => so_far * load.per_second / 1000,
                 true => {
                     let trickle = load.per_second.min(TRICKLE_PER_SECOND);
-                    load.deliveries + so_far * trickle / 1000
+                    let skipped = self.skipped.load(Ordering::Relaxed);
+                    load.deliveries + skipped + so_far * trickle / 1000
                 }
             };
-            let is_held = self.is_held.load(Ordering::Relaxed);
+            let is_held = scene.is_held.load(Ordering::Relaxed);
             if !is_held && self.asked.load(Ordering::Relaxed) < allowed {
                 return true;
             }
@@ -85,6 +86,14 @@ impl Pace {
 
     fn asked(&self, deliveries: u64) {
         self.asked.fetch_add(deliveries, Ordering::Relaxed);
+    }
+
+    /// As if it had been asked for: nothing is made up for later.
+    async fn skip(&self, audience: &Audience) {
+        let deliveries = entries(audience);
+        self.skipped.fetch_add(deliveries, Ordering::Relaxed);
+        self.asked(deliveries);
+        tokio::time::sleep(PACE).await;
     }
 }
 
@@ -121,8 +130,7 @@ pub(crate) async fn call(scene: &Scene, load: &Load, pace: &Pace, mut dice: Dice
         };
         let Some(audience) = audience else { continue };
         if !scene.lets_ask(app, &audience) {
-            // As if it had been: nothing is made up for later.
-            pace.asked(entries(&audience));
+            pace.skip(&audience).await;
             continue;
         }
         let entered = scene.enter(wanted(load, app, kind, audience, &mut dice))?;
@@ -238,7 +246,7 @@ async fn file(scene: &Scene, load: &Load, pace: &Pace, dice: &mut Dice) -> Resul
             continue;
         };
         if !scene.lets_ask(app, &audience) {
-            pace.asked(entries(&audience));
+            pace.skip(&audience).await;
             continue;
         }
         entered.push(scene.enter(wanted(load, app, kind, audience, dice))?);
@@ -296,12 +304,15 @@ fn is_for_now(problem: &Value) -> bool {
 
 /// Holds the callers back while enough waits already, as a backend does that watches what it asks for. Of processes that
 /// share the work, those that answer have no lanes: there the plan's rate alone bounds what waits.
-pub(crate) async fn hold_back(scene: &Scene, pace: &Pace) -> Result<()> {
+pub(crate) async fn hold_back(scene: &Scene, load: &Load) -> Result<()> {
     let mut looked = Instant::now();
     while !scene.is_over() {
         let status = scene.caller.ask(&Question::get("/v1/status")).await?;
-        let queued = queued(&status.success()?)?;
-        let was_held = pace.is_held.swap(queued > MAX_QUEUED, Ordering::Relaxed);
+        let (queued, has_more) = queued(&status.success()?)?;
+        // Once there are enough nothing need pile up in the store.
+        let is_enough = scene.accepted.load(Ordering::Relaxed) >= load.deliveries;
+        let is_held = queued > MAX_QUEUED || (is_enough && has_more);
+        let was_held = scene.is_held.swap(is_held, Ordering::Relaxed);
         let passed = std::mem::replace(&mut looked, Instant::now()).elapsed();
         if was_held {
             let passed = passed.as_millis() as u64;
@@ -312,13 +323,18 @@ pub(crate) async fn hold_back(scene: &Scene, pace: &Pace) -> Result<()> {
     Ok(())
 }
 
-/// How many deliveries wait in lanes that have no trouble, of Apps that are not to have any.
-fn queued(status: &Value) -> Result<u64> {
-    let well = lanes(status)?
-        .iter()
-        .filter(|lane| lane["breaker"] == "closed" && lane["app"] != APPS[TROUBLED as usize].0);
-    well.map(|lane| lane["queued"].as_u64().context("a lane without a queue"))
-        .sum()
+/// How many deliveries wait in memory in lanes that have no trouble, of Apps that are not to have any; and whether more wait
+/// in the store in any lane that has none.
+fn queued(status: &Value) -> Result<(u64, bool)> {
+    let well = lanes(status)?.iter();
+    let (mut queued, mut has_more) = (0, false);
+    for lane in well.filter(|lane| lane["breaker"] == "closed") {
+        if lane["app"] != APPS[TROUBLED as usize].0 {
+            queued += lane["queued"].as_u64().context("a lane without a queue")?;
+        }
+        has_more |= lane["backlog"] == true;
+    }
+    Ok((queued, has_more))
 }
 
 fn lanes(status: &Value) -> Result<&[Value]> {
@@ -346,7 +362,11 @@ pub(crate) async fn until_neighbours_rest(scene: &Scene, only: Only) -> Result<(
         let is_busy = |lane: &Value| {
             lane["backlog"] == true || lane["queued"].as_u64().is_none_or(|queued| queued > FEW)
         };
-        if !neighbours.any(is_busy) || began.elapsed() >= REST_DEADLINE {
+        if !neighbours.any(is_busy) {
+            return Ok(());
+        }
+        if began.elapsed() >= REST_DEADLINE {
+            println!("         busy: neighbours of {only:?} did not rest");
             return Ok(());
         }
         tokio::time::sleep(QUEUE_INTERVAL).await;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// The longest wait for the lock while the program writes.
-const WAIT: Duration = Duration::from_secs(20);
+const WAIT: Duration = Duration::from_secs(120);
 
 /// The lock. Given back when dropped, or by [`Lock::release`].
 #[derive(Debug)]

@@ -46,9 +46,9 @@ const CLOSED: u64 = 100;
 /// How often it is looked whether there is an incident, and for how long.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const LOOKS: u32 = 20;
-/// The longest that all may take to be well again at the end.
+/// The longest that all may take to be well again at the end, and then to rest.
 const END_DEADLINE: Duration = Duration::from_secs(120);
-/// Entries of a page of incidents.
+/// Entries of a page of incidents, or of monitors.
 const PAGE: usize = 100;
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 4_096;
@@ -167,11 +167,7 @@ pub(crate) async fn set_up(scene: &Scene) -> Result<()> {
         .ask(&Question::put(path, &ladder))
         .await?
         .success()?;
-    let numbers: Vec<usize> = (0..MONITORS).collect();
-    for group in numbers.chunks(AT_ONCE) {
-        let calls = group.iter().map(|number| define(scene, *number));
-        futures_util::future::try_join_all(calls).await?;
-    }
+    define_all(scene, false).await?;
     let monitor = |number| Monitor {
         name: name_of(number),
         answers: Vec::new(),
@@ -181,7 +177,16 @@ pub(crate) async fn set_up(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-async fn define(scene: &Scene, number: usize) -> Result<()> {
+async fn define_all(scene: &Scene, is_paused: bool) -> Result<()> {
+    let numbers: Vec<usize> = (0..MONITORS).collect();
+    for group in numbers.chunks(AT_ONCE) {
+        let calls = group.iter().map(|number| define(scene, *number, is_paused));
+        futures_util::future::try_join_all(calls).await?;
+    }
+    Ok(())
+}
+
+async fn define(scene: &Scene, number: usize, is_paused: bool) -> Result<()> {
     let url = format!("http://{}/{number}", scene.services.address);
     let interval = if number < TROUBLED { "2s" } else { "30s" };
     let body = json!({
@@ -193,6 +198,7 @@ async fn define(scene: &Scene, number: usize) -> Result<()> {
         "flapping": { "changes": 0, "within": "1h" },
         "private_target": true,
         "ladder": "duty",
+        "paused": is_paused,
     });
     let question = Question::put(path_of(number), &body);
     scene.caller.ask(&question).await?.success()?;
@@ -261,21 +267,36 @@ async fn say(scene: &Scene, number: usize, roll: u64) -> Result<()> {
     Ok(())
 }
 
-/// Lets all be well, and waits until no incident is open: from then on nothing new is sent.
+/// Lets all be well, waits until no incident is open, and lets all monitors rest: from then on nothing new is sent. While
+/// they go on, a machine that stands still for a moment lets a check fail of a service that is well.
 pub(crate) async fn end(scene: &Scene) -> Result<()> {
     for number in 0..MONITORS {
         scene.services.set(number, true);
     }
+    // By recovery: whatever is open when its monitor is paused is closed by that.
+    until_each(scene, |monitor| monitor["incident"].is_null()).await?;
+    define_all(scene, true).await?;
+    // What is stored counts once its record says so, which an answer that was lost does not tell.
+    until_each(scene, |monitor| {
+        monitor["incident"].is_null() && monitor["next_check_at"].is_null()
+    })
+    .await
+}
+
+/// Waits until each monitor is as it is to be.
+async fn until_each(scene: &Scene, is_done: fn(&Value) -> bool) -> Result<()> {
+    let path = format!("{}/monitors", app_path());
     let began = Instant::now();
     loop {
-        let path = format!("{}/incidents?open=true&limit=1", app_path());
-        let open = scene.caller.ask(&Question::get(path)).await?.success()?;
-        if open["data"].as_array().is_some_and(Vec::is_empty) {
+        let all = list(&scene.caller, &path, PAGE).await?;
+        let Some(left) = all.iter().find(|monitor| !is_done(monitor)) else {
             return Ok(());
-        }
+        };
         if began.elapsed() > END_DEADLINE {
             let secs = END_DEADLINE.as_secs();
-            bail!("all services are well, and an incident is open after {secs} s: {open}");
+            bail!(
+                "all services are well, and after {secs} s a monitor has an incident or goes on: {left}"
+            );
         }
         sleep(LOOK_INTERVAL).await;
     }

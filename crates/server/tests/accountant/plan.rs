@@ -70,7 +70,7 @@ pub(crate) struct Plan {
     pub(crate) bugs: Vec<Bug>,
     /// With a length: new lives are dealt until it is over.
     pub(crate) length: Option<Duration>,
-    /// The longest that draining may take.
+    /// The longest that nothing may end while it drains.
     pub(crate) drain_deadline: Duration,
     /// What has to happen: a run without it proves nothing about it.
     pub(crate) musts: Vec<Happening>,

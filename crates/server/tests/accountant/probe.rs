@@ -74,6 +74,7 @@ pub(crate) async fn probe(
         app: app as usize,
         gateway,
         took,
+        is_alone: false,
     })
 }
 

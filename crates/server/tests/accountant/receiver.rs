@@ -2,6 +2,7 @@
 //! arrived is written down with whether its signature fits.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use crate::books::SECOND;
 use crate::books::webhooks::{HookCall, Temper};
+use crate::books::{Micros, SECOND};
 use crate::dice::Dice;
 use crate::instant::{Ahead, now};
 
@@ -43,8 +44,9 @@ struct Shared {
     /// By place in the books and temper.
     secrets: Mutex<HashMap<(u32, Temper), String>>,
     calls: Mutex<Vec<HookCall>>,
-    /// Ids that have failed once: they are taken at the second attempt, since the third one is minutes later.
-    failed: Mutex<HashSet<String>>,
+    /// Ids that the living one was called with: they are taken at the second attempt, since the third one is minutes later.
+    /// That the first one was taken says little: on a machine that stalls, the program no longer hears the answer.
+    called: Mutex<HashSet<String>>,
     failures: Mutex<BTreeMap<&'static str, u64>>,
     /// How far business time is ahead: timestamps are in it.
     ahead: Arc<Ahead>,
@@ -71,22 +73,35 @@ impl Receivers {
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.context("cannot listen for webhooks")?;
         let address = listener.local_addr()?;
-        let (secrets, calls, failed, failures) = Default::default();
+        let (secrets, calls, called, failures) = Default::default();
         let shared = Arc::new(Shared {
             dice: Mutex::new(dice),
             secrets,
             calls,
-            failed,
+            called,
             failures,
             ahead,
         });
         let receivers = Self { address, shared };
         let answering = receivers.clone();
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            let mut ahead_when_sent = 0;
+            loop {
+                // A call of a process that was killed may wait here while the clocks are moved, so that when it is
+                // accepted says nothing of when it was sent. But it came after the last look that found nobody.
+                let ahead = answering.shared.ahead.get();
+                let accepted = tokio::select! {
+                    biased;
+                    accepted = listener.accept() => accepted,
+                    () = ready(()) => {
+                        ahead_when_sent = ahead;
+                        listener.accept().await
+                    }
+                };
+                let Ok((stream, _)) = accepted else { return };
                 let receivers = answering.clone();
                 // A caller that goes away in the middle has told nothing.
-                tokio::spawn(async move { drop(receivers.serve(stream).await) });
+                tokio::spawn(async move { drop(receivers.serve(stream, ahead_when_sent).await) });
             }
         });
         Ok(receivers)
@@ -107,7 +122,8 @@ impl Receivers {
         (calls, self.shared.failures.lock().clone())
     }
 
-    async fn serve(&self, mut stream: TcpStream) -> Result<()> {
+    /// Answers a call that was sent when business time was at least so far ahead.
+    async fn serve(&self, mut stream: TcpStream, ahead_when_sent: Micros) -> Result<()> {
         let read = timeout(ARRIVAL, read(&mut stream)).await??;
         let reply = self.judge(&read);
         let id = read.headers.get("webhook-id").cloned().unwrap_or_default();
@@ -116,7 +132,7 @@ impl Receivers {
             app: read.app,
             temper: read.temper,
             no: body["no"].as_i64().unwrap_or(-1),
-            is_signed: self.is_signed(&read, &id),
+            is_signed: self.is_signed(&read, &id, ahead_when_sent),
             is_taken: matches!(reply, Reply::Status(200..300, _)),
             id,
         };
@@ -144,11 +160,10 @@ impl Receivers {
             Temper::Dead => (Reply::Status(500, ""), "500"),
             Temper::Living => {
                 let id = read.headers.get("webhook-id").cloned().unwrap_or_default();
-                let is_first = !self.shared.failed.lock().contains(&id);
+                let is_first = self.shared.called.lock().insert(id);
                 if !is_first || !dice.permille(FAILING) {
                     return Reply::Status(204, "");
                 }
-                self.shared.failed.lock().insert(id);
                 match dice.index(8) {
                     0 => (Reply::Silence, "no answer"),
                     1 | 2 => (Reply::Reset, "connection reset"),
@@ -162,8 +177,9 @@ impl Receivers {
         reply
     }
 
-    /// By the standard: HMAC-SHA-256 over id, timestamp and body, and a timestamp of these minutes.
-    fn is_signed(&self, read: &Read, id: &str) -> bool {
+    /// By the standard: HMAC-SHA-256 over id, timestamp and body, and a timestamp of these minutes, in business
+    /// time as it was at any moment between sending and now.
+    fn is_signed(&self, read: &Read, id: &str, ahead_when_sent: Micros) -> bool {
         let header = |name: &str| read.headers.get(name).map_or("", String::as_str);
         let secret = self
             .shared
@@ -174,10 +190,13 @@ impl Receivers {
         let key = secret.and_then(|secret| STANDARD.decode(secret.strip_prefix("whsec_")?).ok());
         let Some(key) = key else { return false };
         let timestamp = header("webhook-timestamp");
-        let business = (now() + self.shared.ahead.get()).div_euclid(SECOND);
+        let now = now();
+        let business = |ahead: Micros| (now + ahead).div_euclid(SECOND);
+        let earliest = business(ahead_when_sent) - TOLERANCE_SECS;
+        let latest = business(self.shared.ahead.get()) + TOLERANCE_SECS;
         let is_of_now = timestamp
             .parse::<i64>()
-            .is_ok_and(|at| (at - business).abs() <= TOLERANCE_SECS);
+            .is_ok_and(|at| (earliest..=latest).contains(&at));
         let mut signed = format!("{id}.{timestamp}.").into_bytes();
         signed.extend_from_slice(&read.body);
         let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &key);

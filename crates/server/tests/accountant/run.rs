@@ -90,6 +90,11 @@ struct Run {
     lives: Vec<Life>,
     probes: Arc<Mutex<Probes>>,
     lag: Arc<AtomicI64>,
+    /// Measures the lag, until everything is drained: what is asked for last may still expire until then.
+    measuring: JoinSet<Result<()>>,
+    is_drained: Arc<AtomicBool>,
+    /// How often a life was sent to a stage again that one before it had not reached: by the stage's place.
+    repeats: BTreeMap<usize, u32>,
     /// When all provider tokens were new, in business time.
     renewed_at: Arc<AtomicI64>,
 }
@@ -134,6 +139,7 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         services: monitors::Services::start().await?,
         errands: TaskTracker::new(),
         is_over: AtomicBool::new(false),
+        is_held: AtomicBool::new(false),
         only: Mutex::default(),
     });
     let dice = Dice::for_purpose(plan.seed, "faults");
@@ -149,6 +155,9 @@ pub(crate) async fn run(plan: Plan, folder: &Path) -> Result<Outcome> {
         lives,
         probes,
         lag,
+        measuring: JoinSet::new(),
+        is_drained: Arc::default(),
+        repeats: BTreeMap::new(),
         renewed_at: Arc::new(AtomicI64::new(now())),
     };
     run.carry_out(&signing_keys).await
@@ -205,7 +214,7 @@ impl Run {
         Ok(fates)
     }
 
-    fn start_tasks(&self, fates: audience::Fates) -> JoinSet<Result<()>> {
+    fn start_tasks(&mut self, fates: audience::Fates) -> JoinSet<Result<()>> {
         let mut tasks = JoinSet::new();
         let pace = Arc::new(Pace::new());
         let plan = &self.plan;
@@ -218,8 +227,8 @@ impl Run {
             let dice = Dice::for_purpose(plan.seed, &format!("caller {caller}"));
             tasks.spawn(async move { load::call(&scene, &load, &pace, dice).await });
         }
-        let scene = Arc::clone(&self.scene);
-        tasks.spawn(async move { load::hold_back(&scene, &pace).await });
+        let (scene, load) = (Arc::clone(&self.scene), plan.load.clone());
+        tasks.spawn(async move { load::hold_back(&scene, &load).await });
         for caller in 0..events::CALLERS {
             let scene = Arc::clone(&self.scene);
             let dice = Dice::for_purpose(plan.seed, &format!("events {caller}"));
@@ -261,7 +270,10 @@ impl Run {
         );
         tasks.spawn(async move { audience::live(&scene, fates, dice).await });
         let (scene, lag) = (Arc::clone(&self.scene), Arc::clone(&self.lag));
-        tasks.spawn(async move { measure_lag(&scene, &lag).await });
+        let is_drained = Arc::clone(&self.is_drained);
+        // Not one of the tasks: they are over before draining begins.
+        self.measuring
+            .spawn(async move { measure_lag(&scene, &lag, &is_drained).await });
         tasks
     }
 
@@ -370,6 +382,7 @@ impl Run {
         faults: &[Happening],
         dice: Dice,
         restarted: Micros,
+        is_last: bool,
     ) -> impl Future<Output = Result<()>> + use<> {
         let trouble = Trouble {
             scene: Arc::clone(&self.scene),
@@ -377,6 +390,7 @@ impl Run {
             renewed_at: Arc::clone(&self.renewed_at),
             place: self.subject.place().clone(),
             folder: self.subject.folder().to_owned(),
+            is_last,
         };
         let faults = faults.to_vec();
         async move { trouble.all(&faults, dice, restarted).await }
@@ -384,12 +398,12 @@ impl Run {
 }
 
 /// How late this program and the simulator are at worst: what they note down may be so much too late.
-async fn measure_lag(scene: &Scene, lag: &AtomicI64) -> Result<()> {
+async fn measure_lag(scene: &Scene, lag: &AtomicI64, is_drained: &AtomicBool) -> Result<()> {
     let clock = format!(
         "http://{}/v1/clock",
         scene.gateway.simulator().addresses().admin
     );
-    while !scene.is_over() {
+    while !is_drained.load(Ordering::Relaxed) {
         let before = now();
         sleep(LOOK_INTERVAL).await;
         let late = now() - before - LOOK_INTERVAL.as_micros() as Micros;

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use crate::audience::{topic_id, user_id};
@@ -18,6 +20,9 @@ use crate::gateway;
 use crate::instant::{Ahead, now, rfc3339};
 use crate::monitors::Services;
 use crate::receiver::Receivers;
+
+/// How often it is looked whether callers are held back still.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A run in progress.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub(crate) struct Scene {
     pub(crate) errands: TaskTracker,
     /// Nothing new is asked any more.
     pub(crate) is_over: AtomicBool,
+    /// Enough waits already: callers are held back.
+    pub(crate) is_held: AtomicBool,
     /// Whom callers send to just now, and nobody else; `None`: everybody.
     pub(crate) only: Mutex<Option<Only>>,
 }
@@ -84,6 +91,15 @@ pub(crate) struct Entered {
 impl Scene {
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Waits as long as callers are held back, or send to a part only.
+    pub(crate) async fn until_let(&self) {
+        while !self.is_over()
+            && (self.is_held.load(Ordering::Relaxed) || self.only.lock().is_some())
+        {
+            sleep(LOOK_INTERVAL).await;
+        }
     }
 
     /// Has callers send to that part only, until what is returned is dropped.

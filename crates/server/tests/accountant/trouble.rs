@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use tokio::time::{sleep, timeout};
 
-use crate::audience::{APPS, TROUBLED};
-use crate::books::accepted::{Audience, Gateway, Kind, OnUnknown};
+use crate::audience::{APPS, STEADFAST, TROUBLED};
+use crate::books::accepted::{Audience, DeviceEntry, Gateway, Kind, OnUnknown};
 use crate::books::{Micros, Probe};
 use crate::dice::Dice;
 use crate::gateway::script;
@@ -21,10 +21,13 @@ use crate::lock::Lock;
 use crate::place::Place;
 use crate::plan::happening::Happening;
 use crate::probe::probe;
-use crate::scene::{Only, Scene, Wanted};
+use crate::scene::{Only, Restraint, Scene, Wanted};
 
 /// How long a database is away, in milliseconds: see the configuration for how long it is waited for.
 const AWAY_MS: (u64, u64) = (100, 7_000);
+/// How often some devices are sent to until a fault is met, and how many.
+const PROVOKE_INTERVAL: Duration = Duration::from_millis(200);
+const SOME: usize = 20;
 /// How often it is looked whether something has happened.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -44,6 +47,8 @@ pub(crate) struct Trouble {
     pub(crate) place: Place,
     /// The folder of the run.
     pub(crate) folder: PathBuf,
+    /// Nothing ends the life before all faults were there: neighbours are measured while nothing else is asked of them.
+    pub(crate) is_last: bool,
 }
 
 impl Trouble {
@@ -108,12 +113,11 @@ impl Trouble {
                 let before = gateway.count(fault);
                 gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
                 // Where nothing meets it, the count says so at the end.
-                let longest = match fault {
-                    // It has one life only.
-                    Happening::FcmQuota => script::LONGEST * 5,
-                    _ => script::LONGEST,
-                };
-                let _ = timeout(longest, self.until_met(fault, before)).await;
+                let met = timeout(script::LONGEST, self.until_met(fault, before)).await;
+                // This was its last chance.
+                if met.is_err() && (self.is_last || fault == Happening::FcmQuota) {
+                    self.provoke(fault, before).await?;
+                }
                 sleep(script::lasts(fault)).await;
                 gateway.culminate(fault);
                 gateway.calm_side(fault.side());
@@ -168,9 +172,7 @@ impl Trouble {
         // Whatever was before is over: its lanes work.
         let lanes = Gateway::ALL.map(|of| probe(&self.scene, (app, of), fault.name(), now()));
         futures_util::future::try_join_all(lanes).await?;
-        let only = Only::Gateway(fault.side());
-        let restraint = self.scene.restrain(only);
-        load::until_neighbours_rest(&self.scene, only).await?;
+        let restraint = self.restrain(Only::Gateway(fault.side())).await?;
         let gateway = &self.scene.gateway;
         let before = gateway.count(fault);
         gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
@@ -184,7 +186,7 @@ impl Trouble {
             .filter(|other| *other != fault.side());
         let probes = others.map(|other| probe(&self.scene, (app, other), fault.name(), now()));
         let found = futures_util::future::try_join_all(probes).await?;
-        self.probes.lock().neighbours.extend(found);
+        self.note_neighbours(found);
         drop(restraint);
         gateway.calm_side(fault.side());
         self.measure_recovery(fault, app).await
@@ -216,9 +218,7 @@ impl Trouble {
 
     /// One App is in trouble: its lane must stop, and nobody else's.
     async fn trouble_one_app(&self, fault: Happening, dice: &mut Dice) -> Result<()> {
-        let only = Only::App(TROUBLED);
-        let _restraint = self.scene.restrain(only);
-        load::until_neighbours_rest(&self.scene, only).await?;
+        let _restraint = self.restrain(Only::App(TROUBLED)).await?;
         let gateway = &self.scene.gateway;
         let before = gateway.count(fault);
         gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
@@ -231,9 +231,68 @@ impl Trouble {
         let probes =
             others.map(|app| probe(&self.scene, (app, Gateway::Apns), fault.name(), now()));
         let found = futures_util::future::try_join_all(probes).await?;
-        self.probes.lock().neighbours.extend(found);
+        self.note_neighbours(found);
         gateway.calm_side(fault.side());
         Ok(())
+    }
+
+    /// In the last life callers ask for nothing but what is to be in trouble, from when its neighbours rest.
+    async fn restrain(&self, only: Only) -> Result<Option<Restraint<'_>>> {
+        if !self.is_last {
+            return Ok(None);
+        }
+        let restraint = self.scene.restrain(only);
+        load::until_neighbours_rest(&self.scene, only).await?;
+        Ok(Some(restraint))
+    }
+
+    fn note_neighbours(&self, found: Vec<Probe>) {
+        let found = found.into_iter().map(|probe| Probe {
+            is_alone: self.is_last,
+            ..probe
+        });
+        self.probes.lock().neighbours.extend(found);
+    }
+
+    /// Callers who are held back may ask too little of a gateway for a fault that is seldom met: sends to it until it was.
+    async fn provoke(&self, fault: Happening, before: u64) -> Result<()> {
+        let sending = async {
+            loop {
+                self.send_to_some(fault.side()).await?;
+                sleep(PROVOKE_INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            () = self.until_met(fault, before) => Ok(()),
+            sent = sending => sent,
+            () = sleep(script::LONGEST * 5) => Ok(()),
+        }
+    }
+
+    /// An alert to some devices at a gateway that stay.
+    async fn send_to_some(&self, gateway: Gateway) -> Result<()> {
+        let app = STEADFAST as u32;
+        let devices: Vec<u32> = {
+            let books = self.scene.books.lock();
+            let is_there = |device: &DeviceEntry| {
+                let mut addresses = device.addresses.iter();
+                device.app == app
+                    && device.is_steady
+                    && addresses.any(|at| books.addresses[*at as usize].gateway == gateway)
+            };
+            let all = (0u32..).zip(&books.devices);
+            let there = all.filter(|(_, device)| is_there(device));
+            there.map(|(place, _)| place).take(SOME).collect()
+        };
+        let entered = self.scene.enter(Wanted {
+            app,
+            kind: Kind::Alert,
+            on_unknown: OnUnknown::Resend,
+            audience: Audience::Devices(devices),
+            expires_at: None,
+            due: None,
+        })?;
+        self.scene.send_surely(entered).await.map(drop)
     }
 
     /// An alert to the first device of an App at a gateway: there is something that meets a fault.

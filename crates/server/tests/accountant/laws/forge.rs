@@ -78,6 +78,7 @@ pub(crate) fn true_books() -> Forged {
         app: 0,
         gateway: Gateway::Apns,
         took: Some(SECOND),
+        is_alone: true,
     };
     books.recoveries.push(probe.clone());
     books.neighbours.push(probe);

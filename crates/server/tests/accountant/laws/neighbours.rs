@@ -8,10 +8,10 @@ use crate::books::{Books, Micros, SECOND};
 const LIMIT: Micros = 15 * SECOND;
 
 pub(super) fn check(books: &Books) -> Vec<String> {
-    let slow = books
-        .neighbours
-        .iter()
-        .filter(|probe| probe.took.is_none_or(|took| took > LIMIT));
+    let slow = books.neighbours.iter().filter(|probe| {
+        // Under full load it may wait behind its own App's work: on some machines for long, but not for ever.
+        probe.took.is_none_or(|took| probe.is_alone && took > LIMIT)
+    });
     slow.map(|probe| {
         let (app, gateway) = (&books.apps[probe.app].id, probe.gateway.name());
         match probe.took {
@@ -47,5 +47,7 @@ mod tests {
         let mut books = true_books();
         books.0.neighbours[0].took = Some(20 * SECOND);
         books.breaks(&[Law::Neighbours], "waited 20000 ms at apns");
+        books.0.neighbours[0].is_alone = false;
+        books.holds();
     }
 }

@@ -199,8 +199,10 @@ impl Happening {
             && !matches!(self, StoreMoved | CopyKilled)
     }
 
-    /// The same of Apple's gateway, and of what lies between.
+    /// The same of Apple's gateway, and of what lies between. Provider tokens come first: by the time all else has happened they
+    /// may have been renewed.
     pub(crate) const PASSING: [Self; 17] = [
+        ExpiredProviderToken,
         BrokenCredential,
         SilentApp,
         Unreachable,
@@ -217,7 +219,6 @@ impl Happening {
         TooManyRequests,
         InternalError,
         Unavailable,
-        ExpiredProviderToken,
     ];
 
     /// The same of Google's. What refuses access tokens stands at both ends: after two refusals within a minute the program

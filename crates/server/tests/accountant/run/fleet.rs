@@ -59,7 +59,7 @@ impl Run {
             self.beside(&mut fleet, rest).await?;
         }
         let faults = self.plan.last_faults.clone();
-        let rest = self.rest(tasks, &faults, now());
+        let rest = self.rest(&mut tasks, &faults, now());
         let rest = self.beside(&mut fleet, rest).await?;
         self.up.send_replace(None);
         // Senders first: what others wait for is written down.

@@ -16,6 +16,10 @@ use crate::subject::Wish;
 
 /// The longest that a life may last that is to end at a stage, or by a full disk.
 const LIFE_LIMIT: Duration = Duration::from_secs(15);
+/// The same of one that is sent to a stage again, and how many of them each stage has: a run must not lack it only because the
+/// machine is slow.
+const REPEAT_LIMIT: Duration = Duration::from_secs(60);
+const MOST_REPEATS: u32 = 3;
 /// How one ends, and what it says, whose connection was lost during a commit, where the database stays away for longer than it
 /// is waited for: whether the commit was made, only a new start finds out.
 const IN_DOUBT: (&str, &str) = ("exit status: 74", "the connection was lost during a commit");
@@ -51,9 +55,12 @@ impl Run {
             Ending::AtRandom { after } | Ending::Stop { after } | Ending::Move { after, .. } => {
                 after
             }
+            Ending::AtStage { stage, count: 1 } if self.repeats.contains_key(&stage) => {
+                REPEAT_LIMIT
+            }
             Ending::AtStage { .. } | Ending::FullDisk => LIFE_LIMIT,
         };
-        let troubles = self.troubles(&plan.faults, self.dice.clone(), before);
+        let troubles = self.troubles(&plan.faults, self.dice.clone(), before, false);
         self.dice.roll();
         let refused = self.disk_refusals();
         // Whoever lets provider tokens expire sees to it that they are renewed: not to be ended on the way. And a quota has
@@ -126,10 +133,7 @@ impl Run {
             life.peak_kib / 1024,
             life.ready_after / 1000
         ));
-        let has_server = plan.faults.iter().any(|fault| !fault.is_of_file());
-        let (status_of_it, word) = IN_DOUBT;
-        if has_server && life.ending.ends_with(status_of_it) && self.subject.told()?.contains(word)
-        {
+        if self.is_in_doubt(&plan.faults)? {
             // Before what was planned for it could happen: that is for another one.
             self.plan.lives.push_back(LifePlan {
                 ending: plan.ending,
@@ -151,7 +155,7 @@ impl Run {
                 Happening::KillAt(stage)
             }
             Ending::AtStage { stage, .. } => {
-                // It never got there: killed all the same, and sent there once more with less to reach.
+                // It never got there: killed all the same, and another one is sent there, with less to reach.
                 let again = LifePlan {
                     ending: Ending::AtStage { stage, count: 1 },
                     faults: Vec::new(),
@@ -161,7 +165,9 @@ impl Run {
                     .lives
                     .iter()
                     .any(|life| life.ending == again.ending);
-                if !is_known && !matches!(plan.ending, Ending::AtStage { count: 1, .. }) {
+                let repeats = self.repeats.entry(stage).or_default();
+                if !is_known && *repeats < MOST_REPEATS {
+                    *repeats += 1;
                     self.plan.lives.push_back(again);
                 }
                 Happening::KillAtRandom
@@ -179,6 +185,15 @@ impl Run {
         );
         self.scene.gateway.note(happening, 1);
         Ok(())
+    }
+
+    /// Whether the newest life, which had these faults, ended because it could not know of its commit. Only where a database
+    /// server was hurt is that as it should be.
+    pub(super) fn is_in_doubt(&self, faults: &[Happening]) -> Result<bool> {
+        let life = self.lives.last().context("no life was noted")?;
+        let has_server = faults.iter().any(|fault| !fault.is_of_file());
+        let (status, word) = IN_DOUBT;
+        Ok(has_server && life.ending.ends_with(status) && self.subject.told()?.contains(word))
     }
 
     fn disk_refusals(&self) -> u64 {
