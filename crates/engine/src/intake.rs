@@ -419,11 +419,12 @@ async fn accept(shared: Arc<Shared>, app: AppNo, ready: Vec<Ready>) -> Result<An
     let mut cold = Vec::new();
     let mut timer_at: Option<UnixMs> = None;
     for ((said, hot), acceptance) in kept.into_iter().zip(acceptances) {
+        // Also where nothing was stored: its lanes are marked, and only a claim takes that back.
+        cold.extend(said.cold.iter().copied());
         if acceptance == Acceptance::New {
             *accepted.entry(said.push_type).or_default() += u64::from(!said.is_fired);
             timer_at = [timer_at, said.timer_at].into_iter().flatten().min();
             has_fanout |= said.is_fanout;
-            cold.extend(said.cold.iter().copied());
             hot_now.extend(hot);
         }
         answers.push(said.answer(acceptance));

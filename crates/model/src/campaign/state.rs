@@ -242,7 +242,23 @@ impl CampaignState {
     #[must_use]
     pub fn ends_at(&self, plan: &CampaignPlan, now: UnixMs) -> Option<UnixMs> {
         use super::Pace;
-        let hold = (self.phase == Phase::Hold).then_some(self.hold_until);
+        let rate = |devices| plan.pace.as_ref().map(|pace| pace.rate(devices));
+        // From when on the others go, and how many of the canary go before them.
+        let (hold, canary) = match (self.phase, &plan.canary) {
+            (Phase::Hold, _) => (Some(self.hold_until), 0),
+            (Phase::Canary, Some(canary)) => {
+                let open = self.waves.iter().filter(|wave| wave.left > 0);
+                let first = open.min_by_key(|wave| wave.at);
+                let missing = u64::from(canary.size.saturating_sub(self.canary));
+                let missing = first.map_or(0, |wave| missing.min(wave.left));
+                let takes = first.and_then(|wave| rate(wave.devices));
+                let takes = takes.map_or(0, |rate| rate.takes_ms(missing));
+                let begins = first.map_or(now, |wave| wave.at.max(now));
+                let ends = begins.saturating_add(takes);
+                (Some(ends.saturating_add(canary.hold_ms())), missing)
+            }
+            _ => (None, 0),
+        };
         let from = hold.unwrap_or(now).max(now);
         let last_wave = self.waves.iter().filter(|wave| wave.left > 0);
         let waves = last_wave.map(|wave| {
@@ -254,17 +270,12 @@ impl CampaignState {
         });
         let paced = match &plan.pace {
             Some(pace @ Pace::PerSecond(_)) => {
-                Some(from.saturating_add(pace.rate(0).takes_ms(self.left())))
+                let left = self.left() - canary;
+                Some(from.saturating_add(pace.rate(0).takes_ms(left)))
             }
             _ => None,
         };
-        let ends_at = waves.chain(paced).chain(hold).max();
-        let ends_at = match (self.phase, &plan.canary) {
-            // The others wait for what comes of it.
-            (Phase::Canary, Some(canary)) => ends_at.map(|at| at.saturating_add(canary.hold_ms())),
-            _ => ends_at,
-        };
-        ends_at.filter(|at| *at > now)
+        waves.chain(paced).chain(hold).max().filter(|at| *at > now)
     }
 }
 
@@ -348,7 +359,15 @@ mod tests {
         // The second wave waits for what comes of the canary, though its time has come.
         assert_eq!(state.canary_turn(&plan, 5_000), Turn::Wait(6_000));
         assert_eq!(state.canary_turn(&plan, 6_000), one);
-        assert_eq!(state.ends_at(&plan, 6_000), Some(6_000 + 10_000 + 60_000));
+        state.canary = 1;
+        // Seven of the canary, the hold, and what takes longest then.
+        assert_eq!(
+            state.ends_at(&plan, 6_000),
+            Some(6_000 + 7_000 + 60_000 + 10_000)
+        );
+        // A wave that is later than all of that waits for its own time alone.
+        state.gathered(1_000_000, 5);
+        assert_eq!(state.ends_at(&plan, 6_000), Some(1_000_000 + 10_000));
     }
 
     #[test]

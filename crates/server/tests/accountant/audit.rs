@@ -43,9 +43,14 @@ pub(crate) fn counts(deliveries: &Value) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// Waits until nothing is open any more, or nothing more ends for so long; how many deliveries are open then.
+/// So many times the longest pause in which nothing ends may draining take in all.
+pub(crate) const PAUSES: u32 = 5;
+
+/// Waits until nothing is open any more, or nothing more ends for so long, or a multiple of that is over; how many deliveries
+/// are open then.
 pub(crate) async fn drain(scene: &Scene, deadline: Duration) -> Result<u64> {
-    let (mut fewest, mut since) = (u64::MAX, Instant::now());
+    let began = Instant::now();
+    let (mut fewest, mut since) = (u64::MAX, began);
     let mut ticks = tokio::time::interval(DRAIN_INTERVAL);
     let mut suspects: Option<Vec<String>> = None;
     loop {
@@ -57,7 +62,8 @@ pub(crate) async fn drain(scene: &Scene, deadline: Duration) -> Result<u64> {
         if open < fewest {
             (fewest, since) = (open, Instant::now());
         }
-        if still.is_empty() || since.elapsed() >= deadline {
+        let is_late = since.elapsed() >= deadline || began.elapsed() >= deadline * PAUSES;
+        if still.is_empty() || is_late {
             return Ok(open);
         }
         suspects = Some(still);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::audience::{APPS, TOPICS, ZONES};
-use crate::audit::counts;
+use crate::audit::{self, counts};
 use crate::books::accepted::{Audience, Cancelled, Kind, OnUnknown};
 use crate::books::campaigns::{Answer, Campaign, CampaignCall, Canary, Seen, Switch, Wave};
 use crate::books::{Books, Micros, SECOND};
@@ -236,10 +236,13 @@ async fn cancel(scene: &Scene, place: usize) -> Result<()> {
 
 /// Lets all go on that rest, and waits until none of them is on its way any more, or for so long nothing more of them ends.
 pub(crate) async fn end(scene: &Scene, deadline: Duration) -> Result<()> {
-    let (mut ended, mut since) = (0, Instant::now());
+    let began = Instant::now();
+    let (mut ended, mut since) = (0, began);
     let mut open: Vec<usize> = (0..scene.books.lock().campaigns.len()).collect();
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-    while !open.is_empty() && since.elapsed() < deadline {
+    let is_late =
+        |since: Instant| since.elapsed() >= deadline || began.elapsed() >= deadline * audit::PAUSES;
+    while !open.is_empty() && !is_late(since) {
         ticks.tick().await;
         let mut still = Vec::new();
         let mut so_far = 0;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::audience::{USERS, user_id};
+use crate::audit;
 use crate::books::events::{Acknowledged, Event, Manner};
 use crate::caller::{Question, Said};
 use crate::dice::Dice;
@@ -159,7 +160,8 @@ fn note(scene: &Scene, number: u32, said: &Said) -> Result<()> {
 /// law says which one has not.
 pub(crate) async fn until_told(scene: &Scene, deadline: Duration) {
     sleep(ALL_CLOSED).await;
-    let mut since = Instant::now();
+    let began = Instant::now();
+    let mut since = began;
     let mut open: HashSet<u32> = {
         let books = scene.books.lock();
         let due = (0u32..)
@@ -168,7 +170,10 @@ pub(crate) async fn until_told(scene: &Scene, deadline: Duration) {
         due.map(|(number, _)| number).collect()
     };
     let mut after_seq = 0;
-    while !open.is_empty() && since.elapsed() < deadline {
+    while !open.is_empty()
+        && since.elapsed() < deadline
+        && began.elapsed() < deadline * audit::PAUSES
+    {
         sleep(LOOK_INTERVAL).await;
         for number in scene.gateway.events_received(&mut after_seq) {
             if open.remove(&number) {

@@ -116,6 +116,9 @@ impl Trouble {
                 let met = timeout(script::LONGEST, self.until_met(fault, before)).await;
                 // This was its last chance.
                 if met.is_err() && (self.is_last || fault == Happening::FcmQuota) {
+                    // What is scripted for some seconds only is over by now.
+                    gateway.calm_side(fault.side());
+                    gateway.begin(fault, APPS[TROUBLED as usize].1, dice)?;
                     self.provoke(fault, before).await?;
                 }
                 sleep(script::lasts(fault)).await;

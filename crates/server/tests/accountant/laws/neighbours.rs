@@ -47,6 +47,10 @@ mod tests {
         let mut books = true_books();
         books.0.neighbours[0].took = Some(20 * SECOND);
         books.breaks(&[Law::Neighbours], "waited 20000 ms at apns");
+
+        // Under full load.
+        let mut books = true_books();
+        books.0.neighbours[0].took = Some(20 * SECOND);
         books.0.neighbours[0].is_alone = false;
         books.holds();
     }
